@@ -1,0 +1,95 @@
+/* IN plan.yaml, federation.yaml, client.yaml (bytes) · OUT structs, digests, or an error with file:line:column
+ * OWNS the parsed structs · THREADS any (immutable after parsing) · SOURCE protocol.md 5
+ *
+ * The plan: what is computed. plan.yaml's bytes travel verbatim; its SHA-256 is the plan digest. */
+#ifndef ENT_COMMON_PLAN_PLAN_H
+#define ENT_COMMON_PLAN_PLAN_H
+
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/base/err.h"
+
+enum ent_feature_type { ENT_FEATURE_NUMBER, ENT_FEATURE_CATEGORY, ENT_FEATURE_BOOLEAN };
+
+/* One input column of the schema. Inputs of the model: NUMBER 1 (standardised; + 1 with `indicator`: 1 where the value
+ * is missing), CATEGORY n_values + 1 (the last is `other`: unknown or missing), BOOLEAN 2 (false, true; missing: neither). */
+struct ent_feature {
+    const char *name;
+    enum ent_feature_type type;
+    double lo; /* NUMBER: range; values are clipped to it and counted */
+    double hi;
+    bool indicator;
+    const char *const *values; /* CATEGORY: declared values, in the plan's order */
+    uint32_t n_values;
+    uint32_t first_input; /* index of its first model input */
+    uint32_t n_inputs;
+};
+
+enum ent_layer_kind { ENT_LAYER_DENSE, ENT_LAYER_RELU, ENT_LAYER_DROPOUT };
+
+/* One entry of model.layers. */
+struct ent_layer_spec {
+    enum ent_layer_kind kind;
+    uint32_t units; /* DENSE */
+    double rate;    /* DROPOUT: probability of zero, [0, 1) */
+};
+
+enum ent_loss_kind { ENT_LOSS_BCE };
+enum ent_weights_rule { ENT_WEIGHTS_EQUAL, ENT_WEIGHTS_EXAMPLES_LOG2, ENT_WEIGHTS_FIXED };
+enum ent_optim_kind { ENT_OPTIM_SGD };
+
+struct ent_optim_spec {
+    enum ent_optim_kind kind;
+    double rate;
+    double momentum;
+    bool keep_state; /* momentum kept between rounds; default false */
+};
+
+struct ent_fixed_weight {
+    const char *member; /* its name in the roster */
+    uint32_t weight;
+};
+
+struct ent_plan {
+    struct ent_arena arena;
+    uint8_t digest[32];
+
+    struct ent_feature *features;
+    uint32_t n_features;
+    uint32_t n_inputs;
+    const char *label_name;
+    const char *label_positive;
+
+    uint64_t split_key;
+    double split_validation; /* fraction of the units; of those left after the test rows when test_file */
+    double split_test;
+    bool split_test_file; /* `test: file`: the member's own file of row numbers (client.yaml split_file) */
+
+    struct ent_layer_spec *layers;
+    uint32_t n_layers;
+    enum ent_loss_kind loss;
+
+    uint32_t rounds; /* 0 = statistics and evaluation of the base only */
+    uint32_t epochs;
+    uint32_t batch; /* rows; 0 = full batch */
+    struct ent_optim_spec optimizer;
+    uint64_t seed;
+
+    const char *rule; /* "fedavg": a name out of aggregators.def */
+    enum ent_weights_rule weights;
+    struct ent_fixed_weight *fixed_weights;
+    uint32_t n_fixed_weights;
+    uint32_t scale_bits;
+    uint32_t min_members;
+    uint32_t attempts;
+    uint64_t join_ms;
+    uint64_t update_ms;
+};
+
+/* Parse plan.yaml. `name` stands in error messages. Unknown keys, wrong types, values outside their range and illegal
+ * pairs of options are CONFIG errors that name file:line:column, the value and what is allowed. */
+ENT_MUST enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size_t len, struct ent_plan **out);
+void ent_plan_free(struct ent_plan *plan);
+
+#endif

@@ -1,0 +1,117 @@
+#include "tests/support/ent_test.h"
+
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <CUnit/Basic.h>
+
+static struct ent_test_case *first;
+static struct ent_test_case **last = &first;
+static char skipped[64][256];
+static size_t n_skipped;
+static char tmpdirs[64][64];
+static size_t n_tmpdirs;
+static const char *current = "?";
+
+void ent_test_register(struct ent_test_case *test)
+{
+    *last = test;
+    last = &test->next;
+}
+
+void ent_test_skip(const char *why)
+{
+    if (n_skipped < 64) {
+        (void)snprintf(skipped[n_skipped++], sizeof skipped[0], "%s: %s", current, why);
+    }
+}
+
+const char *ent_test_shared(const char *relative)
+{
+    static char path[4096];
+    const char *root = getenv("ENTENTE_SHARED");
+    const char *source = getenv("ENTENTE_SOURCE");
+
+    if (root != NULL) {
+        (void)snprintf(path, sizeof path, "%s/%s", root, relative);
+    } else {
+        (void)snprintf(path, sizeof path, "%s/../shared/%s", source != NULL ? source : ".", relative);
+    }
+    if (access(path, R_OK) != 0) {
+        char why[200];
+
+        (void)snprintf(why, sizeof why, "no %s (ENTENTE_SHARED)", relative);
+        ent_test_skip(why);
+        return NULL;
+    }
+    return path;
+}
+
+const char *ent_test_tmpdir(void)
+{
+    char *dir = tmpdirs[n_tmpdirs % 64];
+
+    (void)strcpy(dir, "/tmp/entente-test.XXXXXX");
+    n_tmpdirs++;
+    if (mkdtemp(dir) == NULL) {
+        perror("mkdtemp");
+        abort();
+    }
+    return dir;
+}
+
+static int remove_entry(const char *path, const struct stat *sb, int type, struct FTW *ftw)
+{
+    (void)sb;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void run_named(const CU_pTest test, const CU_pSuite suite)
+{
+    (void)suite;
+    current = test->pName;
+}
+
+/* All tests, or those whose suite or name contains the first argument. */
+int main(int argc, char **argv)
+{
+    CU_pSuite suite = NULL;
+    unsigned failed;
+
+    if (CU_initialize_registry() != CUE_SUCCESS) {
+        return 2;
+    }
+    for (struct ent_test_case *t = first; t != NULL; t = t->next) {
+        if (argc > 1 && strstr(t->name, argv[1]) == NULL && strstr(t->suite, argv[1]) == NULL) {
+            continue;
+        }
+        suite = CU_get_suite(t->suite);
+        if (suite == NULL) {
+            suite = CU_add_suite(t->suite, NULL, NULL);
+        }
+        if (suite == NULL || CU_add_test(suite, t->name, t->run) == NULL) {
+            fprintf(stderr, "cannot add test %s.%s\n", t->suite, t->name);
+            return 2;
+        }
+    }
+    if (suite == NULL) {
+        fprintf(stderr, "no test of that name\n");
+        return 2;
+    }
+    CU_set_test_start_handler(run_named);
+    CU_basic_set_mode(argc > 1 ? CU_BRM_VERBOSE : CU_BRM_NORMAL);
+    (void)CU_basic_run_tests();
+    failed = CU_get_number_of_failures();
+    CU_cleanup_registry();
+    for (size_t i = 0; i < n_skipped; i++) {
+        printf("SKIPPED %s\n", skipped[i]);
+    }
+    for (size_t i = 0; i < n_tmpdirs && i < 64; i++) {
+        (void)nftw(tmpdirs[i], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,153 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/arena.h"
+#include "common/base/blob.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/base/options.h"
+#include "common/base/rng.h"
+#include "tests/support/ent_test.h"
+
+ENT_TEST(err, exit_statuses_and_names)
+{
+    CU_ASSERT_EQUAL(ent_err_exit(ENT_E_OK), 0);
+    CU_ASSERT_STRING_EQUAL(ent_err_name(ENT_E_TOO_FEW), "too_few");
+    CU_ASSERT_EQUAL(ent_err_note(ENT_E_DATA, "line %d", 7), ENT_E_DATA);
+    CU_ASSERT_EQUAL(ent_err_prefix(ENT_E_DATA, "f.csv"), ENT_E_DATA);
+    CU_ASSERT_STRING_EQUAL(ent_err_message(), "f.csv: line 7");
+    CU_ASSERT_FALSE(ent_err_valid(ENT_E_COUNT));
+}
+
+ENT_TEST(buf, hard_maximum)
+{
+    struct ent_buf b;
+
+    ent_buf_init(&b, 10);
+    ENT_OK(ent_buf_add(&b, "0123456789", 10));
+    ENT_FAILS(ent_buf_add_u8(&b, 1), ENT_E_LIMIT);
+    CU_ASSERT_EQUAL(b.len, 10);
+    ent_buf_release(&b);
+}
+
+ENT_TEST(buf, hex_round_trip)
+{
+    uint8_t in[4] = {0, 0x7f, 0x80, 0xff};
+    uint8_t out[4];
+    char hex[9];
+
+    ent_hex(in, 4, hex);
+    CU_ASSERT_STRING_EQUAL(hex, "007f80ff");
+    ENT_OK(ent_unhex(hex, out, 4));
+    CU_ASSERT_EQUAL(memcmp(in, out, 4), 0);
+    ENT_FAILS(ent_unhex("00", out, 4), ENT_E_USAGE);
+    ENT_FAILS(ent_unhex("zz000000", out, 4), ENT_E_USAGE);
+}
+
+ENT_TEST(mem, overflow_is_an_error)
+{
+    size_t out = 1;
+
+    ENT_FAILS(ent_size_mul((size_t)-1, 2, &out), ENT_E_LIMIT);
+    ENT_FAILS(ent_size_add((size_t)-1, 1, &out), ENT_E_LIMIT);
+    CU_ASSERT_EQUAL(out, 1);
+}
+
+ENT_TEST(arena, limit_and_alignment)
+{
+    struct ent_arena a;
+    char *p;
+
+    ent_arena_init(&a, 1 << 20);
+    for (int i = 0; i < 100; i++) {
+        ENT_OK(ent_arena_alloc(&a, (size_t)i * 37, 1, &p));
+        CU_ASSERT_EQUAL((uintptr_t)p % 64, 0);
+    }
+    ENT_FAILS(ent_arena_alloc(&a, 1 << 20, 1, &p), ENT_E_LIMIT);
+    ent_arena_release(&a);
+}
+
+/* Known answers of Philox4x32-10 from the authors' Random123 kat_vectors. */
+ENT_TEST(rng, philox_known_answers)
+{
+    static const uint32_t zero[4] = {0};
+    static const uint32_t ones[4] = {~0u, ~0u, ~0u, ~0u};
+    static const uint32_t pi_c[4] = {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344};
+    static const uint32_t pi_k[2] = {0xa4093822, 0x299f31d0};
+    uint32_t out[4];
+
+    ent_philox4x32(zero, zero, out);
+    CU_ASSERT(out[0] == 0x6627e8d5 && out[1] == 0xe169c58d && out[2] == 0xbc57ac4c && out[3] == 0x9b00dbd8);
+    ent_philox4x32(ones, ones, out);
+    CU_ASSERT(out[0] == 0x408f276d && out[1] == 0x41c83b0e && out[2] == 0xa20bc7c6 && out[3] == 0x6d5451fd);
+    ent_philox4x32(pi_k, pi_c, out);
+    CU_ASSERT(out[0] == 0xd16cfe09 && out[1] == 0x94fdcceb && out[2] == 0x5001e420 && out[3] == 0x24126ea1);
+}
+
+ENT_TEST(rng, below_is_in_range_and_even)
+{
+    struct ent_rng rng = ent_rng_init(1, 2);
+    unsigned counts[7] = {0};
+
+    for (int i = 0; i < 70000; i++) {
+        counts[ent_rng_below(&rng, 7)]++;
+    }
+    for (int i = 0; i < 7; i++) {
+        CU_ASSERT(counts[i] > 9500 && counts[i] < 10500); /* 5 standard deviations: 460 */
+    }
+}
+
+ENT_TEST(file, atomic_write_and_limits)
+{
+    char *path = NULL;
+    struct ent_buf b;
+
+    ENT_OK(ent_path_join(ent_test_tmpdir(), "f", &path));
+    ENT_OK(ent_file_write_atomic(path, "hello", 5, 0600));
+    ENT_FAILS(ent_file_write_new(path, "x", 1, 0600), ENT_E_EXISTS);
+    ent_buf_init(&b, 5);
+    ENT_OK(ent_file_read(path, &b));
+    CU_ASSERT(b.len == 5 && memcmp(b.data, "hello", 5) == 0);
+    ent_buf_release(&b);
+    ent_buf_init(&b, 4);
+    ENT_FAILS(ent_file_read(path, &b), ENT_E_LIMIT);
+    ent_buf_release(&b);
+    ENT_OK(ent_file_check_private(path));
+    ENT_OK(ent_file_write_atomic(path, "hello", 5, 0644));
+    ENT_FAILS(ent_file_check_private(path), ENT_E_PERMISSION);
+    ENT_OK(ent_file_remove(path));
+    ENT_OK(ent_file_remove(path));
+    ENT_FAILS(ent_file_read(path, &b), ENT_E_NOT_FOUND);
+    free(path);
+}
+
+ENT_TEST(file, lock_is_exclusive)
+{
+    const char *dir = ent_test_tmpdir();
+    int a;
+    int b;
+
+    ENT_OK(ent_dir_lock(dir, &a));
+    ENT_FAILS(ent_dir_lock(dir, &b), ENT_E_BUSY);
+}
+
+ENT_TEST(options, nearest)
+{
+    static const char *const names[] = {"features", "label", "training"};
+
+    CU_ASSERT_STRING_EQUAL(ent_nearest("lable", names, 3), "label");
+    CU_ASSERT_STRING_EQUAL(ent_nearest("feature", names, 3), "features");
+    CU_ASSERT_PTR_NULL(ent_nearest("xyz", names, 3));
+}
+
+ENT_TEST(clock, texts)
+{
+    char text[ENT_TIME_TEXT_BYTES];
+
+    ent_time_text(1795543200000, text);
+    CU_ASSERT_STRING_EQUAL(text, "2026-11-24T18:00:00Z");
+    ent_duration_text(11100000, text);
+    CU_ASSERT_STRING_EQUAL(text, "3 h 5 min");
+}
