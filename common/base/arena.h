@@ -1,4 +1,5 @@
-/* IN - · OUT memory · OWNS its blocks · THREADS one at a time · SOURCE llm.c, ggml (a round's memory is one arena)
+/* IN - · OUT memory · OWNS its blocks · THREADS one at a time · SOURCE llm.c, ggml (a round's
+ * memory is one arena)
  *
  * Many allocations, one free. Pointers stay valid until reset or release. */
 #ifndef ENT_COMMON_BASE_ARENA_H
@@ -17,7 +18,9 @@ struct ent_arena {
 void ent_arena_init(struct ent_arena *arena, size_t max_bytes);
 void ent_arena_release(struct ent_arena *arena);
 /* n * size zeroed bytes, aligned to 64. */
-ENT_MUST enum ent_err ent_arena_alloc(struct ent_arena *arena, size_t n, size_t size, void *out_ptr);
-ENT_MUST enum ent_err ent_arena_strndup(struct ent_arena *arena, const char *s, size_t len, char **out);
+ENT_MUST enum ent_err ent_arena_alloc(struct ent_arena *arena, size_t n, size_t size,
+                                      void *out_ptr);
+ENT_MUST enum ent_err ent_arena_strndup(struct ent_arena *arena, const char *s, size_t len,
+                                        char **out);
 
 #endif

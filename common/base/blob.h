@@ -1,5 +1,5 @@
-/* IN bytes or a file · OUT a shared, read-only view · OWNS bytes or mapping until the last reference goes
- * THREADS any (reference count is atomic) · SOURCE -
+/* IN bytes or a file · OUT a shared, read-only view · OWNS bytes or mapping until the last
+ * reference goes THREADS any (reference count is atomic) · SOURCE -
  *
  * One model is pushed to all members from one blob; a mapped file costs no copy. */
 #ifndef ENT_COMMON_BASE_BLOB_H
@@ -20,7 +20,8 @@ struct ent_blob *ent_blob_ref(struct ent_blob *blob); /* one more reference; ret
 void ent_blob_unref(struct ent_blob *blob);           /* NULL is fine */
 const uint8_t *ent_blob_bytes(const struct ent_blob *blob);
 size_t ent_blob_len(const struct ent_blob *blob);
-/* A mapped blob's pages need not stay resident (they are read again from the file). No-op for memory. */
+/* A mapped blob's pages need not stay resident (they are read again from the file). No-op for
+ * memory. */
 void ent_blob_drop_pages(const struct ent_blob *blob);
 
 #endif

@@ -73,8 +73,10 @@ void ent_duration_text(uint64_t ms, char out[ENT_TIME_TEXT_BYTES])
     } else if (s < 3600) {
         (void)snprintf(out, ENT_TIME_TEXT_BYTES, "%" PRIu64 " min %" PRIu64 " s", s / 60, s % 60);
     } else if (s < 86400) {
-        (void)snprintf(out, ENT_TIME_TEXT_BYTES, "%" PRIu64 " h %" PRIu64 " min", s / 3600, s % 3600 / 60);
+        (void)snprintf(out, ENT_TIME_TEXT_BYTES, "%" PRIu64 " h %" PRIu64 " min", s / 3600,
+                       s % 3600 / 60);
     } else {
-        (void)snprintf(out, ENT_TIME_TEXT_BYTES, "%" PRIu64 " d %" PRIu64 " h", s / 86400, s % 86400 / 3600);
+        (void)snprintf(out, ENT_TIME_TEXT_BYTES, "%" PRIu64 " d %" PRIu64 " h", s / 86400,
+                       s % 86400 / 3600);
     }
 }

@@ -1,8 +1,9 @@
 /* IN - · OUT - · OWNS the last error's text, one per thread · THREADS any · SOURCE err.def
  *
- * Whatever can fail returns `enum ent_err` (must be used); results go out by pointer, last; outputs are untouched on
- * error. Who detects an error records its context once with ent_err_note; callers pass the code up unchanged; only
- * main and the engine print. A bug of ours aborts (ENT_BUG_ON); what a peer or a file can cause returns an error. */
+ * Whatever can fail returns `enum ent_err` (must be used); results go out by pointer, last; outputs
+ * are untouched on error. Who detects an error records its context once with ent_err_note; callers
+ * pass the code up unchanged; only main and the engine print. A bug of ours aborts (ENT_BUG_ON);
+ * what a peer or a file can cause returns an error. */
 #ifndef ENT_COMMON_BASE_ERR_H
 #define ENT_COMMON_BASE_ERR_H
 
@@ -34,8 +35,8 @@ bool ent_err_retryable(enum ent_err err);
 /* Whether a number from a peer is a code of ours. */
 bool ent_err_valid(unsigned long code);
 
-/* Record what, where and what to do (one line, no customer value, no secret) and return `err`. The text replaces the
- * one recorded before on this thread; at most 511 bytes are kept. */
+/* Record what, where and what to do (one line, no customer value, no secret) and return `err`. The
+ * text replaces the one recorded before on this thread; at most 511 bytes are kept. */
 enum ent_err ent_err_note_at(const char *file, int line, enum ent_err err, const char *fmt, ...)
     ENT_PRINTF(4, 5);
 #define ent_err_note(err_, ...) ent_err_note_at(__FILE__, __LINE__, (err_), __VA_ARGS__)

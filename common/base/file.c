@@ -314,7 +314,8 @@ enum ent_err ent_dir_lock(const char *dir, int *fd)
         pid[n > 0 ? n : 0] = '\0';
         pid[strcspn(pid, "\n")] = '\0';
         (void)close(f);
-        return ent_err_note(ENT_E_BUSY, "%s is in use by process %s", dir, pid[0] != '\0' ? pid : "?");
+        return ent_err_note(ENT_E_BUSY, "%s is in use by process %s", dir,
+                            pid[0] != '\0' ? pid : "?");
     }
     (void)snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(f, 0) != 0 || pwrite(f, pid, strlen(pid), 0) < 0) {

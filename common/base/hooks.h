@@ -1,7 +1,9 @@
-/* IN the name of a point · OUT nothing, or a test's behaviour · OWNS nothing · THREADS any · SOURCE protocol.md 6
+/* IN the name of a point · OUT nothing, or a test's behaviour · OWNS nothing · THREADS any · SOURCE
+ * protocol.md 6
  *
- * Kill points, planted bugs and injected randomness exist only in the test link: programs built with ENT_TEST_LINK
- * and linked with tests/support/hooks.c. In the ordinary programs these are empty and no such code is in them. */
+ * Kill points, planted bugs and injected randomness exist only in the test link: programs built
+ * with ENT_TEST_LINK and linked with tests/support/hooks.c. In the ordinary programs these are
+ * empty and no such code is in them. */
 #ifndef ENT_COMMON_BASE_HOOKS_H
 #define ENT_COMMON_BASE_HOOKS_H
 

@@ -1,7 +1,8 @@
-/* IN one line · OUT standard error (or a test's sink) · OWNS level and sink, set once before threads start
- * THREADS any · SOURCE -
+/* IN one line · OUT standard error (or a test's sink) · OWNS level and sink, set once before
+ * threads start THREADS any · SOURCE -
  *
- * "2026-11-24T14:02:07Z warn  brand-c: connection lost, ..." No secret and no customer value ever goes in. */
+ * "2026-11-24T14:02:07Z warn  brand-c: connection lost, ..." No secret and no customer value ever
+ * goes in. */
 #ifndef ENT_COMMON_BASE_LOG_H
 #define ENT_COMMON_BASE_LOG_H
 

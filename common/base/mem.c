@@ -21,7 +21,8 @@ enum ent_err ent_size_add(size_t a, size_t b, size_t *out)
     return ENT_E_OK;
 }
 
-/* Callers pass the address of a typed pointer; the copy through memcpy keeps that free of aliasing trouble. */
+/* Callers pass the address of a typed pointer; the copy through memcpy keeps that free of aliasing
+ * trouble. */
 static void put_pointer(void *out_ptr, void *p)
 {
     memcpy(out_ptr, &p, sizeof p);

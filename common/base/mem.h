@@ -12,11 +12,12 @@
 ENT_MUST enum ent_err ent_size_mul(size_t a, size_t b, size_t *out);
 ENT_MUST enum ent_err ent_size_add(size_t a, size_t b, size_t *out);
 
-/* n * size zeroed bytes in *out (a non-NULL pointer even for 0). Caller frees with free(). NO_MEMORY, LIMIT. */
+/* n * size zeroed bytes in *out (a non-NULL pointer even for 0). Caller frees with free().
+ * NO_MEMORY, LIMIT. */
 ENT_MUST enum ent_err ent_calloc(size_t n, size_t size, void *out_ptr);
 
-/* Grow *ptr, an array of elements of `size` bytes with room for *cap, so that it holds at least `need`; new elements
- * are zeroed. *ptr stays valid on error. */
+/* Grow *ptr, an array of elements of `size` bytes with room for *cap, so that it holds at least
+ * `need`; new elements are zeroed. *ptr stays valid on error. */
 ENT_MUST enum ent_err ent_grow(void *ptr, size_t *cap, size_t need, size_t size);
 
 /* 64-byte aligned, zeroed floats/bytes for kernels; free() frees. */

@@ -81,11 +81,13 @@ static enum ent_err unknown(const char *what, const char *word, const char *cons
 
 static void help_program(const struct ent_program *program)
 {
-    printf("%s: %s\n\nUsage: %s VERB [OPTIONS]\n\n", program->name, program->summary, program->name);
+    printf("%s: %s\n\nUsage: %s VERB [OPTIONS]\n\n", program->name, program->summary,
+           program->name);
     for (const struct ent_verb *v = program->verbs; v->name != NULL; v++) {
         printf("  %-11s %s\n", v->name, v->summary);
     }
-    printf("\n%s VERB --help shows a verb's options and an example; --version the build.\n\n", program->name);
+    printf("\n%s VERB --help shows a verb's options and an example; --version the build.\n\n",
+           program->name);
     ent_err_print_exit_statuses(stdout);
 }
 
@@ -99,7 +101,8 @@ static void help_verb(const struct ent_program *program, const struct ent_verb *
 
         (void)snprintf(left, sizeof left, "--%s%s%s", o->name, o->value != NULL ? " " : "",
                        o->value != NULL ? o->value : "");
-        printf("  %-24s %s%s\n", left, o->help, o->kind == ENT_OPT_REQUIRED_STRING ? " (required)" : "");
+        printf("  %-24s %s%s\n", left, o->help,
+               o->kind == ENT_OPT_REQUIRED_STRING ? " (required)" : "");
     }
     printf("  %-24s %s\n  %-24s %s\n\nExample:\n  %s\n\n", "--help", "this text", "--version",
            "the build and its libraries", verb->example);
@@ -114,7 +117,8 @@ static void print_version(const struct ent_program *program)
     }
 }
 
-static const struct ent_option *find_option(const struct ent_verb *verb, const char *name, size_t len)
+static const struct ent_option *find_option(const struct ent_verb *verb, const char *name,
+                                            size_t len)
 {
     for (const struct ent_option *o = verb->options; o != NULL && o->name != NULL; o++) {
         if (strlen(o->name) == len && strncmp(o->name, name, len) == 0) {
@@ -160,7 +164,8 @@ static enum ent_err take_option(const struct ent_verb *verb, char **argv, int *i
         size_t n = 0;
 
         (void)snprintf(asked, sizeof asked, "%.*s", (int)(len < MAX_WORD ? len : MAX_WORD), word);
-        for (const struct ent_option *o = verb->options; o != NULL && o->name != NULL && n < MAX_NAMES; o++) {
+        for (const struct ent_option *o = verb->options;
+             o != NULL && o->name != NULL && n < MAX_NAMES; o++) {
             names[n++] = o->name;
         }
         return unknown("option", asked, names, n);
@@ -172,8 +177,8 @@ static enum ent_err take_option(const struct ent_verb *verb, char **argv, int *i
     if (value == NULL) {
         (*i)++;
         value = argv[*i];
-        ENT_REQUIRE(value != NULL, ENT_E_USAGE, "--%s needs a value: --%s %s", option->name, option->name,
-                    option->value);
+        ENT_REQUIRE(value != NULL, ENT_E_USAGE, "--%s needs a value: --%s %s", option->name,
+                    option->name, option->value);
     }
     return store(option, value, options);
 }
@@ -192,7 +197,8 @@ static enum ent_err check_required(const struct ent_verb *verb, const char *opti
     return ENT_E_OK;
 }
 
-static enum ent_err run_verb(const struct ent_program *program, const struct ent_verb *verb, char **argv)
+static enum ent_err run_verb(const struct ent_program *program, const struct ent_verb *verb,
+                             char **argv)
 {
     _Alignas(16) char options[MAX_OPTIONS_BYTES] = {0};
     const char *args[MAX_ARGS];
@@ -214,7 +220,8 @@ static enum ent_err run_verb(const struct ent_program *program, const struct ent
         } else if (!only_args && strncmp(argv[i], "--", 2) == 0) {
             ENT_TRY(take_option(verb, argv, &i, options));
         } else {
-            ENT_REQUIRE(n_args < verb->max_args, ENT_E_USAGE, "'%s' is one argument too many", argv[i]);
+            ENT_REQUIRE(n_args < verb->max_args, ENT_E_USAGE, "'%s' is one argument too many",
+                        argv[i]);
             args[n_args++] = argv[i];
         }
     }

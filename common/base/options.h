@@ -1,8 +1,9 @@
-/* IN argv · OUT an options struct and positional arguments · OWNS nothing (values point into argv) · THREADS main
- * SOURCE -
+/* IN argv · OUT an options struct and positional arguments · OWNS nothing (values point into argv)
+ * · THREADS main SOURCE -
  *
- * Command lines by table: a program has verbs, a verb has options; --help prints the table, an example and the exit
- * statuses; a near miss is suggested. Values stay strings pointing into argv except for the typed ones. */
+ * Command lines by table: a program has verbs, a verb has options; --help prints the table, an
+ * example and the exit statuses; a near miss is suggested. Values stay strings pointing into argv
+ * except for the typed ones. */
 #ifndef ENT_COMMON_BASE_OPTIONS_H
 #define ENT_COMMON_BASE_OPTIONS_H
 
@@ -36,16 +37,19 @@ struct ent_verb {
 struct ent_program {
     const char *name;
     const char *summary;
-    const struct ent_verb *verbs; /* ends with a NULL name; a program with one nameless command has verbs[0].name = "" */
+    const struct ent_verb *verbs; /* ends with a NULL name; a program with one nameless command has
+                                     verbs[0].name = "" */
 };
 
 /* Parse, run, print an error's one line on stderr; returns the exit status. */
 int ent_program_run(const struct ent_program *program, int argc, char **argv);
 
-/* Name and version of the build, one line each for the program and its libraries: added by rooms that wrap one. */
+/* Name and version of the build, one line each for the program and its libraries: added by rooms
+ * that wrap one. */
 void ent_version_add(const char *line);
 
-/* The closest of the names to `word` by edit distance (at most 3 and less than half its length), or NULL. */
+/* The closest of the names to `word` by edit distance (at most 3 and less than half its length), or
+ * NULL. */
 const char *ent_nearest(const char *word, const char *const *names, size_t n_names);
 
 #endif

@@ -1,8 +1,10 @@
 /* IN a seed · OUT a reproducible stream · OWNS nothing · THREADS one at a time
- * SOURCE Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox4x32-10); its known answers are a test
+ * SOURCE Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox4x32-10); its
+ * known answers are a test
  *
- * Seeded randomness for initial weights, shuffles and dropout. Never for keys, nonces, masks, noise or sampling under
- * differential privacy: those take `struct ent_csprng` (common/crypto), a type that the compiler will not mix with this. */
+ * Seeded randomness for initial weights, shuffles and dropout. Never for keys, nonces, masks, noise
+ * or sampling under differential privacy: those take `struct ent_csprng` (common/crypto), a type
+ * that the compiler will not mix with this. */
 #ifndef ENT_COMMON_BASE_RNG_H
 #define ENT_COMMON_BASE_RNG_H
 

@@ -1,9 +1,11 @@
-/* IN layer specs, batches · OUT predictions, gradients · OWNS parameters and workspace · THREADS one model, one thread
- * SOURCE performance.md (a step allocates nothing); He et al. 2015 (initialisation)
+/* IN layer specs, batches · OUT predictions, gradients · OWNS parameters and workspace · THREADS
+ * one model, one thread SOURCE performance.md (a step allocates nothing); He et al. 2015
+ * (initialisation)
  *
- * A stack of layers out of layers.def over one flat parameter vector. The vector's order is the order of the layers,
- * each weight matrix before its bias, matrices row-major [inputs][outputs]; it is also the order of the tensors in the
- * model file, so a model file's data section IS the parameter vector (float32 little-endian). */
+ * A stack of layers out of layers.def over one flat parameter vector. The vector's order is the
+ * order of the layers, each weight matrix before its bias, matrices row-major [inputs][outputs]; it
+ * is also the order of the tensors in the model file, so a model file's data section IS the
+ * parameter vector (float32 little-endian). */
 #ifndef ENT_COMMON_MODEL_MODEL_H
 #define ENT_COMMON_MODEL_MODEL_H
 
@@ -12,7 +14,8 @@
 #include "common/base/err.h"
 #include "common/base/rng.h"
 
-/* The model room's own description of a layer (the plan's spec is turned into it by common/plan's callers). */
+/* The model room's own description of a layer (the plan's spec is turned into it by common/plan's
+ * callers). */
 enum ent_model_layer_kind { ENT_MODEL_DENSE, ENT_MODEL_RELU, ENT_MODEL_DROPOUT };
 struct ent_model_layer {
     enum ent_model_layer_kind kind;
@@ -31,20 +34,22 @@ struct ent_model_options {
 };
 
 /* CONFIG when the layers do not fit together (last one must be dense with 1 unit for bce). */
-ENT_MUST enum ent_err ent_model_new(const struct ent_model_options *options, struct ent_model **out);
+ENT_MUST enum ent_err ent_model_new(const struct ent_model_options *options,
+                                    struct ent_model **out);
 void ent_model_free(struct ent_model *model);
 size_t ent_model_n_params(const struct ent_model *model);
-float *ent_model_params(struct ent_model *model);     /* [n_params], the model's own storage */
-float *ent_model_gradient(struct ent_model *model);   /* [n_params], mean over the batch; NULL when not training */
+float *ent_model_params(struct ent_model *model); /* [n_params], the model's own storage */
+float *ent_model_gradient(
+    struct ent_model *model); /* [n_params], mean over the batch; NULL when not training */
 /* He-normal weights, zero biases. Same rng state, same bits (same build). */
 void ent_model_init_params(struct ent_model *model, struct ent_rng *rng);
 /* x: [n][n_inputs] float32 row-major. prob: [n] probabilities. No allocation. No dropout. */
 void ent_model_predict(struct ent_model *model, const float *x, uint32_t n, float *prob);
-/* One forward and backward pass: gradient of the mean loss into ent_model_gradient; *loss_sum gets the sum of the rows'
- * losses (double). y: [n] in {0, 1}. Dropout draws from rng (position: counter-based, so same rng, same bits).
- * No allocation. */
-void ent_model_step(struct ent_model *model, const float *x, const float *y, uint32_t n, struct ent_rng *rng,
-                    double *loss_sum);
+/* One forward and backward pass: gradient of the mean loss into ent_model_gradient; *loss_sum gets
+ * the sum of the rows' losses (double). y: [n] in {0, 1}. Dropout draws from rng (position:
+ * counter-based, so same rng, same bits). No allocation. */
+void ent_model_step(struct ent_model *model, const float *x, const float *y, uint32_t n,
+                    struct ent_rng *rng, double *loss_sum);
 /* Parameters of such a stack without building it. LIMIT on overflow. */
 ENT_MUST enum ent_err ent_model_count(const struct ent_model_options *options, size_t *n_params);
 

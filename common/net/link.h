@@ -1,17 +1,20 @@
 /* IN frames to send, addresses · OUT events · OWNS connections, their buffers and deadlines
- * THREADS calls from any thread; events come on the link's threads, which the handler must not block
- * SOURCE transport.md (recommended design)
+ * THREADS calls from any thread; events come on the link's threads, which the handler must not
+ * block SOURCE transport.md (recommended design)
  *
- * A link carries 16-byte-headed frames between a coordinator and its members: link_nng over mutual TLS 1.3, link_mem
- * between two ends in one process for tests and simulation. It knows frames, lengths and deadlines, not messages.
+ * A link carries 16-byte-headed frames between a coordinator and its members: link_nng over mutual
+ * TLS 1.3, link_mem between two ends in one process for tests and simulation. It knows frames,
+ * lengths and deadlines, not messages.
  *
- * A connection's life: the dialer connects and sends PING; when that was sent the handshake is done and both ends get
- * OPENED (the listener when the PING arrives). Until ent_link_admit() the handshake deadline runs and only control
- * frames pass. PING is answered by the link itself; an idle connection is closed by it.
+ * A connection's life: the dialer connects and sends PING; when that was sent the handshake is done
+ * and both ends get OPENED (the listener when the PING arrives). Until ent_link_admit() the
+ * handshake deadline runs and only control frames pass. PING is answered by the link itself; an
+ * idle connection is closed by it.
  *
- * Bulk: the receiver calls ent_link_expect() with a sink (the grant), and tells its peer GO by a control frame; the
- * sender calls ent_link_send_blob(). DATA without an expectation, or more than was granted, ends the connection.
- * At most one bulk transfer per direction and connection; control frames pass between its DATA frames. */
+ * Bulk: the receiver calls ent_link_expect() with a sink (the grant), and tells its peer GO by a
+ * control frame; the sender calls ent_link_send_blob(). DATA without an expectation, or more than
+ * was granted, ends the connection. At most one bulk transfer per direction and connection; control
+ * frames pass between its DATA frames. */
 #ifndef ENT_COMMON_NET_LINK_H
 #define ENT_COMMON_NET_LINK_H
 
@@ -27,9 +30,14 @@
 #define ENT_FRAME_CONTROL_MAX_BYTES ((size_t)64 * 1024)
 #define ENT_FRAME_DATA_MAX_BYTES ((size_t)1024 * 1024)
 
-/* Frame types. On the wire: never reuse. The link handles PING, PONG and DATA itself; all others are the caller's
- * (message numbers of common/wire, 16 and above). */
-enum ent_frame_type { ENT_FRAME_PING = 1, ENT_FRAME_PONG = 2, ENT_FRAME_DATA = 3, ENT_FRAME_FIRST_MESSAGE = 16 };
+/* Frame types. On the wire: never reuse. The link handles PING, PONG and DATA itself; all others
+ * are the caller's (message numbers of common/wire, 16 and above). */
+enum ent_frame_type {
+    ENT_FRAME_PING = 1,
+    ENT_FRAME_PONG = 2,
+    ENT_FRAME_DATA = 3,
+    ENT_FRAME_FIRST_MESSAGE = 16
+};
 
 typedef uint64_t ent_conn_id; /* never reused in a process; 0 = none */
 
@@ -38,9 +46,9 @@ typedef uint64_t ent_conn_id; /* never reused in a process; 0 = none */
 
 /* What TLS proved of the other end. */
 struct ent_peer {
-    char address[64];                     /* remote address and port, for logs */
-    char uri[ENT_PEER_URI_MAX];           /* subjectAltName URI of its certificate; "" without one */
-    uint8_t cert_sha256[32];              /* of its certificate (DER); zero without one */
+    char address[64];           /* remote address and port, for logs */
+    char uri[ENT_PEER_URI_MAX]; /* subjectAltName URI of its certificate; "" without one */
+    uint8_t cert_sha256[32];    /* of its certificate (DER); zero without one */
     uint8_t exporter[ENT_EXPORTER_BYTES]; /* label EXPORTER-entente-hello-v1; equal on both ends */
     bool has_cert;
     char protocol[16]; /* "TLSv1.3", "mem" */
@@ -50,8 +58,8 @@ enum ent_link_event_kind {
     ENT_LINK_OPENED,   /* peer is set */
     ENT_LINK_FRAME,    /* a control frame: type, flags, request, body */
     ENT_LINK_RECEIVED, /* the bulk transfer `request` is complete: sink */
-    ENT_LINK_SENT,     /* the bulk transfer `request` was handed to the kernel whole (not: received) */
-    ENT_LINK_CLOSED    /* the last event of a connection: why, text; an unfinished sink was freed */
+    ENT_LINK_SENT,  /* the bulk transfer `request` was handed to the kernel whole (not: received) */
+    ENT_LINK_CLOSED /* the last event of a connection: why, text; an unfinished sink was freed */
 };
 
 struct ent_sink;
@@ -74,15 +82,19 @@ void ent_link_event_release(struct ent_link_event *event);
 
 typedef void (*ent_link_handler)(void *ctx, struct ent_link_event *event_take);
 
-/* Where an expected transfer goes: memory of exactly n bytes, or a file written as it arrives (and fsynced at the end).
- * SHA-256 is computed on the way. Nothing is allocated before ent_link_expect. */
+/* Where an expected transfer goes: memory of exactly n bytes, or a file written as it arrives (and
+ * fsynced at the end). SHA-256 is computed on the way. Nothing is allocated before ent_link_expect.
+ */
 ENT_MUST enum ent_err ent_sink_new_memory(uint64_t n_bytes, struct ent_sink **out);
-/* fd: taken, closed by ent_sink_free; path (copied) is unlinked by ent_sink_free unless ent_sink_keep was called. */
-ENT_MUST enum ent_err ent_sink_new_file(int fd_take, const char *path, uint64_t n_bytes, struct ent_sink **out);
+/* fd: taken, closed by ent_sink_free; path (copied) is unlinked by ent_sink_free unless
+ * ent_sink_keep was called. */
+ENT_MUST enum ent_err ent_sink_new_file(int fd_take, const char *path, uint64_t n_bytes,
+                                        struct ent_sink **out);
 void ent_sink_free(struct ent_sink *sink);
 void ent_sink_keep(struct ent_sink *sink);
-uint64_t ent_sink_len(const struct ent_sink *sink);            /* n_bytes */
-void ent_sink_sha256(const struct ent_sink *sink, uint8_t out[32]); /* of all bytes; valid once complete */
+uint64_t ent_sink_len(const struct ent_sink *sink); /* n_bytes */
+void ent_sink_sha256(const struct ent_sink *sink,
+                     uint8_t out[32]); /* of all bytes; valid once complete */
 /* The bytes of a memory sink, taken out of it as a blob (a file sink: the file, mapped). */
 ENT_MUST enum ent_err ent_sink_blob(struct ent_sink *sink, struct ent_blob **out);
 const char *ent_sink_path(const struct ent_sink *sink); /* NULL for memory */
@@ -92,24 +104,26 @@ bool ent_sink_complete(const struct ent_sink *sink);
 ENT_MUST enum ent_err ent_sink_finish(struct ent_sink *sink); /* digest, fsync of a file */
 
 struct ent_link_limits {
-    uint32_t handshake_ms;      /* from accept or dial to ent_link_admit; 10,000 */
-    uint32_t idle_ms;           /* nothing received; 30,000 (PING goes out after a third of it) */
-    uint32_t half_open_max;     /* accepted, not admitted; 32 */
-    uint32_t connections_max;   /* members + 16 */
-    uint32_t queue_max;         /* control frames waiting to be sent on one connection; 64 */
+    uint32_t handshake_ms;    /* from accept or dial to ent_link_admit; 10,000 */
+    uint32_t idle_ms;         /* nothing received; 30,000 (PING goes out after a third of it) */
+    uint32_t half_open_max;   /* accepted, not admitted; 32 */
+    uint32_t connections_max; /* members + 16 */
+    uint32_t queue_max;       /* control frames waiting to be sent on one connection; 64 */
 };
 struct ent_link_limits ent_link_limits_default(void);
 
 struct ent_link; /* a vtable inside: link_nng or link_mem */
 
 struct ent_link_ops {
-    enum ent_err (*listen)(struct ent_link *link, const char *address, char *bound, size_t bound_bytes);
+    enum ent_err (*listen)(struct ent_link *link, const char *address, char *bound,
+                           size_t bound_bytes);
     enum ent_err (*dial)(struct ent_link *link, const char *address, ent_conn_id *out);
-    enum ent_err (*send)(struct ent_link *link, ent_conn_id conn, uint8_t type, uint64_t request, const uint8_t *body,
-                         size_t len);
-    enum ent_err (*send_blob)(struct ent_link *link, ent_conn_id conn, uint64_t request, struct ent_blob *blob,
-                              uint64_t offset);
-    enum ent_err (*expect)(struct ent_link *link, ent_conn_id conn, uint64_t request, struct ent_sink *sink_take);
+    enum ent_err (*send)(struct ent_link *link, ent_conn_id conn, uint8_t type, uint64_t request,
+                         const uint8_t *body, size_t len);
+    enum ent_err (*send_blob)(struct ent_link *link, ent_conn_id conn, uint64_t request,
+                              struct ent_blob *blob, uint64_t offset);
+    enum ent_err (*expect)(struct ent_link *link, ent_conn_id conn, uint64_t request,
+                           struct ent_sink *sink_take);
     void (*admit)(struct ent_link *link, ent_conn_id conn);
     void (*close)(struct ent_link *link, ent_conn_id conn, bool flush);
     void (*free)(struct ent_link *link);
@@ -124,23 +138,26 @@ struct ent_link {
 };
 
 /* Accept connections at "host:port" (port 0: any; `bound` gets the real "host:port"). */
-ENT_MUST enum ent_err ent_link_listen(struct ent_link *link, const char *address, char *bound, size_t bound_bytes);
+ENT_MUST enum ent_err ent_link_listen(struct ent_link *link, const char *address, char *bound,
+                                      size_t bound_bytes);
 /* Start connecting to "host:port"; OPENED or CLOSED follows. */
 ENT_MUST enum ent_err ent_link_dial(struct ent_link *link, const char *address, ent_conn_id *out);
-/* Copies body (at most ENT_FRAME_CONTROL_MAX_BYTES). NOT_FOUND when the connection is gone; LIMIT (and the connection
- * is closed) when its queue is full. */
-ENT_MUST enum ent_err ent_link_send(struct ent_link *link, ent_conn_id conn, uint8_t type, uint64_t request,
-                                    const uint8_t *body, size_t len);
-/* Send blob[offset..] as DATA frames of `request`; keeps a reference until SENT or CLOSED. BUSY while one is going. */
+/* Copies body (at most ENT_FRAME_CONTROL_MAX_BYTES). NOT_FOUND when the connection is gone; LIMIT
+ * (and the connection is closed) when its queue is full. */
+ENT_MUST enum ent_err ent_link_send(struct ent_link *link, ent_conn_id conn, uint8_t type,
+                                    uint64_t request, const uint8_t *body, size_t len);
+/* Send blob[offset..] as DATA frames of `request`; keeps a reference until SENT or CLOSED. BUSY
+ * while one is going. */
 ENT_MUST enum ent_err ent_link_send_blob(struct ent_link *link, ent_conn_id conn, uint64_t request,
                                          struct ent_blob *blob, uint64_t offset);
-/* Grant: exactly ent_sink_len(sink) bytes of DATA under `request` may arrive now. BUSY while one is expected.
- * The sink is taken on success only. */
+/* Grant: exactly ent_sink_len(sink) bytes of DATA under `request` may arrive now. BUSY while one is
+ * expected. The sink is taken on success only. */
 ENT_MUST enum ent_err ent_link_expect(struct ent_link *link, ent_conn_id conn, uint64_t request,
                                       struct ent_sink *sink_take);
 /* HELLO was accepted: lifts the handshake deadline, starts the idle one. */
 void ent_link_admit(struct ent_link *link, ent_conn_id conn);
-/* Close; with flush, after what was queued has been sent (bounded by the idle deadline). CLOSED follows. */
+/* Close; with flush, after what was queued has been sent (bounded by the idle deadline). CLOSED
+ * follows. */
 void ent_link_close(struct ent_link *link, ent_conn_id conn, bool flush);
 /* Closes everything, waits for it, frees. No event after it returns. */
 void ent_link_free(struct ent_link *link);

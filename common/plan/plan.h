@@ -1,5 +1,6 @@
-/* IN plan.yaml, federation.yaml, client.yaml (bytes) · OUT structs, digests, or an error with file:line:column
- * OWNS the parsed structs · THREADS any (immutable after parsing) · SOURCE protocol.md 5
+/* IN plan.yaml, federation.yaml, client.yaml (bytes) · OUT structs, digests, or an error with
+ * file:line:column OWNS the parsed structs · THREADS any (immutable after parsing) · SOURCE
+ * protocol.md 5
  *
  * The plan: what is computed. plan.yaml's bytes travel verbatim; its SHA-256 is the plan digest. */
 #ifndef ENT_COMMON_PLAN_PLAN_H
@@ -12,8 +13,9 @@
 
 enum ent_feature_type { ENT_FEATURE_NUMBER, ENT_FEATURE_CATEGORY, ENT_FEATURE_BOOLEAN };
 
-/* One input column of the schema. Inputs of the model: NUMBER 1 (standardised; + 1 with `indicator`: 1 where the value
- * is missing), CATEGORY n_values + 1 (the last is `other`: unknown or missing), BOOLEAN 2 (false, true; missing: neither). */
+/* One input column of the schema. Inputs of the model: NUMBER 1 (standardised; + 1 with
+ * `indicator`: 1 where the value is missing), CATEGORY n_values + 1 (the last is `other`: unknown
+ * or missing), BOOLEAN 2 (false, true; missing: neither). */
 struct ent_feature {
     const char *name;
     enum ent_feature_type type;
@@ -62,9 +64,11 @@ struct ent_plan {
     const char *label_positive;
 
     uint64_t split_key;
-    double split_validation; /* fraction of the units; of those left after the test rows when test_file */
+    double split_validation; /* fraction of the units; of those left after the test rows when
+                                test_file */
     double split_test;
-    bool split_test_file; /* `test: file`: the member's own file of row numbers (client.yaml split_file) */
+    bool split_test_file; /* `test: file`: the member's own file of row numbers (client.yaml
+                             split_file) */
 
     struct ent_layer_spec *layers;
     uint32_t n_layers;
@@ -87,9 +91,11 @@ struct ent_plan {
     uint64_t update_ms;
 };
 
-/* Parse plan.yaml. `name` stands in error messages. Unknown keys, wrong types, values outside their range and illegal
- * pairs of options are CONFIG errors that name file:line:column, the value and what is allowed. */
-ENT_MUST enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size_t len, struct ent_plan **out);
+/* Parse plan.yaml. `name` stands in error messages. Unknown keys, wrong types, values outside their
+ * range and illegal pairs of options are CONFIG errors that name file:line:column, the value and
+ * what is allowed. */
+ENT_MUST enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size_t len,
+                                     struct ent_plan **out);
 void ent_plan_free(struct ent_plan *plan);
 
 #endif

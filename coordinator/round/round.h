@@ -1,19 +1,23 @@
-/* IN ent_event · OUT ent_action[] · OWNS the state of one run (fixed storage given at init) · THREADS engine only
- * SOURCE ARCHITECTURE.md idea 1; protocol.md 4
+/* IN ent_event · OUT ent_action[] · OWNS the state of one run (fixed storage given at init) ·
+ * THREADS engine only SOURCE ARCHITECTURE.md idea 1; protocol.md 4
  *
- * The whole protocol of a run, pure: no clock, socket, disk, lock, float or allocation after init. Same events, same
- * actions, so every schedule is tested in one process, and a restart feeds the stored rows through the same function.
- * Tensors never pass through: the machine sees members (by index), digests, weights, counts, deadlines.
+ * The whole protocol of a run, pure: no clock, socket, disk, lock, float or allocation after init.
+ * Same events, same actions, so every schedule is tested in one process, and a restart feeds the
+ * stored rows through the same function. Tensors never pass through: the machine sees members (by
+ * index), digests, weights, counts, deadlines.
  *
- * A run is a sequence of rounds, one summed task each: stats (once), then train and evaluate(validation) in turn
- * `train_rounds` times, then evaluate(test) on the best model. Rounds count from 1 over all tasks; an aborted attempt
- * keeps its round number and counts `attempt` up. Phases of a round:
+ * A run is a sequence of rounds, one summed task each: stats (once), then train and
+ * evaluate(validation) in turn `train_rounds` times, then evaluate(test) on the best model. Rounds
+ * count from 1 over all tasks; an aborted attempt keeps its round number and counts `attempt` up.
+ * Phases of a round:
  *
- *   OPEN row committed, RoundOpen sent -> JOIN -> UPDATE -> CLOSE (engine sums) -> RELEASE (release_gate) -> next round
- *   too few joins or updates in time: ABORT row, nothing released, WAIT retry_ms, attempt + 1;
- *   after `attempts` aborts in a row the run stays in WAIT (stalled) until enough members are up, then tries again.
+ *   OPEN row committed, RoundOpen sent -> JOIN -> UPDATE -> CLOSE (engine sums) -> RELEASE
+ * (release_gate) -> next round too few joins or updates in time: ABORT row, nothing released, WAIT
+ * retry_ms, attempt + 1; after `attempts` aborts in a row the run stays in WAIT (stalled) until
+ * enough members are up, then tries again.
  *
- * Write-ahead: the engine commits all ROW actions of a step in one transaction before it executes any other action. */
+ * Write-ahead: the engine commits all ROW actions of a step in one transaction before it executes
+ * any other action. */
 #ifndef ENT_COORDINATOR_ROUND_ROUND_H
 #define ENT_COORDINATOR_ROUND_ROUND_H
 
@@ -34,19 +38,29 @@ enum ent_phase {
     ENT_PHASE_COUNT
 };
 
-/* How an invited member stands in the current attempt. Each ends exactly once: ACCEPTED, REJECTED or DROPPED. */
+/* How an invited member stands in the current attempt. Each ends exactly once: ACCEPTED, REJECTED
+ * or DROPPED. */
 enum ent_standing {
-    ENT_STANDING_NONE,     /* not invited */
+    ENT_STANDING_NONE, /* not invited */
     ENT_STANDING_INVITED,
     ENT_STANDING_JOINED,
-    ENT_STANDING_OFFERED,  /* upload granted or waiting for its grant */
+    ENT_STANDING_OFFERED, /* upload granted or waiting for its grant */
     ENT_STANDING_ACCEPTED,
     ENT_STANDING_REJECTED, /* reason: what it sent was refused, or it declined */
-    ENT_STANDING_DROPPED   /* reason: TIMEOUT, DROPPED, LOST, REVOKED, PHASE (joined too late) ... */
+    ENT_STANDING_DROPPED /* reason: TIMEOUT, DROPPED, LOST, REVOKED, PHASE (joined too late) ... */
 };
 
-enum ent_round_task { ENT_ROUND_STATS = 1, ENT_ROUND_TRAIN = 2, ENT_ROUND_EVALUATE = 3 };       /* = ent_task_kind */
-enum ent_round_split { ENT_ROUND_NO_SPLIT = 0, ENT_ROUND_ON_TRAIN = 1, ENT_ROUND_ON_VALIDATION = 2, ENT_ROUND_ON_TEST = 3 };
+enum ent_round_task {
+    ENT_ROUND_STATS = 1,
+    ENT_ROUND_TRAIN = 2,
+    ENT_ROUND_EVALUATE = 3
+}; /* = ent_task_kind */
+enum ent_round_split {
+    ENT_ROUND_NO_SPLIT = 0,
+    ENT_ROUND_ON_TRAIN = 1,
+    ENT_ROUND_ON_VALIDATION = 2,
+    ENT_ROUND_ON_TEST = 3
+};
 
 struct ent_run_config {
     uint32_t run;          /* number within the federation */
@@ -65,16 +79,19 @@ enum ent_event_kind {
     ENT_EV_RUN_START, /* config set by ent_round_begin before */
     ENT_EV_STOP,      /* end the run after the current round (in WAIT or JOIN: at once) */
     ENT_EV_TICK,      /* time passed */
-    ENT_EV_UP,        /* member welcomed: may be invited from the next open on; a joined one goes on where it stands */
-    ENT_EV_DOWN,      /* its connection ended: joined members keep their place until the deadline */
-    ENT_EV_REVOKED,   /* never invited again; dropped(REVOKED) if it had not ended */
-    /* messages of members, already verified (signature, sequence); round and attempt are checked here: STALE */
+    ENT_EV_UP, /* member welcomed: may be invited from the next open on; a joined one goes on where
+                  it stands */
+    ENT_EV_DOWN,    /* its connection ended: joined members keep their place until the deadline */
+    ENT_EV_REVOKED, /* never invited again; dropped(REVOKED) if it had not ended */
+    /* messages of members, already verified (signature, sequence); round and attempt are checked
+       here: STALE */
     ENT_EV_JOIN,
     ENT_EV_DECLINE, /* code */
     ENT_EV_LOST,
-    ENT_EV_OFFER,  /* digest, bytes: an upload asked for */
-    ENT_EV_UPDATE, /* the upload arrived and verified: digest, weight */
-    ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED (connection) lets the member offer again; others reject it */
+    ENT_EV_OFFER,      /* digest, bytes: an upload asked for */
+    ENT_EV_UPDATE,     /* the upload arrived and verified: digest, weight */
+    ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED (connection) lets the member offer again; others
+                          reject it */
     /* from the engine */
     ENT_EV_RESULT,        /* CLOSE done: result, model; for evaluate loss_sum and rows */
     ENT_EV_RESULT_FAILED, /* CLOSE could not be done (code): abort the attempt */
@@ -92,8 +109,9 @@ struct ent_event {
     uint32_t weight;
     bool has_base;
     uint8_t digest[ENT_ROUND_DIGEST_BYTES]; /* of the update; of the result */
-    uint8_t model[ENT_ROUND_DIGEST_BYTES];  /* RESULT: current model after this round (stats: the initial one) */
-    uint64_t loss_sum; /* RESULT of evaluate, in 2^-20 nats */
+    uint8_t model[ENT_ROUND_DIGEST_BYTES];  /* RESULT: current model after this round (stats: the
+                                               initial one) */
+    uint64_t loss_sum;                      /* RESULT of evaluate, in 2^-20 nats */
     uint64_t rows;
 };
 
@@ -115,20 +133,22 @@ enum ent_action_kind {
     ENT_ACT_STALLED     /* say for whom the run waits */
 };
 
-/* What the store keeps, in order; fed back by ent_round_replay after a restart. Kinds on disk: never reuse. */
+/* What the store keeps, in order; fed back by ent_round_replay after a restart. Kinds on disk:
+ * never reuse. */
 enum ent_row_kind {
     ENT_ROW_RUN_START = 1,
-    ENT_ROW_OPEN = 2,    /* round, attempt, task, split, base model; invited members follow as INVITE rows */
-    ENT_ROW_INVITE = 3,  /* member */
-    ENT_ROW_JOIN = 4,    /* member, has_base */
-    ENT_ROW_BEGIN = 5,   /* JOIN phase over */
-    ENT_ROW_ACCEPT = 6,  /* member, digest, weight */
-    ENT_ROW_REJECT = 7,  /* member, code */
-    ENT_ROW_DROP = 8,    /* member, code */
-    ENT_ROW_CLOSE = 9,   /* result, model, sum of weights, loss_sum, rows */
-    ENT_ROW_ABORT = 10,  /* code */
+    ENT_ROW_OPEN =
+        2, /* round, attempt, task, split, base model; invited members follow as INVITE rows */
+    ENT_ROW_INVITE = 3, /* member */
+    ENT_ROW_JOIN = 4,   /* member, has_base */
+    ENT_ROW_BEGIN = 5,  /* JOIN phase over */
+    ENT_ROW_ACCEPT = 6, /* member, digest, weight */
+    ENT_ROW_REJECT = 7, /* member, code */
+    ENT_ROW_DROP = 8,   /* member, code */
+    ENT_ROW_CLOSE = 9,  /* result, model, sum of weights, loss_sum, rows */
+    ENT_ROW_ABORT = 10, /* code */
     ENT_ROW_RELEASE = 11,
-    ENT_ROW_END = 12,    /* best model; code OK or STOPPED */
+    ENT_ROW_END = 12, /* best model; code OK or STOPPED */
     ENT_ROW_STOP = 13
 };
 
@@ -182,13 +202,14 @@ struct ent_round {
     bool stopping;
     bool stalled;
     uint64_t round;
-    uint32_t attempt;     /* from 1 */
-    uint32_t aborts;      /* in a row */
+    uint32_t attempt; /* from 1 */
+    uint32_t aborts;  /* in a row */
     enum ent_round_task task;
     enum ent_round_split split;
-    uint32_t train_done;  /* training rounds closed */
-    uint64_t deadline_ms; /* of the phase; 0 = none */
-    uint8_t base[ENT_ROUND_DIGEST_BYTES];  /* model of the current round (zero in stats without a base) */
+    uint32_t train_done;                   /* training rounds closed */
+    uint64_t deadline_ms;                  /* of the phase; 0 = none */
+    uint8_t base[ENT_ROUND_DIGEST_BYTES];  /* model of the current round (zero in stats without a
+                                              base) */
     uint8_t model[ENT_ROUND_DIGEST_BYTES]; /* newest model */
     uint8_t best[ENT_ROUND_DIGEST_BYTES];
     uint64_t best_loss_sum;
@@ -201,14 +222,18 @@ struct ent_round {
 /* members: [cap] caller's storage, kept; n_members grows by ent_round_add_member. */
 void ent_round_init(struct ent_round *round, struct ent_round_member *members);
 uint32_t ent_round_add_member(struct ent_round *round, bool revoked);
-/* A new run; EXISTS while one is active. base: model to start from (zero: the stats round makes the initial one). */
+/* A new run; EXISTS while one is active. base: model to start from (zero: the stats round makes the
+ * initial one). */
 ENT_MUST enum ent_err ent_round_begin(struct ent_round *round, const struct ent_run_config *config,
                                       const uint8_t base[ENT_ROUND_DIGEST_BYTES]);
 /* One step. Actions are appended. Never fails: what is not legal becomes a REFUSE action. */
-void ent_round_step(struct ent_round *round, const struct ent_event *event, struct ent_actions *actions);
-/* Restart: feed the stored rows of the active run in order (CORRUPT when they do not fit), with ADD actions for what
- * belongs to the sum; then ent_round_resume gives the actions that go on (timers, FINISH, GATE, next round). */
-ENT_MUST enum ent_err ent_round_replay(struct ent_round *round, const struct ent_row *row, struct ent_actions *actions);
+void ent_round_step(struct ent_round *round, const struct ent_event *event,
+                    struct ent_actions *actions);
+/* Restart: feed the stored rows of the active run in order (CORRUPT when they do not fit), with ADD
+ * actions for what belongs to the sum; then ent_round_resume gives the actions that go on (timers,
+ * FINISH, GATE, next round). */
+ENT_MUST enum ent_err ent_round_replay(struct ent_round *round, const struct ent_row *row,
+                                       struct ent_actions *actions);
 void ent_round_resume(struct ent_round *round, uint64_t now_ms, struct ent_actions *actions);
 
 const char *ent_phase_name(enum ent_phase phase);

@@ -1,4 +1,5 @@
-/* Tests register themselves: ENT_TEST(suite, name) { CU_ASSERT(...); }. One program a room; runner.c has main(). */
+/* Tests register themselves: ENT_TEST(suite, name) { CU_ASSERT(...); }. One program a room;
+ * runner.c has main(). */
 #ifndef ENT_TESTS_SUPPORT_ENT_TEST_H
 #define ENT_TESTS_SUPPORT_ENT_TEST_H
 
@@ -16,11 +17,13 @@ void ent_test_register(struct ent_test_case *test);
 /* Say that this test could not be run here, and why; all of these are listed at the end. */
 void ent_test_skip(const char *why);
 
-/* Path of a file under ENTENTE_SHARED (default ../shared from the source tree), or NULL when it is not there:
- * the caller returns after that (the skip is recorded). Static storage, valid until the next call. */
+/* Path of a file under ENTENTE_SHARED (default ../shared from the source tree), or NULL when it is
+ * not there: the caller returns after that (the skip is recorded). Static storage, valid until the
+ * next call. */
 const char *ent_test_shared(const char *relative);
 
-/* A fresh, empty directory that is removed when the program ends. Static storage per call, 64 of them. */
+/* A fresh, empty directory that is removed when the program ends. Static storage per call, 64 of
+ * them. */
 const char *ent_test_tmpdir(void);
 
 #define ENT_TEST(suite_, name_)                                                                    \

@@ -1,11 +1,11 @@
-#include "tests/support/ent_test.h"
-
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <CUnit/Basic.h>
+
+#include "tests/support/ent_test.h"
 
 static struct ent_test_case *first;
 static struct ent_test_case **last = &first;
@@ -37,7 +37,8 @@ const char *ent_test_shared(const char *relative)
     if (root != NULL) {
         (void)snprintf(path, sizeof path, "%s/%s", root, relative);
     } else {
-        (void)snprintf(path, sizeof path, "%s/../shared/%s", source != NULL ? source : ".", relative);
+        (void)snprintf(path, sizeof path, "%s/../shared/%s", source != NULL ? source : ".",
+                       relative);
     }
     if (access(path, R_OK) != 0) {
         char why[200];

@@ -79,11 +79,14 @@ ENT_TEST(rng, philox_known_answers)
     uint32_t out[4];
 
     ent_philox4x32(zero, zero, out);
-    CU_ASSERT(out[0] == 0x6627e8d5 && out[1] == 0xe169c58d && out[2] == 0xbc57ac4c && out[3] == 0x9b00dbd8);
+    CU_ASSERT(out[0] == 0x6627e8d5 && out[1] == 0xe169c58d && out[2] == 0xbc57ac4c &&
+              out[3] == 0x9b00dbd8);
     ent_philox4x32(ones, ones, out);
-    CU_ASSERT(out[0] == 0x408f276d && out[1] == 0x41c83b0e && out[2] == 0xa20bc7c6 && out[3] == 0x6d5451fd);
+    CU_ASSERT(out[0] == 0x408f276d && out[1] == 0x41c83b0e && out[2] == 0xa20bc7c6 &&
+              out[3] == 0x6d5451fd);
     ent_philox4x32(pi_k, pi_c, out);
-    CU_ASSERT(out[0] == 0xd16cfe09 && out[1] == 0x94fdcceb && out[2] == 0x5001e420 && out[3] == 0x24126ea1);
+    CU_ASSERT(out[0] == 0xd16cfe09 && out[1] == 0x94fdcceb && out[2] == 0x5001e420 &&
+              out[3] == 0x24126ea1);
 }
 
 ENT_TEST(rng, below_is_in_range_and_even)

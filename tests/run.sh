@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# All tests of Entente. Installs what is missing (as root), builds, runs; at most 15 minutes on two cores.
+#   tests/run.sh          dev (unit, integration, lints, fuzz corpora), release (end to end), asan (unit, integration)
+#   tests/run.sh --all    adds tsan, fuzzing, clang-tidy, long schedules and the benches
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source deploy/packages.sh
+
+all=no
+case "${1:-}" in
+"") ;;
+--all) all=yes ;;
+*) echo "usage: tests/run.sh [--all]" >&2; exit 2 ;;
+esac
+
+need_packages deploy/apt.txt tests/apt.txt
+export ENTENTE_SHARED="${ENTENTE_SHARED:-$(cd .. && pwd)/shared}"
+start=$(date +%s)
+logs=()
+failed=()
+
+step() { printf '\n== %s (%s s so far)\n' "$*" "$(($(date +%s) - start))"; }
+
+build() { # preset
+    step "build $1"
+    cmake --preset "$1" >build-"$1".log 2>&1 || { cat build-"$1".log; exit 1; }
+    cmake --build --preset "$1" >>build-"$1".log 2>&1 || { tail -n 60 build-"$1".log; exit 1; }
+    rm -f build-"$1".log
+    if [ "$1" != release ]; then
+        logs+=("build/$1/Testing/Temporary/LastTest.log")
+    fi
+}
+
+run() { # name, preset, ctest arguments...
+    local name=$1 preset=$2
+    shift 2
+    step "test $name"
+    if ! ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j 2 "$@"; then
+        failed+=("$name")
+    fi
+    cp "build/$preset/Testing/Temporary/LastTest.log" "build/$name.test.log"
+    logs+=("build/$name.test.log")
+}
+
+build dev
+run dev dev -LE 'e2e|bench|long'
+build release
+run e2e release -L e2e -j 1
+build asan
+run asan asan -L 'unit|integration|fuzz' -LE long
+if [ "$all" = yes ]; then
+    build tsan
+    run tsan tsan -L 'unit|integration' -LE long
+    build fuzz
+    run fuzz fuzz -L fuzz
+    run long release -L long -j 1
+    run bench release -L bench -j 1
+    step "clang-tidy"
+    cmake --preset tidy >/dev/null && cmake --build --preset tidy || failed+=(tidy)
+fi
+
+step "summary"
+# What could not be run here, each once.
+grep -ahE '^(SKIPPED|skipped) ' "${logs[@]}" 2>/dev/null | sort -u || true
+# Counted from ctest's own log: one line a test program.
+passed=$(cat "${logs[@]}" 2>/dev/null | grep -ac '^Test Passed\.' || true)
+lost=$(cat "${logs[@]}" 2>/dev/null | grep -ac '^Test Failed\.' || true)
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}"
+    printf '%s passed, %s failed\n' "$passed" "$((lost > 0 ? lost : 1))"
+    exit 1
+fi
+printf '%s passed, 0 failed\n' "$passed"
