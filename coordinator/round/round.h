@@ -21,12 +21,15 @@
 #ifndef ENT_COORDINATOR_ROUND_ROUND_H
 #define ENT_COORDINATOR_ROUND_ROUND_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
 
 #define ENT_ROUND_MEMBERS_MAX 4096
 #define ENT_ROUND_DIGEST_BYTES 32
+#define ENT_ROUND_NO_MEMBER UINT32_MAX /* REFUSE of an event that came from no member */
 
 enum ent_phase {
     ENT_PHASE_IDLE,    /* no run, or its run has ended */
@@ -70,6 +73,8 @@ struct ent_run_config {
     uint64_t join_ms;
     uint64_t update_ms;
     uint64_t retry_ms;
+    uint64_t gather_ms; /* after enough members are up at last, wait this long for the other
+                           enrolled ones; 0 = not */
     bool validate; /* the plan holds out validation rows; otherwise the last model is the best */
     bool test;     /* the plan has test rows */
 };
@@ -92,10 +97,13 @@ enum ent_event_kind {
     ENT_EV_UPDATE,     /* the upload arrived and verified: digest, weight */
     ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED (connection) lets the member offer again; others
                           reject it */
-    /* from the engine */
+    /* from the engine; round and attempt as in the row of the FINISH or GATE action: STALE */
     ENT_EV_RESULT,        /* CLOSE done: result, model; for evaluate loss_sum and rows */
     ENT_EV_RESULT_FAILED, /* CLOSE could not be done (code): abort the attempt */
     ENT_EV_GATE,          /* release_gate open for this round */
+    ENT_EV_DAMAGED, /* the stored update of an accepted `member` (an ADD after a restart) cannot be
+                     * read: it is asked for again under the same digest; round and attempt are not
+                     * checked */
     ENT_EV_COUNT
 };
 
@@ -120,17 +128,23 @@ enum ent_action_kind {
     ENT_ACT_SEND_OPEN,  /* RoundOpen to `member` */
     ENT_ACT_SEND_BEGIN, /* Begin to `member` (model follows if it lacks the base) */
     ENT_ACT_GRANT,      /* tell `member` GO as soon as the byte budget allows */
-    ENT_ACT_ACK,        /* accepted (code OK) or the repeat of an accepted update */
-    ENT_ACT_REFUSE,     /* tell `member` its last message was refused: code; counted by cause */
-    ENT_ACT_ADD,        /* the update of `member` (digest, weight) belongs to the sum */
-    ENT_ACT_FINISH,     /* sum complete: task.finish, optimizer step, store; answer with RESULT */
-    ENT_ACT_DISCARD,    /* the attempt's updates and sum are void */
-    ENT_ACT_SEND_CLOSE, /* RoundClose to every member that is up (not a single one) */
+    ENT_ACT_ACK, /* accepted (code OK), accepted before (REPEAT), or rejected for good (its reason)
+                  */
+    ENT_ACT_REFUSE,  /* tell `member` its last message was refused: code; counted by cause */
+    ENT_ACT_ADD,     /* the update of `member` (digest, weight) belongs to the sum; again after a
+                        restart */
+    ENT_ACT_FINISH,  /* sum complete: task.finish, optimizer step, store; answer with RESULT */
+    ENT_ACT_DISCARD, /* the attempt's sum and update files are not needed any more: it was closed or
+                        aborted */
+    ENT_ACT_SEND_CLOSE, /* RoundClose to every member that is up (not a single one); row = the CLOSE
+                           row */
     ENT_ACT_GATE,       /* ask release_gate for this round; answer with GATE when open */
     ENT_ACT_SEND_ABORT, /* Abort to every member that is up; code */
-    ENT_ACT_SEND_END,   /* RunEnd to every member that is up; best model */
-    ENT_ACT_TIMER,      /* call TICK at at_ms (replaces an earlier timer; 0 = none) */
-    ENT_ACT_STALLED     /* say for whom the run waits */
+    ENT_ACT_SEND_END, /* RunEnd to every member that is up; digest = best model, code OK or STOPPED
+                       */
+    ENT_ACT_TIMER,    /* call TICK at at_ms (replaces an earlier timer; 0 = none) */
+    ENT_ACT_STALLED   /* say for whom the run waits: enrolled members that are not up, and, after
+                       * attempts that failed   (code != OK), those whose standing is not ACCEPTED */
 };
 
 /* What the store keeps, in order; fed back by ent_round_replay after a restart. Kinds on disk:
@@ -170,6 +184,8 @@ struct ent_row {
     uint64_t rows;
 };
 
+/* Every action's row carries run, round, attempt, task and split of what it belongs to (ROW: the
+ * whole row). */
 struct ent_action {
     enum ent_action_kind kind;
     uint32_t member;
@@ -192,13 +208,20 @@ struct ent_round_member {
     enum ent_standing standing;
     enum ent_err reason;
     bool has_base;
+    bool offered; /* digest is bound: an update is computed once an attempt */
+    bool damaged; /* accepted, but its stored update is unreadable and asked for again */
     uint32_t weight;
     uint8_t digest[ENT_ROUND_DIGEST_BYTES]; /* of what it offered or had accepted in this attempt */
 };
 
+/* What opens next when the phase is WAIT. */
+enum ent_round_next { ENT_ROUND_NEXT_ROUND, ENT_ROUND_NEXT_ATTEMPT };
+
 struct ent_round {
     struct ent_run_config config;
+    bool begun; /* config is set */
     enum ent_phase phase;
+    enum ent_round_next next;
     bool stopping;
     bool stalled;
     uint64_t round;
@@ -213,30 +236,42 @@ struct ent_round {
     uint8_t model[ENT_ROUND_DIGEST_BYTES]; /* newest model */
     uint8_t best[ENT_ROUND_DIGEST_BYTES];
     uint64_t best_loss_sum;
-    uint64_t best_rows; /* 0 = none yet */
-    uint64_t sum_w;
+    uint64_t best_rows;               /* 0 = none yet */
+    uint32_t best_train;              /* training round the best model came from; 0 = none */
+    uint64_t sum_w;                   /* of the accepted updates of this attempt */
+    struct ent_row closed;            /* newest CLOSE row; kind 0 = none */
     struct ent_round_member *members; /* [n_members], caller's storage */
     uint32_t n_members;
 };
 
-/* members: [cap] caller's storage, kept; n_members grows by ent_round_add_member. */
+/* members: [cap] caller's storage (at most ENT_ROUND_MEMBERS_MAX), kept; n_members grows by
+ * ent_round_add_member. */
 void ent_round_init(struct ent_round *round, struct ent_round_member *members);
 uint32_t ent_round_add_member(struct ent_round *round, bool revoked);
-/* A new run; EXISTS while one is active. base: model to start from (zero: the stats round makes the
- * initial one). */
+/* A new run, before RUN_START or replay; EXISTS while one is active, CONFIG when a number in it is
+ * out of range. base: model to start from (zero: the stats round makes the initial one). */
 ENT_MUST enum ent_err ent_round_begin(struct ent_round *round, const struct ent_run_config *config,
                                       const uint8_t base[ENT_ROUND_DIGEST_BYTES]);
 /* One step. Actions are appended. Never fails: what is not legal becomes a REFUSE action. */
 void ent_round_step(struct ent_round *round, const struct ent_event *event,
                     struct ent_actions *actions);
-/* Restart: feed the stored rows of the active run in order (CORRUPT when they do not fit), with ADD
- * actions for what belongs to the sum; then ent_round_resume gives the actions that go on (timers,
- * FINISH, GATE, next round). */
-ENT_MUST enum ent_err ent_round_replay(struct ent_round *round, const struct ent_row *row,
-                                       struct ent_actions *actions);
+/* Restart: add_member for the roster, begin with the stored config, feed the stored rows of the
+ * active run in order (CORRUPT when they do not fit; no actions). Then resume gives the actions
+ * that go on: ADD for each accepted update of an open attempt (answer DAMAGED for one that cannot
+ * be read), GATE, timers; the next TICK (its TIMER may be at once) gives FINISH or whatever is due.
+ * All members are down until their UP. */
+ENT_MUST enum ent_err ent_round_replay(struct ent_round *round, const struct ent_row *row);
 void ent_round_resume(struct ent_round *round, uint64_t now_ms, struct ent_actions *actions);
+
+bool ent_round_active(const struct ent_round *round); /* a run is going on */
+uint32_t ent_round_count(const struct ent_round *round, enum ent_standing standing);
+uint32_t ent_round_count_up(const struct ent_round *round); /* enrolled and up */
 
 const char *ent_phase_name(enum ent_phase phase);
 const char *ent_standing_name(enum ent_standing standing);
+const char *ent_event_name(enum ent_event_kind kind);
+const char *ent_row_name(enum ent_row_kind kind);
+const char *ent_round_task_name(enum ent_round_task task);
+const char *ent_round_split_name(enum ent_round_split split);
 
 #endif
