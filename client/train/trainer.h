@@ -1,0 +1,105 @@
+/* IN rows (through a gather function), a model, options · OUT trained parameters, losses,
+ * predictions OWNS batch buffers, row order, optimizer state · THREADS one trainer, one thread ·
+ * SOURCE performance.md 3
+ *
+ * The local training loop. Memory: 4 bytes a row (the order) and blocks of at most ENT_MODEL_BLOCK
+ * rows, however large the batch; a step allocates nothing. Same seed, stream, rows and kernel path:
+ * same bits. */
+#ifndef ENT_CLIENT_TRAIN_TRAINER_H
+#define ENT_CLIENT_TRAIN_TRAINER_H
+
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/model/model.h"
+#include "common/optim/optim.h"
+
+struct ent_plan;
+
+/* Where rows come from: a table that stays compact, turned into floats one block at a time. */
+struct ent_rows {
+    void *ctx;
+    uint32_t n;
+    /* Rows rows[0..n) (each < this->n) as x [n][n_inputs], y [n] in {0, 1}. Writes every element.
+     */
+    void (*gather)(void *ctx, const uint32_t *rows, uint32_t n, float *x, float *y);
+};
+
+/* Rows of a plain matrix, for tests, benches and small sets: `ctx` of ent_rows is this struct. */
+struct ent_rows_matrix {
+    const float *x; /* [n][n_inputs] */
+    const float *y; /* [n] */
+    uint32_t n_inputs;
+};
+struct ent_rows ent_rows_of_matrix(struct ent_rows_matrix *matrix, uint32_t n);
+
+struct ent_train_progress {
+    uint32_t epoch; /* from 1 */
+    uint32_t epochs;
+    uint64_t rows_done; /* over all epochs */
+    uint64_t rows_total;
+    double mean_loss; /* of this epoch so far */
+};
+
+struct ent_train_options {
+    uint32_t epochs;
+    uint32_t batch; /* rows; 0 = all rows in one step; the last batch of an epoch may be smaller */
+    const struct ent_optim *optim;
+    struct ent_optim_hyper hyper;
+    uint64_t seed;   /* of shuffles and dropout */
+    uint64_t stream; /* what distinguishes calls under one seed: e.g. the round */
+    /* Either may be NULL. keep_going: before every batch; false ends the call with STOPPED.
+     * progress: after every epoch and at most every 4096 rows. */
+    bool (*keep_going)(void *ctx);
+    void (*progress)(void *ctx, const struct ent_train_progress *progress);
+    void *ctx;
+    /* Optimizer state that outlives the call: [n_state * n_params] and the number of steps done so
+     * far, updated. NULL: the state starts at zero in this call. */
+    float *state;
+    uint64_t *state_steps;
+};
+
+struct ent_train_result {
+    double mean_loss;   /* of the last epoch, over its rows, while training */
+    uint64_t rows_done; /* over all epochs */
+    uint64_t steps;
+};
+
+struct ent_trainer;
+
+/* Everything a later call needs, for at most n_rows rows. The model is borrowed until
+ * ent_trainer_free and must have been made for training. DATA for 0 rows, CONFIG for options that
+ * make no sense. */
+ENT_MUST enum ent_err ent_trainer_new(struct ent_model *model,
+                                      const struct ent_train_options *options, uint32_t n_rows,
+                                      struct ent_trainer **out);
+void ent_trainer_free(struct ent_trainer *trainer);
+/* options->epochs passes over the rows, from the model's present parameters; the result is in the
+ * model. NONFINITE with advice when a loss or a parameter stops being finite; STOPPED; SHAPE for
+ * more rows than announced. */
+ENT_MUST enum ent_err ent_trainer_run(struct ent_trainer *trainer, const struct ent_rows *rows,
+                                      const struct ent_train_options *options,
+                                      struct ent_train_result *out);
+
+/* new + free around one run. */
+ENT_MUST enum ent_err ent_train(struct ent_model *model, const struct ent_rows *rows,
+                                const struct ent_train_options *options,
+                                struct ent_train_result *out);
+
+/* Predictions of all rows in order, in blocks: `take` gets n probabilities and labels at a time. */
+ENT_MUST enum ent_err ent_train_predict(struct ent_model *model, const struct ent_rows *rows,
+                                        void (*take)(void *ctx, const float *prob, const float *y,
+                                                     uint32_t n),
+                                        void *ctx);
+
+/* What a member trained: out = after - before, float32. out may be `after`. */
+void ent_train_delta(const float *after, const float *before, size_t n, float *out);
+
+/* A plan's model and training options. layers: room for plan->n_layers. The plan must outlive what
+ * points to it. */
+void ent_train_layers(const struct ent_plan *plan, struct ent_model_layer *layers);
+ENT_MUST enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training,
+                                          struct ent_model **out);
+void ent_train_options_of(const struct ent_plan *plan, struct ent_train_options *out);
+
+#endif

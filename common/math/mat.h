@@ -1,0 +1,23 @@
+/* Matrices, row-major and dense (leading dimension = row length). Sizes may be 0. Results must not
+ * overlap inputs. */
+#ifndef ENT_COMMON_MATH_MAT_H
+#define ENT_COMMON_MATH_MAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* c [m][n] = a [m][k] * b [k][n] + bias [n] in every row (NULL: 0), then max(., 0) when relu. */
+void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool relu, float *c,
+                      size_t m, size_t n, size_t k);
+/* c [m][n] (+)= a^T * b with a [k][m], b [k][n]: the gradient of a weight matrix. */
+void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m, size_t n,
+                    size_t k);
+/* c [m][n] = a [m][k] * b^T with b [n][k]: the gradient of a layer's input. work: [n * k] floats.
+ */
+void ent_mat_mul_nt(const float *a, const float *b, float *work, float *c, size_t m, size_t n,
+                    size_t k);
+/* out [n] (+)= the sum of the rows of a [m][n] */
+void ent_mat_col_sums(const float *a, bool add, float *out, size_t m, size_t n);
+
+#endif
