@@ -10,6 +10,14 @@
 
 #include "common/base/arena.h"
 #include "common/base/err.h"
+#include "common/model/model.h"
+#include "common/task/task.h"
+
+#define ENT_PLAN_MAX_FEATURES 4096
+#define ENT_PLAN_MAX_VALUES 60000 /* of one category: codes are 16 bit in a member's table */
+#define ENT_PLAN_MAX_INPUTS 262144
+#define ENT_PLAN_MAX_LAYERS 64
+#define ENT_PLAN_MAX_PARAMS 100000000 /* 400 MB of float32 */
 
 enum ent_feature_type { ENT_FEATURE_NUMBER, ENT_FEATURE_CATEGORY, ENT_FEATURE_BOOLEAN };
 

@@ -1,0 +1,125 @@
+/* IN rows of a source, a schema, the member's column mapping · OUT a compact columnar table,
+ * counts, problems by line OWNS the table · THREADS one at a time (immutable after loading: any) ·
+ * SOURCE protocol.md 4 and 5
+ *
+ * Numbers are float32 (NaN = missing) and not yet clipped: every comparison with the range is made
+ * in float32, so that counts here and in the statistics agree. Errors and counts name lines,
+ * columns and features, never a value. */
+#ifndef ENT_CLIENT_DATA_TABLE_H
+#define ENT_CLIENT_DATA_TABLE_H
+
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/plan/client_config.h"
+#include "common/plan/plan.h"
+
+#define ENT_CODE_MISSING 0xFFFFU /* category; an unknown value has code n_values (`other`) */
+#define ENT_LABEL_ABSENT 0xFFU
+#define ENT_TABLE_MAX_PROBLEMS 20 /* kept with their lines; all are counted */
+#define ENT_TABLE_MAX_ROWS 0xFFFFFFFEU
+
+/* What a row must look like: the plan's schema, or that of a model file (built by the caller;
+ * borrowed). */
+struct ent_schema {
+    const struct ent_feature *features;
+    uint32_t n_features;
+    uint32_t n_inputs;
+    const char *label_name; /* NULL = there is no label to read */
+    const char *label_positive;
+};
+struct ent_schema ent_schema_of_plan(const struct ent_plan *plan);
+/* Fills first_input and n_inputs of each feature and returns their sum: for schemas that do not
+ * come from a plan. */
+uint32_t ent_schema_number_inputs(struct ent_feature *features, uint32_t n_features);
+
+/* One feature's values; the array of its type is set, the others are NULL. */
+struct ent_column {
+    float *numbers;  /* NUMBER [n_rows]: NaN = missing */
+    uint16_t *codes; /* CATEGORY [n_rows]: value, n_values = other, ENT_CODE_MISSING */
+    int8_t *bools;   /* BOOLEAN [n_rows]: 0, 1, -1 = missing */
+    /* Counts over the rows that were kept, but for `unparsable`. */
+    uint64_t missing;
+    uint64_t unparsable; /* values that made their row a bad one */
+    uint64_t clipped;    /* NUMBER outside the range */
+    uint64_t unknown;    /* CATEGORY not declared */
+};
+
+struct ent_row_problem {
+    uint64_t line;
+    const char *reason;  /* static */
+    const char *feature; /* NULL when the whole row is meant */
+};
+
+struct ent_table {
+    struct ent_schema schema;
+    uint32_t n_rows;
+    uint32_t cap_rows;
+    struct ent_column *columns; /* [schema.n_features] */
+    uint8_t *labels;            /* [n_rows] 0, 1 or ENT_LABEL_ABSENT */
+    uint64_t *units;            /* [n_rows] keyed hash of the unit (split.h); equal = same unit */
+    uint32_t *source_rows;      /* [n_rows] 0-based data row at the source */
+    uint32_t *id_ends; /* [n_rows] ids: end of each in `ids`; NULL when no id column is read */
+    struct ent_buf ids;
+    uint64_t n_source_rows; /* rows seen at the source */
+    uint64_t n_bad;         /* rows dropped because they do not parse */
+    uint64_t n_unlabelled;  /* rows dropped because the label is missing */
+    uint64_t n_positive;
+    struct ent_row_problem problems[ENT_TABLE_MAX_PROBLEMS]; /* the first ones */
+    uint32_t n_problems;
+};
+
+enum ent_label_use { ENT_LABEL_REQUIRED, ENT_LABEL_IF_PRESENT, ENT_LABEL_UNUSED };
+
+struct ent_table_options {
+    struct ent_schema schema;               /* borrowed for the table's life */
+    const struct ent_client_config *config; /* borrowed for the table's life */
+    const char *path; /* other input than config->data.path; NULL = that; "-" = standard input */
+    uint64_t split_key;
+    enum ent_label_use label; /* IF_PRESENT, UNUSED: rows without one are kept */
+    const char *id_column;    /* NULL: ids are not read */
+    uint32_t max_rows;        /* LIMIT beyond; 0 = ENT_TABLE_MAX_ROWS */
+};
+
+/* Read everything. DATA when a column is absent (names it, the feature and the nearest header
+ * names), when a row does not parse and bad_rows is fail (names the line), when nothing is left.
+ * About 4 bytes a value and 13 a row. */
+ENT_MUST enum ent_err ent_table_load(const struct ent_table_options *options,
+                                     struct ent_table **out);
+void ent_table_free(struct ent_table *table);
+
+/* For plan tasks: options from a plan and the member's configuration, label required. */
+ENT_MUST enum ent_err ent_table_load_plan(const struct ent_plan *plan,
+                                          const struct ent_client_config *config,
+                                          struct ent_table **out);
+
+/* "1,203 rows (141 positive), 3 dropped: line 7 ..., ..." and a line per column: for `check`. */
+void ent_table_print(const struct ent_table *table, FILE *out);
+
+/* ---- accessors for tasks ---- */
+
+/* A number clipped to its range (not for missing ones). */
+double ent_table_clip(const struct ent_feature *feature, float x);
+/* Whether it lies outside: what `clipped` counts. */
+bool ent_table_clips(const struct ent_feature *feature, float x);
+/* The id of a row as read (not terminated); empty when ids are not read. */
+struct ent_buf_view {
+    const char *text;
+    size_t len;
+};
+struct ent_buf_view ent_table_id(const struct ent_table *table, uint32_t row);
+
+/* ---- block by block, for `score`: constant memory ---- */
+
+struct ent_table_reader;
+/* The same options; each block holds at most block_rows rows. */
+ENT_MUST enum ent_err ent_table_reader_open(const struct ent_table_options *options,
+                                            uint32_t block_rows, struct ent_table_reader **out);
+/* The next block, owned by the reader and overwritten by the next call; *out = NULL at the end. Its
+ * counts (missing, clipped, unknown, n_bad, ...) run over the whole input so far. */
+ENT_MUST enum ent_err ent_table_reader_next(struct ent_table_reader *reader,
+                                            const struct ent_table **out);
+void ent_table_reader_close(struct ent_table_reader *reader);
+
+#endif

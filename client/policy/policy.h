@@ -1,0 +1,33 @@
+/* IN the member's policy, what a round asks · OUT yes, or POLICY with the sentence for the Decline
+ * message OWNS nothing · THREADS any · SOURCE ARCHITECTURE.md ("the last word on what it takes part
+ * in")
+ *
+ * Plain values, no messages: the agent reads them out of what it was sent. */
+#ifndef ENT_CLIENT_POLICY_POLICY_H
+#define ENT_CLIENT_POLICY_POLICY_H
+
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/plan/client_config.h"
+#include "common/task/task.h"
+
+struct ent_policy_request {
+    uint8_t plan[32]; /* digest of the plan this round belongs to */
+    enum ent_task_kind task;
+    enum ent_split split;
+    uint32_t min_members; /* what the round promises: nothing is released below it */
+    uint32_t n_invited;
+};
+
+/* Whether the member computes this plan at all (checked when the run starts). */
+ENT_MUST enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy,
+                                            const uint8_t plan[32]);
+/* Whether it takes part in this round: plan, task, min_members, and enough invited for it. The
+ * reason is ent_err_message(): one sentence that names the setting of client.yaml. */
+ENT_MUST enum ent_err ent_policy_check_round(const struct ent_policy_config *policy,
+                                             const struct ent_policy_request *request);
+/* One line for `check`: "takes part in stats, train, evaluate; at least 3 members; any plan". */
+void ent_policy_print(const struct ent_policy_config *policy, FILE *out);
+
+#endif

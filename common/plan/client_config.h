@@ -1,0 +1,73 @@
+/* IN client.yaml · OUT the member's settings: where its data is, how its columns map to the plan,
+ * what it refuses OWNS the parsed struct · THREADS any (immutable after parsing) · SOURCE
+ * protocol.md 5 */
+#ifndef ENT_COMMON_PLAN_CLIENT_CONFIG_H
+#define ENT_COMMON_PLAN_CLIENT_CONFIG_H
+
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/config/config.h"
+#include "common/task/task.h"
+
+enum ent_bad_rows { ENT_BAD_ROWS_FAIL, ENT_BAD_ROWS_DROP };
+
+/* How this member spells a value that the plan declares. */
+struct ent_spelling {
+    const char *own;
+    const char *plan;
+};
+
+/* One of the plan's features, or its label, as this member has it. */
+struct ent_column_map {
+    const char *feature;
+    const char *column; /* header name at the source; = feature when only spellings are given */
+    const struct ent_spelling *spellings;
+    uint32_t n_spellings;
+};
+
+struct ent_data_config {
+    const char *source;         /* a name out of client/data/sources.def: "csv" */
+    const char *path;           /* resolved against the directory of client.yaml */
+    char delimiter;             /* ',' ';' '\t'; 0 = detected from the header */
+    struct ent_strings missing; /* spellings of a missing value, besides the blank field */
+    enum ent_bad_rows bad_rows;
+};
+
+struct ent_policy_config {
+    uint32_t tasks; /* bit 1 << ent_task_kind */
+    uint32_t min_members;
+    bool any_plan;
+    const uint8_t (*plans)[32]; /* digests, when not any_plan */
+    uint32_t n_plans;
+};
+
+struct ent_client_config {
+    struct ent_arena arena;
+    const char *coordinator; /* HOST:PORT; NULL before enrolment */
+    struct ent_data_config data;
+    const struct ent_column_map *columns; /* only what differs from the plan's own names */
+    uint32_t n_columns;
+    const char *unit_key;   /* column of the customer's id; NULL = none */
+    const char *split_file; /* resolved; NULL = none */
+    const char *id; /* column that `score` passes through; NULL = unit_key, else the row number */
+    struct ent_policy_config policy;
+};
+
+/* dir: relative paths are relative to it. */
+ENT_MUST enum ent_err ent_client_config_parse(const char *name, const char *dir,
+                                              const uint8_t *yaml, size_t len,
+                                              struct ent_client_config **out);
+ENT_MUST enum ent_err ent_client_config_read(const char *path, struct ent_client_config **out);
+void ent_client_config_free(struct ent_client_config *config);
+
+/* The commented client.yaml that `enroll` writes; the data section is there to be edited.
+ * coordinator: HOST:PORT. */
+ENT_MUST enum ent_err ent_client_config_text(const char *coordinator, struct ent_buf *out);
+/* The rest of client.yaml below `data` and `columns` (policy, comments), as `describe` writes it
+ * too. */
+ENT_MUST enum ent_err ent_client_config_policy_text(struct ent_buf *out);
+
+#endif

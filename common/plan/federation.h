@@ -1,0 +1,42 @@
+/* IN federation.yaml · OUT the operator's settings · OWNS the parsed struct · THREADS any
+ * (immutable after parsing) SOURCE protocol.md 5 */
+#ifndef ENT_COMMON_PLAN_FEDERATION_H
+#define ENT_COMMON_PLAN_FEDERATION_H
+
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+
+struct ent_federation_config {
+    struct ent_arena arena;
+    const char *name;          /* of the federation: letters, digits, '-', '_', '.' */
+    const char *host;          /* the name that members dial and that stands in the certificate */
+    const char *listen;        /* ADDRESS:PORT; port 0: chosen at first serve, then stored */
+    const char *enroll_listen; /* ADDRESS:PORT of the enrolment listener */
+    uint32_t min_members;      /* a plan with fewer is refused */
+    uint32_t members;          /* most members that can be enrolled */
+    uint64_t update_bytes;     /* largest update accepted */
+    uint64_t memory_bytes;     /* grant budget: larger uploads go to files as they arrive */
+    uint64_t handshake_ms;
+    uint64_t idle_ms;
+};
+
+ENT_MUST enum ent_err ent_federation_config_parse(const char *name, const uint8_t *yaml, size_t len,
+                                                  struct ent_federation_config **out);
+ENT_MUST enum ent_err ent_federation_config_read(const char *path,
+                                                 struct ent_federation_config **out);
+void ent_federation_config_free(struct ent_federation_config *config);
+
+/* The commented federation.yaml that `init` writes. NULL listen or enroll_listen: 0.0.0.0:7443 and
+ * 0.0.0.0:7444. CONFIG when a value would not be accepted back. */
+ENT_MUST enum ent_err ent_federation_config_text(const char *name, const char *host,
+                                                 const char *listen, const char *enroll_listen,
+                                                 struct ent_buf *out);
+
+/* "HOST:PORT" or "[v6]:PORT" apart: host (caller's storage, at least 256 bytes) and port. False:
+ * neither. */
+bool ent_address_split(const char *address, char host[256], uint16_t *port);
+
+#endif
