@@ -104,6 +104,26 @@ struct ent_plan {
  * what is allowed. */
 ENT_MUST enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size_t len,
                                      struct ent_plan **out);
+/* The same from a file; its base name stands in messages. NOT_FOUND, IO, CONFIG. */
+ENT_MUST enum ent_err ent_plan_read(const char *path, struct ent_plan **out);
 void ent_plan_free(struct ent_plan *plan);
+
+/* The plan's layers as the model room wants them: fills layers[n_layers] and *out, which points at
+ * `layers`. batch_max: rows of the largest batch the caller will use (plan.batch may be 0 = full).
+ */
+void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
+                            struct ent_model_layer *layers, struct ent_model_options *out);
+/* Parameters of the plan's model (the parser has checked that they can be counted). */
+size_t ent_plan_n_params(const struct ent_plan *plan);
+/* The schema as the statistics task wants it: fills columns[n_features]. */
+void ent_plan_stat_columns(const struct ent_plan *plan, struct ent_stat_column *columns);
+/* Weight of a member under `weights: fixed`; 0 when the plan does not list it. */
+uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member);
+
+/* For plan-check: what the plan asks for, in words and figures (features, inputs, parameters,
+ * bytes a round and member, rounds, deadlines). */
+void ent_plan_check_print(const struct ent_plan *plan, FILE *out);
+/* Every key of plan.yaml: type, range, default, meaning. */
+void ent_plan_print_fields(FILE *out);
 
 #endif
