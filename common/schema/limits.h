@@ -1,0 +1,59 @@
+/* IN - · OUT - · OWNS nothing · THREADS any · SOURCE nng protocol.h (bounds live in one place)
+ *
+ * Every bound on what comes over the wire: name, unit, reason. Sizes that are part of the protocol
+ * never change within a protocol version; the others may be raised (never above what they protect).
+ */
+#ifndef ENT_COMMON_SCHEMA_LIMITS_H
+#define ENT_COMMON_SCHEMA_LIMITS_H
+
+/* Sizes fixed by what they hold. Bytes. */
+#define ENT_WIRE_DIGEST_BYTES 32     /* SHA-256 */
+#define ENT_WIRE_HANDLE_BYTES 16     /* random, of a member */
+#define ENT_WIRE_FEDERATION_BYTES 16 /* random, of a federation */
+#define ENT_WIRE_SIGNATURE_BYTES 64  /* Ed25519 */
+#define ENT_WIRE_PUBLIC_BYTES 32     /* Ed25519 */
+#define ENT_WIRE_SECRET_BYTES 16     /* of an enrolment token */
+#define ENT_WIRE_NONCE_BYTES 32
+
+/* A control frame's body (common/net refuses more before it reads it): a whole envelope fits in
+ * one. Bytes. */
+#define ENT_WIRE_ENVELOPE_MAX_BYTES 65536
+/* Envelope minus the payload: header (at most 256), digest, signature, tags. Bytes. */
+#define ENT_WIRE_ENVELOPE_OVERHEAD_BYTES 512
+#define ENT_WIRE_HEADER_MAX_BYTES 256
+#define ENT_WIRE_PAYLOAD_MAX_BYTES (ENT_WIRE_ENVELOPE_MAX_BYTES - ENT_WIRE_ENVELOPE_OVERHEAD_BYTES)
+
+/* All that decoding one message may allocate: 64 KiB of empty submessages would otherwise
+ * become 4.4 MB in 32,781 allocations. The largest honest message (a RoundClose of a full cohort)
+ * needs about 340 KiB. Bytes. */
+#define ENT_WIRE_ARENA_BYTES (512 * 1024)
+
+/* Members in one round: 2,000 outcomes of at most 30 bytes are a RoundClose that fits an envelope.
+ * Members. */
+#define ENT_WIRE_COHORT_MAX 2000
+#define ENT_WIRE_METRICS_MAX 32    /* metrics of one model; a report has a dozen */
+#define ENT_WIRE_MODELS_HELD_MAX 8 /* digests in a Hello; a member keeps few models */
+
+/* Identifiers (names, addresses, builds, metrics): [A-Za-z0-9 ._:/@+-] only, at least one. Bytes.
+ */
+#define ENT_WIRE_NAME_MAX_BYTES 128
+/* Sentences for people (Refused, Decline): printable UTF-8. Bytes. */
+#define ENT_WIRE_TEXT_MAX_BYTES 256
+
+#define ENT_WIRE_CERT_MAX_BYTES                                                                    \
+    4096 /* one certificate or signing request, DER: ours are below 1 KiB */
+#define ENT_WIRE_CRL_MAX_BYTES                                                                     \
+    49152 /* DER: about 37 bytes a revoked member, and it must fit an envelope */
+
+/* A plan travels whole and is parsed by every member. Bytes. */
+#define ENT_WIRE_PLAN_MAX_BYTES (1024 * 1024)
+/* A model or an update: refused above this before anything is granted; operators set less. Bytes.
+ */
+#define ENT_WIRE_TRANSFER_MAX_BYTES ((uint64_t)4 * 1024 * 1024 * 1024)
+/* Deadlines of a phase: a week. Milliseconds. */
+#define ENT_WIRE_PHASE_MAX_MS ((uint64_t)7 * 24 * 3600 * 1000)
+/* Weight of one update: the sum of 4,096 of them times 2^23 stays far below 2^53, which the apply
+ * step needs. */
+#define ENT_WIRE_WEIGHT_MAX (1u << 30)
+
+#endif

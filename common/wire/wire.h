@@ -1,0 +1,116 @@
+/* IN frame bodies, keys · OUT checked messages, ready envelopes · OWNS nothing (the caller's arena
+ * holds what is decoded) THREADS any · SOURCE protocol.md 2; s2n (one message, one file); bgpd
+ * (sender, phase, length, content)
+ *
+ * Envelopes and the table of messages. The order of checks for what a peer sent:
+ *   1. ent_wire_open     number known, sent by the right side, length, envelope and header
+ * canonical, type = frame type, payload = its digest                              (allocates a
+ * bounded copy in the arena)
+ *   2. the caller        knows the sender: finds its statement key, checks sequence and phase
+ *   3. ent_wire_verify   the signature
+ *   4. ent_msg_x_decode  content (messages.h)
+ * What is signed and hashed is the bytes received, never a re-encoding. */
+#ifndef ENT_COMMON_WIRE_WIRE_H
+#define ENT_COMMON_WIRE_WIRE_H
+
+#include "common/wire/messages.h"
+
+struct ent_sign_key; /* common/crypto/sign.h */
+
+#define ENT_WIRE_VERSION 1      /* of header and envelope */
+#define ENT_WIRE_PROTOCOL_MIN 1 /* what HELLO negotiates */
+#define ENT_WIRE_PROTOCOL_MAX 1
+#define ENT_WIRE_CLOCK_MAX_MS                                                                      \
+    ((uint64_t)5 * 60 * 1000) /* clocks further apart than this are named (ENT_E_CLOCK) */
+
+enum ent_msg_type {
+#define ENT_MESSAGE(name_, NAME_, number_, sender_, enveloped_) ENT_MSG_##NAME_ = (number_),
+#include "common/wire/messages.def"
+#undef ENT_MESSAGE
+    ENT_MSG_END_
+};
+#define ENT_MSG_FIRST ENT_MSG_HELLO
+#define ENT_MSG_LAST (ENT_MSG_END_ - 1)
+
+enum ent_msg_sender { ENT_SENDER_MEMBER = 1, ENT_SENDER_COORDINATOR = 2, ENT_SENDER_ANY = 3 };
+
+struct ent_msg_info {
+    const char *name;           /* "round_open" */
+    enum ent_msg_sender sender; /* who may send it */
+    bool enveloped;
+    size_t max_bytes; /* of the whole frame body */
+};
+/* NULL for a number that is no message. */
+const struct ent_msg_info *ent_msg_info(unsigned type);
+/* Its name, or "unknown". */
+const char *ent_msg_name(unsigned type);
+
+enum ent_codec { ENT_CODEC_INT32 = 1, ENT_CODEC_INT64 = 2 }; /* on the wire: never reuse */
+
+struct ent_update_statement {
+    uint8_t round_open[ENT_WIRE_DIGEST_BYTES];
+    bool has_base; /* false in stats */
+    uint8_t base[ENT_WIRE_DIGEST_BYTES];
+    uint64_t payload_bytes; /* salt and integers */
+    uint32_t codec;         /* enum ent_codec */
+    uint32_t rows_log2;     /* floor(log2 rows) + 1 under examples_log2; otherwise 0 */
+};
+
+struct ent_header {
+    uint8_t federation[ENT_WIRE_FEDERATION_BYTES];
+    bool from_member; /* false: the coordinator, and sender is not used */
+    uint8_t sender[ENT_WIRE_HANDLE_BYTES];
+    uint32_t type; /* enum ent_msg_type */
+    uint32_t run;  /* 0 = outside a run */
+    uint64_t round;
+    uint32_t attempt;
+    uint64_t sequence;
+    bool has_update; /* exactly in UPDATE */
+    struct ent_update_statement update;
+};
+
+struct ent_envelope {
+    struct ent_header header;
+    const uint8_t *header_bytes; /* as received */
+    size_t header_len;
+    uint8_t payload_sha256[ENT_WIRE_DIGEST_BYTES];
+    const uint8_t *payload; /* NULL in UPDATE */
+    size_t payload_len;
+    uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
+    /* SHA-256 of what is signed: two envelopes with the same one say the same (an honest repeat).
+     */
+    uint8_t statement[ENT_WIRE_DIGEST_BYTES];
+};
+
+/* Checks 1 above on a frame of `type`; `from` is the side that it came from (MEMBER or
+ * COORDINATOR). The parts of *out live in the arena. PROTOCOL (not canonical, wrong type, wrong
+ * side, payload missing or extra), VERSION, LIMIT (length), DIGEST (payload is not what the
+ * envelope says). */
+ENT_MUST enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, struct ent_bytes body,
+                                    struct ent_arena *arena, struct ent_envelope *out);
+/* SIGNATURE unless the envelope was signed by that key. */
+ENT_MUST enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
+                                      const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES]);
+
+/* The ready envelope of a message, appended to out. `message`: the struct ent_msg_x of header->type
+ * (not for UPDATE). */
+ENT_MUST enum ent_err ent_wire_seal(const struct ent_sign_key *key, const struct ent_header *header,
+                                    const void *message, struct ent_buf *out);
+/* The same around payload bytes that exist already (a RoundOpen whose hash was stored). */
+ENT_MUST enum ent_err ent_wire_seal_payload(const struct ent_sign_key *key,
+                                            const struct ent_header *header,
+                                            struct ent_bytes payload, struct ent_buf *out);
+/* UPDATE: header->update is set, the payload travels as DATA. */
+ENT_MUST enum ent_err ent_wire_seal_update(const struct ent_sign_key *key,
+                                           const struct ent_header *header,
+                                           const uint8_t payload_sha256[ENT_WIRE_DIGEST_BYTES],
+                                           struct ent_buf *out);
+
+/* Decode the payload of an opened envelope, or a bare message's body, by its number into *message,
+ * a struct ent_msg_x: for loops over all messages. Callers that know the type use its own function.
+ */
+ENT_MUST enum ent_err ent_msg_decode(unsigned type, struct ent_bytes bytes, struct ent_arena *arena,
+                                     void *message);
+ENT_MUST enum ent_err ent_msg_encode(unsigned type, const void *message, struct ent_buf *out);
+
+#endif
