@@ -1,0 +1,182 @@
+/* IN what the session did · OUT what it must remember · OWNS DIR/state.db, DIR/updates, DIR/models
+ * THREADS one at a time · SOURCE protocol.md 2-4, ARCHITECTURE.md (keys, and who proves what)
+ *
+ * A member's memory: survives kill -9 at any point. Whatever is sent is stored before. Keys are
+ * files elsewhere. */
+#ifndef ENT_CLIENT_STATE_STATE_H
+#define ENT_CLIENT_STATE_STATE_H
+
+#include <stdint.h>
+
+#include "common/base/blob.h"
+#include "common/base/buf.h"
+#include "common/crypto/csprng.h"
+#include "common/crypto/sign.h"
+
+#define ENT_NONCE_BYTES 32
+#define ENT_STATE_HEADER_MAX_BYTES ((size_t)4096)
+
+struct ent_state;
+
+/* DIR must exist. Makes what is missing; removes files of updates that no row speaks of (left by a
+ * crash). */
+ENT_MUST enum ent_err ent_state_open(const char *dir, struct ent_state **out);
+void ent_state_close(struct ent_state *state);
+/* Durable commits so far (laws of the tests). */
+uint64_t ent_state_commits(const struct ent_state *state);
+
+/* --- sequence numbers: one counter, stored before use --- */
+ENT_MUST enum ent_err ent_state_next_sequence(struct ent_state *state, uint64_t *out);
+/* The coordinator knows a higher one (this directory came from a backup): go on above it. */
+ENT_MUST enum ent_err ent_state_raise_sequence(struct ent_state *state, uint64_t at_least);
+
+/* --- runs seen --- */
+struct ent_state_run {
+    uint32_t run;
+    uint8_t plan[ENT_SHA256_BYTES];
+    bool accepted;
+    bool ended;
+    char reason[256]; /* why refused */
+};
+/* The member's decision about a run. The same again is fine; another plan under a known number:
+ * PROTOCOL. An accepted run may be refused later and the other way round (the policy file was
+ * edited). */
+ENT_MUST enum ent_err ent_state_run_put(struct ent_state *state, const struct ent_state_run *run);
+ENT_MUST enum ent_err ent_state_run_get(struct ent_state *state, uint32_t run,
+                                        struct ent_state_run *out);
+ENT_MUST enum ent_err ent_state_run_last(struct ent_state *state,
+                                         struct ent_state_run *out); /* NOT_FOUND */
+ENT_MUST enum ent_err ent_state_run_end(struct ent_state *state, uint32_t run);
+
+/* --- what may be released once --- */
+/* One result per scope: statistics once per run, evaluation once per (model, split); a second one
+ * for another cohort could be subtracted from the first. An attempt that was aborted released
+ * nothing, so a later attempt of the same round may have another cohort; once the result came out
+ * (ent_state_release_done) only the same cohort may repeat. */
+enum ent_release_kind { ENT_RELEASE_STATS = 1, ENT_RELEASE_EVALUATE = 2 };
+struct ent_release {
+    enum ent_release_kind kind;
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+    uint8_t scope[ENT_SHA256_BYTES];
+    uint8_t cohort[ENT_SHA256_BYTES];
+};
+/* Fill scope and cohort. handles: [n][16], the invited of RoundOpen, in its order. */
+ENT_MUST enum ent_err ent_release_stats(uint32_t run, const uint8_t (*handles)[16], size_t n,
+                                        struct ent_release *out);
+ENT_MUST enum ent_err ent_release_evaluate(const uint8_t model[ENT_SHA256_BYTES], uint32_t split,
+                                           const uint8_t (*handles)[16], size_t n,
+                                           struct ent_release *out);
+/* OK the first time and for the identical release; POLICY otherwise. Before the update is made. */
+ENT_MUST enum ent_err ent_state_claim_release(struct ent_state *state,
+                                              const struct ent_release *release);
+/* RoundClose for it arrived: final. NOT_FOUND when it was never claimed. */
+ENT_MUST enum ent_err ent_state_release_done(struct ent_state *state,
+                                             const struct ent_release *release);
+
+/* --- stored updates: computed once, stored before they are sent, sent again byte for byte --- */
+struct ent_attempt {
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+};
+struct ent_state_update {
+    struct ent_attempt at;
+    uint64_t sequence;
+    uint8_t round_open[ENT_SHA256_BYTES];
+    const uint8_t
+        *header; /* serialised Header, as signed; from get: valid until ent_state_update_release */
+    size_t header_len; /* 1 to ENT_STATE_HEADER_MAX_BYTES */
+    uint8_t payload_sha256[ENT_SHA256_BYTES];
+    uint8_t signature[ENT_SIGN_BYTES];
+    struct ent_blob *payload; /* salt and integers; at least 1 byte */
+    uint8_t *owned;           /* of get; NULL for put */
+};
+/* Payload to a file (atomically, fsync), then the row. The digest is the caller's (just computed).
+ * The same update again is fine; another one for the same attempt: EXISTS. */
+ENT_MUST enum ent_err ent_state_update_put(struct ent_state *state,
+                                           const struct ent_state_update *update);
+/* NOT_FOUND without a row; LOST when the payload's file is gone or altered (the row stays: the
+ * attempt is lost). The payload is the file, mapped. */
+ENT_MUST enum ent_err ent_state_update_get(struct ent_state *state, struct ent_attempt at,
+                                           struct ent_state_update *out);
+void ent_state_update_release(struct ent_state_update *update);
+/* Of all attempts before this one (earlier run, round or attempt). */
+ENT_MUST enum ent_err ent_state_update_delete_older(struct ent_state *state,
+                                                    struct ent_attempt than);
+
+/* --- nonces: each join opens the one committed before and commits to the next --- */
+/* For enrolment: makes the first nonce (once; the same again after a crash) and gives its
+ * commitment, SHA-256. */
+ENT_MUST enum ent_err ent_state_nonce_first(struct ent_state *state, struct ent_csprng *csprng,
+                                            uint8_t commit[ENT_SHA256_BYTES]);
+/* For the join of this attempt: the same pair again for the same attempt; a new attempt takes the
+ * next nonce, so no nonce is ever opened for two. NOT_FOUND before ent_state_nonce_first. */
+ENT_MUST enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_csprng *csprng,
+                                           struct ent_attempt at, uint8_t nonce[ENT_NONCE_BYTES],
+                                           uint8_t next_commit[ENT_SHA256_BYTES]);
+
+/* --- models: content-addressed files DIR/models/<hex>.safetensors --- */
+/* Where the model is or will be; caller frees. */
+ENT_MUST enum ent_err ent_state_model_path(const struct ent_state *state,
+                                           const uint8_t digest[ENT_SHA256_BYTES], char **out);
+/* Writes the file (checked against the digest: DIGEST) and notes it. */
+ENT_MUST enum ent_err ent_state_model_put(struct ent_state *state,
+                                          const uint8_t digest[ENT_SHA256_BYTES], const void *bytes,
+                                          size_t len);
+/* Notes a file that is already there under its path (a download renamed to it). NOT_FOUND. */
+ENT_MUST enum ent_err ent_state_model_add(struct ent_state *state,
+                                          const uint8_t digest[ENT_SHA256_BYTES]);
+ENT_MUST enum ent_err
+ent_state_model_get(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                    struct ent_blob **out); /* NOT_FOUND; CORRUPT when altered (and forgotten) */
+/* Newest first; whose file is there. */
+ENT_MUST enum ent_err ent_state_models_held(struct ent_state *state,
+                                            uint8_t (*out)[ENT_SHA256_BYTES], size_t max,
+                                            size_t *n);
+/* Forgets and removes all but the newest `keep` and those listed. */
+ENT_MUST enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
+                                             const uint8_t (*also)[ENT_SHA256_BYTES],
+                                             size_t n_also);
+
+/* --- the log head seen last --- */
+struct ent_tree_head {
+    uint64_t size; /* 0 = none yet */
+    uint8_t root[ENT_SHA256_BYTES];
+};
+/* A head never shrinks and never changes its root at the same size: PROTOCOL (the log was
+ * rewritten). */
+ENT_MUST enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_head *head);
+ENT_MUST enum ent_err ent_state_head_get(struct ent_state *state, struct ent_tree_head *out);
+
+/* --- progress, for status-like output --- */
+struct ent_progress {
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+    uint32_t task;
+    uint32_t train_done;
+    uint32_t train_rounds;
+    uint64_t bytes_sent;     /* of this run */
+    uint64_t bytes_received; /* of this run */
+    uint64_t updated_ms;     /* wall clock */
+};
+ENT_MUST enum ent_err ent_state_progress_put(struct ent_state *state,
+                                             const struct ent_progress *progress);
+ENT_MUST enum ent_err ent_state_progress_get(struct ent_state *state,
+                                             struct ent_progress *out); /* NOT_FOUND */
+
+struct ent_state_metric {
+    uint32_t run;
+    uint64_t round;
+    char name[32];
+    int64_t nano; /* in 10^-9 */
+};
+ENT_MUST enum ent_err ent_state_metric_put(struct ent_state *state,
+                                           const struct ent_state_metric *metric);
+/* By round, then name; at most max, *n is how many there are in all. */
+ENT_MUST enum ent_err ent_state_metrics(struct ent_state *state, uint32_t run,
+                                        struct ent_state_metric *out, size_t max, size_t *n);
+
+#endif
