@@ -1,20 +1,34 @@
-/* IN ent_event · OUT ent_action[] · OWNS the state of one run (fixed storage given at init) ·
- * THREADS engine only SOURCE ARCHITECTURE.md idea 1; protocol.md 4
+/* IN ent_event · OUT ent_action[] · OWNS the state of one run (storage of the members: the
+ * caller's) THREADS engine only SOURCE ARCHITECTURE.md idea 1; protocol.md 4
  *
- * The whole protocol of a run, pure: no clock, socket, disk, lock, float or allocation after init.
- * Same events, same actions, so every schedule is tested in one process, and a restart feeds the
- * stored rows through the same function. Tensors never pass through: the machine sees members (by
- * index), digests, weights, counts, deadlines.
+ * The whole protocol of a run, pure: no clock, socket, disk, lock, float or allocation. Same
+ * events, same actions, so every schedule is tested in one process, and a restart feeds the stored
+ * rows through the function that made them. Tensors never pass through: the machine sees members
+ * (by index), digests, weights, counts, deadlines.
  *
  * A run is a sequence of rounds, one summed task each: stats (once), then train and
  * evaluate(validation) in turn `train_rounds` times, then evaluate(test) on the best model. Rounds
  * count from 1 over all tasks; an aborted attempt keeps its round number and counts `attempt` up.
  * Phases of a round:
  *
- *   OPEN row committed, RoundOpen sent -> JOIN -> UPDATE -> CLOSE (engine sums) -> RELEASE
- * (release_gate) -> next round too few joins or updates in time: ABORT row, nothing released, WAIT
- * retry_ms, attempt + 1; after `attempts` aborts in a row the run stays in WAIT (stalled) until
- * enough members are up, then tries again.
+ *   WAIT     until enough members are up
+ *   JOIN     OPEN row committed, RoundOpen sent: invited members join or decline
+ *   UPDATE   joined members send their updates
+ *   CLOSE    the engine sums and applies
+ *   RELEASE  CLOSE row committed, release_gate asked; then WAIT for the next round
+ *
+ * Too few joins or updates in time: ABORT row, nothing released, WAIT for retry_ms, attempt + 1.
+ * After `attempts` aborts in a row the run stays in WAIT (stalled) until enough members are up,
+ * then tries again, with a back-off: retry_ms doubled for each further abort, at most 64 times
+ * retry_ms; a member coming up shortens it to retry_ms.
+ *
+ * A round is closed (RELEASE row, SEND_CLOSE) or aborted (ABORT row, SEND_ABORT) in one step and
+ * the next attempt opened in a later one (TIMER, at once or after retry_ms), so that standings and
+ * round still are those of the attempt when the engine executes the actions. Round and attempt
+ * count up when an attempt opens.
+ *
+ * A member lost in mid-round costs at most the deadline: when all that are up have ended and enough
+ * updates were accepted, those that are down have join_ms more to come back.
  *
  * Write-ahead: the engine commits all ROW actions of a step in one transaction before it executes
  * any other action. */
@@ -53,11 +67,8 @@ enum ent_standing {
     ENT_STANDING_DROPPED /* reason: TIMEOUT, DROPPED, LOST, REVOKED, PHASE (joined too late) ... */
 };
 
-enum ent_round_task {
-    ENT_ROUND_STATS = 1,
-    ENT_ROUND_TRAIN = 2,
-    ENT_ROUND_EVALUATE = 3
-}; /* = ent_task_kind */
+/* = ent_task_kind, ent_split */
+enum ent_round_task { ENT_ROUND_STATS = 1, ENT_ROUND_TRAIN = 2, ENT_ROUND_EVALUATE = 3 };
 enum ent_round_split {
     ENT_ROUND_NO_SPLIT = 0,
     ENT_ROUND_ON_TRAIN = 1,
@@ -66,44 +77,41 @@ enum ent_round_split {
 };
 
 struct ent_run_config {
-    uint32_t run;          /* number within the federation */
+    uint32_t run;          /* number within the federation, from 1 */
     uint32_t train_rounds; /* 0: stats, then evaluate(test) on the base */
-    uint32_t min_members;
-    uint32_t attempts;
-    uint64_t join_ms;
+    uint32_t min_members;  /* at least 1 */
+    uint32_t attempts;     /* at least 1 */
+    uint64_t join_ms;      /* these three at least 1 */
     uint64_t update_ms;
     uint64_t retry_ms;
-    uint64_t gather_ms; /* after enough members are up at last, wait this long for the other
-                           enrolled ones; 0 = not */
-    bool validate; /* the plan holds out validation rows; otherwise the last model is the best */
-    bool test;     /* the plan has test rows */
+    uint64_t gather_ms; /* once enough members are up, wait so long for the others; 0 = not */
+    bool validate;      /* the plan holds out validation rows; otherwise the last model is best */
+    bool test;          /* the plan has test rows */
 };
 
 enum ent_event_kind {
-    /* from the operator and the connections */
-    ENT_EV_RUN_START, /* config set by ent_round_begin before */
+    /* From the operator and the connections. */
+    ENT_EV_RUN_START, /* config was set by ent_round_begin */
     ENT_EV_STOP,      /* end the run after the current round (in WAIT or JOIN: at once) */
     ENT_EV_TICK,      /* time passed */
-    ENT_EV_UP, /* member welcomed: may be invited from the next open on; a joined one goes on where
-                  it stands */
-    ENT_EV_DOWN,    /* its connection ended: joined members keep their place until the deadline */
-    ENT_EV_REVOKED, /* never invited again; dropped(REVOKED) if it had not ended */
-    /* messages of members, already verified (signature, sequence); round and attempt are checked
-       here: STALE */
-    ENT_EV_JOIN,
-    ENT_EV_DECLINE, /* code */
-    ENT_EV_LOST,
-    ENT_EV_OFFER,      /* digest, bytes: an upload asked for */
-    ENT_EV_UPDATE,     /* the upload arrived and verified: digest, weight */
-    ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED (connection) lets the member offer again; others
-                          reject it */
-    /* from the engine; round and attempt as in the row of the FINISH or GATE action: STALE */
-    ENT_EV_RESULT,        /* CLOSE done: result, model; for evaluate loss_sum and rows */
+    ENT_EV_UP,        /* member welcomed: invited from the next open on; a joined one goes on */
+    ENT_EV_DOWN,      /* its connection ended: it keeps its place until the deadline */
+    ENT_EV_REVOKED,   /* never invited again; dropped(REVOKED) if it had not ended */
+    /* Messages of members, verified (signature, sequence). Another round or attempt: STALE. */
+    ENT_EV_JOIN,       /* has_base */
+    ENT_EV_DECLINE,    /* code; also after BEGIN, when its data cannot be used */
+    ENT_EV_LOST,       /* it cannot send again the update of this attempt */
+    ENT_EV_OFFER,      /* digest: an upload asked for */
+    ENT_EV_UPDATE,     /* the upload arrived and verified: digest as offered, weight */
+    ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED: it may offer again; others reject it */
+    /* From the engine. Round and attempt as in the row of FINISH or GATE; otherwise STALE. */
+    ENT_EV_RESULT,        /* CLOSE done: digest, model; of evaluate loss_sum and rows */
     ENT_EV_RESULT_FAILED, /* CLOSE could not be done (code): abort the attempt */
-    ENT_EV_GATE,          /* release_gate open for this round */
-    ENT_EV_DAMAGED, /* the stored update of an accepted `member` (an ADD after a restart) cannot be
-                     * read: it is asked for again under the same digest; round and attempt are not
-                     * checked */
+    ENT_EV_GATE,          /* release_gate is open for this round */
+    /* The stored update of an accepted member cannot be read (ADD after a restart): it is asked for
+     * again under the same digest. To be stepped before any other event. Round and attempt are not
+     * looked at. */
+    ENT_EV_DAMAGED,
     ENT_EV_COUNT
 };
 
@@ -117,63 +125,57 @@ struct ent_event {
     uint32_t weight;
     bool has_base;
     uint8_t digest[ENT_ROUND_DIGEST_BYTES]; /* of the update; of the result */
-    uint8_t model[ENT_ROUND_DIGEST_BYTES];  /* RESULT: current model after this round (stats: the
-                                               initial one) */
+    uint8_t model[ENT_ROUND_DIGEST_BYTES];  /* RESULT of stats (the initial one) and train */
     uint64_t loss_sum;                      /* RESULT of evaluate, in 2^-20 nats */
     uint64_t rows;
 };
 
 enum ent_action_kind {
     ENT_ACT_ROW,        /* append to the transaction: row */
-    ENT_ACT_SEND_OPEN,  /* RoundOpen to `member` */
+    ENT_ACT_SEND_OPEN,  /* RoundOpen to `member` (also again, after it came back) */
     ENT_ACT_SEND_BEGIN, /* Begin to `member` (model follows if it lacks the base) */
     ENT_ACT_GRANT,      /* tell `member` GO as soon as the byte budget allows */
-    ENT_ACT_ACK, /* accepted (code OK), accepted before (REPEAT), or rejected for good (its reason)
-                  */
-    ENT_ACT_REFUSE,  /* tell `member` its last message was refused: code; counted by cause */
-    ENT_ACT_ADD,     /* the update of `member` (digest, weight) belongs to the sum; again after a
-                        restart */
-    ENT_ACT_FINISH,  /* sum complete: task.finish, optimizer step, store; answer with RESULT */
-    ENT_ACT_DISCARD, /* the attempt's sum and update files are not needed any more: it was closed or
-                        aborted */
-    ENT_ACT_SEND_CLOSE, /* RoundClose to every member that is up (not a single one); row = the CLOSE
-                           row */
+    ENT_ACT_ACK,        /* code OK: accepted; REPEAT: it was before; others: rejected for good */
+    ENT_ACT_REFUSE,     /* tell `member` its last message was refused: code; counted by cause */
+    ENT_ACT_ADD,        /* the update of `member` (digest, weight) belongs to the sum */
+    ENT_ACT_FINISH,     /* sum complete: task.finish, optimizer step, store; answer with RESULT */
+    ENT_ACT_DISCARD,    /* the attempt's sum and update files are not needed any more */
+    ENT_ACT_SEND_CLOSE, /* RoundClose to every member that is up; row = the CLOSE row */
     ENT_ACT_GATE,       /* ask release_gate for this round; answer with GATE when open */
     ENT_ACT_SEND_ABORT, /* Abort to every member that is up; code */
-    ENT_ACT_SEND_END, /* RunEnd to every member that is up; digest = best model, code OK or STOPPED
-                       */
-    ENT_ACT_TIMER,    /* call TICK at at_ms (replaces an earlier timer; 0 = none) */
-    ENT_ACT_STALLED   /* say for whom the run waits: enrolled members that are not up, and, after
-                       * attempts that failed   (code != OK), those whose standing is not ACCEPTED */
+    ENT_ACT_SEND_END,   /* RunEnd to every member that is up; digest = best model; OK or STOPPED */
+    ENT_ACT_TIMER,      /* call TICK at at_ms (replaces an earlier timer; 0 = none) */
+    /* Say for whom the run waits: enrolled members that are not up and, after attempts that failed
+     * (code is not OK), those whose standing is not ACCEPTED. */
+    ENT_ACT_STALLED
 };
 
 /* What the store keeps, in order; fed back by ent_round_replay after a restart. Kinds on disk:
  * never reuse. */
 enum ent_row_kind {
     ENT_ROW_RUN_START = 1,
-    ENT_ROW_OPEN =
-        2, /* round, attempt, task, split, base model; invited members follow as INVITE rows */
+    ENT_ROW_OPEN = 2,   /* round, attempt, task, split; model = the base. INVITE rows follow */
     ENT_ROW_INVITE = 3, /* member */
     ENT_ROW_JOIN = 4,   /* member, has_base */
     ENT_ROW_BEGIN = 5,  /* JOIN phase over */
     ENT_ROW_ACCEPT = 6, /* member, digest, weight */
     ENT_ROW_REJECT = 7, /* member, code */
     ENT_ROW_DROP = 8,   /* member, code */
-    ENT_ROW_CLOSE = 9,  /* result, model, sum of weights, loss_sum, rows */
+    ENT_ROW_CLOSE = 9,  /* digest = result, model, sum_w, loss_sum, rows */
     ENT_ROW_ABORT = 10, /* code */
     ENT_ROW_RELEASE = 11,
-    ENT_ROW_END = 12, /* best model; code OK or STOPPED */
+    ENT_ROW_END = 12, /* model = the best; code OK or STOPPED */
     ENT_ROW_STOP = 13
 };
 
 struct ent_row {
     enum ent_row_kind kind;
     uint32_t run;
-    uint64_t round;
+    uint64_t round; /* this one to split: always set */
     uint32_t attempt;
-    enum ent_round_task task;
+    enum ent_round_task task; /* 0 before the first round */
     enum ent_round_split split;
-    uint32_t member;
+    uint32_t member; /* ENT_ROUND_NO_MEMBER where the kind names none */
     enum ent_err code;
     uint32_t weight;
     bool has_base;
@@ -184,22 +186,20 @@ struct ent_row {
     uint64_t rows;
 };
 
-/* Every action's row carries run, round, attempt, task and split of what it belongs to (ROW: the
- * whole row). */
 struct ent_action {
     enum ent_action_kind kind;
-    uint32_t member;
+    uint32_t member; /* ENT_ROUND_NO_MEMBER where the kind names none */
     enum ent_err code;
     uint64_t at_ms;
     uint32_t weight;
     uint8_t digest[ENT_ROUND_DIGEST_BYTES];
-    struct ent_row row;
+    struct ent_row row; /* ROW: the whole row; others: run, round, attempt, task, split, member */
 };
 
 struct ent_actions {
     struct ent_action *list;
     size_t n;
-    size_t cap; /* ENT_BUG_ON overflow: cap >= 4 * members + 16 always suffices (tested) */
+    size_t cap; /* ENT_BUG_ON overflow: 4 * members + 16 more than n always suffices (tested) */
 };
 
 struct ent_round_member {
@@ -211,7 +211,7 @@ struct ent_round_member {
     bool offered; /* digest is bound: an update is computed once an attempt */
     bool damaged; /* accepted, but its stored update is unreadable and asked for again */
     uint32_t weight;
-    uint8_t digest[ENT_ROUND_DIGEST_BYTES]; /* of what it offered or had accepted in this attempt */
+    uint8_t digest[ENT_ROUND_DIGEST_BYTES]; /* of what it offered or had accepted */
 };
 
 /* What opens next when the phase is WAIT. */
@@ -225,21 +225,31 @@ struct ent_round {
     bool stopping;
     bool stalled;
     uint64_t round;
-    uint32_t attempt; /* from 1 */
-    uint32_t aborts;  /* in a row */
+    uint32_t attempt;        /* from 1 */
+    uint32_t aborts;         /* in a row */
+    enum ent_err abort_code; /* of the last abort; OK after a round that closed */
     enum ent_round_task task;
     enum ent_round_split split;
-    uint32_t train_done;                   /* training rounds closed */
-    uint64_t deadline_ms;                  /* of the phase; 0 = none */
-    uint8_t base[ENT_ROUND_DIGEST_BYTES];  /* model of the current round (zero in stats without a
-                                              base) */
+    uint32_t train_done; /* training rounds closed */
+
+    uint64_t deadline_ms;  /* of the phase; 0 = none */
+    uint64_t grace_ms;     /* UPDATE: all that are up have ended, the others have until then; 0 */
+    uint64_t retry_at_ms;  /* WAIT: not before */
+    uint64_t soonest_ms;   /* WAIT: a member coming up brings retry_at_ms forward to this */
+    uint64_t gather_at_ms; /* WAIT: until then for members beyond the fewest; 0 = not begun */
+    bool gathering;
+    uint64_t timer_ms; /* of the last TIMER action */
+    uint64_t now_ms;   /* of the last event */
+
+    uint8_t base[ENT_ROUND_DIGEST_BYTES];  /* of the current round (zero: stats without a base) */
     uint8_t model[ENT_ROUND_DIGEST_BYTES]; /* newest model */
     uint8_t best[ENT_ROUND_DIGEST_BYTES];
     uint64_t best_loss_sum;
-    uint64_t best_rows;               /* 0 = none yet */
-    uint32_t best_train;              /* training round the best model came from; 0 = none */
-    uint64_t sum_w;                   /* of the accepted updates of this attempt */
-    struct ent_row closed;            /* newest CLOSE row; kind 0 = none */
+    uint64_t best_rows;    /* 0 = none yet */
+    uint32_t best_train;   /* training round the best model came from; 0 = none */
+    uint64_t sum_w;        /* of the accepted updates of this attempt */
+    struct ent_row closed; /* newest CLOSE row; kind 0 = none */
+
     struct ent_round_member *members; /* [n_members], caller's storage */
     uint32_t n_members;
 };
