@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# A whole federation on this machine: one coordinator and four members as separate processes over mutual TLS on
+# loopback, and at the end a table that shows what federating was worth.
+#
+#   deploy/quickstart.sh                                        # shared reference data if present, else generated data
+#   deploy/quickstart.sh --data crm.csv --by REGION --label churned=yes     # your own CSV (.gz works too)
+#
+# Everything it makes is in ./quickstart (removed at the start of the next run).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source deploy/packages.sh
+
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+data='' by='' label='' rounds=''
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --data) data=${2:?--data needs a file}; shift 2 ;;
+    --by) by=${2:?--by needs a column}; shift 2 ;;
+    --label) label=${2:?--label needs COL=VALUE}; shift 2 ;;
+    --rounds) rounds=${2:?--rounds needs a number}; shift 2 ;;
+    --help) usage; exit 0 ;;
+    *) echo "quickstart: no option $1" >&2; usage >&2; exit 2 ;;
+    esac
+done
+if [ -n "$data$by$label" ] && { [ -z "$data" ] || [ -z "$by" ] || [ -z "$label" ]; }; then
+    echo "quickstart: --data FILE, --by COLUMN and --label COL=VALUE go together" >&2
+    exit 2
+fi
+[ -z "$data" ] || [ -r "$data" ] || { echo "quickstart: cannot read $data" >&2; exit 4; }
+
+need_packages deploy/apt.txt
+echo "building ..."
+{ cmake --preset release && cmake --build --preset release; } >quickstart-build.log 2>&1 ||
+    { tail -n 40 quickstart-build.log >&2; exit 1; }
+rm -f quickstart-build.log
+bin=$PWD/build/release/bin
+export ENTENTE_SHARED="${ENTENTE_SHARED:-$(cd .. && pwd)/shared}"
+
+top=$PWD/quickstart
+if [ -e "$top" ] && [ ! -e "$top/.entente-quickstart" ]; then
+    echo "quickstart: $top exists and is not from an earlier quickstart; move it away" >&2
+    exit 7
+fi
+rm -rf "$top"
+mkdir -m 700 "$top"
+touch "$top/.entente-quickstart"
+pids=()
+cleanup() {
+    local pid
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+}
+trap cleanup EXIT
+fail() { echo "quickstart: $*; logs are in $top/logs" >&2; exit 1; }
+say() { printf '\n--- %s\n' "$*"; }
+mkdir "$top/logs"
+started=$(date +%s)
+
+say "data: four members, each with its own CSV file"
+bank=$ENTENTE_SHARED/data/bank-full-80.csv.gz
+extra=()
+if [ -z "$data" ] && [ -r "$bank" ]; then
+    echo "Bank Marketing (a bank's phone campaign), by job, without 'duration' (it is known only after the call)"
+    data=$bank by=job label=y=yes
+    extra=(--test-rows "$ENTENTE_SHARED/data/splits/bank-full-80.s42.test")
+    drop=duration
+elif [ -z "$data" ]; then
+    echo "generated customers (deploy/demo/README.md says what is true of them)"
+    "$bin/entente-demo-data" generate --members 4 --out "$top/generated" --pooled >"$top/logs/generate.log"
+    data=$top/generated/pooled.csv by=brand label=bought=yes
+    drop=''
+else
+    drop=''
+fi
+"$bin/entente-demo-data" split --input "$data" --by "$by" --groups 4 --label "$label" --out "$top/data" "${extra[@]}"
+
+say "plan: drafted from the CSV by 'entente-client describe'"
+"$bin/entente-client" describe --input "$top/data/pooled.csv" --label "$label" --out "$top" ${drop:+--exclude "$drop"} \
+    --test-file ${rounds:+--rounds "$rounds"}
+"$bin/entente-coordinator" plan-check "$top/plan.yaml"
+
+say "coordinator: CA, keys, federation.yaml"
+"$bin/entente-coordinator" init --dir "$top/coordinator" --name quickstart --host localhost \
+    --listen 127.0.0.1:0 --enroll-listen 127.0.0.1:0
+"$bin/entente-coordinator" serve --dir "$top/coordinator" --once >"$top/logs/coordinator.log" 2>&1 &
+serve=$!
+pids+=("$serve")
+for _ in $(seq 100); do
+    [ -S "$top/coordinator/control.sock" ] && break
+    kill -0 "$serve" 2>/dev/null || { cat "$top/logs/coordinator.log" >&2; fail "the coordinator did not start"; }
+    sleep 0.1
+done
+
+members=()
+for csv in "$top"/data/member-*.csv; do
+    name=$(basename "$csv" .csv)
+    members+=("$name")
+done
+say "enrolment: a one-time token each; keys are made by the member"
+for name in "${members[@]}"; do
+    me=$top/$name
+    "$bin/entente-coordinator" invite --dir "$top/coordinator" "$name" 2>/dev/null |
+        "$bin/entente-client" enroll --dir "$me" >"$top/logs/$name.enroll.log" 2>&1 ||
+        { cat "$top/logs/$name.enroll.log" >&2; fail "$name could not enrol"; }
+    # The member's engineer edits client.yaml: here the draft of 'describe', with this member's address and files.
+    sed -e "s|^coordinator:.*|$(grep '^coordinator:' "$me/client.yaml")|" \
+        -e "s|path: .*|path: $top/data/$name.csv|" -e "s|^split_file:.*|split_file: $top/data/$name.test|" \
+        "$top/client.yaml" >"$me/client.yaml.new"
+    mv "$me/client.yaml.new" "$me/client.yaml"
+    "$bin/entente-client" check --dir "$me" --plan "$top/plan.yaml" >"$top/logs/$name.check.log" ||
+        { cat "$top/logs/$name.check.log" >&2; fail "$name cannot take part"; }
+done
+"$bin/entente-coordinator" roster --dir "$top/coordinator"
+echo
+echo "what would leave the first member (entente-client check):"
+sed -n '1,40p' "$top/logs/${members[0]}.check.log"
+
+say "the run"
+for name in "${members[@]}"; do
+    "$bin/entente-client" run --dir "$top/$name" --once >"$top/logs/$name.run.log" 2>&1 &
+    pids+=("$!")
+done
+"$bin/entente-coordinator" start --dir "$top/coordinator" "$top/plan.yaml"
+tail -n +1 -f --pid="$serve" "$top/logs/coordinator.log" &
+pids+=("$!")
+wait "$serve" || fail "the coordinator ended with an error"
+for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+pids=()
+model=$top/${members[0]}/global.safetensors
+[ -r "$model" ] || fail "the members did not get the model"
+
+say "what federating was worth: the same test rows, each metric compared with itself only"
+mkdir "$top/pooled"
+sed -e "s|path: .*|path: $top/data/pooled.csv|" -e "s|^split_file:.*|split_file: $top/data/pooled.test|" \
+    "$top/client.yaml" >"$top/pooled/client.yaml"
+for name in "${members[@]}" pooled; do
+    "$bin/entente-client" train --local --dir "$top/$name" --plan "$top/plan.yaml" >"$top/logs/$name.local.log" 2>&1 ||
+        { cat "$top/logs/$name.local.log" >&2; fail "local training of $name failed"; }
+done
+auc() { # member, model file -> "auc rows"
+    "$bin/entente-client" score --dir "$top/$1" --model "$2" --input "$top/data/$1.csv" \
+        --rows "$top/data/$1.test" --evaluate 2>>"$top/logs/score.log"
+}
+{
+    for name in "${members[@]}"; do
+        echo "$name $(auc "$name" "$top/$name/local.safetensors") $(auc "$name" "$top/$name/global.safetensors")"
+    done
+    echo "pooled $(auc pooled "$top/pooled/local.safetensors") $(auc pooled "$model")"
+} >"$top/logs/table.txt"
+cat "$top/logs/table.txt"
+
+for name in "${members[@]}"; do
+    "$bin/entente-client" score --dir "$top/$name" --model "$top/$name/global.safetensors" \
+        --input "$top/data/$name.csv" --output "$top/$name/scores.csv" >>"$top/logs/score.log" 2>&1 ||
+        fail "$name could not score"
+done
+say "done in $(($(date +%s) - started)) s after the build"
