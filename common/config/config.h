@@ -49,6 +49,9 @@ ENT_MUST enum ent_err ent_config_read(const char *path, struct ent_config **out)
 void ent_config_free(struct ent_config *config);
 const struct ent_node *ent_config_root(const struct ent_config *config);
 
+/* "libyaml 0.2.5", for ent_version_add. Call it before threads start. */
+const char *ent_config_library(void);
+
 /* The value under `key` of a map, or NULL. */
 const struct ent_node *ent_node_get(const struct ent_node *map, const char *key);
 
