@@ -20,13 +20,13 @@
 #include "common/plan/plan.h"
 #include "common/task/task.h"
 
-struct ent_part {
+struct ent_split_rows {
     uint32_t *rows; /* table rows, ascending */
     uint32_t n;
 };
 
 struct ent_parts {
-    struct ent_part part[4]; /* by enum ent_split; [ENT_SPLIT_NONE] is empty */
+    struct ent_split_rows part[4]; /* by enum ent_split; [ENT_SPLIT_NONE] is empty */
     uint32_t n_file_absent;  /* rows of the split file that the table does not have (dropped at
                                 loading) */
 };

@@ -241,6 +241,10 @@ bool ent_scalar_bool(const char *text, size_t len, bool *out)
 
 void ent_scalar_double_text(double value, char out[ENT_SCALAR_TEXT_BYTES])
 {
+    if (value == floor(value) && fabs(value) < 1e15) {
+        (void)snprintf(out, ENT_SCALAR_TEXT_BYTES, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         double back;
 
