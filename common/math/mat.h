@@ -13,8 +13,11 @@ void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool re
 /* c [m][n] (+)= a^T * b with a [k][m], b [k][n]: the gradient of a weight matrix. */
 void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m, size_t n,
                     size_t k);
-/* c [m][n] = a [m][k] * b^T with b [n][k]: the gradient of a layer's input. work: [n * k] floats.
- */
+/* c [m][n] = a [m][k] * b^T with b [n][k]: the gradient of a layer's input. work:
+ * [ent_mat_nt_work(n, k)] floats, where a small b is transposed for our kernel; a larger one goes
+ * to BLAS as it is. */
+#define ENT_MAT_NT_WORK_MAX 65536u /* floats: the transpose stays in L2 */
+size_t ent_mat_nt_work(size_t n, size_t k);
 void ent_mat_mul_nt(const float *a, const float *b, float *work, float *c, size_t m, size_t n,
                     size_t k);
 /* out [n] (+)= the sum of the rows of a [m][n] */
