@@ -1,0 +1,293 @@
+#include <string.h>
+
+#include "client/agent/session_internal.h"
+
+static bool no_digest(const uint8_t *digest)
+{
+    static const uint8_t zero[ENT_SESSION_DIGEST_BYTES];
+
+    return ent_session_same_digest(digest, zero);
+}
+
+void ent_session_offer_again(struct ent_session *s, struct ent_session_actions *out)
+{
+    s->stage = ENT_SESSION_OFFERED;
+    ent_session_act(out, ENT_SACT_SEND_OFFER);
+}
+
+/* ---- the run and its bytes ---- */
+
+static void check_if_ready(struct ent_session *s, struct ent_session_actions *out)
+{
+    if (s->stage == ENT_SESSION_OPENED && s->has_plan) {
+        ent_session_act(out, ENT_SACT_CHECK);
+    }
+}
+
+void ent_session_on_run_start(struct ent_session *s, const struct ent_session_event *ev,
+                              struct ent_session_actions *out)
+{
+    if (!s->has_run || s->run != ev->id.run || !ent_session_same_digest(s->plan, ev->digest)) {
+        ent_session_drop_round(s, out);
+        s->has_run = true;
+        s->wants_best = false;
+        s->run = ev->id.run;
+        memcpy(s->plan, ev->digest, sizeof s->plan);
+    }
+    s->has_plan = ev->has_plan;
+    check_if_ready(s, out);
+}
+
+static bool wanted(const struct ent_session *s, const struct ent_session_event *ev)
+{
+    if (ev->offer == ENT_BYTES_PLAN) {
+        return s->has_run && !s->has_plan && ent_session_same_digest(ev->digest, s->plan);
+    }
+    if (ev->offer == ENT_BYTES_BEST) {
+        return s->wants_best && ent_session_same_digest(ev->digest, s->best);
+    }
+    return s->has_round && s->needs_base && !s->has_base &&
+           ent_session_same_digest(ev->digest, s->base);
+}
+
+static void compute_if_ready(struct ent_session *s, struct ent_session_actions *out)
+{
+    if (s->needs_base && !s->has_base) {
+        s->stage = ENT_SESSION_BASE;
+        return;
+    }
+    s->stage = ENT_SESSION_COMPUTE;
+    ent_session_act(out, ENT_SACT_COMPUTE);
+}
+
+static void here(struct ent_session *s, enum ent_session_bytes offer, const uint8_t *digest,
+                 struct ent_session_actions *out)
+{
+    if (offer == ENT_BYTES_PLAN && s->has_run && ent_session_same_digest(digest, s->plan)) {
+        s->has_plan = true;
+        check_if_ready(s, out);
+    }
+    if (offer != ENT_BYTES_PLAN && s->has_round && s->needs_base &&
+        ent_session_same_digest(digest, s->base)) {
+        s->has_base = true;
+        if (s->stage == ENT_SESSION_BASE) {
+            compute_if_ready(s, out);
+        }
+    }
+    if (offer != ENT_BYTES_PLAN && s->wants_best && ent_session_same_digest(digest, s->best)) {
+        s->wants_best = false;
+        memcpy(ent_session_act(out, ENT_SACT_SAVE_BEST)->digest, s->best, sizeof s->best);
+        ent_session_act(out, ENT_SACT_ENDED)->code = s->end_code;
+    }
+}
+
+void ent_session_on_offer(struct ent_session *s, const struct ent_session_event *ev,
+                          struct ent_session_actions *out)
+{
+    uint64_t max =
+        ev->offer == ENT_BYTES_PLAN ? ENT_SESSION_PLAN_MAX_BYTES : ENT_SESSION_MODEL_MAX_BYTES;
+    struct ent_session_action *action;
+
+    if (s->fetch.active) {
+        ent_session_warn(s, ev, ENT_E_PHASE, out);
+        return;
+    }
+    if (ev->bytes > max) {
+        ent_session_warn(s, ev, ENT_E_LIMIT, out);
+        return;
+    }
+    action = ent_session_act(out, wanted(s, ev) && !ev->has_it ? ENT_SACT_FETCH : ENT_SACT_SKIP);
+    action->offer = ev->offer;
+    action->bytes = ev->bytes;
+    action->request = ev->request;
+    memcpy(action->digest, ev->digest, sizeof action->digest);
+    if (action->kind == ENT_SACT_FETCH) {
+        s->fetch.active = true;
+        s->fetch.offer = ev->offer;
+        memcpy(s->fetch.digest, ev->digest, sizeof s->fetch.digest);
+    } else if (ev->has_it) {
+        here(s, ev->offer, ev->digest, out);
+    }
+}
+
+void ent_session_on_fetched(struct ent_session *s, const struct ent_session_event *ev,
+                            struct ent_session_actions *out)
+{
+    if (!s->fetch.active) {
+        return;
+    }
+    s->fetch.active = false;
+    if (ev->code != ENT_E_OK) {
+        ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code;
+        return;
+    }
+    here(s, s->fetch.offer, s->fetch.digest, out);
+}
+
+void ent_session_on_run_end(struct ent_session *s, const struct ent_session_event *ev,
+                            struct ent_session_actions *out)
+{
+    if (!s->has_run || ev->id.run != s->run) {
+        ent_session_warn(s, ev, ENT_E_STALE, out);
+        return;
+    }
+    ent_session_drop_round(s, out);
+    s->has_run = false;
+    s->end_code = ev->code;
+    if (no_digest(ev->digest)) {
+        ent_session_act(out, ENT_SACT_ENDED)->code = ev->code;
+        return;
+    }
+    s->wants_best = true;
+    memcpy(s->best, ev->digest, sizeof s->best);
+    if (ev->has_it) {
+        here(s, ENT_BYTES_BEST, s->best, out);
+    }
+}
+
+/* ---- the round ---- */
+
+static void decline(struct ent_session *s, enum ent_err code, struct ent_session_actions *out)
+{
+    ent_session_act(out, ENT_SACT_SEND_DECLINE)->code = code;
+    s->stage = ENT_SESSION_DONE;
+}
+
+static void send_join(struct ent_session *s, struct ent_session_actions *out)
+{
+    ent_session_act(out, ENT_SACT_SEND_JOIN)->has_base = s->has_base || !s->needs_base;
+    s->stage = ENT_SESSION_JOINED;
+}
+
+static void open_round(struct ent_session *s, const struct ent_session_event *ev,
+                       struct ent_session_actions *out)
+{
+    bool joined = s->seen.run == ev->id.run && s->seen.round == ev->id.round &&
+                  s->seen.attempt == ev->id.attempt; /* WELCOME spoke of it */
+
+    ent_session_drop_round(s, out);
+    s->has_round = true;
+    s->joined_seen = joined;
+    s->id = ev->id;
+    s->needs_base = ev->needs_base;
+    s->has_base = ev->has_base;
+    memcpy(s->base, ev->base, sizeof s->base);
+    s->stored = ev->update == ENT_UPDATE_STORED;
+    memcpy(s->update, ev->stored, sizeof s->update);
+    s->stage = ENT_SESSION_OPENED;
+    if (!s->has_run || s->run != ev->id.run) {
+        s->has_run = true;
+        s->run = ev->id.run;
+        memcpy(s->plan, ev->digest, sizeof s->plan);
+        s->has_plan = ev->has_plan;
+    }
+    if (!ent_session_same_digest(ev->digest, s->plan)) {
+        decline(s, ENT_E_DIGEST, out); /* a run has one plan */
+    } else if (ev->update == ENT_UPDATE_DAMAGED && joined) {
+        ent_session_act(out, ENT_SACT_SEND_LOST);
+        s->stage = ENT_SESSION_DONE;
+    } else if (ev->update == ENT_UPDATE_DAMAGED) {
+        decline(s, ENT_E_LOST, out);
+    } else {
+        check_if_ready(s, out);
+    }
+}
+
+void ent_session_on_round_open(struct ent_session *s, const struct ent_session_event *ev,
+                               struct ent_session_actions *out)
+{
+    if (ent_session_newer_round(s, &ev->id)) {
+        open_round(s, ev, out);
+    } else if (!ent_session_same_round(s, &ev->id)) {
+        ent_session_warn(s, ev, ENT_E_STALE, out);
+    } else if (s->stage == ENT_SESSION_READY) {
+        open_round(s, ev, out);
+    } else if (s->stage == ENT_SESSION_OPENED) {
+        s->has_plan = s->has_plan || ev->has_plan;
+        check_if_ready(s, out);
+    } else if (s->stage == ENT_SESSION_JOINED && !s->joined_seen) {
+        send_join(s, out); /* the first one did not arrive */
+    }
+}
+
+void ent_session_on_checked(struct ent_session *s, const struct ent_session_event *ev,
+                            struct ent_session_actions *out)
+{
+    if (ev->code != ENT_E_OK) {
+        decline(s, ev->code, out);
+        return;
+    }
+    if (!s->joined_seen) {
+        send_join(s, out);
+        return;
+    }
+    s->stage = ENT_SESSION_JOINED;
+    if (s->begun) {
+        compute_if_ready(s, out);
+    }
+}
+
+void ent_session_on_begin(struct ent_session *s, const struct ent_session_event *ev,
+                          struct ent_session_actions *out)
+{
+    if (!ent_session_same_round(s, &ev->id)) {
+        ent_session_warn(s, ev, ENT_E_STALE, out);
+        return;
+    }
+    s->begun = true;
+    s->joined_seen = true;
+    if (s->stage == ENT_SESSION_JOINED) {
+        compute_if_ready(s, out);
+    }
+}
+
+void ent_session_on_computed(struct ent_session *s, const struct ent_session_event *ev,
+                             struct ent_session_actions *out)
+{
+    if (ev->code == ENT_E_STALE || ev->code == ENT_E_STOPPED) {
+        s->stage = ENT_SESSION_DONE; /* the round is over anyway: its message is in the queue */
+    } else if (ev->code == ENT_E_LOST) {
+        ent_session_act(out, ENT_SACT_SEND_LOST);
+        s->stage = ENT_SESSION_DONE;
+    } else if (ev->code != ENT_E_OK) {
+        decline(s, ev->code, out);
+    } else {
+        s->stored = true;
+        memcpy(s->update, ev->digest, sizeof s->update);
+        ent_session_offer_again(s, out);
+    }
+}
+
+void ent_session_on_go(struct ent_session *s, const struct ent_session_event *ev,
+                       struct ent_session_actions *out)
+{
+    struct ent_session_action *action;
+
+    if (!s->stored) {
+        ent_session_warn(s, ev, ENT_E_PHASE, out);
+        return;
+    }
+    s->stage = ENT_SESSION_SENDING;
+    action = ent_session_act(out, ENT_SACT_SEND_BYTES);
+    action->request = ev->request;
+    action->offset = ev->offset;
+}
+
+void ent_session_on_ack(struct ent_session *s, const struct ent_session_event *ev,
+                        struct ent_session_actions *out)
+{
+    if (!s->stored || !ent_session_same_digest(ev->digest, s->update)) {
+        ent_session_warn(s, ev, ENT_E_STALE, out);
+        return;
+    }
+    s->stage = ENT_SESSION_DONE;
+}
+
+/* ROUND_CLOSE or ABORT. One of a round that this member was not in says nothing to it. */
+void ent_session_on_round_over(struct ent_session *s, const struct ent_session_event *ev,
+                               struct ent_session_actions *out)
+{
+    if (ent_session_same_round(s, &ev->id)) {
+        ent_session_drop_round(s, out);
+    }
+}

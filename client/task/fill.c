@@ -1,0 +1,43 @@
+#include "client/task/fill.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "common/crypto/sha256.h"
+
+enum ent_err ent_fill_dim(const struct ent_plan *plan, enum ent_task_kind kind, size_t *dim)
+{
+    struct ent_stat_column *columns = NULL;
+    enum ent_err err;
+
+    if (kind == ENT_TASK_TRAIN) {
+        *dim = ent_plan_n_params(plan);
+        return ENT_E_OK;
+    }
+    if (kind == ENT_TASK_EVALUATE) {
+        *dim = ent_task_evaluate_dim();
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_calloc(plan->n_features, sizeof *columns, &columns));
+    ent_plan_stat_columns(plan, columns);
+    err = ent_task_stats_dim(columns, plan->n_features, dim);
+    free(columns);
+    return err;
+}
+
+enum ent_err ent_fill_seed(uint64_t plan_seed, uint64_t round, const char *member, uint64_t *out)
+{
+    static const char domain[] = "entente/train-seed/v1"; /* with its ending zero byte */
+    uint8_t numbers[16];
+    uint8_t digest[ENT_SHA256_BYTES];
+    struct ent_part parts[3] = {
+        {domain, sizeof domain}, {numbers, sizeof numbers}, {member, strlen(member)}};
+
+    ent_put_be64(numbers, plan_seed);
+    ent_put_be64(numbers + 8, round);
+    ENT_TRY(ent_sha256_parts(parts, 3, digest));
+    *out = ent_get_be64(digest);
+    return ENT_E_OK;
+}
