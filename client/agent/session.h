@@ -59,7 +59,7 @@ enum ent_session_event_kind {
     ENT_SEV_RUN_START,   /* run, digest: plan; has_plan */
     ENT_SEV_ROUND_OPEN,  /* run, round, attempt, digest: plan, base; has_plan, has_base, needs_base,
                             update */
-    ENT_SEV_BEGIN,       /* run, round, attempt */
+    ENT_SEV_BEGIN,       /* run, round, attempt; code: not OK when the cohort is not acceptable */
     ENT_SEV_OFFER,       /* bytes the coordinator has: offer, digest, bytes, request; has_it */
     ENT_SEV_GO,          /* request, offset */
     ENT_SEV_ACK,         /* digest, code */

@@ -236,7 +236,9 @@ void ent_session_on_begin(struct ent_session *s, const struct ent_session_event 
     }
     s->begun = true;
     s->joined_seen = true;
-    if (s->stage == ENT_SESSION_JOINED) {
+    if (s->stage == ENT_SESSION_JOINED && ev->code != ENT_E_OK) {
+        decline(s, ev->code, out); /* the cohort that came about is not what this member agreed to */
+    } else if (s->stage == ENT_SESSION_JOINED) {
         compute_if_ready(s, out);
     }
 }

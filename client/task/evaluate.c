@@ -6,7 +6,8 @@
 
 #define LOSS_UNIT ((double)((int64_t)1 << ENT_LOSS_UNIT_BITS))
 #define LOSS_MAX_NATS 64.0
-#define HEAD 4 /* rows, positives, loss, overflowed losses */
+#define STEP_BELOW_ONE 0x1p-24
+#define HEAD 4U /* rows, positives, loss, overflowed losses */
 #define BLOCK ENT_MODEL_BLOCK
 
 void ent_histogram_add(struct ent_histogram *histogram, const float *prob, const float *y,
@@ -17,12 +18,14 @@ void ent_histogram_add(struct ent_histogram *histogram, const float *prob, const
     for (uint32_t i = 0; i < n; i++) {
         bool positive = y[i] > 0.5F;
         double p = positive ? (double)prob[i] : 1.0 - (double)prob[i];
-        double loss = -log(p); /* p = 0: infinite, capped below */
+        double loss;
 
         if (!(prob[i] >= 0.0F && prob[i] <= 1.0F)) {
             histogram->nonfinite = true;
             return;
         }
+        /* Next to 1 a float32 has steps of 2^-24: 1 - prob is 0 where it means "below that". */
+        loss = -log(!positive && p < STEP_BELOW_ONE ? STEP_BELOW_ONE : p);
         if (loss > LOSS_MAX_NATS) {
             loss = LOSS_MAX_NATS;
             v[3]++;
@@ -30,7 +33,7 @@ void ent_histogram_add(struct ent_histogram *histogram, const float *prob, const
         v[0]++;
         v[1] += positive ? 1 : 0;
         v[2] += (int64_t)floor(loss * LOSS_UNIT + 0.5);
-        v[HEAD + (positive ? ENT_EVAL_CELLS : 0) + ent_task_eval_cell(prob[i])]++;
+        v[HEAD + (positive ? (uint32_t)ENT_EVAL_CELLS : 0U) + ent_task_eval_cell(prob[i])]++;
     }
 }
 
