@@ -1,8 +1,7 @@
 /* IN - · OUT - · OWNS nothing · THREADS any · SOURCE nng protocol.h (bounds live in one place)
  *
  * Every bound on what comes over the wire: name, unit, reason. Sizes that are part of the protocol
- * never change within a protocol version; the others may be raised (never above what they protect).
- */
+ * never change within a protocol version; others may be raised, never above what they protect. */
 #ifndef ENT_COMMON_SCHEMA_LIMITS_H
 #define ENT_COMMON_SCHEMA_LIMITS_H
 
@@ -44,6 +43,12 @@
     4096 /* one certificate or signing request, DER: ours are below 1 KiB */
 #define ENT_WIRE_CRL_MAX_BYTES                                                                     \
     49152 /* DER: about 37 bytes a revoked member, and it must fit an envelope */
+
+/* Error codes: err.def has a few dozen; a later version's code passes as a number. */
+#define ENT_WIRE_CODE_MAX 4095
+/* Enumerations (task, split, phase, standing, rule, protocol version): what a value means is checked
+ * by who uses it. */
+#define ENT_WIRE_SMALL_MAX 255
 
 /* A plan travels whole and is parsed by every member. Bytes. */
 #define ENT_WIRE_PLAN_MAX_BYTES (1024 * 1024)

@@ -1,16 +1,18 @@
-/* IN structs · OUT payload bytes, and back · OWNS nothing (lists and long fields live in the
- * caller's arena) THREADS any · SOURCE protocol.md 2; proto/entente/v1/messages.proto, which these
- * structs mirror field by field
+/* IN structs · OUT payload bytes, and back
+ * OWNS nothing (lists and long fields live in the caller's arena) · THREADS any
+ * SOURCE protocol.md 2; proto/entente/v1/messages.proto, which these structs mirror
  *
  * One message = one struct, one file, two functions:
- *   ent_msg_x_encode(const struct ent_msg_x *, struct ent_buf *)   appends the payload bytes. RANGE
- * or DATA when a field is outside its bounds (our caller's mistake). ent_msg_x_decode(bytes, len,
- * arena, struct ent_msg_x *out)     strict: canonical bytes, known fields, lengths, ranges,
- *                                                                  charsets: PROTOCOL otherwise.
- * `out` untouched on error. Fixed-size fields that may be absent (a digest of nothing) have a has_
- * flag beside them. Strings are NUL-terminated; identifiers hold [A-Za-z0-9 ._:/@+-] only, texts
- * printable UTF-8. Pointers of a decoded struct point into the arena; those of a struct to encode
- * are borrowed. */
+ *
+ *   ent_msg_x_encode(const struct ent_msg_x *, struct ent_buf *)
+ *       Appends the payload bytes. RANGE when a field is outside its bounds (our mistake).
+ *   ent_msg_x_decode(bytes, len, arena, struct ent_msg_x *out)
+ *       Strict: canonical bytes, known fields, lengths, ranges, charsets; PROTOCOL otherwise.
+ *       `out` is untouched on error.
+ *
+ * Fixed-size fields that may be absent (a digest of nothing) have a has_ flag beside them.
+ * Strings are NUL-terminated: identifiers of [A-Za-z0-9 ._:/@+-], texts of printable UTF-8.
+ * Pointers of a decoded struct point into the arena; those of a struct to encode are borrowed. */
 #ifndef ENT_COMMON_WIRE_MESSAGES_H
 #define ENT_COMMON_WIRE_MESSAGES_H
 
@@ -19,6 +21,7 @@
 #include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/schema/bytes.h"
 #include "common/schema/limits.h"
 
 typedef char ent_name_text[ENT_WIRE_NAME_MAX_BYTES + 1];
@@ -27,12 +30,6 @@ typedef char ent_free_text[ENT_WIRE_TEXT_MAX_BYTES + 1];
 /* Make any text fit a free-text field: control and invalid bytes become '?', cut at a character's
  * end. Never fails. */
 void ent_wire_text(ent_free_text out, const char *text);
-
-/* Borrowed bytes. */
-struct ent_bytes {
-    const uint8_t *data;
-    size_t len;
-};
 
 struct ent_msg_hello {
     uint8_t exporter[32];

@@ -1,14 +1,15 @@
-/* IN frame bodies, keys · OUT checked messages, ready envelopes · OWNS nothing (the caller's arena
- * holds what is decoded) THREADS any · SOURCE protocol.md 2; s2n (one message, one file); bgpd
- * (sender, phase, length, content)
+/* IN frame bodies, keys · OUT checked messages, ready envelopes
+ * OWNS nothing (the caller's arena holds what is decoded) · THREADS any
+ * SOURCE protocol.md 2; s2n (one message, one file); bgpd (sender, phase, length, content)
  *
  * Envelopes and the table of messages. The order of checks for what a peer sent:
- *   1. ent_wire_open     number known, sent by the right side, length, envelope and header
- * canonical, type = frame type, payload = its digest                              (allocates a
- * bounded copy in the arena)
- *   2. the caller        knows the sender: finds its statement key, checks sequence and phase
- *   3. ent_wire_verify   the signature
- *   4. ent_msg_x_decode  content (messages.h)
+ *
+ *   1. ent_wire_open      number known, sent by the right side, length, envelope and header
+ *                         canonical, type = frame type, payload = its digest
+ *   2. the caller         knows the sender, finds its statement key; sequence and phase
+ *   3. ent_wire_verify    the signature
+ *   4. ent_msg_x_decode   content (messages.h)
+ *
  * What is signed and hashed is the bytes received, never a re-encoding. */
 #ifndef ENT_COMMON_WIRE_WIRE_H
 #define ENT_COMMON_WIRE_WIRE_H
@@ -24,8 +25,10 @@ struct ent_sign_key; /* common/crypto/sign.h */
     ((uint64_t)5 * 60 * 1000) /* clocks further apart than this are named (ENT_E_CLOCK) */
 
 enum ent_msg_type {
-#define ENT_MESSAGE(name_, NAME_, number_, sender_, enveloped_) ENT_MSG_##NAME_ = (number_),
+#define ENT_MESSAGE(name_, NAME_, number_, sender_, enveloped_, max_) ENT_MSG_##NAME_ = (number_),
+#define ENT_MESSAGE_BARE ENT_MESSAGE
 #include "common/wire/messages.def"
+#undef ENT_MESSAGE_BARE
 #undef ENT_MESSAGE
     ENT_MSG_END_
 };

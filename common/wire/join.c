@@ -1,0 +1,36 @@
+#include <entente/v1/messages.pb-c.h>
+
+#include "common/wire/schemas.h"
+
+/* A member's three answers to RoundOpen and Begin. */
+static const char *rule(const void *message)
+{
+    const struct ent_msg_join *m = message;
+
+    return m->has_seen_root == (m->seen_size > 0) ? NULL : "log root without size, or the reverse";
+}
+
+static const struct ent_schema_field join_fields[] = {
+    ENT_SCHEMA_FIXED(ent_msg_join, 1, round_open),
+    ENT_SCHEMA_FIXED_OPT(ent_msg_join, 2, nonce, has_nonce),
+    ENT_SCHEMA_FIXED(ent_msg_join, 3, next_commit),
+    ENT_SCHEMA_U64(ent_msg_join, 4, seen_size, 0, UINT64_MAX),
+    ENT_SCHEMA_FIXED_OPT(ent_msg_join, 5, seen_root, has_seen_root),
+    ENT_SCHEMA_BOOL(ent_msg_join, 6, has_base),
+};
+
+ENT_WIRE_MESSAGE(join, rule)
+
+static const struct ent_schema_field decline_fields[] = {
+    ENT_SCHEMA_FIXED(ent_msg_decline, 1, round_open),
+    ENT_SCHEMA_U32(ent_msg_decline, 2, code, 1, ENT_WIRE_CODE_MAX),
+    ENT_SCHEMA_TEXT(ent_msg_decline, 3, text),
+};
+
+ENT_WIRE_MESSAGE(decline, NULL)
+
+static const struct ent_schema_field lost_fields[] = {
+    ENT_SCHEMA_FIXED(ent_msg_lost, 1, round_open),
+};
+
+ENT_WIRE_MESSAGE(lost, NULL)

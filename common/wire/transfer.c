@@ -1,0 +1,27 @@
+#include <entente/v1/messages.pb-c.h>
+
+#include "common/wire/schemas.h"
+
+/* Offer, grant and receipt of bytes. (A member's offer is UPDATE: statement.c.) */
+static const struct ent_schema_field offer_fields[] = {
+    ENT_SCHEMA_FIXED(ent_msg_offer, 1, digest),
+    ENT_SCHEMA_U32(ent_msg_offer, 2, kind, ENT_OFFER_PLAN, ENT_OFFER_BEST),
+    ENT_SCHEMA_U64(ent_msg_offer, 3, bytes, 1, ENT_WIRE_TRANSFER_MAX_BYTES),
+};
+
+ENT_WIRE_MESSAGE(offer, NULL)
+
+static const struct ent_schema_field go_fields[] = {
+    ENT_SCHEMA_U64(ent_msg_go, 1, offset, 0, ENT_WIRE_TRANSFER_MAX_BYTES),
+};
+
+ENT_WIRE_MESSAGE(go, NULL)
+
+static const struct ent_schema_field ack_fields[] = {
+    ENT_SCHEMA_FIXED(ent_msg_ack, 1, digest),
+    ENT_SCHEMA_U32(ent_msg_ack, 2, code, 0, ENT_WIRE_CODE_MAX),
+    ENT_SCHEMA_BOOL(ent_msg_ack, 3, repeat),
+    ENT_SCHEMA_U64(ent_msg_ack, 4, sequence, 0, UINT64_MAX),
+};
+
+ENT_WIRE_MESSAGE(ack, NULL)
