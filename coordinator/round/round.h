@@ -95,7 +95,7 @@ enum ent_event_kind {
     ENT_EV_STOP,      /* end the run after the current round (in WAIT or JOIN: at once) */
     ENT_EV_TICK,      /* time passed */
     ENT_EV_UP,        /* member welcomed: invited from the next open on; a joined one goes on */
-    ENT_EV_DOWN,      /* its connection ended: it keeps its place until the deadline */
+    ENT_EV_DOWN,      /* its (newest) connection ended: it keeps its place until the deadline */
     ENT_EV_REVOKED,   /* never invited again; dropped(REVOKED) if it had not ended */
     /* Messages of members, verified (signature, sequence). Another round or attempt: STALE. */
     ENT_EV_JOIN,       /* has_base */
