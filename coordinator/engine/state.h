@@ -1,0 +1,325 @@
+/* What the files of this room share; nobody outside includes it.
+ *
+ * Order within a step: handle (verify, feed the machine; frames are only prepared) -> commit -> send what was prepared
+ * -> carry out the machine's actions (which may feed it again) -> until nothing is left. */
+#ifndef ENT_COORDINATOR_ENGINE_STATE_H
+#define ENT_COORDINATOR_ENGINE_STATE_H
+
+#include "common/base/arena.h"
+#include "common/plan/plan.h"
+#include "common/task/task.h"
+#include "common/wire/wire.h"
+#include "coordinator/engine/engine.h"
+#include "coordinator/engine/queue.h"
+
+#define ENT_RECENT_MESSAGES 8
+#define ENT_PUSHES_MAX 4
+#define ENT_NO_MEMBER ENT_ROUND_NO_MEMBER
+
+enum ent_upload_state {
+    ENT_UPLOAD_NONE,
+    ENT_UPLOAD_OFFERED,  /* the machine was asked */
+    ENT_UPLOAD_WAITING,  /* granted by the machine, waits for room in the byte budget */
+    ENT_UPLOAD_ARRIVING, /* GO was sent */
+    ENT_UPLOAD_DONE      /* it arrived, or was refused: kept for the ACK */
+};
+
+/* A member's newest update. */
+struct ent_upload {
+    enum ent_upload_state state;
+    uint64_t request;
+    uint64_t sequence; /* of its envelope */
+    uint64_t round;
+    uint32_t attempt;
+    uint32_t weight;
+    enum ent_err bad; /* what is wrong with its statement: rejected as soon as the machine grants it */
+    uint64_t bytes;
+    uint64_t charge; /* on the byte budget, while ARRIVING */
+    uint64_t ticket; /* first come, first served */
+    uint8_t digest[32];
+};
+
+struct ent_recent {
+    uint64_t sequence;
+    uint8_t statement[32]; /* hash of what was signed */
+};
+
+struct ent_engine_member {
+    uint8_t handle[ENT_HANDLE_BYTES];
+    char name[ENT_STORE_NAME_MAX + 1];
+    uint8_t statement_pub[ENT_SIGN_PUB_BYTES];
+    bool revoked;
+    bool joined;            /* counted in by BEGIN of the current attempt */
+    uint64_t last_sequence; /* highest that was accepted */
+    uint64_t to_store;      /* highest that may be stored: not an update's before its row */
+    uint64_t stored;
+    uint64_t handling; /* sequence of the message being handled */
+    struct ent_recent recent[ENT_RECENT_MESSAGES];
+    size_t n_recent; /* ever; the ring holds the last ones */
+    ent_conn_id conn;
+    uint64_t seen_ms; /* wall, not stored yet; 0 = nothing new */
+    struct ent_upload upload;
+    struct ent_store_traffic traffic; /* since it was stored last */
+    bool has_commit;
+    uint8_t next_commit[32]; /* of its join, to be stored with the row */
+};
+
+enum ent_push_state { ENT_PUSH_FREE, ENT_PUSH_OFFERED, ENT_PUSH_READY, ENT_PUSH_SENDING };
+
+/* Bytes that the coordinator offered on a connection. */
+struct ent_push {
+    enum ent_push_state state;
+    uint32_t kind; /* enum ent_offer_kind */
+    uint64_t request;
+    uint64_t offset;
+    struct ent_blob *blob;
+};
+
+struct ent_conn {
+    ent_conn_id id;
+    bool enroll; /* on the enrolment listener */
+    bool welcomed;
+    bool closing;
+    uint32_t member;   /* ENT_NO_MEMBER until its HELLO */
+    uint32_t told_run; /* run whose RunStart it got */
+    uint8_t known_plan[32];
+    struct ent_peer peer;
+    struct ent_push pushes[ENT_PUSHES_MAX];
+};
+
+/* A frame (or the end of a connection) that waits for the commit. */
+struct ent_out {
+    ent_conn_id conn;
+    bool enroll;
+    bool admit;
+    bool close; /* after what was sent */
+    uint8_t type; /* 0: no frame */
+    uint64_t request;
+    struct ent_buf body;
+    struct ent_out *next;
+};
+
+/* Bytes that members may be sent: the plan, models. */
+struct ent_shelf {
+    uint8_t digest[32];
+    struct ent_blob *blob;
+};
+
+/* One accepted update of the current attempt. */
+struct ent_fold_input {
+    uint32_t member;
+    uint32_t weight;
+};
+
+struct ent_fold {
+    struct ent_fold_input *inputs;
+    size_t n;
+    size_t cap;
+};
+
+#define ENT_METRICS_N 4
+struct ent_run_metrics {
+    bool known;
+    struct ent_metrics m;
+};
+
+/* The run that ended last: for members that were away. */
+struct ent_last_end {
+    uint32_t run; /* 0 = none */
+    enum ent_err code;
+    uint8_t plan[32];
+    uint8_t best[32];
+    uint32_t best_round;
+    struct ent_run_metrics test;
+};
+
+struct ent_engine {
+    struct ent_engine_options options;
+    struct ent_home *home;
+    struct ent_store *store;
+    struct ent_clock clock;
+    uint64_t now_ms;
+    uint64_t wall_ms;
+    struct ent_link *main;
+    struct ent_link *enroll;
+    struct ent_queue queue;
+    bool started;
+    enum ent_err fatal;
+
+    struct ent_round round;
+    struct ent_round_member *machine_members;
+    struct ent_actions actions; /* not carried out yet */
+    struct ent_actions doing;   /* being carried out */
+    uint64_t timer_ms;          /* 0 = none */
+
+    struct ent_engine_member *members;
+    size_t n_members;
+    size_t cap_members;
+    struct ent_conn **conns;
+    size_t n_conns;
+    size_t cap_conns;
+    struct ent_out *out_first;
+    struct ent_out **out_last;
+    struct ent_arena arena; /* of the message being decoded */
+
+    struct ent_store_run run; /* run 0: none */
+    struct ent_plan *plan;
+    struct ent_shelf plan_shelf;
+    struct ent_shelf models[2];
+    size_t next_model; /* shelf to be reused */
+    uint8_t round_open[32]; /* hash of the current attempt's RoundOpen */
+    struct ent_last_end last_end;
+    uint32_t ended_run;
+
+    uint64_t sequence; /* next of ours */
+    uint64_t sequence_end;
+    uint64_t next_request; /* of our offers */
+    uint64_t next_ticket;
+    uint64_t budget_used;
+
+    struct ent_fold fold;
+    struct ent_run_metrics metrics; /* of the round being closed */
+    uint64_t opened_ms;             /* monotonic, of the current attempt */
+    uint64_t round_in;              /* bytes of the current round */
+    uint64_t round_out;
+    uint64_t refused[ENT_E_COUNT]; /* of nobody proven, not stored yet */
+    uint32_t (*member_refused)[ENT_E_COUNT];
+    size_t cap_member_refused;
+    bool refusals_dirty;
+    uint64_t refusals_due_ms;
+    uint64_t crl_due_ms;
+    uint32_t said; /* lines about refusals in the current minute */
+    uint64_t said_from_ms;
+    uint32_t enroll_tokens; /* rate limit of the enrolment listener */
+    uint64_t enroll_refill_ms;
+};
+
+/* ---- engine.c ---- */
+void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ...) ENT_PRINTF(3, 4);
+/* Our own failure (store, memory): remembered, ends the step. */
+void ent_engine_fail(struct ent_engine *e, enum ent_err err);
+/* Feed the machine; what it answers is carried out after the commit. `event->now_ms` is set here. */
+void ent_engine_feed(struct ent_engine *e, struct ent_event *event);
+struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kind kind, uint32_t member);
+/* The plan and everything derived of e->run. */
+ENT_MUST enum ent_err ent_engine_load_run(struct ent_engine *e);
+/* One commit, and all that follows from it. */
+ENT_MUST enum ent_err ent_engine_settle(struct ent_engine *e);
+
+/* ---- commit.c: rows and what belongs to them, in one transaction ---- */
+ENT_MUST enum ent_err ent_commit(struct ent_engine *e);
+/* What the engine remembers of a row, also of those replayed. */
+void ent_commit_note(struct ent_engine *e, const struct ent_row *row);
+ENT_MUST enum ent_err ent_commit_refusals(struct ent_engine *e);
+
+/* ---- act.c: what the machine asked for, after the commit ---- */
+void ent_act(struct ent_engine *e, const struct ent_action *action);
+
+/* ---- members.c ---- */
+ENT_MUST enum ent_err ent_members_load(struct ent_engine *e);
+ENT_MUST enum ent_err ent_members_add(struct ent_engine *e, const struct ent_store_member *from);
+uint32_t ent_members_find(const struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES]);
+/* Names of the members for which `wanted` says yes, "brand-a, brand-b and 3 more". */
+typedef bool (*ent_member_test)(const struct ent_engine *e, uint32_t member);
+void ent_members_names(const struct ent_engine *e, ent_member_test wanted, char *out, size_t cap);
+
+/* ---- conns.c ---- */
+struct ent_conn *ent_conns_find(struct ent_engine *e, bool enroll, ent_conn_id id);
+struct ent_conn *ent_conns_of(struct ent_engine *e, uint32_t member); /* NULL when it is not connected */
+ENT_MUST enum ent_err ent_conns_add(struct ent_engine *e, bool enroll, ent_conn_id id, const struct ent_peer *peer,
+                                    struct ent_conn **out);
+void ent_conns_remove(struct ent_engine *e, struct ent_conn *conn);
+/* The connection speaks for its member no more (closed, replaced, revoked): ends its transfers, tells the machine. */
+void ent_conns_unbind(struct ent_engine *e, struct ent_conn *conn);
+void ent_conns_bind(struct ent_engine *e, struct ent_conn *conn, uint32_t member);
+
+/* ---- outbox.c: frames wait for the commit ---- */
+void ent_post(struct ent_engine *e, const struct ent_conn *conn, uint8_t type, uint64_t request,
+              struct ent_buf *body_take);
+void ent_post_admit(struct ent_engine *e, const struct ent_conn *conn);
+void ent_post_close(struct ent_engine *e, struct ent_conn *conn);
+void ent_outbox_flush(struct ent_engine *e);
+void ent_outbox_release(struct ent_engine *e);
+
+/* ---- messages.c ---- */
+/* Sealed by the log key and posted. about: the round it belongs to, or NULL for (current run, 0, 0). */
+struct ent_about {
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+};
+void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type, uint64_t request,
+                      const void *message);
+void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn);
+void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn); /* and the plan's offer */
+void ent_message_open(struct ent_engine *e, uint32_t member);
+void ent_message_begin(struct ent_engine *e, uint32_t member);
+void ent_message_close(struct ent_engine *e, const struct ent_row *row);
+void ent_message_abort(struct ent_engine *e, const struct ent_action *action);
+void ent_message_end(struct ent_engine *e, struct ent_conn *conn); /* NULL: to all */
+void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest[32], enum ent_err code);
+/* Refused(code, text) about `sequence`, counted and logged. */
+void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code, uint64_t sequence,
+                        const char *text);
+void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
+/* e->round_open of the current attempt. */
+ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
+
+/* ---- admit.c ---- */
+void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn, const struct ent_link_event *event);
+void ent_refusal_count(struct ent_engine *e, uint32_t member, enum ent_err cause);
+
+/* ---- uploads.c ---- */
+/* The member's statement about the current attempt, checked against it. */
+void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
+                       const struct ent_envelope *envelope);
+void ent_uploads_granted(struct ent_engine *e, uint32_t member);
+void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t request, struct ent_sink *sink_take);
+/* Its connection is gone, or the machine does not wait for it any more. */
+void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
+void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
+/* Payload bytes of an update of this task. */
+ENT_MUST enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task, size_t *dim,
+                                         uint64_t *bytes);
+
+/* ---- pushes.c ---- */
+void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offer_kind kind, const uint8_t digest[32]);
+void ent_pushes_go(struct ent_engine *e, struct ent_conn *conn, uint64_t request, uint64_t offset);
+void ent_pushes_sent(struct ent_engine *e, struct ent_conn *conn, uint64_t request);
+void ent_pushes_release(struct ent_conn *conn);
+ENT_MUST enum ent_err ent_shelf_model(struct ent_engine *e, const uint8_t digest[32], struct ent_blob **out);
+void ent_shelf_release(struct ent_engine *e);
+
+/* ---- fold.c ---- */
+void ent_fold_add(struct ent_engine *e, const struct ent_action *action);
+void ent_fold_clear(struct ent_engine *e);
+/* Sum, digest, model; answers the machine with RESULT or RESULT_FAILED. */
+void ent_fold_finish(struct ent_engine *e, const struct ent_action *action);
+
+/* ---- model.c ---- */
+/* The initial model out of the summed statistics. */
+ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim, uint64_t round,
+                                             uint8_t digest[32]);
+/* A new model file, streamed window by window: base + sum / (sum_w * 2^scale_bits). */
+struct ent_apply;
+ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w, struct ent_apply **out);
+ENT_MUST enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_t n);
+ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32]);
+void ent_apply_discard(struct ent_apply *apply_take);
+
+/* ---- enroll.c ---- */
+void ent_enroll_opened(struct ent_engine *e, struct ent_conn *conn);
+void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn, const struct ent_link_event *event);
+void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn, const struct ent_envelope *envelope);
+
+static inline bool ent_is_zero(const uint8_t digest[32])
+{
+    uint8_t all = 0;
+
+    for (int i = 0; i < 32; i++) {
+        all |= digest[i];
+    }
+    return all == 0;
+}
+
+#endif
