@@ -66,7 +66,8 @@ ENT_MUST enum ent_err ent_certs_issue_member(const struct ent_certs_issuer *issu
                                              const uint8_t handle[ENT_HANDLE_BYTES],
                                              const uint8_t *csr, size_t csr_len, uint64_t wall_ms,
                                              struct ent_cert **out);
-/* number: use wall_ms. */
+/* Its number is wall_ms (a clock that went back: pass at least the last list's number + 1 as time). thisUpdate lies
+ * 24 h back, like notBefore. */
 ENT_MUST enum ent_err ent_certs_make_crl(const struct ent_certs_issuer *issuer,
                                          const uint8_t (*serials)[ENT_SERIAL_BYTES],
                                          size_t n_serials, uint64_t wall_ms, struct ent_crl **out);

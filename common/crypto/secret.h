@@ -13,7 +13,7 @@ struct ent_secret {
     bool mapped; /* own locked pages (the secure heap is full or was not set up) */
 };
 
-/* Once, first thing in main: secure heap, RLIMIT_CORE 0, not dumpable. Without the right to lock
+/* Once, first thing in main: secure heap, RLIMIT_CORE 0. Without the right to lock
  * memory the heap is used all the same (a warning is not worth a refusal). */
 ENT_MUST enum ent_err ent_secret_init_process(void);
 
