@@ -1,0 +1,63 @@
+/* TLS 1.3 by OpenSSL over any byte carrier that may say "not now". Knows no nng: tls_engine.c stands between them. */
+#ifndef ENT_COMMON_NET_TLS_OPENSSL_H
+#define ENT_COMMON_NET_TLS_OPENSSL_H
+
+#include <stdatomic.h>
+
+#include "common/net/link_nng.h"
+
+struct ent_tls; /* settings made ready, shared by everything that uses them (counted references) */
+
+ENT_MUST enum ent_err ent_tls_new(const struct ent_tls_settings *settings, struct ent_tls **out);
+struct ent_tls *ent_tls_ref(struct ent_tls *tls);
+void ent_tls_unref(struct ent_tls *tls); /* NULL is fine */
+ENT_MUST enum ent_err ent_tls_add_crl(struct ent_tls *tls, const uint8_t *crl, size_t len);
+ENT_MUST enum ent_err ent_tls_renew(struct ent_tls *tls, const uint8_t *cert_pem,
+                                    size_t cert_pem_len, const uint8_t *key_pem,
+                                    size_t key_pem_len);
+/* A fresh SSL of the newest context; NULL without memory. For tls_openssl_conn.c. */
+struct ssl_st *ent_tls_ssl_new(struct ent_tls *tls, bool server);
+bool ent_tls_can_listen(const struct ent_tls *tls); /* it has a certificate of its own */
+
+enum ent_tls_io { ENT_TLS_OK, ENT_TLS_AGAIN, ENT_TLS_CLOSED, ENT_TLS_FAILED };
+
+/* What carries the records. *len: how much is offered, then how much was taken. */
+struct ent_tls_carrier {
+    enum ent_tls_io (*send)(void *carrier_ctx, const uint8_t *bytes, size_t *len);
+    enum ent_tls_io (*recv)(void *carrier_ctx, uint8_t *bytes, size_t *len);
+};
+
+#define ENT_TLS_TEXT_BYTES 192
+
+/* One connection; all zero is legal for release. One thread at a time, except for rx and tx. */
+struct ent_tls_conn {
+    struct ssl_st *ssl;
+    struct ent_tls *tls;
+    const struct ent_tls_carrier *carrier;
+    void *carrier_ctx;
+    bool server;
+    size_t filled;                 /* of the read that is under way */
+    atomic_uint_least64_t rx;      /* bytes of records that came, */
+    atomic_uint_least64_t tx;      /* that went: progress that a long read or write does not show */
+    enum ent_err why;              /* of the first failure */
+    char text[ENT_TLS_TEXT_BYTES]; /* OpenSSL's words for it */
+};
+
+/* host: the name or address that the server's certificate must have (dialer). */
+ENT_MUST enum ent_err ent_tls_conn_start(struct ent_tls_conn *conn, struct ent_tls *tls,
+                                         bool server, const char *host);
+enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn);
+/* OK only when all `len` bytes came or went; after AGAIN the same call must be made again. */
+enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t len);
+enum ent_tls_io ent_tls_conn_write(struct ent_tls_conn *conn, const uint8_t *bytes, size_t len);
+void ent_tls_conn_shutdown(struct ent_tls_conn *conn); /* close_notify, if there is a session */
+void ent_tls_conn_release(struct ent_tls_conn *conn);
+bool ent_tls_conn_done(const struct ent_tls_conn *conn); /* handshake over, peer verified */
+/* Exporter and protocol; the peer's certificate goes to cert_der (nothing where it showed none). TLS before the
+ * handshake is over. */
+ENT_MUST enum ent_err ent_tls_conn_peer(const struct ent_tls_conn *conn, struct ent_peer *out,
+                                        struct ent_buf *cert_der);
+
+const char *ent_tls_version(void); /* OpenSSL's, at run time */
+
+#endif
