@@ -15,6 +15,10 @@
 
 /* ---- reading ---- */
 
+/* Values, array brackets and members in one text: what jansson allocates for a hostile text of a few MiB is bounded by
+ * it (about 130 bytes each). */
+#define ENT_JSON_VALUES_MAX 262144u
+
 enum ent_json_kind {
     ENT_JSON_NULL,
     ENT_JSON_BOOL,

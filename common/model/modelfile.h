@@ -15,17 +15,17 @@
 
 #include <stdint.h>
 
-#include "common/base/arena.h"
 #include "common/base/blob.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/model/model.h"
 
+struct ent_json;
+
 #define ENT_MODELFILE_HEADER_MAX                                                                   \
-    16777216u /* bytes; thousands of features with thousands of values stay below */
+    8388608u /* bytes of JSON: a quarter of a million declared values fit */
 #define ENT_MODELFILE_PARAMS_MAX 268435456u /* 1 GiB of float32 */
 #define ENT_MODELFILE_FEATURES_MAX 65536u
-#define ENT_MODELFILE_VALUES_MAX 1048576u /* declared values of one category */
 
 enum ent_model_feature_type { ENT_MODEL_NUMBER, ENT_MODEL_CATEGORY, ENT_MODEL_BOOLEAN };
 
@@ -76,13 +76,19 @@ ENT_MUST enum ent_err ent_modelfile_header(const struct ent_model_info *info, st
 ENT_MUST enum ent_err ent_modelfile_write(const char *path, const struct ent_model_info *info,
                                           const float *params, size_t n_params);
 
+#define ENT_MODELFILE_DOCS 5
+
 /* A parsed file. Keeps one reference to the blob. */
 struct ent_modelfile {
-    struct ent_arena arena; /* of what info points to */
     struct ent_model_info info;
+    size_t n_params;
     struct ent_blob *blob;
     size_t data_offset; /* of the data section in the blob; a multiple of 8 */
-    size_t n_params;
+    /* what info points to */
+    struct ent_json *docs[ENT_MODELFILE_DOCS];
+    struct ent_model_layer *layers;
+    struct ent_model_feature *features;
+    const char **values;
 };
 
 /* Read and check everything: lengths before any allocation, tensors against the architecture,

@@ -1,0 +1,122 @@
+#include "common/model/modelfile_format.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+static uint64_t inputs_of(const struct ent_model_feature *f)
+{
+    switch (f->type) {
+    case ENT_MODEL_NUMBER:
+        return f->indicator ? 2 : 1;
+    case ENT_MODEL_CATEGORY:
+        return (uint64_t)f->n_values + 1;
+    case ENT_MODEL_BOOLEAN:
+        return 2;
+    }
+    return 0;
+}
+
+static enum ent_err check_feature(const struct ent_model_feature *f, uint64_t first_input)
+{
+    ENT_REQUIRE(f->name != NULL && f->name[0] != 0, ENT_E_CONFIG, "a feature has no name");
+    ENT_REQUIRE(f->first_input == first_input && f->n_inputs == inputs_of(f) && f->n_inputs > 0,
+                ENT_E_CONFIG, "feature %s: its inputs do not fit its type and place", f->name);
+    ENT_REQUIRE(f->indicator == false || f->type == ENT_MODEL_NUMBER, ENT_E_CONFIG,
+                "feature %s: only numbers have an indicator", f->name);
+    if (f->type == ENT_MODEL_NUMBER) {
+        ENT_REQUIRE(isfinite(f->lo) && isfinite(f->hi) && isfinite(f->mean) && isfinite(f->sd),
+                    ENT_E_NONFINITE, "feature %s: range, mean and sd must be finite", f->name);
+        ENT_REQUIRE(f->lo <= f->hi && f->sd > 0.0, ENT_E_CONFIG,
+                    "feature %s: its range is empty or its sd is not above 0", f->name);
+    }
+    return ENT_E_OK;
+}
+
+static int by_text(const void *pa, const void *pb)
+{
+    const char *const *a = pa;
+    const char *const *b = pb;
+
+    return strcmp(*a, *b);
+}
+
+static enum ent_err check_names(const struct ent_model_info *info)
+{
+    const char **names;
+    enum ent_err err = ENT_E_OK;
+
+    ENT_TRY(ent_calloc(info->n_features, sizeof *names, &names));
+    for (uint32_t i = 0; i < info->n_features; i++) {
+        names[i] = info->features[i].name;
+    }
+    qsort(names, info->n_features, sizeof *names, by_text);
+    for (uint32_t i = 1; i < info->n_features && err == ENT_E_OK; i++) {
+        if (strcmp(names[i - 1], names[i]) == 0) {
+            err = ent_err_note(ENT_E_CONFIG, "feature %s stands twice", names[i]);
+        }
+    }
+    free(names);
+    return err;
+}
+
+enum ent_err ent_modelfile_check(const struct ent_model_info *info, struct ent_layer *layers,
+                                 size_t *n_params)
+{
+    struct ent_model_options options = {
+        .n_inputs = info->n_inputs, .layers = info->layers, .n_layers = info->n_layers};
+    uint64_t first_input = 0;
+    size_t n;
+
+    ENT_TRY(ent_layers_shape(&options, layers, &n));
+    ENT_REQUIRE(n <= ENT_MODELFILE_PARAMS_MAX, ENT_E_LIMIT,
+                "%zu parameters; at most %u are possible", n, ENT_MODELFILE_PARAMS_MAX);
+    ENT_REQUIRE(info->n_features <= ENT_MODELFILE_FEATURES_MAX, ENT_E_LIMIT,
+                "%u features; at most %u are possible", info->n_features,
+                ENT_MODELFILE_FEATURES_MAX);
+    ENT_REQUIRE(strcmp(info->loss, "bce") == 0, ENT_E_CONFIG, "the loss is not bce");
+    ENT_REQUIRE(info->round <= INT64_MAX, ENT_E_CONFIG, "the round's number is too large");
+    for (uint32_t i = 0; i < info->n_features; i++) {
+        ENT_TRY(check_feature(&info->features[i], first_input));
+        first_input += info->features[i].n_inputs;
+    }
+    ENT_REQUIRE(info->n_features == 0 || first_input == info->n_inputs, ENT_E_CONFIG,
+                "the features make %llu inputs, the model takes %u",
+                (unsigned long long)first_input, info->n_inputs);
+    ENT_TRY(check_names(info));
+    *n_params = n;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_modelfile_tensors(const struct ent_layer *layers, uint32_t n_layers,
+                                   enum ent_err (*each)(void *ctx,
+                                                        const struct ent_modelfile_tensor *tensor),
+                                   void *ctx)
+{
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < n_layers; i++) {
+        const struct ent_layer *layer = &layers[i];
+        struct ent_layer_tensor tensors[ENT_LAYER_TENSORS_MAX];
+        uint32_t n = layer->vtable->tensors == NULL
+                         ? 0
+                         : layer->vtable->tensors(layer->n_in, layer->n_out, tensors);
+
+        for (uint32_t t = 0; t < n; t++) {
+            struct ent_modelfile_tensor out = {.tensor = tensors[t], .begin = at};
+            size_t size = sizeof(float);
+
+            for (uint32_t d = 0; d < tensors[t].n_dims;
+                 d++) { /* small enough: n_params was counted before */
+                size *= tensors[t].dims[d];
+            }
+            at += size;
+            out.end = at;
+            (void)snprintf(out.name, sizeof out.name, "layer.%03u.%u.%s", i, t, tensors[t].name);
+            ENT_TRY(each(ctx, &out));
+        }
+    }
+    return ENT_E_OK;
+}
