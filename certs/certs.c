@@ -39,7 +39,8 @@ void ent_certs_coordinator_uri(const uint8_t federation[ENT_FEDERATION_BYTES],
     (void)snprintf(out, ENT_CERTS_URI_BYTES, "%s%s:coordinator", uri_prefix, f);
 }
 
-/* Made again from what was read and compared: one spelling for one member (lower-case hex, nothing behind). */
+/* Made again from what was read and compared: one spelling for one member (lower-case hex, nothing
+ * behind). */
 enum ent_err ent_certs_member_of_uri(const char *uri,
                                      const uint8_t federation[ENT_FEDERATION_BYTES],
                                      uint8_t handle[ENT_HANDLE_BYTES])

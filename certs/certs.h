@@ -1,17 +1,18 @@
-/* IN keys, requests, times · OUT certificates of ours · OWNS nothing · THREADS any · SOURCE
- * protocol.md 3
+/* IN keys, requests, times · OUT certificates of ours · OWNS nothing · THREADS any
+ * SOURCE protocol.md 3
  *
- * What a certificate of ours looks like: one table, and the few calls of init, enrolment and
- * renewal.
+ * What a certificate of ours looks like: one table, and the calls of init, enrolment and renewal.
  *
- *   kind         subjectAltName                                     for         valid
- *   authority    -                                                  certs, CRL  10 years
- *   coordinator  DNS or IP of the host, urn:entente:<federation>:coordinator    server  10 years
- * (as the authority) enrolment    the same, another key: pinned by its fingerprint in the token
- * server  10 years member       urn:entente:<federation>:<handle> (hex)            client      90
- * days, renewed from day 60 CRL 7 days, made anew daily
+ *   kind         subjectAltName                         usage              valid
+ *   authority    -                                      certificates, CRL  10 years
+ *   coordinator  host (DNS or IP),                      server             10 years
+ *                urn:entente:<federation>:coordinator
+ *   member       urn:entente:<federation>:<handle>      client           90 days, renewed from day 60
+ *   CRL                                                                    7 days, made anew daily
  *
- * notBefore lies 24 h back, so that a slow clock at the member does no harm. */
+ * Federation and handle are 32 lower-case hex digits. notBefore lies 24 h back, so that a slow
+ * clock at the member does no harm. The enrolment listener shows a coordinator certificate, whose
+ * fingerprint stands in the token. */
 #ifndef ENT_CERTS_CERTS_H
 #define ENT_CERTS_CERTS_H
 
@@ -66,8 +67,8 @@ ENT_MUST enum ent_err ent_certs_issue_member(const struct ent_certs_issuer *issu
                                              const uint8_t handle[ENT_HANDLE_BYTES],
                                              const uint8_t *csr, size_t csr_len, uint64_t wall_ms,
                                              struct ent_cert **out);
-/* Its number is wall_ms (a clock that went back: pass at least the last list's number + 1 as time). thisUpdate lies
- * 24 h back, like notBefore. */
+/* Its number is wall_ms (after a clock that went back: pass more than the last list's number).
+ * thisUpdate lies 24 h back, like notBefore. */
 ENT_MUST enum ent_err ent_certs_make_crl(const struct ent_certs_issuer *issuer,
                                          const uint8_t (*serials)[ENT_SERIAL_BYTES],
                                          size_t n_serials, uint64_t wall_ms, struct ent_crl **out);

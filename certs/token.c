@@ -51,7 +51,8 @@ static bool is_port(const char *s)
     return v <= 65535;
 }
 
-/* HOST:PORT of name characters, or [v6]:PORT. Only what can stand in a name: a token goes into logs' neighbours. */
+/* HOST:PORT of name characters, or [v6]:PORT. Only what can stand in a name: a token goes into
+ * logs' neighbours. */
 static bool is_address(const char *address)
 {
     const char *colon = strrchr(address, ':');

@@ -3,10 +3,10 @@
  *   entente1.HOST:PORT.BASE64URL
  *
  * BASE64URL is federation id[16], handle[16], SHA-256 of the enrolment listener's certificate[32],
- * secret[16], expiry u64 (big-endian, wall milliseconds), check[4]: the first bytes of
- * SHA-256("entente/token/v1\0" || all before it in the line and in the bytes). A token dies on its
- * first use, right or wrong, so a slip of the pen is found before anything is sent. Never on a
- * command line, never in a log. */
+ * secret[16], expiry u64 (big-endian, wall clock in milliseconds) and check[4], the first bytes of
+ * SHA-256("entente/token/v1\0" || "entente1." || HOST:PORT || the 88 bytes before). A token dies on
+ * its first use, right or wrong: with the check a slip of the pen is found before anything is sent.
+ * Never on a command line, never in a log. */
 #ifndef ENT_CERTS_TOKEN_H
 #define ENT_CERTS_TOKEN_H
 

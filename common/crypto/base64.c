@@ -45,7 +45,8 @@ static int value_of(const char *alphabet, char c)
     return at != NULL ? (int)(at - alphabet) : -1;
 }
 
-/* Characters that carry bits: the text without its padding, which must be exactly what its length asks for. */
+/* Characters that carry bits: the text without its padding, which must be exactly what its length
+ * asks for. */
 static enum ent_err strip_padding(enum ent_base64 kind, const char *text, size_t *len)
 {
     size_t pad = 0;

@@ -27,7 +27,8 @@ enum ent_err ent_cert_encode(const struct ent_cert *cert, struct ent_buf *der)
     return err;
 }
 
-/* The bytes that others hash must be the bytes that we would write: nothing behind, one encoding. */
+/* The bytes that others hash must be the bytes that we would write: nothing behind, one encoding.
+ */
 static enum ent_err check_canonical(const struct ent_cert *cert, const uint8_t *der, size_t len)
 {
     struct ent_buf again;

@@ -53,7 +53,8 @@ static bool add_ext(X509 *x509, X509V3_CTX *ctx, int nid, const char *value)
     return ok;
 }
 
-/* Built from values, not from a text in OpenSSL's configuration language, so that a name cannot smuggle in another. */
+/* Built from values, not from a text in OpenSSL's configuration language, so that a name cannot
+ * smuggle in another. */
 static bool push_name(GENERAL_NAMES *names, int type, ASN1_STRING *value_take)
 {
     GENERAL_NAME *name = GENERAL_NAME_new();

@@ -24,8 +24,8 @@ struct ent_crl {
 /* Records "what: OpenSSL's reason", empties OpenSSL's queue of this thread and returns err. */
 enum ent_err ent_ossl_error(enum ent_err err, const char *what);
 
-/* A private key from or to a PKCS#8 PEM file (0600). `type` is EVP_PKEY_ED25519 or EVP_PKEY_EC; `named` says what was
- * expected in the message. */
+/* A private key from or to a PKCS#8 PEM file (0600). `type` is EVP_PKEY_ED25519 or EVP_PKEY_EC;
+ * `named` says what was expected in the message. */
 ENT_MUST enum ent_err ent_ossl_key_load(const char *path, int type, const char *named,
                                         EVP_PKEY **out);
 ENT_MUST enum ent_err ent_ossl_key_save(const EVP_PKEY *pkey, const char *path);

@@ -11,7 +11,8 @@
 
 #include "common/base/file.h"
 
-/* Room for every long-lived key and the ephemeral ones of handshakes under way (32 to 256 bytes each). */
+/* Room for every long-lived key and the ephemeral ones of handshakes under way (32 to 256 bytes
+ * each). */
 #define HEAP_BYTES ((size_t)256 * 1024)
 #define HEAP_BLOCK_BYTES 32
 

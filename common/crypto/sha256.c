@@ -14,7 +14,8 @@
 
 #define FILE_STEP_BYTES ((size_t)256 * 1024)
 
-/* Fetched once: an implicit fetch costs more than hashing a short message. Written once, under pthread_once. */
+/* Fetched once: an implicit fetch costs more than hashing a short message. Written once, under
+ * pthread_once. */
 static pthread_once_t md_once = PTHREAD_ONCE_INIT;
 static EVP_MD *md_sha256;
 

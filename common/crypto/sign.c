@@ -172,9 +172,10 @@ enum ent_err ent_sign_verify(const uint8_t pub[ENT_SIGN_PUB_BYTES], const struct
 
 /* --- admission of public keys ---
  *
- * Curve: -x^2 + y^2 = 1 + d x^2 y^2 over p = 2^255 - 19; the encoding is y little-endian with the sign of x on top.
- * x^2 = (y^2 - 1) / (d y^2 + 1). The denominator is never 0 (d is no square, -1 is one), and u/v is a square exactly
- * when u*v is: so the point exists when the Legendre symbol of u*v is not -1. No inversion, no square root. */
+ * Curve: -x^2 + y^2 = 1 + d x^2 y^2 over p = 2^255 - 19; the encoding is y little-endian with the
+ * sign of x on top. x^2 = (y^2 - 1) / (d y^2 + 1). The denominator is never 0 (d is no square, -1
+ * is one), and u/v is a square exactly when u*v is: so the point exists when the Legendre symbol of
+ * u*v is not -1. No inversion, no square root. */
 static const char field_p[] = "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed";
 static const char curve_d[] = "52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3";
 

@@ -47,6 +47,9 @@ uint64_t ent_db_commits(const struct ent_db *db);
 /* Rows changed by the last INSERT, UPDATE or DELETE. */
 uint64_t ent_db_changes(const struct ent_db *db);
 
+/* Adds SQLite's version line to --version; called by main once. */
+void ent_db_version(void);
+
 ENT_MUST enum ent_err ent_stmt_prepare(struct ent_db *db, const char *sql, struct ent_stmt **out);
 void ent_stmt_free(struct ent_stmt *stmt);
 void ent_stmt_reset(struct ent_stmt *stmt); /* and forget the values */
