@@ -20,9 +20,10 @@
     ((int64_t)1 << 50) /* largest integer in a statistics or evaluation payload; smallest 0 */
 #define ENT_GRID_SCALE_BITS_MIN 4
 #define ENT_GRID_SCALE_BITS_MAX 30
-#define ENT_GRID_SUM_MAX ((int64_t)1 << 53) /* |S| < this before the apply step: exact in double   \
+#define ENT_GRID_SUM_MAX                                                                           \
+    ((int64_t)1 << 53)  /* |S| < this before the apply step: exact in double   \
                                              */
-#define ENT_GRID_MANY 5                     /* vectors added in one pass over the sums */
+#define ENT_GRID_MANY 5 /* vectors added in one pass over the sums */
 
 /* q[i] = round-half-even(x[i] * 2^scale_bits), [n]. Never saturates.
  * NONFINITE names the first NaN or Inf by its index; RANGE the first with |q| > 2^23 ("lower
