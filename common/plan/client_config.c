@@ -1,0 +1,424 @@
+#include "common/plan/client_config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/plan/federation.h"
+
+#define ARENA_MAX_BYTES ((size_t)32 << 20)
+
+/* The settings in the making and the nodes that the option table leaves to this file. */
+struct reading {
+    struct ent_client_config config;
+    const char *path;
+    const char *split_file;
+    int bad_rows;
+    const struct ent_node *root;
+    const struct ent_node *delimiter;
+    const struct ent_node *columns;
+    const struct ent_node *tasks;
+    const struct ent_node *plans;
+};
+
+#define AT(member_) offsetof(struct reading, member_)
+
+static const struct ent_choice bad_rows[] = {
+    {"fail", ENT_BAD_ROWS_FAIL}, {"drop", ENT_BAD_ROWS_DROP}, {NULL, 0}};
+
+static const struct ent_field data_fields[] = {
+    {.key = "source",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(config.data.source),
+     .fallback = "csv",
+     .help = "kind of the source"},
+    {.key = "path",
+     .kind = ENT_FIELD_STRING,
+     .required = true,
+     .offset = AT(path),
+     .lo = 1,
+     .hi = 4000,
+     .help = "the file, plain or .gz; relative to the directory of client.yaml"},
+    {.key = "delimiter",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(delimiter),
+     .help = "\",\", \";\" or tab; detected from the header when absent"},
+    {.key = "missing",
+     .kind = ENT_FIELD_STRINGS,
+     .offset = AT(config.data.missing),
+     .lo = 0,
+     .hi = 100,
+     .help = "spellings of a missing value, such as NA; a blank field always is one"},
+    {.key = "bad_rows",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(bad_rows),
+     .choices = bad_rows,
+     .fallback = "fail",
+     .help = "rows that do not parse: fail, or drop and count them"},
+    {0}};
+
+static const struct ent_field policy_fields[] = {
+    {.key = "tasks",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(tasks),
+     .help = "list out of stats, train, evaluate; all of them when absent"},
+    {.key = "min_members",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(config.policy.min_members),
+     .lo = 2,
+     .hi = 2000,
+     .fallback = "3",
+     .help = "no round that would be released with fewer members' updates"},
+    {.key = "plans",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(plans),
+     .help =
+         "any (default), or a list of plan digests (64 hex digits each; plan-check prints them)"},
+    {0}};
+
+static const struct ent_field client_fields[] = {
+    {.key = "coordinator",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(config.coordinator),
+     .help = "HOST:PORT of the coordinator; enroll writes it"},
+    {.key = "data",
+     .kind = ENT_FIELD_MAP,
+     .required = true,
+     .fields = data_fields,
+     .help = "where the rows are"},
+    {.key = "columns",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(columns),
+     .help = "map of the plan's names to own column names: age: Age, or job: {column: Job Title, "
+             "values: {OWN: "
+             "PLAN}}"},
+    {.key = "unit_key",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(config.unit_key),
+     .help = "column of the customer's id: all rows of a customer fall into the same part"},
+    {.key = "split_file",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(split_file),
+     .lo = 1,
+     .hi = 4000,
+     .help = "file of test rows (0-based data row numbers), when the plan says test: file"},
+    {.key = "id",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(config.id),
+     .help = "column that score writes beside the score; unit_key when absent"},
+    {.key = "policy",
+     .kind = ENT_FIELD_MAP,
+     .fields = policy_fields,
+     .help = "what this member takes part in"},
+    {0}};
+
+void ent_client_config_print_fields(FILE *out)
+{
+    fprintf(out, "client.yaml\n");
+    ent_config_print_fields(client_fields, "", out);
+}
+
+static enum ent_err resolve(const char *dir, const char *path, struct ent_arena *arena,
+                            const char **out)
+{
+    char *joined = NULL;
+    char *kept;
+    enum ent_err err;
+
+    if (path == NULL || path[0] == '/' || dir == NULL) {
+        *out = path;
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_path_join(dir, path, &joined));
+    err = ent_arena_strndup(arena, joined, strlen(joined), &kept);
+    free(joined);
+    ENT_TRY(err);
+    *out = kept;
+    return ENT_E_OK;
+}
+
+static enum ent_err read_delimiter(struct reading *r)
+{
+    static const char must[] = "must be \",\", \";\" or tab";
+    const struct ent_node *node = r->delimiter;
+
+    if (node == NULL) {
+        return ENT_E_OK;
+    }
+    if (node->kind != ENT_NODE_SCALAR) {
+        return ent_node_bad(node, "delimiter", must);
+    }
+    if (strcmp(node->text, "tab") == 0 || strcmp(node->text, "\t") == 0) {
+        r->config.data.delimiter = '\t';
+    } else if (strcmp(node->text, ",") == 0 || strcmp(node->text, ";") == 0) {
+        r->config.data.delimiter = node->text[0];
+    } else {
+        return ent_node_bad(node, "delimiter", must);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err read_spellings(const struct ent_node *map, struct ent_arena *arena,
+                                   struct ent_column_map *out)
+{
+    static const struct ent_field field = {
+        .key = "value", .kind = ENT_FIELD_STRING, .help = "the plan's value"};
+    struct ent_spelling *spellings;
+    uint32_t i = 0;
+
+    if (map->kind != ENT_NODE_MAP) {
+        return ent_node_bad(map, "values",
+                            "must be a map of own values to the plan's: {Admin: admin.}");
+    }
+    ENT_TRY(ent_arena_alloc(arena, map->n, sizeof *spellings, &spellings));
+    for (const struct ent_node *e = map->first; e != NULL; e = e->next, i++) {
+        char *own;
+
+        ENT_TRY(ent_arena_strndup(arena, e->key, strlen(e->key), &own));
+        spellings[i].own = own;
+        ENT_TRY(ent_config_take_value(e, &field, arena, &spellings[i].plan));
+    }
+    out->spellings = spellings;
+    out->n_spellings = map->n;
+    return ENT_E_OK;
+}
+
+struct column_entry {
+    const char *column;
+    const struct ent_node *values;
+};
+
+static const struct ent_field column_fields[] = {{.key = "column",
+                                                  .kind = ENT_FIELD_STRING,
+                                                  .offset = offsetof(struct column_entry, column),
+                                                  .help = "header name at the source"},
+                                                 {.key = "values",
+                                                  .kind = ENT_FIELD_NODE,
+                                                  .offset = offsetof(struct column_entry, values),
+                                                  .help = "own spellings of the plan's values"},
+                                                 {0}};
+
+static enum ent_err read_column(const struct ent_node *node, struct ent_arena *arena,
+                                struct ent_column_map *out)
+{
+    struct column_entry entry = {0};
+    char *feature;
+
+    ENT_TRY(ent_arena_strndup(arena, node->key, strlen(node->key), &feature));
+    out->feature = feature;
+    if (node->kind == ENT_NODE_SCALAR) {
+        return ent_config_take_value(node, &column_fields[0], arena, &out->column);
+    }
+    ENT_TRY(ent_config_take(node, feature, column_fields, arena, &entry));
+    out->column = entry.column != NULL ? entry.column : feature;
+    return entry.values != NULL ? read_spellings(entry.values, arena, out) : ENT_E_OK;
+}
+
+static enum ent_err read_columns(struct reading *r)
+{
+    struct ent_column_map *columns;
+    uint32_t i = 0;
+
+    if (r->columns == NULL) {
+        return ENT_E_OK;
+    }
+    if (r->columns->kind != ENT_NODE_MAP) {
+        return ent_node_bad(r->columns, "columns",
+                            "must be a map of the plan's names to own column names");
+    }
+    ENT_TRY(ent_arena_alloc(&r->config.arena, r->columns->n, sizeof *columns, &columns));
+    for (const struct ent_node *e = r->columns->first; e != NULL; e = e->next) {
+        ENT_TRY(read_column(e, &r->config.arena, &columns[i++]));
+    }
+    r->config.columns = columns;
+    r->config.n_columns = i;
+    return ENT_E_OK;
+}
+
+static enum ent_err read_tasks(struct reading *r)
+{
+    static const char *const names[] = {"stats", "train", "evaluate"};
+    static const enum ent_task_kind kinds[] = {ENT_TASK_STATS, ENT_TASK_TRAIN, ENT_TASK_EVALUATE};
+    struct ent_policy_config *policy = &r->config.policy;
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(kinds) && r->tasks == NULL; i++) {
+        policy->tasks |= 1U << kinds[i];
+    }
+    if (r->tasks == NULL) {
+        return ENT_E_OK;
+    }
+    if (r->tasks->kind != ENT_NODE_LIST) {
+        return ent_node_bad(r->tasks, "tasks", "must be a list: [stats, train, evaluate]");
+    }
+    for (const struct ent_node *e = r->tasks->first; e != NULL; e = e->next) {
+        bool found = false;
+
+        for (size_t i = 0; i < ENT_ARRAY_LEN(kinds) && e->kind == ENT_NODE_SCALAR; i++) {
+            if (strcmp(e->text, names[i]) == 0) {
+                policy->tasks |= 1U << kinds[i];
+                found = true;
+            }
+        }
+        if (!found) {
+            return ent_config_unknown(e, "task", e->kind == ENT_NODE_SCALAR ? e->text : "?", names,
+                                      ENT_ARRAY_LEN(names));
+        }
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err read_plans(struct reading *r)
+{
+    struct ent_policy_config *policy = &r->config.policy;
+    uint8_t(*plans)[32];
+    uint32_t i = 0;
+
+    policy->any_plan = r->plans == NULL ||
+                       (r->plans->kind == ENT_NODE_SCALAR && strcmp(r->plans->text, "any") == 0);
+    if (policy->any_plan) {
+        return ENT_E_OK;
+    }
+    if (r->plans->kind != ENT_NODE_LIST) {
+        return ent_node_bad(r->plans, "plans", "must be any, or a list of plan digests");
+    }
+    ENT_TRY(ent_arena_alloc(&r->config.arena, r->plans->n, sizeof *plans, &plans));
+    for (const struct ent_node *e = r->plans->first; e != NULL; e = e->next) {
+        if (e->kind != ENT_NODE_SCALAR || ent_unhex(e->text, plans[i++], 32) != ENT_E_OK) {
+            return ent_node_bad(e, "a plan", "must be a digest of 64 hex digits");
+        }
+    }
+    policy->plans = (const uint8_t(*)[32])plans;
+    policy->n_plans = i;
+    return ENT_E_OK;
+}
+
+static enum ent_err read_all(struct reading *r, const char *dir)
+{
+    struct ent_client_config *c = &r->config;
+    char host[256];
+    uint16_t port;
+
+    ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));
+    c->data.bad_rows = (enum ent_bad_rows)r->bad_rows;
+    if (c->coordinator != NULL && !ent_address_split(c->coordinator, host, &port)) {
+        return ent_node_bad(ent_node_get(r->root, "coordinator"), "coordinator",
+                            "must be HOST:PORT, such as fed.example:7443");
+    }
+    ENT_TRY(read_delimiter(r));
+    ENT_TRY(read_columns(r));
+    ENT_TRY(read_tasks(r));
+    ENT_TRY(read_plans(r));
+    ENT_TRY(resolve(dir, r->path, &c->arena, &c->data.path));
+    return resolve(dir, r->split_file, &c->arena, &c->split_file);
+}
+
+static enum ent_err fill(const struct ent_config *document, const char *dir,
+                         struct ent_client_config **out)
+{
+    struct reading r = {.root = ent_config_root(document)};
+    struct ent_client_config *config;
+    enum ent_err err;
+
+    ent_arena_init(&r.config.arena, ARENA_MAX_BYTES);
+    err = read_all(&r, dir);
+    if (err == ENT_E_OK) {
+        err = ent_calloc(1, sizeof *config, &config);
+    }
+    if (err != ENT_E_OK) {
+        ent_arena_release(&r.config.arena);
+        return err;
+    }
+    *config = r.config;
+    *out = config;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_client_config_parse(const char *name, const char *dir, const uint8_t *yaml,
+                                     size_t len, struct ent_client_config **out)
+{
+    struct ent_config *document;
+    enum ent_err err;
+
+    ENT_TRY(ent_config_parse(name, yaml, len, &document));
+    err = fill(document, dir, out);
+    ent_config_free(document);
+    return err;
+}
+
+enum ent_err ent_client_config_read(const char *path, struct ent_client_config **out)
+{
+    const char *slash = strrchr(path, '/');
+    struct ent_config *document = NULL;
+    char *dir = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_strndup(slash != NULL ? path : ".",
+                        slash == path ? 1 : (slash != NULL ? (size_t)(slash - path) : 1), &dir));
+    err = ent_config_read(path, &document);
+    if (err == ENT_E_OK) {
+        err = fill(document, dir, out);
+    }
+    ent_config_free(document);
+    free(dir);
+    return err;
+}
+
+void ent_client_config_free(struct ent_client_config *config)
+{
+    if (config != NULL) {
+        ent_arena_release(&config->arena);
+        free(config);
+    }
+}
+
+static const char text_data[] =
+    "\n"
+    "# Where the rows are. Only sums of all members' integers leave this machine, never a row.\n"
+    "data:\n"
+    "  source: csv\n"
+    "  path: data.csv           # plain or .gz, relative to this file's directory: edit this\n"
+    "  # delimiter: \";\"          # \",\" \";\" or tab; detected from the header when absent\n"
+    "  # missing: [NA, \"null\"]   # spellings of a missing value; a blank field always is one\n"
+    "  bad_rows: fail           # rows that do not parse: fail, or drop (counted, named by line "
+    "number)\n"
+    "\n"
+    "# Own column names and spellings where they differ from the plan's: PLAN_NAME: OWN_COLUMN, or "
+    "with values.\n"
+    "columns:\n"
+    "  # age: Age\n"
+    "  # job: {column: Job Title, values: {Administration: admin.}}\n"
+    "\n"
+    "# Column of the customer's id: all rows of a customer fall into the same part (training, "
+    "validation, test).\n"
+    "# unit_key: customer_id\n"
+    "# File of this member's test rows (0-based data row numbers), when the plan says test: file.\n"
+    "# split_file: test-rows.txt\n"
+    "# Column that score writes beside each score; unit_key when absent.\n"
+    "# id: customer_id\n";
+
+static const char text_policy[] =
+    "\n"
+    "# What this member takes part in. It has the last word: whatever the plan or the coordinator "
+    "say.\n"
+    "policy:\n"
+    "  tasks: [stats, train, evaluate]\n"
+    "  min_members: 3           # no round that would be released with fewer members' updates\n"
+    "  plans: any               # or a list of plan digests, as plan-check prints them\n";
+
+enum ent_err ent_client_config_policy_text(struct ent_buf *out)
+{
+    return ent_buf_add(out, text_policy, sizeof text_policy - 1);
+}
+
+enum ent_err ent_client_config_text(const char *coordinator, struct ent_buf *out)
+{
+    ENT_TRY(ent_buf_addf(
+        out,
+        "# This member's settings: its data, its names, its policy. Read again at each start.\n\n"
+        "coordinator: "));
+    ENT_TRY(ent_config_quote(out, coordinator));
+    ENT_TRY(ent_buf_addf(out, "\n"));
+    ENT_TRY(ent_buf_add(out, text_data, sizeof text_data - 1));
+    return ent_client_config_policy_text(out);
+}

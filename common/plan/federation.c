@@ -1,0 +1,270 @@
+#include "common/plan/federation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/config/config.h"
+#include "common/config/scalar.h"
+
+#define ARENA_MAX_BYTES ((size_t)1 << 20)
+#define AT(member_) offsetof(struct ent_federation_config, member_)
+
+static const struct ent_field limit_fields[] = {
+    {.key = "min_members",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(min_members),
+     .lo = 2,
+     .hi = 2000,
+     .fallback = "3",
+     .help = "a plan with a smaller min_members is refused"},
+    {.key = "members",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(members),
+     .lo = 2,
+     .hi = 2000,
+     .fallback = "200",
+     .help = "most members that can be enrolled"},
+    {.key = "update",
+     .kind = ENT_FIELD_SIZE,
+     .offset = AT(update_bytes),
+     .lo = 1024,
+     .hi = 4294967296.0,
+     .fallback = "64MiB",
+     .help = "largest update that is accepted; 4 bytes a model parameter"},
+    {.key = "memory",
+     .kind = ENT_FIELD_SIZE,
+     .offset = AT(memory_bytes),
+     .lo = 65536,
+     .hi = 1099511627776.0,
+     .fallback = "16MiB",
+     .help = "for uploads under way; larger ones go to files as they arrive"},
+    {0}};
+
+static const struct ent_field timeout_fields[] = {
+    {.key = "handshake",
+     .kind = ENT_FIELD_DURATION,
+     .offset = AT(handshake_ms),
+     .lo = 100,
+     .hi = 600000,
+     .fallback = "10s",
+     .help = "from the connection to a finished TLS handshake and HELLO"},
+    {.key = "idle",
+     .kind = ENT_FIELD_DURATION,
+     .offset = AT(idle_ms),
+     .lo = 1000,
+     .hi = 3600000,
+     .fallback = "30s",
+     .help = "a connection that is silent this long is closed"},
+    {0}};
+
+static const struct ent_field federation_fields[] = {
+    {.key = "name",
+     .kind = ENT_FIELD_STRING,
+     .required = true,
+     .offset = AT(name),
+     .lo = 1,
+     .hi = 64,
+     .help = "letters, digits, '-', '_' and '.'"},
+    {.key = "host",
+     .kind = ENT_FIELD_STRING,
+     .required = true,
+     .offset = AT(host),
+     .lo = 1,
+     .hi = 253,
+     .help = "the name or address that members dial; it stands in the coordinator's certificate"},
+    {.key = "listen",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(listen),
+     .fallback = "0.0.0.0:7443",
+     .help = "ADDRESS:PORT for enrolled members; port 0: chosen at the first serve, then stored"},
+    {.key = "enroll_listen",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(enroll_listen),
+     .fallback = "0.0.0.0:7444",
+     .help = "ADDRESS:PORT for enrolment"},
+    {.key = "limits", .kind = ENT_FIELD_MAP, .fields = limit_fields, .help = "what is refused"},
+    {.key = "timeouts",
+     .kind = ENT_FIELD_MAP,
+     .fields = timeout_fields,
+     .help = "how long to wait"},
+    {0}};
+
+bool ent_address_split(const char *address, char host[256], uint16_t *port)
+{
+    const char *colon = strrchr(address, ':');
+    const char *begin = address;
+    uint64_t number;
+    size_t len;
+
+    if (colon == NULL || !ent_scalar_u64(colon + 1, strlen(colon + 1), &number) || number > 65535) {
+        return false;
+    }
+    len = (size_t)(colon - address);
+    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
+        begin++;
+        len -= 2;
+    } else if (memchr(address, ':', len) != NULL) {
+        return false; /* a bare IPv6 address: which colon is the port's? */
+    }
+    if (len == 0 || len > 255) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)begin[i] <= 0x20U || begin[i] == '/' || begin[i] == '[' ||
+            begin[i] == ']') {
+            return false;
+        }
+    }
+    memcpy(host, begin, len);
+    host[len] = '\0';
+    *port = (uint16_t)number;
+    return true;
+}
+
+static bool only(const char *text, const char *more)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        bool letter =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+
+        if (!letter && strchr(more, *p) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum ent_err check(const struct ent_node *root, const struct ent_federation_config *config)
+{
+    char host[256];
+    uint16_t port;
+
+    if (!only(config->name, "-_.")) {
+        return ent_node_bad(ent_node_get(root, "name"), "name",
+                            "must be letters, digits, '-', '_' and '.'");
+    }
+    if (!only(config->host, "-.:")) {
+        return ent_node_bad(ent_node_get(root, "host"), "host",
+                            "must be a host name or an address, without port");
+    }
+    if (!ent_address_split(config->listen, host, &port)) {
+        return ent_node_bad(ent_node_get(root, "listen"), "listen",
+                            "must be ADDRESS:PORT, such as 0.0.0.0:7443");
+    }
+    if (!ent_address_split(config->enroll_listen, host, &port)) {
+        return ent_node_bad(ent_node_get(root, "enroll_listen"), "enroll_listen",
+                            "must be ADDRESS:PORT, such as 0.0.0.0:7444");
+    }
+    if (port != 0 && strcmp(config->listen, config->enroll_listen) == 0) {
+        return ent_node_bad(ent_node_get(root, "enroll_listen"), "enroll_listen",
+                            "must be another port than listen");
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err fill(const struct ent_config *document, struct ent_federation_config **out)
+{
+    struct ent_federation_config *config;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *config, &config));
+    ent_arena_init(&config->arena, ARENA_MAX_BYTES);
+    err = ent_config_take(ent_config_root(document), "the federation", federation_fields,
+                          &config->arena, config);
+    if (err == ENT_E_OK) {
+        err = check(ent_config_root(document), config);
+    }
+    if (err != ENT_E_OK) {
+        ent_federation_config_free(config);
+        return err;
+    }
+    *out = config;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_federation_config_parse(const char *name, const uint8_t *yaml, size_t len,
+                                         struct ent_federation_config **out)
+{
+    struct ent_config *document;
+    enum ent_err err;
+
+    ENT_TRY(ent_config_parse(name, yaml, len, &document));
+    err = fill(document, out);
+    ent_config_free(document);
+    return err;
+}
+
+enum ent_err ent_federation_config_read(const char *path, struct ent_federation_config **out)
+{
+    struct ent_config *document;
+    enum ent_err err;
+
+    ENT_TRY(ent_config_read(path, &document));
+    err = fill(document, out);
+    ent_config_free(document);
+    return err;
+}
+
+void ent_federation_config_free(struct ent_federation_config *config)
+{
+    if (config != NULL) {
+        ent_arena_release(&config->arena);
+        free(config);
+    }
+}
+
+void ent_federation_config_print_fields(FILE *out)
+{
+    fprintf(out, "federation.yaml\n");
+    ent_config_print_fields(federation_fields, "", out);
+}
+
+static const char text_limits[] =
+    "\n"
+    "limits:\n"
+    "  min_members: 3     # a plan with a smaller min_members is refused: fewer updates say too "
+    "much of each\n"
+    "  members: 200       # most members that can be enrolled\n"
+    "  update: 64MiB      # largest update that is accepted (4 bytes a model parameter)\n"
+    "  memory: 16MiB      # for uploads under way; larger ones go to files as they arrive\n"
+    "\n"
+    "timeouts:\n"
+    "  handshake: 10s     # from the connection to a finished TLS handshake and HELLO\n"
+    "  idle: 30s          # a connection that is silent this long is closed\n";
+
+static enum ent_err add_line(struct ent_buf *out, const char *key, const char *value,
+                             const char *comment)
+{
+    ENT_TRY(ent_buf_addf(out, "# %s\n%s: ", comment, key));
+    ENT_TRY(ent_config_quote(out, value));
+    return ent_buf_addf(out, "\n");
+}
+
+enum ent_err ent_federation_config_text(const char *name, const char *host, const char *listen,
+                                        const char *enroll_listen, struct ent_buf *out)
+{
+    struct ent_federation_config *back;
+    size_t start = out->len;
+
+    ENT_TRY(ent_buf_addf(
+        out,
+        "# The federation, as its operator sets it. Read when serve starts: restart it after a "
+        "change.\n# What is computed stands in the plan; what a member allows, in its "
+        "client.yaml.\n\n"));
+    ENT_TRY(add_line(out, "name", name, "name of the federation, as members see it"));
+    ENT_TRY(add_line(out, "host", host,
+                     "what members dial; it stands in the coordinator's certificate, so a change "
+                     "needs a new one"));
+    ENT_TRY(add_line(
+        out, "listen", listen != NULL ? listen : "0.0.0.0:7443",
+        "for enrolled members (mutual TLS 1.3). Port 0: chosen at the first serve, then stored"));
+    ENT_TRY(add_line(
+        out, "enroll_listen", enroll_listen != NULL ? enroll_listen : "0.0.0.0:7444",
+        "for enrolment with a one-time token; may be closed in the firewall when nobody enrols"));
+    ENT_TRY(ent_buf_add(out, text_limits, sizeof text_limits - 1));
+    ENT_TRY(
+        ent_federation_config_parse("federation.yaml", out->data + start, out->len - start, &back));
+    ent_federation_config_free(back);
+    return ENT_E_OK;
+}

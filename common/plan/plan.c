@@ -1,0 +1,339 @@
+#include "common/plan/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/aggregate/aggregate.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/crypto/sha256.h"
+#include "common/plan/plan_read.h"
+
+#define ARENA_MAX_BYTES ((size_t)32 << 20)
+#define MAX_MEMBERS 2000 /* ENT_WIRE_COHORT_MAX */
+
+#define AT(member_) offsetof(struct ent_plan_read, member_)
+
+static const struct ent_choice losses[] = {{"bce", ENT_LOSS_BCE}, {NULL, 0}};
+
+static const struct ent_field label_fields[] = {
+    {.key = "name",
+     .kind = ENT_FIELD_STRING,
+     .required = true,
+     .offset = AT(plan.label_name),
+     .help = "the label's column"},
+    {.key = "positive",
+     .kind = ENT_FIELD_STRING,
+     .required = true,
+     .offset = AT(plan.label_positive),
+     .help = "the value that counts as 1; any other counts as 0, a missing one drops the row"},
+    {0}};
+
+static const struct ent_field split_fields[] = {
+    {.key = "key",
+     .kind = ENT_FIELD_U64,
+     .offset = AT(plan.split_key),
+     .fallback = "1",
+     .help = "another key, another division of the customers"},
+    {.key = "validation",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(plan.split_validation),
+     .hi = 0.5,
+     .fallback = "0.1",
+     .help = "fraction that chooses the best round"},
+    {.key = "test",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(test),
+     .help = "fraction in [0, 0.9] that only the last evaluation sees, default 0.2; or file: each "
+             "member's split_file"},
+    {0}};
+
+static const struct ent_field model_fields[] = {
+    {.key = "layers",
+     .kind = ENT_FIELD_NODE,
+     .required = true,
+     .offset = AT(layers),
+     .help = "list of: dense: UNITS, relu, dropout: RATE; the last is dense: 1"},
+    {.key = "loss",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(plan.loss),
+     .choices = losses,
+     .fallback = "bce",
+     .help = "what training makes small"},
+    {0}};
+
+static const struct ent_field training_fields[] = {
+    {.key = "rounds",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.rounds),
+     .lo = 0,
+     .hi = 100000,
+     .fallback = "40",
+     .help = "rounds of training; 0 = statistics and evaluation only"},
+    {.key = "epochs",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.epochs),
+     .lo = 1,
+     .hi = 1000,
+     .fallback = "1",
+     .help = "passes over a member's rows in each round"},
+    {.key = "batch",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(batch),
+     .help = "rows of one step, from 1 to 1000000, default 32; or full"},
+    {.key = "optimizer",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(optimizer),
+     .help = "one of the optimizers below with its options, default sgd"},
+    {.key = "seed",
+     .kind = ENT_FIELD_U64,
+     .offset = AT(plan.seed),
+     .fallback = "1",
+     .help = "of the first weights, shuffles and dropout"},
+    {0}};
+
+static const struct ent_field aggregation_fields[] = {
+    {.key = "rule",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(plan.rule),
+     .fallback = "fedavg",
+     .help = "how updates become one"},
+    {.key = "weights",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(weights),
+     .help = "equal (default), examples_log2, or fixed: {MEMBER: WEIGHT, ...}"},
+    {.key = "scale_bits",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.scale_bits),
+     .lo = 4,
+     .hi = 30,
+     .fallback = "20",
+     .help = "an update is rounded to multiples of 2^-scale_bits"},
+    {.key = "min_members",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.min_members),
+     .lo = 2,
+     .hi = MAX_MEMBERS,
+     .fallback = "3",
+     .help = "fewest updates for a round to count"},
+    {.key = "join",
+     .kind = ENT_FIELD_DURATION,
+     .offset = AT(plan.join_ms),
+     .lo = 100,
+     .hi = 604800000,
+     .fallback = "30s",
+     .help = "how long a round waits for members to join"},
+    {.key = "update",
+     .kind = ENT_FIELD_DURATION,
+     .offset = AT(plan.update_ms),
+     .lo = 100,
+     .hi = 604800000,
+     .fallback = "10min",
+     .help = "how long a round waits for their updates"},
+    {.key = "attempts",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.attempts),
+     .lo = 1,
+     .hi = 1000,
+     .fallback = "3",
+     .help = "attempts at a round before the run waits for the operator"},
+    {0}};
+
+static const struct ent_field plan_fields[] = {{.key = "features",
+                                                .kind = ENT_FIELD_NODE,
+                                                .required = true,
+                                                .offset = AT(features),
+                                                .help = "list of input columns, see below"},
+                                               {.key = "label",
+                                                .kind = ENT_FIELD_MAP,
+                                                .required = true,
+                                                .fields = label_fields,
+                                                .help = "what the model predicts"},
+                                               {.key = "split",
+                                                .kind = ENT_FIELD_MAP,
+                                                .fields = split_fields,
+                                                .help = "training, validation and test rows"},
+                                               {.key = "model",
+                                                .kind = ENT_FIELD_MAP,
+                                                .required = true,
+                                                .fields = model_fields,
+                                                .help = "the network"},
+                                               {.key = "training",
+                                                .kind = ENT_FIELD_MAP,
+                                                .fields = training_fields,
+                                                .help = "what a member does in a round"},
+                                               {.key = "aggregation",
+                                                .kind = ENT_FIELD_MAP,
+                                                .fields = aggregation_fields,
+                                                .help = "what the coordinator does in a round"},
+                                               {0}};
+
+void ent_plan_print_fields(FILE *out)
+{
+    fprintf(out, "plan.yaml\n");
+    ent_config_print_fields(plan_fields, "", out);
+    fprintf(out, "an entry of features\n");
+    ent_config_print_fields(ent_plan_feature_fields, "", out);
+    fprintf(out, "training.optimizer: sgd\n");
+    ent_config_print_fields(ent_plan_sgd_fields, "", out);
+}
+
+/* The node that a message about a pair of options points at. */
+static const struct ent_node *place(const struct ent_plan_read *read, const char *map,
+                                    const char *key)
+{
+    const struct ent_node *at = ent_node_get(read->root, map);
+    const struct ent_node *inner = ent_node_get(at, key);
+
+    if (inner != NULL) {
+        return inner;
+    }
+    return at != NULL ? at : read->root;
+}
+
+static enum ent_err check_rule(const struct ent_plan_read *read)
+{
+    const struct ent_plan *plan = &read->plan;
+    const struct ent_node *at = place(read, "aggregation", "rule");
+    const struct ent_agg_rule *rule = ent_agg_rule_find(plan->rule);
+    const char *names[32];
+    size_t n = 0;
+
+    if (rule == NULL) {
+        for (const struct ent_agg_rule *r = ent_agg_rule_at(0);
+             r != NULL && n < ENT_ARRAY_LEN(names); r = ent_agg_rule_at(n)) {
+            names[n++] = r->name;
+        }
+        return ent_config_unknown(at, "rule", plan->rule, names, n);
+    }
+    if ((rule->flags & ENT_AGG_NEEDS_EQUAL_WEIGHTS) != 0 && plan->weights != ENT_WEIGHTS_EQUAL) {
+        return ent_node_error(at, "rule %s takes equal weights only: set weights to equal",
+                              rule->name);
+    }
+    return ENT_E_OK;
+}
+
+/* What is legal by itself and makes no sense together. */
+static enum ent_err check_pairs(const struct ent_plan_read *read)
+{
+    const struct ent_plan *plan = &read->plan;
+
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        if (strcmp(plan->features[i].name, plan->label_name) == 0) {
+            return ent_node_error(
+                place(read, "label", "name"),
+                "'%.80s' is the label and a feature: the model would be told the answer",
+                plan->label_name);
+        }
+    }
+    if (plan->split_validation + plan->split_test >= 1.0) {
+        return ent_node_error(place(read, "split", "validation"),
+                              "validation and test together are %g: no rows are left for training",
+                              plan->split_validation + plan->split_test);
+    }
+    if (plan->rounds > 1 && plan->split_validation <= 0.0) {
+        return ent_node_error(
+            place(read, "split", "validation"),
+            "validation is 0: with more than one round, validation rows choose the best one");
+    }
+    if (plan->optimizer.keep_state && plan->optimizer.momentum <= 0.0) {
+        return ent_node_error(place(read, "training", "optimizer"),
+                              "keep_state keeps the momentum between rounds, but momentum is 0");
+    }
+    if (plan->weights == ENT_WEIGHTS_FIXED && plan->n_fixed_weights < plan->min_members) {
+        return ent_node_error(place(read, "aggregation", "weights"),
+                              "fixed weights name %u members, but min_members is %u",
+                              plan->n_fixed_weights, plan->min_members);
+    }
+    return check_rule(read);
+}
+
+static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_read *read)
+{
+    read->root = ent_config_root(config);
+    ENT_TRY(ent_config_take(read->root, "the plan", plan_fields, &read->plan.arena, read));
+    ENT_TRY(ent_plan_read_features(read));
+    ENT_TRY(ent_plan_read_layers(read));
+    ENT_TRY(ent_plan_read_training(read));
+    ENT_TRY(ent_plan_read_split(read));
+    ENT_TRY(ent_plan_read_weights(read));
+    return check_pairs(read);
+}
+
+enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size_t len,
+                            struct ent_plan **out)
+{
+    struct ent_plan_read read = {0};
+    struct ent_config *config = NULL;
+    struct ent_plan *plan = NULL;
+    enum ent_err err;
+
+    ENT_REQUIRE(len <= ENT_PLAN_MAX_BYTES, ENT_E_CONFIG,
+                "%s: a plan of %zu bytes is too large (at most %u)", name, len, ENT_PLAN_MAX_BYTES);
+    ent_arena_init(&read.plan.arena, ARENA_MAX_BYTES);
+    err = ent_config_parse(name, yaml, len, &config);
+    if (err == ENT_E_OK) {
+        err = read_plan(config, &read);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_sha256(yaml, len, read.plan.digest);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_calloc(1, sizeof *plan, &plan);
+    }
+    ent_config_free(config);
+    if (err != ENT_E_OK) {
+        ent_arena_release(&read.plan.arena);
+        return err;
+    }
+    *plan = read.plan;
+    *out = plan;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_plan_read(const char *path, struct ent_plan **out)
+{
+    const char *slash = strrchr(path, '/');
+    struct ent_buf bytes;
+    enum ent_err err;
+
+    ent_buf_init(&bytes, ENT_PLAN_MAX_BYTES);
+    err = ent_file_read(path, &bytes);
+    if (err == ENT_E_OK) {
+        err = ent_plan_parse(slash != NULL ? slash + 1 : path, bytes.data, bytes.len, out);
+    }
+    ent_buf_release(&bytes);
+    return err;
+}
+
+void ent_plan_free(struct ent_plan *plan)
+{
+    if (plan != NULL) {
+        ent_arena_release(&plan->arena);
+        free(plan);
+    }
+}
+
+void ent_plan_stat_columns(const struct ent_plan *plan, struct ent_stat_column *columns)
+{
+    static const enum ent_stat_kind kinds[] = {[ENT_FEATURE_NUMBER] = ENT_STAT_NUMBER,
+                                               [ENT_FEATURE_CATEGORY] = ENT_STAT_CATEGORY,
+                                               [ENT_FEATURE_BOOLEAN] = ENT_STAT_BOOLEAN};
+
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        const struct ent_feature *f = &plan->features[i];
+
+        columns[i] = (struct ent_stat_column){
+            .kind = kinds[f->type], .n_values = f->n_values, .lo = f->lo, .hi = f->hi};
+    }
+}
+
+uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member)
+{
+    for (uint32_t i = 0; i < plan->n_fixed_weights; i++) {
+        if (strcmp(plan->fixed_weights[i].member, member) == 0) {
+            return plan->fixed_weights[i].weight;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,153 @@
+/* A plan in words and figures, for plan-check. */
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/plan/plan.h"
+
+static void print_features(const struct ent_plan *plan, FILE *out)
+{
+    uint32_t count[3] = {0, 0, 0};
+
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        count[plan->features[i].type]++;
+    }
+    fprintf(out, "features    %u: %u numbers, %u categories, %u booleans -> %u model inputs\n",
+            plan->n_features, count[ENT_FEATURE_NUMBER], count[ENT_FEATURE_CATEGORY],
+            count[ENT_FEATURE_BOOLEAN], plan->n_inputs);
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        const struct ent_feature *f = &plan->features[i];
+
+        switch (f->type) {
+        case ENT_FEATURE_NUMBER:
+            fprintf(out, "  %-28s number in [%g, %g]%s\n", f->name, f->lo, f->hi,
+                    f->indicator ? ", with an input for missing" : "");
+            break;
+        case ENT_FEATURE_CATEGORY:
+            fprintf(out, "  %-28s category of %u values and other\n", f->name, f->n_values);
+            break;
+        case ENT_FEATURE_BOOLEAN:
+            fprintf(out, "  %-28s boolean\n", f->name);
+            break;
+        }
+    }
+    fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
+            plan->label_positive);
+}
+
+static void print_split(const struct ent_plan *plan, FILE *out)
+{
+    if (plan->split_test_file) {
+        fprintf(out,
+                "split       test rows from each member's split_file; %g %% of the others for "
+                "validation\n",
+                100.0 * plan->split_validation);
+    } else {
+        fprintf(
+            out,
+            "split       %g %% training, %g %% validation, %g %% test, by customer (key %llu)\n",
+            100.0 * (1.0 - plan->split_validation - plan->split_test),
+            100.0 * plan->split_validation, 100.0 * plan->split_test,
+            (unsigned long long)plan->split_key);
+    }
+}
+
+static void print_model(const struct ent_plan *plan, FILE *out)
+{
+    fprintf(out, "model       %u", plan->n_inputs);
+    for (uint32_t i = 0; i < plan->n_layers; i++) {
+        const struct ent_layer_spec *l = &plan->layers[i];
+
+        if (l->kind == ENT_LAYER_DENSE) {
+            fprintf(out, " > dense %u", l->units);
+        } else if (l->kind == ENT_LAYER_RELU) {
+            fprintf(out, " > relu");
+        } else {
+            fprintf(out, " > dropout %g", l->rate);
+        }
+    }
+    fprintf(out, ": %zu parameters, loss bce\n", plan->n_params);
+}
+
+static void print_training(const struct ent_plan *plan, FILE *out)
+{
+    fprintf(out, "training    %u rounds of %u epoch%s, ", plan->rounds, plan->epochs,
+            plan->epochs == 1 ? "" : "s");
+    if (plan->batch == 0) {
+        fprintf(out, "full batch");
+    } else {
+        fprintf(out, "batch %u", plan->batch);
+    }
+    fprintf(out, ", sgd rate %g momentum %g%s, seed %llu\n", plan->optimizer.rate,
+            plan->optimizer.momentum, plan->optimizer.keep_state ? " (kept between rounds)" : "",
+            (unsigned long long)plan->seed);
+}
+
+static void print_weights(const struct ent_plan *plan, FILE *out)
+{
+    static const char *const names[] = {"equal", "by floor(log2 rows)", "fixed"};
+    char join[ENT_TIME_TEXT_BYTES];
+    char update[ENT_TIME_TEXT_BYTES];
+
+    ent_duration_text(plan->join_ms, join);
+    ent_duration_text(plan->update_ms, update);
+    fprintf(out, "aggregation %s, weights %s, at least %u members, scale 2^%u\n", plan->rule,
+            names[plan->weights], plan->min_members, plan->scale_bits);
+    for (uint32_t i = 0; i < plan->n_fixed_weights; i++) {
+        fprintf(out, "  %-28s weight %u\n", plan->fixed_weights[i].member,
+                plan->fixed_weights[i].weight);
+    }
+    fprintf(out, "deadlines   %s to join, %s for the update, %u attempts a round\n", join, update,
+            plan->attempts);
+}
+
+static void print_size(const char *what, double bytes, FILE *out)
+{
+    if (bytes < 10000.0) {
+        fprintf(out, "%s %.0f B", what, bytes);
+    } else if (bytes < 1e7) {
+        fprintf(out, "%s %.1f kB", what, bytes / 1e3);
+    } else {
+        fprintf(out, "%s %.1f MB", what, bytes / 1e6);
+    }
+}
+
+/* Dimensions as common/task states them: what a member sends is a salt and the integers, nothing else. */
+static void print_traffic(const struct ent_plan *plan, FILE *out)
+{
+    double train = ENT_UPDATE_SALT_BYTES + 4.0 * (double)plan->n_params;
+    double evaluate = ENT_UPDATE_SALT_BYTES + 8.0 * (double)ent_task_evaluate_dim();
+    double model = 4.0 * (double)plan->n_params;
+    uint64_t stats = 2;
+
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        const struct ent_feature *f = &plan->features[i];
+
+        stats += f->type == ENT_FEATURE_NUMBER
+                     ? 5
+                     : (f->type == ENT_FEATURE_BOOLEAN ? 3 : f->n_values + 2U);
+    }
+    print_size("traffic     a member sends: statistics once",
+               ENT_UPDATE_SALT_BYTES + 8.0 * (double)stats, out);
+    print_size(", each round update", train, out);
+    print_size(" and evaluation", evaluate, out);
+    print_size("; receives each round the model,", model, out);
+    print_size("\n            in all: sends about",
+               ENT_UPDATE_SALT_BYTES + 8.0 * (double)stats + plan->rounds * (train + evaluate) +
+                   evaluate,
+               out);
+    print_size(", receives about", (plan->rounds + 1.0) * model, out);
+    fprintf(out, "\n");
+}
+
+void ent_plan_check_print(const struct ent_plan *plan, FILE *out)
+{
+    char hex[65];
+
+    ent_hex(plan->digest, sizeof plan->digest, hex);
+    fprintf(out, "plan        %s\n", hex);
+    print_features(plan, out);
+    print_split(plan, out);
+    print_model(plan, out);
+    print_training(plan, out);
+    print_weights(plan, out);
+    print_traffic(plan, out);
+}

@@ -1,0 +1,41 @@
+/* IN nodes of plan.yaml · OUT the lists of a plan · OWNS nothing · THREADS any · SOURCE protocol.md 5
+ *
+ * Inside this room only: what plan.c, features.c and layers.c share while a plan is read. */
+#ifndef ENT_COMMON_PLAN_PLAN_READ_H
+#define ENT_COMMON_PLAN_PLAN_READ_H
+
+#include "common/config/config.h"
+#include "common/plan/plan.h"
+
+/* The plan in the making and the nodes that the option table leaves to this room. */
+struct ent_plan_read {
+    struct ent_plan plan;
+    const struct ent_node *root;
+    const struct ent_node *features;
+    const struct ent_node *layers;
+    const struct ent_node *test;
+    const struct ent_node *batch;
+    const struct ent_node *optimizer;
+    const struct ent_node *weights;
+};
+
+/* features: names, types, ranges, values; first_input and n_inputs. */
+ENT_MUST enum ent_err ent_plan_read_features(struct ent_plan_read *read);
+/* model.layers; n_params. */
+ENT_MUST enum ent_err ent_plan_read_layers(struct ent_plan_read *read);
+/* training.batch, training.optimizer, split.test, aggregation.weights. */
+ENT_MUST enum ent_err ent_plan_read_training(struct ent_plan_read *read);
+ENT_MUST enum ent_err ent_plan_read_split(struct ent_plan_read *read);
+ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
+
+/* The tables of what stands inside list entries, for ent_plan_print_fields. */
+extern const struct ent_field ent_plan_feature_fields[];
+extern const struct ent_field ent_plan_sgd_fields[];
+
+/* The place of a text that stands in a list (or among a map's keys) a second time, or NULL. `text` gives an entry's
+ * text. Sorted, so that 60,000 entries cost no quadratic time. */
+ENT_MUST enum ent_err ent_plan_find_repeat(const struct ent_node *list,
+                                           const char *(*text)(const struct ent_node *),
+                                           const struct ent_node **out);
+
+#endif
