@@ -46,8 +46,10 @@ struct ent_train_options {
     uint32_t batch; /* rows; 0 = all rows in one step; the last batch of an epoch may be smaller */
     const struct ent_optim *optim;
     struct ent_optim_hyper hyper;
-    uint64_t seed;   /* of shuffles and dropout */
-    uint64_t stream; /* what distinguishes calls under one seed: e.g. the round */
+    uint64_t seed; /* of shuffles and dropout */
+    /* What distinguishes calls under one seed, below 2^63: member and round. Members that shared it would
+     * drop the same units at the same step, and the average could not smooth that out. */
+    uint64_t stream;
     /* Either may be NULL. keep_going: before every batch; false ends the call with STOPPED.
      * progress: after every epoch and at most every 4096 rows. */
     bool (*keep_going)(void *ctx);
@@ -95,9 +97,8 @@ ENT_MUST enum ent_err ent_train_predict(struct ent_model *model, const struct en
 /* What a member trained: out = after - before, float32. out may be `after`. */
 void ent_train_delta(const float *after, const float *before, size_t n, float *out);
 
-/* A plan's model and training options. layers: room for plan->n_layers. The plan must outlive what
- * points to it. */
-void ent_train_layers(const struct ent_plan *plan, struct ent_model_layer *layers);
+/* A plan's model (batch_max from the plan's batch), and its training options without callbacks, stream
+ * and state. */
 ENT_MUST enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training,
                                           struct ent_model **out);
 void ent_train_options_of(const struct ent_plan *plan, struct ent_train_options *out);

@@ -1,0 +1,27 @@
+#include "client/train/trainer.h"
+#include "common/plan/plan.h"
+
+enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training, struct ent_model **out)
+{
+    struct ent_model_layer layers[ENT_MODEL_LAYERS_MAX];
+    struct ent_model_options options;
+    uint32_t batch = !training || plan->batch == 0 ? ENT_MODEL_BLOCK : plan->batch;
+
+    ENT_BUG_ON(plan->n_layers > ENT_MODEL_LAYERS_MAX); /* the parser allows no more */
+    ent_plan_model_options(plan, batch, layers, &options);
+    options.training = training;
+    return ent_model_new(&options, out);
+}
+
+void ent_train_options_of(const struct ent_plan *plan, struct ent_train_options *out)
+{
+    static const char *const names[] = {[ENT_OPTIM_SGD] = "sgd"};
+
+    *out = (struct ent_train_options){
+        .epochs = plan->epochs,
+        .batch = plan->batch,
+        .optim = ent_optim_find(names[plan->optimizer.kind]),
+        .hyper = {.rate = plan->optimizer.rate, .momentum = plan->optimizer.momentum},
+        .seed = plan->seed,
+    };
+}
