@@ -28,7 +28,7 @@ struct ent_agent_transport {
     enum ent_err (*crl)(void *ctx, struct ent_link *link, const uint8_t *der, size_t len);
 };
 
-enum ent_say {
+enum ent_agent_say {
     ENT_SAY_LINE,   /* what happened */
     ENT_SAY_WARN,   /* something to look at */
     ENT_SAY_STATUS, /* where it stands now: a terminal shows it in place of the one before */
@@ -41,7 +41,7 @@ struct ent_agent_options {
     struct ent_clock clock;
     struct ent_agent_transport transport;
     uint64_t jitter_seed; /* of the reconnect delays; 0: unpredictable */
-    void (*say)(void *ctx, enum ent_say kind, const char *line); /* may be NULL */
+    void (*say)(void *ctx, enum ent_agent_say kind, const char *line); /* may be NULL */
     void *say_ctx;
 };
 

@@ -89,6 +89,7 @@ void ent_session_drop_round(struct ent_session *s, struct ent_session_actions *o
     s->has_round = false;
     s->joined_seen = false;
     s->begun = false;
+    s->accepted = false;
     s->stored = false;
     s->stage = ENT_SESSION_READY;
 }

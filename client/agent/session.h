@@ -170,10 +170,12 @@ struct ent_session_actions {
 enum ent_session_line { ENT_LINE_DOWN, ENT_LINE_DIALING, ENT_LINE_HELLO, ENT_LINE_UP };
 
 struct ent_session_fetch {
-    bool active;
     enum ent_session_bytes offer;
     uint8_t digest[ENT_SESSION_DIGEST_BYTES];
+    uint64_t bytes;
+    uint64_t request;
 };
+#define ENT_SESSION_OFFERS_MAX 4 /* of the coordinator, waiting for their grant on one connection */
 
 struct ent_session {
     enum ent_session_line line;
@@ -194,6 +196,7 @@ struct ent_session {
     bool joined_seen; /* the coordinator counts this member as joined: no second JOIN */
     struct ent_session_round seen; /* in which round WELCOME said so; run 0 = not */
     bool begun;                    /* BEGIN came */
+    bool accepted;                 /* the update of this attempt is */
     struct ent_session_round id;
     bool has_base;
     bool needs_base;
@@ -201,7 +204,9 @@ struct ent_session {
     bool stored; /* an update of this attempt is stored */
     uint8_t update[ENT_SESSION_DIGEST_BYTES];
 
-    struct ent_session_fetch fetch;
+    struct ent_session_fetch
+        fetches[ENT_SESSION_OFFERS_MAX]; /* the first one is granted, the others wait */
+    size_t n_fetches;
     bool wants_best;
     uint8_t best[ENT_SESSION_DIGEST_BYTES];
     enum ent_err end_code;

@@ -72,7 +72,7 @@ void ent_session_on_closed(struct ent_session *s, const struct ent_session_event
                            struct ent_session_actions *out)
 {
     s->line = ENT_LINE_DOWN;
-    s->fetch.active = false;
+    s->n_fetches = 0;
     s->renewing = false;
     if (ev->code == ENT_E_REVOKED) {
         stop(s, ev->code, out);
@@ -107,6 +107,7 @@ static void go_on(struct ent_session *s, const struct ent_session_event *ev,
                   struct ent_session_actions *out)
 {
     s->joined_seen = ev->standing >= ENT_SEEN_JOINED;
+    s->accepted = ev->standing == ENT_SEEN_ACCEPTED;
     if (ev->standing >= ENT_SEEN_ACCEPTED) {
         s->stage = ENT_SESSION_DONE;
     } else if (s->stage == ENT_SESSION_OFFERED || s->stage == ENT_SESSION_SENDING) {
@@ -133,6 +134,7 @@ static void take_up(struct ent_session *s, const struct ent_session_event *ev,
     s->has_round = true;
     s->id = ev->id;
     s->joined_seen = true;
+    s->accepted = ev->standing == ENT_SEEN_ACCEPTED;
     s->stored = ev->update == ENT_UPDATE_STORED;
     memcpy(s->update, ev->stored, sizeof s->update);
     s->stage = ENT_SESSION_DONE;

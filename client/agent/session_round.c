@@ -81,47 +81,71 @@ static void here(struct ent_session *s, enum ent_session_bytes offer, const uint
     }
 }
 
+static bool asked_already(const struct ent_session *s, const uint8_t *digest)
+{
+    for (size_t i = 0; i < s->n_fetches; i++) {
+        if (ent_session_same_digest(s->fetches[i].digest, digest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void grant(enum ent_session_action_kind kind, const struct ent_session_fetch *fetch,
+                  struct ent_session_actions *out)
+{
+    struct ent_session_action *action = ent_session_act(out, kind);
+
+    action->offer = fetch->offer;
+    action->bytes = fetch->bytes;
+    action->request = fetch->request;
+    memcpy(action->digest, fetch->digest, sizeof action->digest);
+}
+
 void ent_session_on_offer(struct ent_session *s, const struct ent_session_event *ev,
                           struct ent_session_actions *out)
 {
     uint64_t max =
         ev->offer == ENT_BYTES_PLAN ? ENT_SESSION_PLAN_MAX_BYTES : ENT_SESSION_MODEL_MAX_BYTES;
-    struct ent_session_action *action;
+    struct ent_session_fetch fetch = {
+        .offer = ev->offer, .bytes = ev->bytes, .request = ev->request};
 
-    if (s->fetch.active) {
-        ent_session_warn(s, ev, ENT_E_PHASE, out);
-        return;
-    }
+    memcpy(fetch.digest, ev->digest, sizeof fetch.digest);
     if (ev->bytes > max) {
         ent_session_warn(s, ev, ENT_E_LIMIT, out);
-        return;
-    }
-    action = ent_session_act(out, wanted(s, ev) && !ev->has_it ? ENT_SACT_FETCH : ENT_SACT_SKIP);
-    action->offer = ev->offer;
-    action->bytes = ev->bytes;
-    action->request = ev->request;
-    memcpy(action->digest, ev->digest, sizeof action->digest);
-    if (action->kind == ENT_SACT_FETCH) {
-        s->fetch.active = true;
-        s->fetch.offer = ev->offer;
-        memcpy(s->fetch.digest, ev->digest, sizeof s->fetch.digest);
-    } else if (ev->has_it) {
-        here(s, ev->offer, ev->digest, out);
+    } else if (!wanted(s, ev) || ev->has_it || asked_already(s, ev->digest)) {
+        grant(ENT_SACT_SKIP, &fetch, out);
+        if (ev->has_it) {
+            here(s, ev->offer, ev->digest, out);
+        }
+    } else if (s->n_fetches == ENT_SESSION_OFFERS_MAX) {
+        ent_session_warn(s, ev, ENT_E_LIMIT, out);
+    } else {
+        s->fetches[s->n_fetches++] = fetch;
+        if (s->n_fetches == 1) { /* one transfer at a time */
+            grant(ENT_SACT_FETCH, &fetch, out);
+        }
     }
 }
 
 void ent_session_on_fetched(struct ent_session *s, const struct ent_session_event *ev,
                             struct ent_session_actions *out)
 {
-    if (!s->fetch.active) {
+    struct ent_session_fetch done = s->fetches[0];
+
+    if (s->n_fetches == 0) {
         return;
     }
-    s->fetch.active = false;
     if (ev->code != ENT_E_OK) {
         ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code;
         return;
     }
-    here(s, s->fetch.offer, s->fetch.digest, out);
+    s->n_fetches--;
+    memmove(s->fetches, s->fetches + 1, s->n_fetches * sizeof s->fetches[0]);
+    if (s->n_fetches > 0) {
+        grant(ENT_SACT_FETCH, &s->fetches[0], out);
+    }
+    here(s, done.offer, done.digest, out);
 }
 
 void ent_session_on_run_end(struct ent_session *s, const struct ent_session_event *ev,
@@ -237,9 +261,14 @@ void ent_session_on_begin(struct ent_session *s, const struct ent_session_event 
     s->begun = true;
     s->joined_seen = true;
     if (s->stage == ENT_SESSION_JOINED && ev->code != ENT_E_OK) {
-        decline(s, ev->code, out); /* the cohort that came about is not what this member agreed to */
+        decline(s, ev->code,
+                out); /* the cohort that came about is not what this member agreed to */
     } else if (s->stage == ENT_SESSION_JOINED) {
         compute_if_ready(s, out);
+    } else if (s->stage == ENT_SESSION_DONE && s->stored) {
+        ent_session_offer_again(s, out); /* its copy at the coordinator was damaged */
+    } else if (s->stage == ENT_SESSION_DONE && s->accepted) {
+        ent_session_act(out, ENT_SACT_SEND_LOST);
     }
 }
 
@@ -282,6 +311,7 @@ void ent_session_on_ack(struct ent_session *s, const struct ent_session_event *e
         ent_session_warn(s, ev, ENT_E_STALE, out);
         return;
     }
+    s->accepted = ev->code == ENT_E_OK || ev->code == ENT_E_REPEAT;
     s->stage = ENT_SESSION_DONE;
 }
 

@@ -1,0 +1,381 @@
+#include "client/agent/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/agent/pipeline_internal.h"
+#include "common/base/mem.h"
+
+enum ent_err ent_pipeline_new(const struct ent_client_config *config, const char *member,
+                              struct ent_pipeline **out)
+{
+    struct ent_pipeline *p;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *p, &p));
+    p->config = config;
+    err = ent_strdup(member, &p->member);
+    if (err != ENT_E_OK) {
+        free(p);
+        return err;
+    }
+    *out = p;
+    return ENT_E_OK;
+}
+
+static void drop_prep(struct ent_pipeline *p)
+{
+    for (size_t i = 0; i < ENT_ARRAY_LEN(p->gathers); i++) {
+        ent_gather_free(p->gathers[i]);
+        p->gathers[i] = NULL;
+    }
+    ent_prep_free(p->prep);
+    p->prep = NULL;
+}
+
+static void drop_all(struct ent_pipeline *p)
+{
+    drop_prep(p);
+    ent_model_free(p->model);
+    ent_parts_free(p->parts);
+    ent_table_free(p->table);
+    free(p->mean);
+    free(p->state);
+    free(p->state_next);
+    ent_plan_free(p->plan);
+    p->model = NULL;
+    p->parts = NULL;
+    p->table = NULL;
+    p->mean = NULL;
+    p->sd = NULL;
+    p->state = NULL;
+    p->state_next = NULL;
+    p->state_steps = 0;
+    p->state_pending = false;
+    p->plan = NULL;
+}
+
+void ent_pipeline_free(struct ent_pipeline *pipeline)
+{
+    if (pipeline == NULL) {
+        return;
+    }
+    drop_all(pipeline);
+    free(pipeline->member);
+    free(pipeline);
+}
+
+void ent_pipeline_use_take(struct ent_pipeline *pipeline, struct ent_plan *plan_take)
+{
+    drop_all(pipeline);
+    pipeline->plan = plan_take;
+}
+
+const struct ent_plan *ent_pipeline_plan(const struct ent_pipeline *pipeline)
+{
+    return pipeline->plan;
+}
+
+const struct ent_table *ent_pipeline_table(const struct ent_pipeline *pipeline)
+{
+    return pipeline->table;
+}
+
+const struct ent_parts *ent_pipeline_parts(const struct ent_pipeline *pipeline)
+{
+    return pipeline->parts;
+}
+
+uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split split)
+{
+    enum ent_split part = split == ENT_SPLIT_NONE ? ENT_SPLIT_TRAIN : split;
+
+    return pipeline->parts == NULL ? 0 : pipeline->parts->part[part].n;
+}
+
+enum ent_err ent_pipeline_load(struct ent_pipeline *p)
+{
+    struct ent_table *table = NULL;
+    struct ent_parts *parts = NULL;
+    enum ent_err err;
+
+    if (p->table != NULL) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_table_load_plan(p->plan, p->config, &table));
+    err = ent_split_table(p->plan, table, p->config->split_file, &parts);
+    if (err == ENT_E_OK) {
+        err = ent_calloc((size_t)p->plan->n_features * 2, sizeof *p->mean, &p->mean);
+    }
+    if (err != ENT_E_OK) {
+        ent_parts_free(parts);
+        ent_table_free(table);
+        return err;
+    }
+    p->sd = p->mean + p->plan->n_features;
+    p->schema = ent_schema_of_plan(p->plan);
+    p->table = table;
+    p->parts = parts;
+    return ENT_E_OK;
+}
+
+/* Batches under these means and deviations; kept while they stay the same. */
+enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const double *mean, const double *sd)
+{
+    size_t bytes = p->plan->n_features * sizeof *mean;
+
+    if (p->prep != NULL && memcmp(mean, p->mean, bytes) == 0 && memcmp(sd, p->sd, bytes) == 0) {
+        return ENT_E_OK;
+    }
+    drop_prep(p);
+    memcpy(p->mean, mean, bytes);
+    memcpy(p->sd, sd, bytes);
+    return ent_prep_new(&p->schema, p->mean, p->sd, &p->prep);
+}
+
+enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
+                                 struct ent_rows *rows)
+{
+    const struct ent_split_rows *part = &p->parts->part[split];
+
+    if (p->gathers[split] == NULL) {
+        ENT_TRY(ent_gather_new(p->prep, p->table, part->rows, part->n, ENT_GATHER_DENSE_BYTES,
+                               &p->gathers[split]));
+    }
+    *rows = (struct ent_rows){.ctx = p->gathers[split], .n = part->n, .gather = ent_gather_rows};
+    return ENT_E_OK;
+}
+
+enum ent_err ent_pipeline_model(struct ent_pipeline *p)
+{
+    if (p->model != NULL) {
+        return ENT_E_OK;
+    }
+    return ent_train_model_new(p->plan, true, &p->model);
+}
+
+static bool same_feature(const struct ent_feature *a, const struct ent_model_feature *b)
+{
+    static const enum ent_model_feature_type types[] = {
+        [ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
+        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
+        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN,
+    };
+
+    if (strcmp(a->name, b->name) != 0 || types[a->type] != b->type ||
+        a->indicator != b->indicator || a->n_inputs != b->n_inputs ||
+        a->first_input != b->first_input || a->n_values != b->n_values) {
+        return false;
+    }
+    if (a->type == ENT_FEATURE_NUMBER && (a->lo != b->lo || a->hi != b->hi)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->n_values; i++) {
+        if (strcmp(a->values[i], b->values[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same_layers(const struct ent_plan *plan, const struct ent_model_info *info,
+                        struct ent_model_layer *layers)
+{
+    struct ent_model_options options;
+
+    if (plan->n_layers != info->n_layers) {
+        return false;
+    }
+    ent_plan_model_options(plan, 1, layers, &options);
+    for (uint32_t i = 0; i < plan->n_layers; i++) {
+        if (layers[i].kind != info->layers[i].kind || layers[i].units != info->layers[i].units ||
+            layers[i].rate != info->layers[i].rate) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The coordinator sends a model; whether it is one of this plan is not its word to take. */
+static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_modelfile *file)
+{
+    struct ent_model_layer *layers = NULL;
+    bool fits;
+
+    ENT_REQUIRE(file->info.n_features == p->plan->n_features &&
+                    file->n_params == ent_plan_n_params(p->plan),
+                ENT_E_SHAPE, "the base model is not one of this plan: its sizes differ");
+    for (uint32_t i = 0; i < p->plan->n_features; i++) {
+        ENT_REQUIRE(same_feature(&p->plan->features[i], &file->info.features[i]), ENT_E_SHAPE,
+                    "the base model is not one of this plan: feature %s differs",
+                    p->plan->features[i].name);
+    }
+    ENT_TRY(ent_calloc(p->plan->n_layers, sizeof *layers, &layers));
+    fits = same_layers(p->plan, &file->info, layers);
+    free(layers);
+    ENT_REQUIRE(fits, ENT_E_SHAPE, "the base model is not one of this plan: its layers differ");
+    return ENT_E_OK;
+}
+
+static enum ent_err prepare_from(struct ent_pipeline *p, const struct ent_modelfile *file)
+{
+    uint32_t n = p->plan->n_features;
+    double *moments;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc((size_t)n * 2, sizeof *moments, &moments));
+    for (uint32_t i = 0; i < n; i++) {
+        bool number = p->plan->features[i].type == ENT_FEATURE_NUMBER;
+
+        moments[i] = number ? file->info.features[i].mean : 0.0;
+        moments[n + i] = number ? file->info.features[i].sd : 1.0;
+    }
+    err = ent_pipeline_prepare(p, moments, moments + n);
+    free(moments);
+    return err;
+}
+
+/* Optimizer state that outlives the round: worked on in a copy until the round is closed. */
+static enum ent_err keep_state(struct ent_pipeline *p, struct ent_train_options *options)
+{
+    size_t n;
+
+    if (!p->plan->optimizer.keep_state || options->optim->n_state(&options->hyper) == 0) {
+        return ENT_E_OK;
+    }
+    n = ent_model_n_params(p->model) * options->optim->n_state(&options->hyper);
+    if (p->state == NULL) {
+        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &p->state));
+    }
+    if (p->state_next == NULL) {
+        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &p->state_next));
+    }
+    memcpy(p->state_next, p->state, n * sizeof(float));
+    p->steps_next = p->state_steps;
+    p->state_pending = true;
+    options->state = p->state_next;
+    options->state_steps = &p->steps_next;
+    return ENT_E_OK;
+}
+
+void ent_pipeline_commit_round(struct ent_pipeline *pipeline)
+{
+    float *next = pipeline->state_next;
+
+    if (!pipeline->state_pending) {
+        return;
+    }
+    pipeline->state_next = pipeline->state;
+    pipeline->state = next;
+    pipeline->state_steps = pipeline->steps_next;
+    pipeline->state_pending = false;
+}
+
+static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work, const float *base,
+                             struct ent_payload *payload, struct ent_work_result *result)
+{
+    struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = work->salt};
+    struct ent_train_options options = {0};
+    struct ent_train_result trained;
+    struct ent_rows rows;
+
+    ENT_REQUIRE(p->parts->part[ENT_SPLIT_TRAIN].n > 0, ENT_E_DATA,
+                "there are no training rows left after the split");
+    ENT_TRY(ent_pipeline_gather(p, ENT_SPLIT_TRAIN, &rows));
+    ent_train_options_of(p->plan, &options);
+    ENT_TRY(ent_fill_seed(p->plan->seed, work->round, p->member, &options.seed));
+    options.stream = work->round;
+    options.keep_going = work->keep_going;
+    options.progress = work->progress;
+    options.ctx = work->ctx;
+    ENT_TRY(keep_state(p, &options));
+    ENT_TRY(ent_train(p->model, &rows, &options, &trained));
+    ENT_TRY(ent_fill_train(&fill, p->model, base, payload));
+    result->rows = rows.n;
+    result->mean_loss = trained.mean_loss;
+    return ENT_E_OK;
+}
+
+static enum ent_err do_evaluate(struct ent_pipeline *p, const struct ent_work *work,
+                                struct ent_payload *payload, struct ent_work_result *result)
+{
+    struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = work->salt};
+    struct ent_fill_evaluate what = {
+        .model = p->model, .keep_going = work->keep_going, .ctx = work->ctx};
+    struct ent_payload made = {0};
+    struct ent_metrics metrics;
+    struct ent_rows rows;
+    enum ent_err err;
+
+    ENT_TRY(ent_pipeline_gather(p, work->split, &rows));
+    what.rows = &rows;
+    ENT_TRY(ent_fill_evaluate(&fill, &what, &made));
+    err = ent_pipeline_metrics(&made, &metrics);
+    if (err != ENT_E_OK) {
+        ent_payload_release(&made);
+        return err;
+    }
+    *payload = made;
+    result->rows = rows.n;
+    result->mean_loss = metrics.rows > 0 ? metrics.log_loss : 0.0;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_pipeline_metrics(const struct ent_payload *payload, struct ent_metrics *out)
+{
+    int64_t *sum;
+    enum ent_err err = ENT_E_OK;
+
+    *out = (struct ent_metrics){0};
+    ENT_TRY(ent_calloc(payload->dim, sizeof *sum, &sum));
+    ent_payload_int64(payload, sum);
+    if (sum[0] > 0) {
+        err = ent_task_evaluate_finish(sum, payload->dim, out);
+    }
+    free(sum);
+    return err;
+}
+
+static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *work,
+                              struct ent_payload *payload, struct ent_work_result *result)
+{
+    struct ent_modelfile *file = NULL;
+    enum ent_err err;
+
+    ENT_REQUIRE(work->base != NULL, ENT_E_PROTOCOL,
+                "this task starts from a model, and none is named");
+    ENT_TRY(ent_modelfile_read(work->base, &file));
+    err = check_base(p, file);
+    if (err == ENT_E_OK) {
+        err = prepare_from(p, file);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_pipeline_model(p);
+    }
+    if (err == ENT_E_OK) {
+        memcpy(ent_model_params(p->model), ent_modelfile_params(file),
+               file->n_params * sizeof(float));
+        err = work->task == ENT_TASK_TRAIN
+                  ? do_train(p, work, ent_modelfile_params(file), payload, result)
+                  : do_evaluate(p, work, payload, result);
+    }
+    ent_modelfile_free(file);
+    return err;
+}
+
+enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline, const struct ent_work *work,
+                                  struct ent_payload *payload, struct ent_work_result *result)
+{
+    struct ent_fill fill = {.plan = pipeline->plan, .table = pipeline->table, .salt = work->salt};
+    struct ent_work_result made = {0};
+
+    pipeline->state_pending = false;
+    if (work->task == ENT_TASK_STATS) {
+        made.rows = pipeline->parts->part[ENT_SPLIT_TRAIN].n;
+        ENT_TRY(ent_fill_stats(&fill, &pipeline->parts->part[ENT_SPLIT_TRAIN], payload));
+    } else {
+        ENT_TRY(with_base(pipeline, work, payload, &made));
+    }
+    *result = made;
+    return ENT_E_OK;
+}

@@ -1,0 +1,76 @@
+/* IN client.yaml, a plan, a base model, a task · OUT the payload of this member · OWNS the loaded data, batches, model
+ * THREADS one at a time · SOURCE ARCHITECTURE.md "One struct per arrow"
+ *
+ * The steps between data and update, one call each; data and plan are loaded once and kept. */
+#ifndef ENT_CLIENT_AGENT_PIPELINE_H
+#define ENT_CLIENT_AGENT_PIPELINE_H
+
+#include <stdint.h>
+
+#include "client/task/fill.h"
+#include "common/base/blob.h"
+#include "common/model/modelfile.h"
+#include "common/plan/client_config.h"
+
+struct ent_pipeline;
+
+/* config is borrowed for the pipeline's life; member: its name in the roster (copied). */
+ENT_MUST enum ent_err ent_pipeline_new(const struct ent_client_config *config, const char *member,
+                                       struct ent_pipeline **out);
+void ent_pipeline_free(struct ent_pipeline *pipeline);
+
+/* Takes the plan; data that was loaded for another one is dropped. */
+void ent_pipeline_use_take(struct ent_pipeline *pipeline, struct ent_plan *plan_take);
+const struct ent_plan *ent_pipeline_plan(const struct ent_pipeline *pipeline); /* NULL: none yet */
+/* Read the member's data, once. DATA, CONFIG, NOT_FOUND, IO. */
+ENT_MUST enum ent_err ent_pipeline_load(struct ent_pipeline *pipeline);
+const struct ent_table *
+ent_pipeline_table(const struct ent_pipeline *pipeline); /* NULL before load */
+const struct ent_parts *ent_pipeline_parts(const struct ent_pipeline *pipeline);
+/* Rows of one part; STATS and TRAIN use the training rows. */
+uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split split);
+
+struct ent_work {
+    enum ent_task_kind task;
+    enum ent_split split;          /* EVALUATE */
+    uint64_t round;                /* TRAIN: seeds shuffles and dropout, with the member's name */
+    struct ent_blob *base;         /* model file; NULL in STATS */
+    const uint8_t *salt;           /* [ENT_UPDATE_SALT_BYTES] */
+    bool (*keep_going)(void *ctx); /* may be NULL */
+    void (*progress)(void *ctx, const struct ent_train_progress *progress);
+    void *ctx;
+};
+
+struct ent_work_result {
+    uint32_t rows;
+    double mean_loss; /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
+};
+
+/* One task. SHAPE or PROTOCOL when the base model is not one of this plan; STOPPED; NONFINITE, RANGE with advice. */
+ENT_MUST enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline,
+                                           const struct ent_work *work, struct ent_payload *payload,
+                                           struct ent_work_result *result);
+/* Under `keep_state` the optimizer's state of a training round counts once the round was closed. */
+void ent_pipeline_commit_round(struct ent_pipeline *pipeline);
+
+/* ---- train --local ---- */
+
+struct ent_local_result {
+    struct ent_metrics validation; /* rows = 0: the plan holds none out */
+    struct ent_metrics test;
+    uint32_t rows;     /* trained on */
+    double train_loss; /* mean of the last epoch */
+};
+
+struct ent_local {
+    const char *model_path; /* where the model file goes */
+    void (*progress)(void *ctx, const struct ent_train_progress *progress);
+    void *ctx;
+};
+/* The same trainer on this member's data alone: own standardisation (the same statistics code), rounds x epochs
+ * passes, momentum restarted after every `epochs` as a round would. */
+ENT_MUST enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline,
+                                         const struct ent_local *local,
+                                         struct ent_local_result *out);
+
+#endif

@@ -1,0 +1,104 @@
+#include "client/agent/queue.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/base/mem.h"
+
+struct ent_queue_entry {
+    struct ent_queue_entry *next;
+    struct ent_link_event event;
+};
+
+enum ent_err ent_agent_queue_init(struct ent_agent_queue *queue)
+{
+    pthread_condattr_t attr;
+
+    *queue = (struct ent_agent_queue){0};
+    ENT_REQUIRE(pthread_condattr_init(&attr) == 0, ENT_E_NO_MEMORY, "no condition variable");
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (pthread_mutex_init(&queue->mutex, NULL) != 0) {
+        (void)pthread_condattr_destroy(&attr);
+        return ent_err_note(ENT_E_NO_MEMORY, "no mutex");
+    }
+    if (pthread_cond_init(&queue->filled, &attr) != 0) {
+        (void)pthread_condattr_destroy(&attr);
+        (void)pthread_mutex_destroy(&queue->mutex);
+        return ent_err_note(ENT_E_NO_MEMORY, "no condition variable");
+    }
+    (void)pthread_condattr_destroy(&attr);
+    return ENT_E_OK;
+}
+
+void ent_agent_queue_release(struct ent_agent_queue *queue)
+{
+    struct ent_link_event event;
+
+    while (ent_agent_queue_pop(queue, &event)) {
+        ent_link_event_release(&event);
+    }
+    (void)pthread_cond_destroy(&queue->filled);
+    (void)pthread_mutex_destroy(&queue->mutex);
+}
+
+void ent_agent_queue_push(struct ent_agent_queue *queue, struct ent_link_event *event_take)
+{
+    struct ent_queue_entry *entry = NULL;
+    enum ent_err err = ent_calloc(1, sizeof *entry, &entry);
+
+    (void)pthread_mutex_lock(&queue->mutex);
+    if (err != ENT_E_OK) {
+        queue->out_of_memory = true;
+    } else {
+        entry->event = *event_take;
+        *event_take = (struct ent_link_event){0};
+        if (queue->last == NULL) {
+            queue->first = entry;
+        } else {
+            queue->last->next = entry;
+        }
+        queue->last = entry;
+    }
+    (void)pthread_cond_signal(&queue->filled);
+    (void)pthread_mutex_unlock(&queue->mutex);
+    if (err != ENT_E_OK) {
+        ent_link_event_release(event_take);
+    }
+}
+
+bool ent_agent_queue_pop(struct ent_agent_queue *queue, struct ent_link_event *out)
+{
+    struct ent_queue_entry *entry;
+
+    (void)pthread_mutex_lock(&queue->mutex);
+    entry = queue->first;
+    if (entry != NULL) {
+        queue->first = entry->next;
+        queue->last = queue->first == NULL ? NULL : queue->last;
+    }
+    (void)pthread_mutex_unlock(&queue->mutex);
+    if (entry == NULL) {
+        return false;
+    }
+    *out = entry->event;
+    free(entry);
+    return true;
+}
+
+void ent_agent_queue_wait(struct ent_agent_queue *queue, uint64_t timeout_ms)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(timeout_ms / 1000);
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    (void)pthread_mutex_lock(&queue->mutex);
+    if (queue->first == NULL) {
+        (void)pthread_cond_timedwait(&queue->filled, &queue->mutex, &until);
+    }
+    (void)pthread_mutex_unlock(&queue->mutex);
+}
