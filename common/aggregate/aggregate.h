@@ -25,7 +25,7 @@ enum ent_agg_flags {
 
 struct ent_agg_config {
     size_t dim;          /* integers in a vector (of the largest window) */
-    uint32_t int_bytes;  /* 4: |q| <= 2^23; 8: values in [0, 2^50], weight 1 */
+    uint32_t int_bytes;  /* 4: |q| <= 2^23; 8: values in [0, 2^50), weight 1 */
     uint32_t inputs_min; /* TOO_FEW below; at least 1 */
     uint32_t inputs_max; /* for the overflow bound; LIMIT when more are added */
     uint32_t weight_max;

@@ -178,7 +178,7 @@ enum ent_err ent_grid_check64(const uint8_t *v, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         ENT_REQUIRE((uint64_t)ent_le_get64(v + 8 * i) <= (uint64_t)ENT_GRID_VALUE_MAX, ENT_E_RANGE,
-                    "integer %zu of the update is outside 0..2^50", i);
+                    "integer %zu of the update is outside 0..2^50 - 1", i);
     }
     return ENT_E_OK;
 }

@@ -1,9 +1,9 @@
-/* IN a plan's sizes · OUT layout and bounds of a task's integer vector, meaning of the sum · OWNS
- * nothing THREADS any · SOURCE ARCHITECTURE.md idea 2; privacy.md 4.1 (9)
+/* IN a plan's sizes · OUT layout and bounds of a task's integer vector, meaning of the sum
+ * OWNS nothing · THREADS any · SOURCE ARCHITECTURE.md idea 2; privacy.md 4.1 (9)
  *
  * Whatever leaves a member is a vector of integers that is only ever added. A task says how long it
  * is, how wide its integers are, what bounds one member's contribution, and what the sum means.
- * What fills it lives in client/task. */
+ * What fills it lives in client/task. One task = one line in tasks.def, one file, one vtable. */
 #ifndef ENT_COMMON_TASK_TASK_H
 #define ENT_COMMON_TASK_TASK_H
 
@@ -11,11 +11,8 @@
 
 #include "common/base/err.h"
 
-enum ent_task_kind {
-    ENT_TASK_STATS = 1,
-    ENT_TASK_TRAIN = 2,
-    ENT_TASK_EVALUATE = 3
-}; /* on the wire: never reuse */
+/* On the wire: never reuse. */
+enum ent_task_kind { ENT_TASK_STATS = 1, ENT_TASK_TRAIN = 2, ENT_TASK_EVALUATE = 3 };
 enum ent_split {
     ENT_SPLIT_NONE = 0,
     ENT_SPLIT_TRAIN = 1,
@@ -26,6 +23,7 @@ enum ent_split {
 #define ENT_EVAL_CELLS 1024      /* equal cells of the probability */
 #define ENT_STAT_UNIT_BITS 20    /* a number mapped to [0, 1] counts 2^20 */
 #define ENT_LOSS_UNIT_BITS 20    /* a row's loss in nats counts 2^20, at most 64 nats */
+#define ENT_LOSS_MAX_NATS 64     /* more is an overflowed loss: counted as this much */
 #define ENT_UPDATE_SALT_BYTES 32 /* before the integers in a payload */
 
 /* Feature types as the stats layout needs them. */
@@ -37,38 +35,90 @@ struct ent_stat_column {
     double hi;
 };
 
-/* STATS, int64: [rows, positives] then per column
- *   NUMBER   present, missing, clipped, sum of u, sum of u^2 >> 20     u = round((x - lo) / (hi -
- * lo) * 2^20) CATEGORY one count per declared value, other, missing BOOLEAN  false, true, missing
- * over the training rows.
- * EVALUATE, int64: [rows, positives, loss, overflowed losses] then cells of label 0, cells of
- * label 1. TRAIN, int32: n_params. */
+/* STATS, int64: [rows, positives], then for each column over the training rows
+ *   NUMBER     present, missing, clipped, sum of u, sum of u^2 (summed in full, shifted right by
+ *              20 bits once a member), with u = round((x - lo) / (hi - lo) * 2^20)
+ *   CATEGORY   one count for each declared value, other, missing
+ *   BOOLEAN    false, true, missing
+ * EVALUATE, int64: [rows, positives, loss, overflowed losses], then the cells of label 0, then the
+ * cells of label 1.
+ * TRAIN, int32: n_params. */
 ENT_MUST enum ent_err ent_task_stats_dim(const struct ent_stat_column *columns, uint32_t n,
                                          size_t *dim);
 size_t ent_task_evaluate_dim(void);
 /* Bytes of one integer of this task: 4 (train) or 8. */
 size_t ent_task_int_bytes(enum ent_task_kind kind);
 
-/* What the pooled statistics say of one number: mean and standard deviation of x (lo/hi when
- * nothing was present: mean (lo + hi) / 2, sd 1; a constant column: sd 1). */
+/* What the pooled statistics say of one number column: mean and standard deviation of x. Nothing
+ * present: (lo + hi) / 2 and 1. (Nearly) constant: sd is 2^-10 of the range, so that what little
+ * differs stays small when it is standardised. */
 struct ent_moments {
     double mean;
     double sd;
 };
+/* out: [n]; entries of other columns are {0, 1}. SHAPE for a wrong dim, DATA when the sum
+ * contradicts itself. */
 ENT_MUST enum ent_err ent_task_stats_finish(const struct ent_stat_column *columns, uint32_t n,
                                             const int64_t *sum, size_t dim,
-                                            struct ent_moments *out /* [n]; numbers only */);
+                                            struct ent_moments *out);
 
 struct ent_metrics {
     uint64_t rows;
     uint64_t positives;
     double auc;       /* from the cells; ties inside a cell count half; NaN with one class only */
     double auc_error; /* bound of the binning error: half the weight of pairs that share a cell */
-    double log_loss;  /* mean, nats */
+    double log_loss;  /* mean, nats; NaN without rows */
 };
+/* SHAPE, DATA as above. */
 ENT_MUST enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim,
                                                struct ent_metrics *out);
 /* Cell of a probability: floor(p * 1024), 1023 for 1. */
 uint32_t ent_task_eval_cell(float prob);
+
+/* What sizes a task's vector: of a plan. */
+struct ent_task_sizes {
+    const struct ent_stat_column *columns;
+    uint32_t n_columns;
+    size_t n_params;
+};
+
+/* What a sum gives. */
+struct ent_task_result {
+    struct ent_moments *moments; /* STATS: the caller's [n_columns] */
+    struct ent_metrics metrics;  /* EVALUATE */
+};
+
+struct ent_task {
+    enum ent_task_kind kind;
+    const char *name; /* as in client.yaml's policy */
+    const char *summary;
+    uint32_t int_bytes;
+    bool weighted;   /* the plan's weights apply; otherwise the weight is 1 */
+    bool needs_base; /* works on a model */
+    /* Integers of the vector. LIMIT on overflow. */
+    enum ent_err (*dim)(const struct ent_task_sizes *sizes, size_t *dim);
+    /* Whether one member's integers (or a sum of them) fit together. DATA says what does not. NULL: any do. */
+    enum ent_err (*check)(const struct ent_task_sizes *sizes, const int64_t *v, size_t dim);
+    /* TRAIN: nothing to say (its sum goes through ent_grid_apply). */
+    enum ent_err (*finish)(const struct ent_task_sizes *sizes, const int64_t *sum, size_t dim,
+                           struct ent_task_result *out);
+};
+
+/* NULL when unknown. */
+const struct ent_task *ent_task_find(uint32_t kind);
+const struct ent_task *ent_task_find_name(const char *name);
+/* The i-th of the list, or NULL behind its end. */
+const struct ent_task *ent_task_at(size_t i);
+/* "stats", or "unknown". */
+const char *ent_task_name(uint32_t kind);
+
+/* Bytes of an update's payload: the salt and the integers. */
+ENT_MUST enum ent_err ent_task_payload_bytes(const struct ent_task *task,
+                                             const struct ent_task_sizes *sizes, uint64_t *bytes);
+/* The content of one member's payload (little-endian, without the salt): its length (SHAPE), the range of its integers
+ * (RANGE), and that they fit together (DATA). */
+ENT_MUST enum ent_err ent_task_check_payload(const struct ent_task *task,
+                                             const struct ent_task_sizes *sizes,
+                                             const uint8_t *ints, size_t len_bytes);
 
 #endif
