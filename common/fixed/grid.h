@@ -15,23 +15,22 @@
 
 #include "common/base/err.h"
 
-#define ENT_GRID_Q_MAX ((int32_t)1 << 23) /* largest |q| of a training update */
-#define ENT_GRID_VALUE_MAX                                                                         \
-    (((int64_t)1 << 50) - 1) /* of a statistics or evaluation payload, from 0 */
-((int64_t)1 << 50)           /* largest integer in a statistics or evaluation payload; smallest 0 */
+/* Largest |q| of a training update. */
+#define ENT_GRID_Q_MAX ((int32_t)1 << 23)
+/* Largest integer in a statistics or evaluation payload; the smallest is 0. */
+#define ENT_GRID_VALUE_MAX (((int64_t)1 << 50) - 1)
 #define ENT_GRID_SCALE_BITS_MIN 4
 #define ENT_GRID_SCALE_BITS_MAX 30
-#define ENT_GRID_SUM_MAX                                                                           \
-    ((int64_t)1 << 53)  /* |S| < this before the apply step: exact in double   \
-                                             */
-#define ENT_GRID_MANY 5 /* vectors added in one pass over the sums */
+/* |S| is below this before the apply step: exact in double. */
+#define ENT_GRID_SUM_MAX ((int64_t)1 << 53)
+/* Vectors added in one pass over the sums. */
+#define ENT_GRID_MANY 5
 
-    /* q[i] = round-half-even(x[i] * 2^scale_bits), [n]. Never saturates.
+/* q[i] = round-half-even(x[i] * 2^scale_bits), [n]. Never saturates.
  * NONFINITE names the first NaN or Inf by its index; RANGE the first with |q| > 2^23 ("lower
  * scale_bits or the rate"). q is untouched on error. x and q may not overlap. Cost two passes over
  * x. */
-    ENT_MUST enum ent_err
-    ent_grid_quantise(const float *x, size_t n, uint32_t scale_bits, int32_t *q);
+ENT_MUST enum ent_err ent_grid_quantise(const float *x, size_t n, uint32_t scale_bits, int32_t *q);
 
 /* x[i] = q[i] / 2^scale_bits, exactly. */
 void ent_grid_dequantise(const int32_t *q, size_t n, uint32_t scale_bits, float *x);
