@@ -68,10 +68,12 @@ ENT_MUST enum ent_err ent_release_stats(uint32_t run, const uint8_t (*handles)[1
 ENT_MUST enum ent_err ent_release_evaluate(const uint8_t model[ENT_SHA256_BYTES], uint32_t split,
                                            const uint8_t (*handles)[16], size_t n,
                                            struct ent_release *out);
-/* OK the first time and for the identical release; POLICY otherwise. Before the update is made. */
+/* OK the first time, for the same cohort, and for a later attempt after an abort; POLICY otherwise.
+ * Call it before the update is computed, with all fields set. */
 ENT_MUST enum ent_err ent_state_claim_release(struct ent_state *state,
                                               const struct ent_release *release);
-/* RoundClose for it arrived: final. NOT_FOUND when it was never claimed. */
+/* RoundClose for it arrived: final. NOT_FOUND when it was never claimed, STALE when the claim is
+ * for another cohort. */
 ENT_MUST enum ent_err ent_state_release_done(struct ent_state *state,
                                              const struct ent_release *release);
 
@@ -112,7 +114,8 @@ ENT_MUST enum ent_err ent_state_update_delete_older(struct ent_state *state,
 ENT_MUST enum ent_err ent_state_nonce_first(struct ent_state *state, struct ent_csprng *csprng,
                                             uint8_t commit[ENT_SHA256_BYTES]);
 /* For the join of this attempt: the same pair again for the same attempt; a new attempt takes the
- * next nonce, so no nonce is ever opened for two. NOT_FOUND before ent_state_nonce_first. */
+ * next nonce, so that no nonce is ever opened for two. NOT_FOUND before ent_state_nonce_first;
+ * STALE for an attempt before the last one joined. */
 ENT_MUST enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_csprng *csprng,
                                            struct ent_attempt at, uint8_t nonce[ENT_NONCE_BYTES],
                                            uint8_t next_commit[ENT_SHA256_BYTES]);

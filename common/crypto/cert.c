@@ -36,7 +36,7 @@ static enum ent_err check_canonical(const struct ent_cert *cert, const uint8_t *
 
     ent_buf_init(&again, ENT_CERT_DER_MAX_BYTES);
     err = ent_cert_encode(cert, &again);
-    if (err == ENT_E_OK && (again.len != len || memcmp(again.data, der, len) != 0)) {
+    if (err == ENT_E_OK && (again.len != len || !ent_ct_equal(again.data, der, len))) {
         err = ent_err_note(ENT_E_DATA, "not one certificate in DER");
     }
     ent_buf_release(&again);

@@ -1,0 +1,36 @@
+/* Shared inside this room only. */
+#ifndef ENT_CLIENT_STATE_PRIVATE_H
+#define ENT_CLIENT_STATE_PRIVATE_H
+
+#include "client/state/state.h"
+#include "common/db/db.h"
+
+struct ent_state {
+    struct ent_db *db;
+    char *updates;              /* DIR/updates */
+    char *models;               /* DIR/models */
+    uint64_t sequence;          /* given out last */
+    uint64_t sequence_reserved; /* stored: numbers up to it may have been used */
+};
+
+#define ENT_STATE_HEX_BYTES (2 * ENT_SHA256_BYTES + 1)
+#define ENT_STATE_MODEL_ENDING ".safetensors"
+
+/* "DIR/<hex><ending>"; caller frees. */
+ENT_MUST enum ent_err ent_state_content_path(const char *dir,
+                                             const uint8_t digest[ENT_SHA256_BYTES],
+                                             const char *ending, char **out);
+/* Removes content files that `known` (SQL with one digest to bind) has no row for, and unfinished
+ * temporary files of such. Files of any other name stay. */
+ENT_MUST enum ent_err ent_state_sweep(struct ent_state *state, const char *dir, const char *ending,
+                                      const char *known);
+ENT_MUST enum ent_err ent_state_sweep_updates(struct ent_state *state);
+
+/* The file, mapped, when it has the digest. NOT_FOUND, IO, DIGEST. */
+ENT_MUST enum ent_err ent_state_content_open(const char *path,
+                                             const uint8_t digest[ENT_SHA256_BYTES],
+                                             struct ent_blob **out);
+/* Binds run, round, attempt at `at`, `at` + 1, `at` + 2. */
+void ent_state_bind_attempt(struct ent_stmt *stmt, int at, struct ent_attempt attempt);
+
+#endif

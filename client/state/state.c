@@ -1,0 +1,214 @@
+#include "client/state/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/state/private.h"
+#include "common/base/file.h"
+#include "common/base/hooks.h"
+#include "common/base/mem.h"
+
+#define APPLICATION_ID 0x456e7443 /* "EntC" */
+#define SEQUENCE_STEP 32 /* numbers stored ahead of their use: one commit for as many messages */
+
+/* Append only. */
+static const char *const migrations[] = {
+    "CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+    "INSERT INTO counter VALUES('sequence', 0);"
+    "CREATE TABLE run(run INTEGER PRIMARY KEY, plan BLOB NOT NULL, accepted INTEGER NOT NULL,"
+    " ended INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;"
+    "CREATE TABLE release(kind INTEGER NOT NULL, scope BLOB NOT NULL, run INTEGER NOT NULL,"
+    " round INTEGER NOT NULL, attempt INTEGER NOT NULL, cohort BLOB NOT NULL, done INTEGER NOT "
+    "NULL,"
+    " PRIMARY KEY(kind, scope)) STRICT;"
+    "CREATE TABLE stored_update(run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT "
+    "NULL,"
+    " sequence INTEGER NOT NULL, round_open BLOB NOT NULL, header BLOB NOT NULL, payload_sha256 "
+    "BLOB NOT NULL,"
+    " payload_bytes INTEGER NOT NULL, signature BLOB NOT NULL, PRIMARY KEY(run, round, attempt)) "
+    "STRICT;"
+    "CREATE INDEX stored_update_payload ON stored_update(payload_sha256);"
+    "CREATE TABLE nonce(id INTEGER PRIMARY KEY CHECK(id = 1), opened BLOB, next BLOB NOT NULL,"
+    " run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE model(position INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE) "
+    "STRICT;"
+    "CREATE TABLE head(id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root BLOB NOT "
+    "NULL) STRICT;"
+    "CREATE TABLE progress(id INTEGER PRIMARY KEY CHECK(id = 1), run INTEGER NOT NULL, round "
+    "INTEGER NOT NULL,"
+    " attempt INTEGER NOT NULL, task INTEGER NOT NULL, train_done INTEGER NOT NULL, train_rounds "
+    "INTEGER NOT NULL,"
+    " bytes_sent INTEGER NOT NULL, bytes_received INTEGER NOT NULL, updated_ms INTEGER NOT NULL) "
+    "STRICT;"
+    "CREATE TABLE metric(run INTEGER NOT NULL, round INTEGER NOT NULL, name TEXT NOT NULL, nano "
+    "INTEGER NOT NULL,"
+    " PRIMARY KEY(run, round, name)) STRICT;",
+};
+
+static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};
+
+static enum ent_err read_sequence(struct ent_state *state)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(
+        ent_stmt_prepare(state->db, "SELECT value FROM counter WHERE name = 'sequence'", &stmt));
+    err = ent_stmt_one(stmt);
+    if (err == ENT_E_OK) {
+        err = ent_stmt_u64(stmt, 0, &state->sequence_reserved);
+        state->sequence = state->sequence_reserved;
+    }
+    ent_stmt_free(stmt);
+    if (err == ENT_E_NOT_FOUND) {
+        return ent_err_note(ENT_E_CORRUPT, "%s: it has no sequence counter",
+                            ent_db_path(state->db));
+    }
+    return err;
+}
+
+static enum ent_err open_in(struct ent_state *state, const char *dir)
+{
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_path_join(dir, "updates", &state->updates));
+    ENT_TRY(ent_path_join(dir, "models", &state->models));
+    ENT_TRY(ent_dir_make(state->updates));
+    ENT_TRY(ent_dir_make(state->models));
+    ENT_TRY(ent_path_join(dir, "state.db", &path));
+    err = ent_db_open(path, &schema, &state->db);
+    free(path);
+    ENT_TRY(err);
+    ENT_TRY(ent_db_check(state->db));
+    ENT_TRY(read_sequence(state));
+    ENT_TRY(ent_state_sweep_updates(state));
+    return ent_state_sweep(state, state->models, ENT_STATE_MODEL_ENDING,
+                           "SELECT 1 FROM model WHERE digest = ?");
+}
+
+enum ent_err ent_state_open(const char *dir, struct ent_state **out)
+{
+    struct ent_state *state = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *state, &state));
+    err = open_in(state, dir);
+    if (err != ENT_E_OK) {
+        ent_state_close(state);
+        return err;
+    }
+    *out = state;
+    return ENT_E_OK;
+}
+
+void ent_state_close(struct ent_state *state)
+{
+    if (state != NULL) {
+        ent_db_close(state->db);
+        free(state->updates);
+        free(state->models);
+        free(state);
+    }
+}
+
+uint64_t ent_state_commits(const struct ent_state *state)
+{
+    return ent_db_commits(state->db);
+}
+
+static enum ent_err store_sequence(struct ent_state *state, uint64_t reserved)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(
+        ent_stmt_prepare(state->db, "UPDATE counter SET value = ? WHERE name = 'sequence'", &stmt));
+    ent_stmt_bind_u64(stmt, 1, reserved);
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    if (err == ENT_E_OK) {
+        state->sequence_reserved = reserved;
+        ENT_HOOK_POINT("state.sequence.stored");
+    }
+    return err;
+}
+
+/* A crash skips what was reserved and not used: numbers only have to rise. */
+enum ent_err ent_state_next_sequence(struct ent_state *state, uint64_t *out)
+{
+    if (state->sequence >= state->sequence_reserved) {
+        ENT_TRY(store_sequence(state, state->sequence + SEQUENCE_STEP));
+    }
+    state->sequence++;
+    *out = state->sequence;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_state_raise_sequence(struct ent_state *state, uint64_t at_least)
+{
+    if (at_least <= state->sequence) {
+        return ENT_E_OK;
+    }
+    ENT_REQUIRE(at_least < INT64_MAX - SEQUENCE_STEP, ENT_E_PROTOCOL,
+                "a sequence number near its end");
+    if (at_least > state->sequence_reserved) {
+        ENT_TRY(store_sequence(state, at_least));
+    }
+    state->sequence = at_least;
+    return ENT_E_OK;
+}
+
+void ent_state_bind_attempt(struct ent_stmt *stmt, int at, struct ent_attempt attempt)
+{
+    ent_stmt_bind_u64(stmt, at, attempt.run);
+    ent_stmt_bind_u64(stmt, at + 1, attempt.round);
+    ent_stmt_bind_u64(stmt, at + 2, attempt.attempt);
+}
+
+enum ent_err ent_state_head_get(struct ent_state *state, struct ent_tree_head *out)
+{
+    struct ent_tree_head head = {0};
+    struct ent_stmt *stmt = NULL;
+    bool row = false;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(state->db, "SELECT size, root FROM head", &stmt));
+    err = ent_stmt_step(stmt, &row);
+    if (err == ENT_E_OK && row) {
+        err = ent_stmt_u64(stmt, 0, &head.size);
+    }
+    if (err == ENT_E_OK && row) {
+        err = ent_stmt_blob_exact(stmt, 1, head.root, sizeof head.root);
+    }
+    ent_stmt_free(stmt);
+    if (err == ENT_E_OK) {
+        *out = head;
+    }
+    return err;
+}
+
+enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_head *head)
+{
+    struct ent_tree_head seen;
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_state_head_get(state, &seen));
+    ENT_REQUIRE(head->size >= seen.size, ENT_E_PROTOCOL,
+                "the coordinator's log became shorter: %llu entries after %llu",
+                (unsigned long long)head->size, (unsigned long long)seen.size);
+    if (head->size == seen.size) {
+        ENT_REQUIRE(memcmp(head->root, seen.root, sizeof seen.root) == 0, ENT_E_PROTOCOL,
+                    "the coordinator's log was rewritten: another root at %llu entries",
+                    (unsigned long long)head->size);
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_stmt_prepare(state->db,
+                             "INSERT OR REPLACE INTO head(id, size, root) VALUES(1, ?, ?)", &stmt));
+    ent_stmt_bind_u64(stmt, 1, head->size);
+    ent_stmt_bind_blob(stmt, 2, head->root, sizeof head->root);
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    return err;
+}

@@ -1,0 +1,184 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/state/private.h"
+#include "common/base/file.h"
+#include "common/base/hooks.h"
+#include "common/base/mem.h"
+
+#define COLUMNS "sequence, round_open, header, payload_sha256, signature, payload_bytes"
+
+void ent_state_update_release(struct ent_state_update *update)
+{
+    ent_blob_unref(update->payload);
+    free(update->owned);
+    *update = (struct ent_state_update){0};
+}
+
+enum ent_err ent_state_sweep_updates(struct ent_state *state)
+{
+    return ent_state_sweep(state, state->updates, "",
+                           "SELECT 1 FROM stored_update WHERE payload_sha256 = ?");
+}
+
+/* All but the payload. */
+static enum ent_err read_row(struct ent_stmt *stmt, struct ent_state_update *out,
+                             uint64_t *payload_bytes)
+{
+    const uint8_t *header = NULL;
+
+    ENT_TRY(ent_stmt_one(stmt));
+    ENT_TRY(ent_stmt_u64(stmt, 0, &out->sequence));
+    ENT_TRY(ent_stmt_blob_exact(stmt, 1, out->round_open, sizeof out->round_open));
+    ENT_TRY(ent_stmt_blob_exact(stmt, 3, out->payload_sha256, sizeof out->payload_sha256));
+    ENT_TRY(ent_stmt_blob_exact(stmt, 4, out->signature, sizeof out->signature));
+    ENT_TRY(ent_stmt_u64(stmt, 5, payload_bytes));
+    ENT_TRY(ent_stmt_blob(stmt, 2, &header, &out->header_len));
+    ENT_REQUIRE(out->header_len > 0 && out->header_len <= ENT_STATE_HEADER_MAX_BYTES, ENT_E_CORRUPT,
+                "a stored update has a header of %zu bytes", out->header_len);
+    ENT_TRY(ent_calloc(out->header_len, 1, &out->owned));
+    memcpy(out->owned, header, out->header_len);
+    out->header = out->owned;
+    return ENT_E_OK;
+}
+
+static enum ent_err find(struct ent_state *state, struct ent_attempt at,
+                         struct ent_state_update *out, uint64_t *payload_bytes)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(state->db,
+                             "SELECT " COLUMNS
+                             " FROM stored_update WHERE run = ? AND round = ? AND attempt = ?",
+                             &stmt));
+    ent_state_bind_attempt(stmt, 1, at);
+    *out = (struct ent_state_update){.at = at};
+    err = read_row(stmt, out, payload_bytes);
+    ent_stmt_free(stmt);
+    if (err != ENT_E_OK) {
+        ent_state_update_release(out);
+    }
+    return err;
+}
+
+static bool same_update(const struct ent_state_update *a, const struct ent_state_update *b)
+{
+    return a->sequence == b->sequence && a->header_len == b->header_len &&
+           memcmp(a->header, b->header, a->header_len) == 0 &&
+           memcmp(a->round_open, b->round_open, sizeof a->round_open) == 0 &&
+           memcmp(a->payload_sha256, b->payload_sha256, sizeof a->payload_sha256) == 0 &&
+           memcmp(a->signature, b->signature, sizeof a->signature) == 0;
+}
+
+static enum ent_err write_payload(struct ent_state *state, const struct ent_state_update *update)
+{
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_state_content_path(state->updates, update->payload_sha256, "", &path));
+    err = ent_file_write_atomic(path, ent_blob_bytes(update->payload),
+                                ent_blob_len(update->payload), 0600);
+    free(path);
+    if (err == ENT_E_OK) {
+        ENT_HOOK_POINT("state.update.file");
+    }
+    return err;
+}
+
+static enum ent_err insert(struct ent_state *state, const struct ent_state_update *update)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(state->db,
+                             "INSERT INTO stored_update(run, round, attempt, " COLUMNS ")"
+                             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             &stmt));
+    ent_state_bind_attempt(stmt, 1, update->at);
+    ent_stmt_bind_u64(stmt, 4, update->sequence);
+    ent_stmt_bind_blob(stmt, 5, update->round_open, sizeof update->round_open);
+    ent_stmt_bind_blob(stmt, 6, update->header, update->header_len);
+    ent_stmt_bind_blob(stmt, 7, update->payload_sha256, sizeof update->payload_sha256);
+    ent_stmt_bind_blob(stmt, 8, update->signature, sizeof update->signature);
+    ent_stmt_bind_u64(stmt, 9, ent_blob_len(update->payload));
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    if (err == ENT_E_OK) {
+        ENT_HOOK_POINT("state.update.row");
+    }
+    return err;
+}
+
+enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_state_update *update)
+{
+    struct ent_state_update known = {0};
+    uint64_t payload_bytes = 0;
+    bool same;
+    enum ent_err err;
+
+    ENT_REQUIRE(update->header_len > 0 && update->header_len <= ENT_STATE_HEADER_MAX_BYTES,
+                ENT_E_LIMIT, "an update's header of %zu bytes, at most %zu", update->header_len,
+                ENT_STATE_HEADER_MAX_BYTES);
+    ENT_REQUIRE(update->payload != NULL && ent_blob_len(update->payload) > 0, ENT_E_SHAPE,
+                "an update without payload");
+    err = find(state, update->at, &known, &payload_bytes);
+    if (err == ENT_E_NOT_FOUND) {
+        ENT_TRY(write_payload(state, update));
+        return insert(state, update);
+    }
+    ENT_TRY(err);
+    same = same_update(&known, update);
+    ent_state_update_release(&known);
+    ENT_REQUIRE(same, ENT_E_EXISTS, "another update is stored for run %u, round %llu, attempt %u",
+                update->at.run, (unsigned long long)update->at.round, update->at.attempt);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_state_update_get(struct ent_state *state, struct ent_attempt at,
+                                  struct ent_state_update *out)
+{
+    struct ent_state_update update;
+    uint64_t payload_bytes = 0;
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(find(state, at, &update, &payload_bytes));
+    err = ent_state_content_path(state->updates, update.payload_sha256, "", &path);
+    if (err == ENT_E_OK) {
+        err = ent_state_content_open(path, update.payload_sha256, &update.payload);
+    }
+    if (err == ENT_E_NOT_FOUND || err == ENT_E_DIGEST) {
+        err = ent_err_note(ENT_E_LOST,
+                           "%s: the stored update of run %u, round %llu, attempt %u is %s", path,
+                           at.run, (unsigned long long)at.round, at.attempt,
+                           err == ENT_E_DIGEST ? "damaged" : "gone");
+    } else if (err == ENT_E_OK && ent_blob_len(update.payload) != payload_bytes) {
+        err = ent_err_note(ENT_E_CORRUPT, "%s: its row says another size", path);
+    }
+    free(path);
+    if (err != ENT_E_OK) {
+        ent_state_update_release(&update);
+        return err;
+    }
+    *out = update;
+    return ENT_E_OK;
+}
+
+/* Rows first, then files: a crash in between leaves files that the next sweep removes. */
+enum ent_err ent_state_update_delete_older(struct ent_state *state, struct ent_attempt than)
+{
+    struct ent_stmt *stmt = NULL;
+    uint64_t n;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(
+        state->db, "DELETE FROM stored_update WHERE (run, round, attempt) < (?, ?, ?)", &stmt));
+    ent_state_bind_attempt(stmt, 1, than);
+    err = ent_stmt_run(stmt);
+    n = ent_db_changes(state->db);
+    ent_stmt_free(stmt);
+    ENT_TRY(err);
+    ENT_HOOK_POINT("state.update.deleted");
+    return n > 0 ? ent_state_sweep_updates(state) : ENT_E_OK;
+}
