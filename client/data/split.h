@@ -17,6 +17,7 @@
 
 #include "client/data/table.h"
 #include "common/base/err.h"
+#include "common/crypto/sha256.h"
 #include "common/plan/plan.h"
 #include "common/task/task.h"
 
@@ -27,10 +28,12 @@ struct ent_split_rows {
 
 struct ent_parts {
     struct ent_split_rows part[4]; /* by enum ent_split; [ENT_SPLIT_NONE] is empty */
-    uint32_t n_file_absent;  /* rows of the split file that the table does not have (dropped at
+    uint32_t n_file_absent; /* rows of the split file that the table does not have (dropped at
                                 loading) */
 };
 
+/* Start the keyed hash above on one that was initialised; the unit's bytes follow. */
+void ent_split_hash_begin(uint64_t key, struct ent_sha256 *hash);
 /* First 64 bits of the keyed hash above. */
 ENT_MUST enum ent_err ent_split_hash(uint64_t key, const void *unit, size_t len, uint64_t *out);
 /* The part of a unit by its hash alone. */

@@ -62,10 +62,12 @@ struct ent_table {
     uint32_t *source_rows;      /* [n_rows] 0-based data row at the source */
     uint32_t *id_ends; /* [n_rows] ids: end of each in `ids`; NULL when no id column is read */
     struct ent_buf ids;
+    bool has_unit_key;      /* units come from a column */
     uint64_t n_source_rows; /* rows seen at the source */
     uint64_t n_bad;         /* rows dropped because they do not parse */
     uint64_t n_unlabelled;  /* rows dropped because the label is missing */
     uint64_t n_positive;
+    uint64_t n_without_unit; /* rows kept whose unit_key is blank: each is its own unit */
     struct ent_row_problem problems[ENT_TABLE_MAX_PROBLEMS]; /* the first ones */
     uint32_t n_problems;
 };
@@ -79,6 +81,7 @@ struct ent_table_options {
     uint64_t split_key;
     enum ent_label_use label; /* IF_PRESENT, UNUSED: rows without one are kept */
     const char *id_column;    /* NULL: ids are not read */
+    bool without_units;       /* units are not computed (score) */
     uint32_t max_rows;        /* LIMIT beyond; 0 = ENT_TABLE_MAX_ROWS */
 };
 

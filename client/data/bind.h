@@ -1,0 +1,55 @@
+/* IN a schema, a column mapping, a header · OUT which field of a row is what, and values out of texts
+ * OWNS dictionaries · THREADS any (immutable) · SOURCE protocol.md 4 and 5
+ *
+ * Inside this room only. A value's text is trimmed, then: the member's own spelling, else missing, else as declared. */
+#ifndef ENT_CLIENT_DATA_BIND_H
+#define ENT_CLIENT_DATA_BIND_H
+
+#include "client/data/source.h"
+#include "client/data/table.h"
+
+#define ENT_BIND_NONE ((size_t)-1)
+
+struct ent_word {
+    const char *text; /* borrowed from plan or configuration; NULL = free slot */
+    size_t len;
+    uint16_t code;
+    bool spelled; /* by the member's own mapping: stronger than `missing` */
+};
+
+/* One feature, or the label, at the source. */
+struct ent_bound {
+    size_t field; /* index in a source row */
+    const struct ent_feature *feature;
+    const struct ent_column_map *map; /* NULL: same name, same spellings */
+    struct ent_word *words;           /* CATEGORY: open addressing */
+    size_t n_words;                   /* power of two */
+};
+
+struct ent_bindings {
+    struct ent_bound *columns; /* [n_columns] as in the schema */
+    uint32_t n_columns;
+    struct ent_bound label; /* field ENT_BIND_NONE: not read */
+    const char *label_positive;
+    size_t unit; /* field of unit_key, or ENT_BIND_NONE */
+    size_t id;
+    struct ent_strings missing;
+};
+
+ENT_MUST enum ent_err ent_bindings_new(const struct ent_table_options *options,
+                                       const struct ent_text *header, size_t n_header,
+                                       struct ent_bindings **out);
+void ent_bindings_free(struct ent_bindings *bindings);
+
+/* Each returns NULL, or why the text is no such value (static; no value in it). Missing: NaN, ENT_CODE_MISSING, -1,
+ * ENT_LABEL_ABSENT. */
+const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, float *out);
+const char *ent_bind_category(const struct ent_bindings *all, const struct ent_bound *bound,
+                              const struct ent_text *field, uint16_t *out);
+const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bound *bound,
+                             const struct ent_text *field, int8_t *out);
+const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
+                           uint8_t *out);
+
+#endif

@@ -1,0 +1,342 @@
+#include "client/data/load.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/data/split.h"
+#include "common/base/mem.h"
+
+#define MAX_ID_BYTES ((size_t)1 << 30)
+
+enum ent_err ent_loader_init(struct ent_loader *loader, const struct ent_table_options *options)
+{
+    struct ent_data_config data = options->config->data;
+    const struct ent_text *header;
+    size_t n;
+    enum ent_err err;
+
+    *loader = (struct ent_loader){.options = *options};
+    loader->max_rows = options->max_rows != 0 ? options->max_rows : ENT_TABLE_MAX_ROWS;
+    data.path = options->path != NULL ? options->path : data.path;
+    ENT_TRY(ent_source_open(&data, &loader->source));
+    header = ent_source_header(loader->source, &n);
+    err = ent_bindings_new(options, header, n, &loader->bindings);
+    if (err == ENT_E_OK) {
+        err = ent_sha256_init(&loader->hash);
+    }
+    if (err == ENT_E_DATA) {
+        err = ent_err_prefix(err, "%s", data.path);
+    }
+    if (err != ENT_E_OK) {
+        ent_loader_release(loader);
+    }
+    return err;
+}
+
+void ent_loader_release(struct ent_loader *loader)
+{
+    ent_source_close(loader->source);
+    ent_bindings_free(loader->bindings);
+    ent_sha256_release(&loader->hash);
+    *loader = (struct ent_loader){0};
+}
+
+enum ent_err ent_loader_table(const struct ent_loader *loader, struct ent_table **out)
+{
+    struct ent_table *table;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *table, &table));
+    table->schema = loader->options.schema;
+    table->has_unit_key = loader->bindings->unit != ENT_BIND_NONE;
+    ent_buf_init(&table->ids, MAX_ID_BYTES);
+    err = ent_calloc(table->schema.n_features, sizeof *table->columns, &table->columns);
+    if (err != ENT_E_OK) {
+        ent_table_free(table);
+        return err;
+    }
+    *out = table;
+    return ENT_E_OK;
+}
+
+/* ---- room ---- */
+
+static enum ent_err grow_column(struct ent_column *column, enum ent_feature_type type, size_t cap,
+                                size_t need)
+{
+    switch (type) {
+    case ENT_FEATURE_NUMBER:
+        return ent_grow(&column->numbers, &cap, need, sizeof *column->numbers);
+    case ENT_FEATURE_CATEGORY:
+        return ent_grow(&column->codes, &cap, need, sizeof *column->codes);
+    case ENT_FEATURE_BOOLEAN:
+        break;
+    }
+    return ent_grow(&column->bools, &cap, need, sizeof *column->bools);
+}
+
+/* All arrays grow together, so one capacity stands for all. */
+static enum ent_err make_room(struct ent_table *table, bool with_units, bool with_ids)
+{
+    size_t have = table->cap_rows;
+    size_t want = have == 0 ? 1024 : have + have / 2;
+    size_t cap;
+
+    if (table->n_rows < table->cap_rows) {
+        return ENT_E_OK;
+    }
+    want = want > ENT_TABLE_MAX_ROWS ? ENT_TABLE_MAX_ROWS : want;
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        ENT_TRY(grow_column(&table->columns[i], table->schema.features[i].type, have, want));
+    }
+    cap = have;
+    ENT_TRY(ent_grow(&table->labels, &cap, want, sizeof *table->labels));
+    cap = have;
+    ENT_TRY(ent_grow(&table->source_rows, &cap, want, sizeof *table->source_rows));
+    cap = have;
+    if (with_units) {
+        ENT_TRY(ent_grow(&table->units, &cap, want, sizeof *table->units));
+    }
+    cap = have;
+    if (with_ids) {
+        ENT_TRY(ent_grow(&table->id_ends, &cap, want, sizeof *table->id_ends));
+    }
+    table->cap_rows = (uint32_t)want;
+    return ENT_E_OK;
+}
+
+/* ---- one row ---- */
+
+static void note_problem(struct ent_table *table, uint64_t line, const char *reason,
+                         const char *feature)
+{
+    table->n_bad++;
+    if (table->n_problems < ENT_TABLE_MAX_PROBLEMS) {
+        table->problems[table->n_problems++] = (struct ent_row_problem){line, reason, feature};
+    }
+}
+
+/* The row's values into the place behind the last row; NULL, or why not. */
+static const char *read_values(const struct ent_bindings *b, const struct ent_source_row *row,
+                               struct ent_table *table, uint32_t *bad_column)
+{
+    uint32_t at = table->n_rows;
+
+    for (uint32_t i = 0; i < b->n_columns; i++) {
+        const struct ent_bound *bound = &b->columns[i];
+        const struct ent_text *field = &row->fields[bound->field];
+        struct ent_column *column = &table->columns[i];
+        const char *why = NULL;
+
+        switch (bound->feature->type) {
+        case ENT_FEATURE_NUMBER:
+            why = ent_bind_number(b, bound, field, &column->numbers[at]);
+            break;
+        case ENT_FEATURE_CATEGORY:
+            why = ent_bind_category(b, bound, field, &column->codes[at]);
+            break;
+        case ENT_FEATURE_BOOLEAN:
+            why = ent_bind_boolean(b, bound, field, &column->bools[at]);
+            break;
+        }
+        if (why != NULL) {
+            *bad_column = i;
+            return why;
+        }
+    }
+    return NULL;
+}
+
+static void count_values(struct ent_table *table)
+{
+    uint32_t at = table->n_rows;
+
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        const struct ent_feature *f = &table->schema.features[i];
+        struct ent_column *c = &table->columns[i];
+
+        switch (f->type) {
+        case ENT_FEATURE_NUMBER:
+            c->missing += isnan(c->numbers[at]) ? 1 : 0;
+            c->clipped += ent_table_clips(f, c->numbers[at]) ? 1 : 0;
+            break;
+        case ENT_FEATURE_CATEGORY:
+            c->missing += c->codes[at] == ENT_CODE_MISSING ? 1 : 0;
+            c->unknown += c->codes[at] == f->n_values ? 1 : 0;
+            break;
+        case ENT_FEATURE_BOOLEAN:
+            c->missing += c->bools[at] < 0 ? 1 : 0;
+            break;
+        }
+    }
+}
+
+/* The mapped row in plan order, as split.h describes it, straight into the hash. */
+static void hash_row(const struct ent_table *table, struct ent_sha256 *hash)
+{
+    uint32_t at = table->n_rows;
+
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        const struct ent_column *c = &table->columns[i];
+        uint8_t bytes[5];
+        uint32_t bits;
+        size_t n = 0;
+
+        switch (table->schema.features[i].type) {
+        case ENT_FEATURE_NUMBER:
+            memcpy(&bits, &c->numbers[at], sizeof bits);
+            bytes[n++] = 'n';
+            ent_put_be32(bytes + n, isnan(c->numbers[at]) ? 0x7fc00000U : bits);
+            n += 4;
+            break;
+        case ENT_FEATURE_CATEGORY:
+            bytes[n++] = 'c';
+            ent_put_be16(bytes + n, c->codes[at]);
+            n += 2;
+            break;
+        case ENT_FEATURE_BOOLEAN:
+            bytes[n++] = 'b';
+            bytes[n++] = (uint8_t)c->bools[at];
+            break;
+        }
+        ent_sha256_add(hash, bytes, n);
+    }
+}
+
+static enum ent_err hash_unit(struct ent_loader *loader, const struct ent_source_row *row,
+                              struct ent_table *table)
+{
+    struct ent_text unit = {0};
+    uint8_t digest[ENT_SHA256_BYTES];
+
+    if (loader->bindings->unit != ENT_BIND_NONE) {
+        const struct ent_text *field = &row->fields[loader->bindings->unit];
+
+        unit = ent_text_trim(field->text, field->len);
+        for (uint32_t i = 0; i < loader->bindings->missing.n; i++) {
+            const char *missing = loader->bindings->missing.items[i];
+
+            if (unit.len == strlen(missing) && memcmp(unit.text, missing, unit.len) == 0) {
+                unit.len = 0;
+            }
+        }
+        table->n_without_unit += unit.len == 0 ? 1 : 0;
+    }
+    ENT_TRY(ent_sha256_init(&loader->hash));
+    ent_split_hash_begin(loader->options.split_key, &loader->hash);
+    if (unit.len > 0) {
+        ent_sha256_add(&loader->hash, unit.text, unit.len);
+    } else {
+        hash_row(table, &loader->hash);
+    }
+    ent_sha256_finish(&loader->hash, digest);
+    table->units[table->n_rows] = ent_get_be64(digest);
+    return ENT_E_OK;
+}
+
+static enum ent_err keep_id(const struct ent_bindings *b, const struct ent_source_row *row,
+                            struct ent_table *table)
+{
+    struct ent_text id;
+
+    if (b->id == ENT_BIND_NONE) {
+        return ENT_E_OK;
+    }
+    id = ent_text_trim(row->fields[b->id].text, row->fields[b->id].len);
+    ENT_TRY(ent_buf_add(&table->ids, id.text, id.len));
+    table->id_ends[table->n_rows] = (uint32_t)table->ids.len;
+    return ENT_E_OK;
+}
+
+static enum ent_err commit_row(struct ent_loader *loader, const struct ent_source_row *row,
+                               uint8_t label, struct ent_table *table)
+{
+    ENT_REQUIRE(table->n_rows < loader->max_rows, ENT_E_LIMIT, "more than %u rows",
+                loader->max_rows);
+    if (!loader->options.without_units) {
+        ENT_TRY(hash_unit(loader, row, table));
+    }
+    ENT_TRY(keep_id(loader->bindings, row, table));
+    count_values(table);
+    table->labels[table->n_rows] = label;
+    table->source_rows[table->n_rows] = (uint32_t)row->number;
+    table->n_positive += label == 1 ? 1 : 0;
+    table->n_rows++;
+    return ENT_E_OK;
+}
+
+static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_row *row,
+                             struct ent_table *table)
+{
+    const struct ent_bindings *b = loader->bindings;
+    const char *why = row->problem;
+    uint8_t label = ENT_LABEL_ABSENT;
+    uint32_t bad_column = 0;
+
+    if (why == NULL && b->label.field != ENT_BIND_NONE) {
+        why = ent_bind_label(b, &row->fields[b->label.field], &label);
+        if (why != NULL) {
+            note_problem(table, row->line, why, table->schema.label_name);
+            return ENT_E_OK;
+        }
+        if (label == ENT_LABEL_ABSENT && loader->options.label == ENT_LABEL_REQUIRED) {
+            table->n_unlabelled++;
+            return ENT_E_OK;
+        }
+    }
+    if (why != NULL) {
+        note_problem(table, row->line, why, NULL);
+        return ENT_E_OK;
+    }
+    ENT_TRY(make_room(table, !loader->options.without_units, b->id != ENT_BIND_NONE));
+    why = read_values(b, row, table, &bad_column);
+    if (why != NULL) {
+        table->columns[bad_column].unparsable++;
+        note_problem(table, row->line, why, table->schema.features[bad_column].name);
+        return ENT_E_OK;
+    }
+    return commit_row(loader, row, label, table);
+}
+
+enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table, uint32_t until,
+                             bool *at_end)
+{
+    *at_end = false;
+    while (table->n_rows < until) {
+        const struct ent_source_row *row;
+
+        ENT_TRY(ent_source_next(loader->source, &row));
+        if (row == NULL) {
+            *at_end = true;
+            break;
+        }
+        ENT_REQUIRE(row->number < ENT_TABLE_MAX_ROWS, ENT_E_LIMIT, "more than %u rows",
+                    ENT_TABLE_MAX_ROWS);
+        table->n_source_rows = row->number + 1;
+        ENT_TRY(take_row(loader, row, table));
+    }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_loader_check(const struct ent_loader *loader, const struct ent_table *table)
+{
+    char list[300] = "";
+    size_t used = 0;
+
+    if (table->n_bad == 0 || loader->options.config->data.bad_rows == ENT_BAD_ROWS_DROP) {
+        return ENT_E_OK;
+    }
+    for (uint32_t i = 0; i < table->n_problems && i < 3 && used < sizeof list; i++) {
+        const struct ent_row_problem *p = &table->problems[i];
+        int n =
+            snprintf(list + used, sizeof list - used, "%sline %llu (%.60s%s%s)", i > 0 ? ", " : "",
+                     (unsigned long long)p->line, p->feature != NULL ? p->feature : "",
+                     p->feature != NULL ? ": " : "", p->reason);
+
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return ent_err_note(ENT_E_DATA,
+                        "%llu rows do not parse: %s%s; correct them, or set data.bad_rows: drop",
+                        (unsigned long long)table->n_bad, list, table->n_bad > 3 ? ", ..." : "");
+}

@@ -1,0 +1,32 @@
+/* IN rows of a source · OUT rows of a table · OWNS source, bindings, hash · THREADS one at a time · SOURCE -
+ *
+ * Inside this room only: the one loop that table.c (everything) and reader.c (block by block) share. */
+#ifndef ENT_CLIENT_DATA_LOAD_H
+#define ENT_CLIENT_DATA_LOAD_H
+
+#include "client/data/bind.h"
+#include "client/data/source.h"
+#include "client/data/table.h"
+#include "common/crypto/sha256.h"
+
+struct ent_loader {
+    struct ent_table_options options;
+    struct ent_source *source;
+    struct ent_bindings *bindings;
+    struct ent_sha256 hash;
+    uint32_t max_rows;
+};
+
+ENT_MUST enum ent_err ent_loader_init(struct ent_loader *loader,
+                                      const struct ent_table_options *options);
+void ent_loader_release(struct ent_loader *loader);
+/* A table without rows for this loader. */
+ENT_MUST enum ent_err ent_loader_table(const struct ent_loader *loader, struct ent_table **out);
+/* Read until the table has `until` rows; *at_end when the source is exhausted before. */
+ENT_MUST enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table,
+                                      uint32_t until, bool *at_end);
+/* DATA that names the rows kept in table->problems, when there were bad ones and the policy is to fail. */
+ENT_MUST enum ent_err ent_loader_check(const struct ent_loader *loader,
+                                       const struct ent_table *table);
+
+#endif

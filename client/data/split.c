@@ -1,0 +1,278 @@
+#include "client/data/split.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/data/source.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/config/scalar.h"
+
+#define MAX_FILE_BYTES ((size_t)512 << 20)
+
+static const char domain[] = "entente/split/v1"; /* its zero byte is hashed as well */
+
+void ent_split_hash_begin(uint64_t key, struct ent_sha256 *hash)
+{
+    uint8_t be[8];
+
+    ent_put_be64(be, key);
+    ent_sha256_add(hash, domain, sizeof domain);
+    ent_sha256_add(hash, be, sizeof be);
+}
+
+enum ent_err ent_split_hash(uint64_t key, const void *unit, size_t len, uint64_t *out)
+{
+    struct ent_sha256 hash = {0};
+    uint8_t digest[ENT_SHA256_BYTES];
+
+    ENT_TRY(ent_sha256_init(&hash));
+    ent_split_hash_begin(key, &hash);
+    ent_sha256_add(&hash, unit, len);
+    ent_sha256_finish(&hash, digest);
+    ent_sha256_release(&hash);
+    *out = ent_get_be64(digest);
+    return ENT_E_OK;
+}
+
+enum ent_split ent_split_of_hash(const struct ent_plan *plan, uint64_t hash)
+{
+    double u = (double)(hash >> 11) * 0x1p-53; /* exact: 53 bits */
+    double test = plan->split_test_file ? 0.0 : plan->split_test;
+
+    if (u < test) {
+        return ENT_SPLIT_TEST;
+    }
+    return u < test + plan->split_validation ? ENT_SPLIT_VALIDATION : ENT_SPLIT_TRAIN;
+}
+
+/* ---- the file of test rows ---- */
+
+static int compare_u32(const void *a, const void *b)
+{
+    const uint32_t *x = a;
+    const uint32_t *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+static enum ent_err parse_numbers(const char *path, const struct ent_buf *text,
+                                  uint64_t n_source_rows, uint32_t *rows, uint32_t *n)
+{
+    const char *p = (const char *)text->data;
+    const char *end = p + text->len;
+
+    for (uint64_t line = 1; p < end; line++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        size_t len = (size_t)((stop != NULL ? stop : end) - p);
+        struct ent_text word = ent_text_trim(p, len);
+        uint64_t v;
+
+        p += len + (stop != NULL ? 1 : 0);
+        if (word.len == 0) {
+            continue;
+        }
+        ENT_REQUIRE(ent_scalar_u64(word.text, word.len, &v), ENT_E_DATA,
+                    "%s: line %llu is not a row number (whole, from 0, one a line)", path,
+                    (unsigned long long)line);
+        ENT_REQUIRE(v < n_source_rows, ENT_E_DATA,
+                    "%s: line %llu: row %llu is beyond the data's %llu rows", path,
+                    (unsigned long long)line, (unsigned long long)v,
+                    (unsigned long long)n_source_rows);
+        rows[(*n)++] = (uint32_t)v;
+    }
+    return ENT_E_OK;
+}
+
+static uint32_t without_repeats(uint32_t *rows, uint32_t n)
+{
+    uint32_t kept = 0;
+
+    qsort(rows, n, sizeof *rows, compare_u32);
+    for (uint32_t i = 0; i < n; i++) {
+        if (kept == 0 || rows[i] != rows[kept - 1]) {
+            rows[kept++] = rows[i];
+        }
+    }
+    return kept;
+}
+
+static enum ent_err parse_file(const char *path, const struct ent_buf *text, uint64_t n_source_rows,
+                               uint32_t **rows, uint32_t *n)
+{
+    uint32_t *all;
+    uint32_t found = 0;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(text->len / 2 + 1, sizeof *all,
+                       &all)); /* a number and a line end have two bytes */
+    err = parse_numbers(path, text, n_source_rows, all, &found);
+    if (err != ENT_E_OK) {
+        free(all);
+        return err;
+    }
+    *n = without_repeats(all, found);
+    *rows = all;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_split_file_read(const char *path, uint64_t n_source_rows, uint32_t **rows,
+                                 uint32_t *n)
+{
+    struct ent_buf text;
+    enum ent_err err;
+
+    ent_buf_init(&text, MAX_FILE_BYTES);
+    err = ent_file_read(path, &text);
+    if (err == ENT_E_OK) {
+        err = parse_file(path, &text, n_source_rows, rows, n);
+    }
+    ent_buf_release(&text);
+    return err;
+}
+
+/* ---- the three parts ---- */
+
+/* Marks of the file's rows on the table: both lists are ascending, so one walk does. */
+static uint32_t mark_test(const struct ent_table *table, const uint32_t *file, uint32_t n_file,
+                          uint8_t *part)
+{
+    uint32_t absent = 0;
+    uint32_t row = 0;
+
+    for (uint32_t i = 0; i < n_file; i++) {
+        while (row < table->n_rows && table->source_rows[row] < file[i]) {
+            row++;
+        }
+        if (row < table->n_rows && table->source_rows[row] == file[i]) {
+            part[row] = ENT_SPLIT_TEST;
+        } else {
+            absent++;
+        }
+    }
+    return absent;
+}
+
+struct unit_row {
+    uint64_t unit;
+    uint32_t row;
+};
+
+static int compare_units(const void *a, const void *b)
+{
+    const struct unit_row *x = a;
+    const struct unit_row *y = b;
+
+    if (x->unit != y->unit) {
+        return x->unit < y->unit ? -1 : 1;
+    }
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* With a unit key, no unit may have rows on both sides of the file: its test score would be of a customer the model
+ * has seen. */
+static enum ent_err refuse_torn(const struct ent_table *table, const char *path,
+                                const uint8_t *part)
+{
+    struct unit_row *sorted;
+    enum ent_err err = ENT_E_OK;
+
+    ENT_TRY(ent_calloc(table->n_rows, sizeof *sorted, &sorted));
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        sorted[i] = (struct unit_row){table->units[i], i};
+    }
+    qsort(sorted, table->n_rows, sizeof *sorted, compare_units);
+    for (uint32_t i = 1; i < table->n_rows && err == ENT_E_OK; i++) {
+        bool torn =
+            sorted[i].unit == sorted[i - 1].unit &&
+            (part[sorted[i].row] == ENT_SPLIT_TEST) != (part[sorted[i - 1].row] == ENT_SPLIT_TEST);
+
+        if (torn) {
+            err = ent_err_note(ENT_E_DATA,
+                               "%s: data rows %u and %u have the same unit_key, but only one of "
+                               "them is a test row: a "
+                               "customer belongs to one part",
+                               path, table->source_rows[sorted[i - 1].row],
+                               table->source_rows[sorted[i].row]);
+        }
+    }
+    free(sorted);
+    return err;
+}
+
+static enum ent_err mark_by_file(const struct ent_table *table, const char *path, bool has_unit_key,
+                                 uint8_t *part, uint32_t *n_absent)
+{
+    uint32_t *file = NULL;
+    uint32_t n = 0;
+
+    ENT_REQUIRE(path != NULL, ENT_E_CONFIG,
+                "the plan says split test: file, but client.yaml has no split_file (test row "
+                "numbers, one a line)");
+    ENT_TRY(ent_split_file_read(path, table->n_source_rows, &file, &n));
+    *n_absent = mark_test(table, file, n, part);
+    free(file);
+    return has_unit_key ? refuse_torn(table, path, part) : ENT_E_OK;
+}
+
+static enum ent_err collect(const uint8_t *part, uint32_t n_rows, struct ent_parts *parts)
+{
+    uint32_t count[4] = {0, 0, 0, 0};
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        count[part[i]]++;
+    }
+    for (size_t p = 0; p < 4; p++) {
+        ENT_TRY(ent_calloc(count[p], sizeof *parts->part[p].rows, &parts->part[p].rows));
+    }
+    for (uint32_t i = 0; i < n_rows; i++) {
+        struct ent_split_rows *to = &parts->part[part[i]];
+
+        to->rows[to->n++] = i;
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err split(const struct ent_plan *plan, const struct ent_table *table,
+                          const char *split_file, uint8_t *part, struct ent_parts *parts)
+{
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        part[i] = (uint8_t)ent_split_of_hash(plan, table->units[i]);
+    }
+    if (plan->split_test_file) {
+        ENT_TRY(mark_by_file(table, split_file, table->has_unit_key, part, &parts->n_file_absent));
+    }
+    return collect(part, table->n_rows, parts);
+}
+
+enum ent_err ent_split_table(const struct ent_plan *plan, const struct ent_table *table,
+                             const char *split_file, struct ent_parts **out)
+{
+    struct ent_parts *parts = NULL;
+    uint8_t *part = NULL;
+    enum ent_err err;
+
+    ENT_BUG_ON(table->units == NULL && table->n_rows > 0);
+    ENT_TRY(ent_calloc(table->n_rows, 1, &part));
+    err = ent_calloc(1, sizeof *parts, &parts);
+    if (err == ENT_E_OK) {
+        err = split(plan, table, split_file, part, parts);
+    }
+    free(part);
+    if (err != ENT_E_OK) {
+        ent_parts_free(parts);
+        return err;
+    }
+    *out = parts;
+    return ENT_E_OK;
+}
+
+void ent_parts_free(struct ent_parts *parts)
+{
+    if (parts != NULL) {
+        for (size_t p = 0; p < 4; p++) {
+            free(parts->part[p].rows);
+        }
+        free(parts);
+    }
+}

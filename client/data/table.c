@@ -1,0 +1,221 @@
+#include "client/data/table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/data/load.h"
+#include "common/base/mem.h"
+
+struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
+{
+    return (struct ent_schema){.features = plan->features,
+                               .n_features = plan->n_features,
+                               .n_inputs = plan->n_inputs,
+                               .label_name = plan->label_name,
+                               .label_positive = plan->label_positive};
+}
+
+uint32_t ent_schema_number_inputs(struct ent_feature *features, uint32_t n_features)
+{
+    uint32_t inputs = 0;
+
+    for (uint32_t i = 0; i < n_features; i++) {
+        struct ent_feature *f = &features[i];
+
+        f->first_input = inputs;
+        f->n_inputs = f->type == ENT_FEATURE_CATEGORY
+                          ? f->n_values + 1
+                          : (f->type == ENT_FEATURE_BOOLEAN || f->indicator ? 2 : 1);
+        inputs += f->n_inputs;
+    }
+    return inputs;
+}
+
+bool ent_table_clips(const struct ent_feature *feature, float x)
+{
+    return x < (float)feature->lo || x > (float)feature->hi; /* false for NaN */
+}
+
+double ent_table_clip(const struct ent_feature *feature, float x)
+{
+    if (x < (float)feature->lo) {
+        return feature->lo;
+    }
+    if (x > (float)feature->hi) {
+        return feature->hi;
+    }
+    /* a float32 that equals the rounded end may still lie a hair outside the double */
+    return (double)x < feature->lo ? feature->lo
+                                   : ((double)x > feature->hi ? feature->hi : (double)x);
+}
+
+struct ent_buf_view ent_table_id(const struct ent_table *table, uint32_t row)
+{
+    uint32_t begin;
+
+    if (table->id_ends == NULL) {
+        return (struct ent_buf_view){.text = "", .len = 0};
+    }
+    begin = row > 0 ? table->id_ends[row - 1] : 0;
+    return (struct ent_buf_view){.text = table->ids.len > 0 ? (const char *)table->ids.data + begin
+                                                            : "",
+                                 .len = table->id_ends[row] - begin};
+}
+
+static enum ent_err load_all(struct ent_loader *loader, struct ent_table *table)
+{
+    bool at_end;
+
+    ENT_TRY(ent_loader_fill(loader, table, ENT_TABLE_MAX_ROWS, &at_end));
+    ENT_TRY(ent_loader_check(loader, table));
+    ENT_REQUIRE(table->n_rows > 0, ENT_E_DATA,
+                "no row is left: %llu rows read, %llu do not parse, %llu without label",
+                (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
+                (unsigned long long)table->n_unlabelled);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_table_load(const struct ent_table_options *options, struct ent_table **out)
+{
+    struct ent_loader loader;
+    struct ent_table *table = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_loader_init(&loader, options));
+    err = ent_loader_table(&loader, &table);
+    if (err == ENT_E_OK) {
+        err = load_all(&loader, table);
+        if (err == ENT_E_DATA || err == ENT_E_LIMIT) {
+            err = ent_err_prefix(
+                err, "%s", options->path != NULL ? options->path : options->config->data.path);
+        }
+    }
+    ent_loader_release(&loader);
+    if (err != ENT_E_OK) {
+        ent_table_free(table);
+        return err;
+    }
+    *out = table;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_table_load_plan(const struct ent_plan *plan,
+                                 const struct ent_client_config *config, struct ent_table **out)
+{
+    struct ent_table_options options = {
+        .schema = ent_schema_of_plan(plan), .config = config, .split_key = plan->split_key};
+
+    return ent_table_load(&options, out);
+}
+
+void ent_table_free(struct ent_table *table)
+{
+    if (table == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; table->columns != NULL && i < table->schema.n_features; i++) {
+        free(table->columns[i].numbers);
+        free(table->columns[i].codes);
+        free(table->columns[i].bools);
+    }
+    free(table->columns);
+    free(table->labels);
+    free(table->units);
+    free(table->source_rows);
+    free(table->id_ends);
+    ent_buf_release(&table->ids);
+    free(table);
+}
+
+/* ---- block by block ---- */
+
+struct ent_table_reader {
+    struct ent_loader loader;
+    struct ent_table *block;
+    uint32_t block_rows;
+    bool at_end;
+};
+
+enum ent_err ent_table_reader_open(const struct ent_table_options *options, uint32_t block_rows,
+                                   struct ent_table_reader **out)
+{
+    struct ent_table_reader *reader;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *reader, &reader));
+    reader->block_rows = block_rows > 0 ? block_rows : 1;
+    err = ent_loader_init(&reader->loader, options);
+    if (err == ENT_E_OK) {
+        err = ent_loader_table(&reader->loader, &reader->block);
+    }
+    if (err != ENT_E_OK) {
+        ent_table_reader_close(reader);
+        return err;
+    }
+    *out = reader;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_table_reader_next(struct ent_table_reader *reader, const struct ent_table **out)
+{
+    struct ent_table *block = reader->block;
+
+    block->n_rows = 0;
+    ent_buf_clear(&block->ids);
+    if (!reader->at_end) {
+        ENT_TRY(ent_loader_fill(&reader->loader, block, reader->block_rows, &reader->at_end));
+        ENT_TRY(ent_loader_check(&reader->loader, block));
+    }
+    *out = block->n_rows > 0 ? block : NULL;
+    return ENT_E_OK;
+}
+
+void ent_table_reader_close(struct ent_table_reader *reader)
+{
+    if (reader != NULL) {
+        ent_loader_release(&reader->loader);
+        ent_table_free(reader->block);
+        free(reader);
+    }
+}
+
+/* ---- for `check` ---- */
+
+static void print_rows(const struct ent_table *table, FILE *out)
+{
+    fprintf(out, "%u rows used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
+            table->n_rows, (unsigned long long)table->n_positive,
+            (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
+            (unsigned long long)table->n_unlabelled);
+    if (table->n_without_unit > 0) {
+        fprintf(out, "%llu rows have no unit_key: each counts as a customer of its own\n",
+                (unsigned long long)table->n_without_unit);
+    }
+    for (uint32_t i = 0; i < table->n_problems; i++) {
+        const struct ent_row_problem *p = &table->problems[i];
+
+        fprintf(out, "  line %llu: %s%s%s\n", (unsigned long long)p->line,
+                p->feature != NULL ? p->feature : "", p->feature != NULL ? " is " : "", p->reason);
+    }
+    if (table->n_bad > table->n_problems) {
+        fprintf(out, "  and %llu more\n", (unsigned long long)(table->n_bad - table->n_problems));
+    }
+    if (table->n_positive == 0 && table->schema.label_name != NULL) {
+        fprintf(out, "  no row has the positive label: is it spelled as the plan says?\n");
+    }
+}
+
+void ent_table_print(const struct ent_table *table, FILE *out)
+{
+    print_rows(table, out);
+    fprintf(out, "  %-28s %10s %10s %10s %10s\n", "feature", "missing", "clipped", "unknown",
+            "unparsable");
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        const struct ent_column *c = &table->columns[i];
+
+        fprintf(out, "  %-28s %10llu %10llu %10llu %10llu\n", table->schema.features[i].name,
+                (unsigned long long)c->missing, (unsigned long long)c->clipped,
+                (unsigned long long)c->unknown, (unsigned long long)c->unparsable);
+    }
+}
