@@ -1,0 +1,137 @@
+/* IN bytes of one stream, calls of link_nng.c · OUT events · OWNS stream, aios, queue, sink and blob of a connection
+ * THREADS see below · SOURCE transport.md (deadlines, shutdown, traps 1, 2, 4)
+ *
+ * Who touches what. nng runs each callback on one of its task threads, and each aio's callbacks one after the other:
+ * recv_* belong to the receiving callback (or the worker while it finishes a file), everything else to `lock`. Three
+ * `*_busy` flags say that a callback is due or running; a connection is torn down (by the timer thread, which alone may
+ * wait for nng) once it is ended and none is set. So: end -> stream closed -> callbacks return -> torn down -> CLOSED.
+ * Order of locks: link lock, connection lock, nng's. The handler runs under none of them but `event_lock`. */
+#ifndef ENT_COMMON_NET_CONN_H
+#define ENT_COMMON_NET_CONN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "common/net/frame.h"
+#include "common/net/tls_engine.h"
+
+struct ent_nng; /* the link: link_nng.h */
+
+struct ent_conn_out; /* a control frame that waits to be sent */
+
+enum ent_conn_sending {
+    SENDING_PING,
+    SENDING_PONG,
+    SENDING_FRAME,
+    SENDING_DATA_HEADER,
+    SENDING_DATA
+};
+enum ent_conn_step { STEP_HEADER, STEP_BODY, STEP_DATA };
+
+struct ent_conn {
+    ent_conn_id id;
+    struct ent_nng *nng;
+    atomic_uint refs;
+    bool inbound;
+    char address[64];
+    pthread_mutex_t event_lock; /* one event at a time */
+    pthread_mutex_t lock;
+
+    nng_stream_dialer *dialer;
+    nng_aio *dial_aio;
+    nng_stream *stream;
+    nng_aio *recv_aio;
+    nng_aio *send_aio;
+    bool dial_busy;
+    bool recv_busy;
+    bool send_busy;
+
+    bool opened;
+    atomic_bool admitted; /* read by the half-open count without the lock */
+    bool
+        flushing; /* ent_link_close with flush: what was queued, then PING, then its PONG ends it */
+    bool flush_asked;
+    bool ended; /* the stream is closed; why and text are set */
+    enum ent_err why;
+    char text[256];
+
+    enum ent_conn_step recv_step;
+    uint8_t recv_header[ENT_FRAME_HEADER_BYTES];
+    struct ent_frame recv_frame;
+    struct ent_buf recv_body;
+    size_t recv_want;   /* bytes asked of nng */
+    uint32_t recv_left; /* bytes of this frame's body still to come */
+
+    struct ent_sink *sink; /* granted; NULL: none */
+    uint64_t sink_request;
+    uint64_t sink_ms; /* when the transfer last moved; 0: not begun */
+    bool in_data;     /* within a DATA frame */
+
+    enum ent_conn_sending sending;
+    nng_iov send_iov; /* what is left of the piece being sent */
+    uint8_t send_header[ENT_FRAME_HEADER_BYTES];
+    struct ent_conn_out *queue;
+    struct ent_conn_out **queue_end;
+    size_t n_queued; /* with the one being sent */
+    bool ping_due;
+    bool pong_due;
+    uint64_t pong_request;
+    struct ent_blob *blob; /* being sent; NULL: none */
+    uint64_t blob_request;
+    uint64_t blob_at;
+    uint32_t data_len; /* of the DATA frame whose header went last; 0: a header is next */
+
+    struct ent_tls_progress progress;
+    uint64_t seen_rx;
+    uint64_t seen_tx;
+    uint64_t born_ms;
+    uint64_t rx_ms; /* when bytes last came */
+    uint64_t tx_ms; /* when bytes last went, or a send was begun */
+    uint64_t ping_ms;
+    uint64_t failed_ms; /* when the server's handshake was seen to have failed; 0: not */
+    uint64_t flush_ms;  /* when the flush must be over */
+};
+
+/* address is copied (dialer: "host:port"; accepted: the peer's). One reference for the caller. */
+ENT_MUST enum ent_err ent_conn_new(struct ent_nng *nng, bool inbound, const char *address,
+                                   struct ent_conn **out);
+struct ent_conn *ent_conn_ref(struct ent_conn *c);
+void ent_conn_unref(struct ent_conn *c);
+
+/* An accepted stream: begin to receive. Takes it. */
+void ent_conn_start_accepted(struct ent_conn *c, nng_stream *stream_take);
+/* Begin to dial; the dialer (with its options set) is taken. */
+void ent_conn_start_dial(struct ent_conn *c, nng_stream_dialer *dialer_take);
+
+/* The calls of link.h, on a connection. */
+ENT_MUST enum ent_err ent_conn_send(struct ent_conn *c, const struct ent_frame *frame,
+                                    const uint8_t *body);
+ENT_MUST enum ent_err ent_conn_send_blob(struct ent_conn *c, uint64_t request,
+                                         struct ent_blob *blob, uint64_t offset);
+ENT_MUST enum ent_err ent_conn_expect(struct ent_conn *c, uint64_t request,
+                                      struct ent_sink *sink_take);
+void ent_conn_admit(struct ent_conn *c);
+void ent_conn_close(struct ent_conn *c, bool flush);
+
+/* End it: closes the stream, once; the first reason stays. */
+void ent_conn_end(struct ent_conn *c, enum ent_err why, const char *text);
+
+/* Timer thread: deadlines, PING. True when the connection may be torn down. */
+bool ent_conn_tick(struct ent_conn *c, uint64_t now_ms);
+/* Timer thread, after tick said so, once: waits for nng, frees everything but the struct, delivers CLOSED. */
+void ent_conn_tear_down(struct ent_conn *c);
+
+/* Between the files of the connection. `_locked`: the caller holds c->lock. */
+void ent_conn_end_locked(struct ent_conn *c, enum ent_err why, const char *text);
+void ent_conn_broke_locked(struct ent_conn *c, int rv); /* nng said rv */
+void ent_conn_emit(struct ent_conn *c, struct ent_link_event *event_take);
+void ent_conn_emit_opened(struct ent_conn *c);
+void ent_conn_kick_locked(struct ent_conn *c); /* send what is due, if nothing is being sent */
+void ent_conn_send_cb(void *arg);
+void ent_conn_recv_cb(void *arg);
+void ent_conn_recv_start(struct ent_conn *c);  /* recv_busy is set already */
+void ent_conn_recv_finish(struct ent_conn *c); /* worker: a file sink is complete */
+void ent_conn_drop_frame(struct ent_conn *c);  /* the first of the queue */
+uint64_t ent_conn_now(const struct ent_conn *c);
+
+#endif

@@ -1,0 +1,246 @@
+#include <string.h>
+
+#include "common/net/nng_link.h"
+#include "common/net/sink.h"
+
+/* A body is asked for in pieces that at most double what has come: a length that was only announced costs 4 KiB. */
+#define BODY_FIRST_BYTES 4096
+/* The engine completes a receive when all of it came; this bounds how long a DATA frame shows no progress to the sink. */
+#define DATA_PIECE_BYTES ((size_t)256 * 1024)
+#define FLUSH_REQUEST UINT64_MAX
+
+static void post(struct ent_conn *c, uint8_t *to, size_t len)
+{
+    nng_iov iov = {.iov_buf = to, .iov_len = len};
+
+    c->recv_want = len;
+    (void)nng_aio_set_iov(c->recv_aio, 1, &iov);
+    nng_stream_recv(c->stream, c->recv_aio);
+}
+
+void ent_conn_recv_start(struct ent_conn *c)
+{
+    c->recv_step = STEP_HEADER;
+    post(c, c->recv_header, sizeof c->recv_header);
+}
+
+/* Ask for what comes next. */
+static enum ent_err ask(struct ent_conn *c)
+{
+    uint8_t *to;
+    size_t len;
+
+    switch (c->recv_step) {
+    case STEP_BODY:
+        len = c->recv_body.len > 0 ? c->recv_body.len : BODY_FIRST_BYTES;
+        len = len < c->recv_left ? len : c->recv_left;
+        ENT_TRY(ent_buf_extend(&c->recv_body, len, &to));
+        break;
+    case STEP_DATA:
+        ENT_TRY(ent_sink_window(c->sink, &to, &len));
+        len = len < c->recv_left ? len : c->recv_left;
+        len = len < DATA_PIECE_BYTES ? len : DATA_PIECE_BYTES;
+        break;
+    default:
+        to = c->recv_header;
+        len = sizeof c->recv_header;
+        break;
+    }
+    post(c, to, len);
+    return ENT_E_OK;
+}
+
+static void emit_frame(struct ent_conn *c)
+{
+    struct ent_link_event event = {.kind = ENT_LINK_FRAME,
+                                   .type = c->recv_frame.type,
+                                   .flags = c->recv_frame.flags,
+                                   .request = c->recv_frame.request,
+                                   .body = c->recv_body};
+    bool muted;
+
+    ent_buf_init(&c->recv_body, ENT_FRAME_CONTROL_MAX_BYTES);
+    (void)pthread_mutex_lock(&c->lock);
+    muted = c->flushing || c->ended;
+    (void)pthread_mutex_unlock(&c->lock);
+    if (muted) {
+        ent_link_event_release(&event);
+        return;
+    }
+    ent_conn_emit(c, &event);
+}
+
+/* PONGs are not queued: the newest says all, so PINGs cannot fill memory. */
+static void got_ping(struct ent_conn *c)
+{
+    bool first;
+
+    (void)pthread_mutex_lock(&c->lock);
+    first = c->inbound && !c->opened;
+    c->opened = true;
+    c->pong_due = true;
+    c->pong_request = c->recv_frame.request;
+    ent_conn_kick_locked(c);
+    (void)pthread_mutex_unlock(&c->lock);
+    if (first) {
+        ent_conn_emit_opened(c);
+    }
+}
+
+static void got_pong(struct ent_conn *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    if (c->flush_asked && c->recv_frame.request == FLUSH_REQUEST) {
+        ent_conn_end_locked(c, ENT_E_STOPPED, "closed by this end");
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+static enum ent_err got_header(struct ent_conn *c)
+{
+    struct ent_frame_state state;
+    struct ent_frame *f = &c->recv_frame;
+
+    (void)pthread_mutex_lock(&c->lock);
+    state = (struct ent_frame_state){.opened = c->opened,
+                                     .expecting = c->sink != NULL,
+                                     .expect_request = c->sink_request,
+                                     .expect_bytes = c->sink != NULL ? ent_sink_left(c->sink) : 0};
+    (void)pthread_mutex_unlock(&c->lock);
+    ENT_TRY(ent_frame_decode(c->recv_header, &state, f));
+    if (f->type == ENT_FRAME_PING) {
+        got_ping(c);
+    } else if (f->type == ENT_FRAME_PONG) {
+        got_pong(c);
+    } else if (f->type == ENT_FRAME_DATA) {
+        c->recv_left = f->len;
+        c->recv_step = STEP_DATA;
+        (void)pthread_mutex_lock(&c->lock);
+        c->in_data = true;
+        (void)pthread_mutex_unlock(&c->lock);
+    } else if (f->len > 0) {
+        c->recv_left = f->len;
+        c->recv_step = STEP_BODY;
+    } else {
+        emit_frame(c);
+    }
+    return ENT_E_OK;
+}
+
+static void emit_received(struct ent_conn *c)
+{
+    struct ent_link_event event = {.kind = ENT_LINK_RECEIVED};
+    bool muted;
+
+    (void)pthread_mutex_lock(&c->lock);
+    muted = c->flushing || c->ended;
+    event.request = c->sink_request;
+    event.sink = c->sink;
+    c->sink = NULL;
+    (void)pthread_mutex_unlock(&c->lock);
+    if (muted) {
+        ent_link_event_release(&event);
+        return;
+    }
+    ent_conn_emit(c, &event);
+}
+
+/* *handed_over: the worker goes on with this connection. */
+static enum ent_err got_data(struct ent_conn *c, bool *handed_over)
+{
+    ENT_TRY(ent_sink_advance(c->sink, c->recv_want));
+    c->recv_left -= (uint32_t)c->recv_want;
+    if (c->recv_left == 0) {
+        c->recv_step = STEP_HEADER;
+    }
+    (void)pthread_mutex_lock(&c->lock);
+    c->sink_ms = ent_conn_now(c);
+    c->in_data = c->recv_left > 0;
+    (void)pthread_mutex_unlock(&c->lock);
+    if (!ent_sink_complete(c->sink)) {
+        return ENT_E_OK;
+    }
+    if (ent_sink_is_file(c->sink)) {
+        *handed_over = true;
+        ent_timer_finish_file(c->nng, c);
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_sink_finish(c->sink));
+    emit_received(c);
+    return ENT_E_OK;
+}
+
+static enum ent_err got_piece(struct ent_conn *c, bool *handed_over)
+{
+    switch (c->recv_step) {
+    case STEP_BODY:
+        c->recv_left -= (uint32_t)c->recv_want;
+        if (c->recv_left == 0) {
+            c->recv_step = STEP_HEADER;
+            emit_frame(c);
+        }
+        return ENT_E_OK;
+    case STEP_DATA:
+        return got_data(c, handed_over);
+    default:
+        return got_header(c);
+    }
+}
+
+/* Go on receiving, or stop for good: after an error, or when the connection was ended meanwhile. */
+static void go_on(struct ent_conn *c, enum ent_err err)
+{
+    bool ended;
+
+    if (err != ENT_E_OK) {
+        ent_conn_end(c, err, ent_err_message());
+    }
+    (void)pthread_mutex_lock(&c->lock);
+    ended = c->ended;
+    c->recv_busy = !ended;
+    if (ended) {
+        ent_timer_wake(c->nng);
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    if (ended) {
+        return;
+    }
+    err = ask(c);
+    if (err != ENT_E_OK) {
+        (void)pthread_mutex_lock(&c->lock);
+        ent_conn_end_locked(c, err, ent_err_message());
+        c->recv_busy = false;
+        (void)pthread_mutex_unlock(&c->lock);
+    }
+}
+
+void ent_conn_recv_cb(void *arg)
+{
+    struct ent_conn *c = arg;
+    int rv = nng_aio_result(c->recv_aio);
+    bool handed_over = false;
+    enum ent_err err = ENT_E_OK;
+
+    if (rv != 0) {
+        (void)pthread_mutex_lock(&c->lock);
+        ent_conn_broke_locked(c, rv);
+        (void)pthread_mutex_unlock(&c->lock);
+    } else {
+        ENT_BUG_ON(nng_aio_count(c->recv_aio) !=
+                   c->recv_want); /* the engine gives all or nothing */
+        err = got_piece(c, &handed_over);
+    }
+    if (!handed_over) {
+        go_on(c, err);
+    }
+}
+
+void ent_conn_recv_finish(struct ent_conn *c)
+{
+    enum ent_err err = ent_sink_finish(c->sink);
+
+    if (err == ENT_E_OK) {
+        emit_received(c);
+    }
+    go_on(c, err);
+}
