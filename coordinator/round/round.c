@@ -118,9 +118,10 @@ static void pass_deadline(struct ent_step *step)
 {
     struct ent_round *r = step->round;
     uint32_t bit = 1U << step->event->kind;
+    uint32_t passes = r->phase == ENT_PHASE_WAIT ? BIT(TICK) : MESSAGES | BIT(TICK);
     uint64_t due = due_at(r);
 
-    if ((bit & (MESSAGES | BIT(TICK))) == 0 || due == 0 || step->now_ms < due ||
+    if ((bit & passes) == 0 || due == 0 || step->now_ms < due ||
         rules[r->phase].on_timeout == NULL) {
         return;
     }
