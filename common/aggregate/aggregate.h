@@ -1,6 +1,6 @@
-/* IN updates of a round (payload integers, borrowed; weights) · OUT their combination · OWNS the
- * sums THREADS one aggregation, one thread at a time · SOURCE McMahan et al. 2017 (fedavg);
- * ARCHITECTURE.md "Plugins"
+/* IN updates of a round (payload integers, borrowed; weights) · OUT their combination
+ * OWNS the sums · THREADS one aggregation, one thread at a time
+ * SOURCE McMahan et al. 2017 (fedavg); ARCHITECTURE.md "Plugins"
  *
  * Aggregation rules out of aggregators.def. Pure: coordinator, auditor and simulator share them.
  * The order of adding, and how many are added in one call, do not change a bit of the result.

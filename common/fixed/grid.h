@@ -1,6 +1,6 @@
-/* IN float32 vectors, integer payloads · OUT integer payloads, int64 sums, a stepped model · OWNS
- * nothing THREADS any (pure) · SOURCE audit.md 3 (bit-exact replay); performance.md 4 (five vectors
- * a pass)
+/* IN float32 vectors, integer payloads · OUT integer payloads, int64 sums, a stepped model
+ * OWNS nothing · THREADS any (pure)
+ * SOURCE audit.md 3 (bit-exact replay); performance.md 4 (five vectors a pass)
  *
  * The fixed-point grid and the integer sums on it. Integer addition is associative, so any thread
  * count, chunking or arrival order gives the same bits; the model step is element-wise IEEE double.

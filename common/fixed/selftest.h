@@ -1,4 +1,5 @@
-/* IN - · OUT the bytes of a known computation · OWNS nothing · THREADS any · SOURCE audit.md 3.4
+/* IN - · OUT the bytes of a known computation · OWNS nothing · THREADS any
+ * SOURCE audit.md 3.4
  *
  * Before a program adds or trains anything it shows that this build on this machine rounds as every
  * other does. */

@@ -1,5 +1,5 @@
-/* IN row counts · OUT weights of updates · OWNS nothing · THREADS any · SOURCE audit.md 2.3
- * (Weights)
+/* IN row counts · OUT weights of updates · OWNS nothing · THREADS any
+ * SOURCE audit.md 2.3 (Weights)
  *
  * The three weight rules. `equal`: 1. `examples_log2`: 2^floor(log2 rows), from the bucket that the
  * member signs (UpdateStatement.rows_log2). `fixed`: the plan's number for that member. Never an

@@ -1,0 +1,292 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/rng.h"
+#include "common/fixed/grid.h"
+#include "common/task/task.h"
+#include "tests/support/ent_test.h"
+
+#define ROWS 4000
+
+static const struct ent_stat_column columns[] = {
+    {.kind = ENT_STAT_NUMBER, .lo = -50.0, .hi = 150.0},
+    {.kind = ENT_STAT_CATEGORY, .n_values = 3},
+    {.kind = ENT_STAT_BOOLEAN},
+};
+enum { N_COLUMNS = 3, DIM = 2 + 5 + 5 + 3 };
+
+ENT_TEST(contract, every_task)
+{
+    struct ent_task_sizes sizes = {.columns = columns, .n_columns = N_COLUMNS, .n_params = 10};
+
+    for (size_t i = 0; ent_task_at(i) != NULL; i++) {
+        const struct ent_task *task = ent_task_at(i);
+        size_t dim = 0;
+        uint64_t bytes = 0;
+        uint8_t *payload;
+
+        CU_ASSERT_PTR_EQUAL(ent_task_find((uint32_t)task->kind), task);
+        CU_ASSERT_PTR_EQUAL(ent_task_find_name(task->name), task);
+        CU_ASSERT_STRING_EQUAL(ent_task_name((uint32_t)task->kind), task->name);
+        CU_ASSERT(task->int_bytes == 4 || (task->int_bytes == 8 && !task->weighted));
+        ENT_OK(task->dim(&sizes, &dim));
+        ENT_OK(ent_task_payload_bytes(task, &sizes, &bytes));
+        CU_ASSERT_EQUAL(bytes, ENT_UPDATE_SALT_BYTES + dim * task->int_bytes);
+        payload = calloc(dim + 1, task->int_bytes); /* no rows at all: consistent */
+        CU_ASSERT_PTR_NOT_NULL_FATAL(payload);
+        ENT_OK(ent_task_check_payload(task, &sizes, payload, dim * task->int_bytes));
+        ENT_FAILS(ent_task_check_payload(task, &sizes, payload, (dim + 1) * task->int_bytes),
+                  ENT_E_SHAPE);
+        ENT_FAILS(ent_task_check_payload(task, &sizes, payload, dim * task->int_bytes - 1),
+                  ENT_E_SHAPE);
+        payload[dim * task->int_bytes - 1] = 0x40;
+        ENT_FAILS(ent_task_check_payload(task, &sizes, payload, dim * task->int_bytes),
+                  ENT_E_RANGE);
+        free(payload);
+    }
+    CU_ASSERT_PTR_NULL(ent_task_find(0));
+    CU_ASSERT_PTR_NULL(ent_task_find(99));
+    CU_ASSERT_STRING_EQUAL(ent_task_name(99), "unknown");
+    CU_ASSERT_EQUAL(ent_task_int_bytes(ENT_TASK_TRAIN), 4);
+    CU_ASSERT_EQUAL(ent_task_int_bytes(ENT_TASK_EVALUATE), 8);
+}
+
+/* What a member's room does with numbers: see the layout in task.h. */
+static void add_number(int64_t *v, double x, double lo, double hi, uint64_t *squares)
+{
+    int64_t u = llround((x - lo) / (hi - lo) * (double)(1 << ENT_STAT_UNIT_BITS));
+
+    v[0]++;
+    v[3] += u;
+    *squares += (uint64_t)(u * u);
+}
+
+ENT_TEST(stats, moments_of_known_numbers)
+{
+    int64_t sum[DIM] = {0};
+    struct ent_moments m[N_COLUMNS];
+    struct ent_rng rng = ent_rng_init(1, 1);
+    double total = 0.0;
+    double squares = 0.0;
+
+    for (int member = 0; member < 4; member++) {
+        uint64_t u2 = 0;
+
+        for (int i = 0; i < ROWS; i++) {
+            double x = 40.0 + 7.0 * ent_rng_normal(&rng);
+
+            add_number(sum + 2, x, -50.0, 150.0, &u2);
+            total += x;
+            squares += x * x;
+        }
+        sum[2 + 4] += (int64_t)(u2 >> ENT_STAT_UNIT_BITS);
+    }
+    sum[0] = 4 * ROWS;
+    sum[1] = 5;
+    sum[7] = 4 * ROWS;  /* category: all the first value */
+    sum[12] = 4 * ROWS; /* boolean: all false */
+    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, m));
+    total /= 4.0 * ROWS;
+    squares = sqrt(squares / (4.0 * ROWS) - total * total);
+    CU_ASSERT_DOUBLE_EQUAL(m[0].mean, total, 1e-4);
+    CU_ASSERT_DOUBLE_EQUAL(m[0].sd, squares, 1e-3);
+    CU_ASSERT(m[1].mean == 0.0 && m[1].sd == 1.0);
+}
+
+ENT_TEST(stats, nothing_present_and_constant)
+{
+    int64_t sum[7] = {10, 0, 0, 10, 0, 0, 0};
+    struct ent_moments m[1];
+    uint64_t u2 = 0;
+
+    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, m));
+    CU_ASSERT(m[0].mean == 50.0 && m[0].sd == 1.0);
+    sum[3] = 0;
+    for (int i = 0; i < 10; i++) {
+        add_number(sum + 2, 33.3, -50.0, 150.0, &u2);
+    }
+    sum[6] = (int64_t)(u2 >> ENT_STAT_UNIT_BITS);
+    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, m));
+    CU_ASSERT_DOUBLE_EQUAL(m[0].mean, 33.3, 1e-4);
+    CU_ASSERT_EQUAL(m[0].sd, 200.0 / 1024.0);
+}
+
+/* Numbered tampers: sums that contradict themselves. */
+ENT_TEST(stats, contradictions)
+{
+    static const struct {
+        size_t at;
+        int64_t value;
+    } tampers[] = {
+        {0, 11},         /* 1: rows that no column has */
+        {1, 11},         /* 2: more positives than rows */
+        {2, 9},          /* 3: present + missing */
+        {4, 11},         /* 4: clipped more than present */
+        {5, (11 << 20)}, /* 5: sum of u */
+        {6, 10 << 20},   /* 6: squares above the sum */
+        {7, 3},          /* 7: category */
+        {12, 9},         /* 8: boolean */
+        {9, -1},         /* 9: negative */
+        {7, INT64_MAX},  /* 10: overflow of a naive check */
+    };
+    static const int64_t good[DIM] = {10, 4, 10, 0, 2, 5 << 20, 3 << 20, 1, 2, 3, 4, 0, 5, 5, 0};
+    struct ent_moments m[N_COLUMNS];
+    int64_t sum[DIM];
+
+    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, good, DIM, m));
+    ENT_FAILS(ent_task_stats_finish(columns, N_COLUMNS, good, DIM - 1, m), ENT_E_SHAPE);
+    for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
+        memcpy(sum, good, sizeof sum);
+        sum[tampers[i].at] = tampers[i].value;
+        CU_ASSERT_EQUAL(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, m), ENT_E_DATA);
+    }
+}
+
+struct scored {
+    float prob;
+    int label;
+};
+
+static int by_prob(const void *a, const void *b)
+{
+    float x = ((const struct scored *)a)->prob;
+    float y = ((const struct scored *)b)->prob;
+
+    return (x > y) - (x < y);
+}
+
+/* Mann-Whitney with mid-ranks for ties. */
+static double exact_auc(struct scored *rows, size_t n)
+{
+    double won = 0.0;
+    double below = 0.0;
+    double positives = 0.0;
+
+    qsort(rows, n, sizeof *rows, by_prob);
+    for (size_t i = 0; i < n;) {
+        size_t j = i;
+        double pos = 0.0;
+        double neg = 0.0;
+
+        for (; j < n && rows[j].prob == rows[i].prob; j++) {
+            pos += rows[j].label;
+            neg += 1 - rows[j].label;
+        }
+        won += pos * (below + 0.5 * neg);
+        below += neg;
+        positives += pos;
+        i = j;
+    }
+    return won / (positives * ((double)n - positives));
+}
+
+static void add_row(int64_t *v, struct scored row)
+{
+    double p = row.label ? (double)row.prob : 1.0 - (double)row.prob;
+    double loss = p > 0.0 ? -log(p) : 1e9;
+
+    v[0]++;
+    v[1] += row.label;
+    v[2] += llround(fmin(loss, ENT_LOSS_MAX_NATS) * (double)(1 << ENT_LOSS_UNIT_BITS));
+    v[3] += loss > ENT_LOSS_MAX_NATS;
+    v[4 + (row.label ? (size_t)ENT_EVAL_CELLS : 0) + ent_task_eval_cell(row.prob)]++;
+}
+
+/* The stated bound holds on smooth, tied, extreme and useless scores; on smooth ones the error is what protocol.md says. */
+ENT_TEST(evaluate, auc_within_its_own_bound)
+{
+    static struct scored rows[ROWS];
+    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+
+    CU_ASSERT_EQUAL(ent_task_evaluate_dim(), 4 + 2 * ENT_EVAL_CELLS);
+    for (uint64_t shape = 0; shape < 4; shape++) {
+        for (uint64_t seed = 0; seed < 10; seed++) {
+            struct ent_rng rng = ent_rng_init(seed, shape);
+            struct ent_metrics m;
+            double loss = 0.0;
+            double exact;
+
+            memset(sum, 0, sizeof sum);
+            for (size_t i = 0; i < ROWS; i++) {
+                int label = ent_rng_below(&rng, 4) == 0;
+                double z = ent_rng_normal(&rng) + 0.9 * label;
+                float p = (float)(1.0 / (1.0 + exp(-z)));
+
+                if (shape == 1) {
+                    p = floorf(p * 10.0f) / 10.0f; /* ties */
+                } else if (shape == 2) {
+                    p = p > 0.5f ? 1.0f - 1e-6f * p : 1e-6f * p; /* all in two cells */
+                } else if (shape == 3) {
+                    p = 0.25f;
+                }
+                rows[i] = (struct scored){p, label};
+                add_row(sum, rows[i]);
+                loss -= log(label ? (double)p : 1.0 - (double)p) * (p > 0.0f ? 1.0 : 0.0);
+            }
+            exact = exact_auc(rows, ROWS);
+            ENT_OK(ent_task_evaluate_finish(sum, ent_task_evaluate_dim(), &m));
+            CU_ASSERT(m.rows == ROWS);
+            CU_ASSERT(fabs(m.auc - exact) <= m.auc_error + 1e-12);
+            if (shape == 0) {
+                CU_ASSERT(fabs(m.auc - exact) < 3e-5 * 4);
+                CU_ASSERT(m.auc_error < 1e-3);
+                CU_ASSERT_DOUBLE_EQUAL(m.log_loss, loss / ROWS, 1e-6);
+            }
+            if (shape == 3) {
+                CU_ASSERT(m.auc == 0.5);
+            }
+        }
+    }
+}
+
+ENT_TEST(evaluate, one_class_no_rows_and_cells)
+{
+    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    struct ent_metrics m;
+
+    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    CU_ASSERT(m.rows == 0 && isnan(m.auc) && isnan(m.log_loss));
+    add_row(sum, (struct scored){0.5f, 1});
+    add_row(sum, (struct scored){0.0f, 1});
+    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    CU_ASSERT(m.positives == 2 && isnan(m.auc));
+    CU_ASSERT_DOUBLE_EQUAL(m.log_loss, (64.0 + log(2.0)) / 2.0, 1e-6);
+    CU_ASSERT_EQUAL(ent_task_eval_cell(0.0f), 0);
+    CU_ASSERT_EQUAL(ent_task_eval_cell(1.0f / 1024.0f), 1);
+    CU_ASSERT_EQUAL(ent_task_eval_cell(0.5f), 512);
+    CU_ASSERT_EQUAL(ent_task_eval_cell(nextafterf(1.0f, 0.0f)), 1023);
+    CU_ASSERT_EQUAL(ent_task_eval_cell(1.0f), 1023);
+    CU_ASSERT_EQUAL(ent_task_eval_cell(-1.0f), 0);
+    CU_ASSERT_EQUAL(ent_task_eval_cell(NAN), 0);
+}
+
+ENT_TEST(evaluate, contradictions)
+{
+    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    struct ent_metrics m;
+    static const struct {
+        size_t at;
+        int64_t add;
+    } tampers[] = {
+        {0, 1},                  /* 1: rows without a cell */
+        {1, 1},                  /* 2: positives without a cell */
+        {3, 3},                  /* 3: more overflowed losses than rows */
+        {2, (int64_t)200 << 20}, /* 4: loss */
+        {4, 1},                  /* 5: a negative more */
+        {4 + ENT_EVAL_CELLS, 1}, /* 6: a positive more */
+        {4, INT64_MAX - 10},     /* 7: overflow of a naive check */
+        {700, -1},               /* 8: negative */
+    };
+
+    add_row(sum, (struct scored){0.7f, 1});
+    add_row(sum, (struct scored){0.2f, 0});
+    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    CU_ASSERT(m.auc == 1.0 && m.auc_error == 0.0);
+    for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
+        sum[tampers[i].at] += tampers[i].add;
+        CU_ASSERT_EQUAL(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m), ENT_E_DATA);
+        sum[tampers[i].at] -= tampers[i].add;
+    }
+    ENT_FAILS(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS - 1, &m), ENT_E_SHAPE);
+}
