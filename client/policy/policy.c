@@ -1,0 +1,84 @@
+#include "client/policy/policy.h"
+
+#include <string.h>
+
+#include "common/base/buf.h"
+
+static const char *task_name(enum ent_task_kind task)
+{
+    switch (task) {
+    case ENT_TASK_STATS:
+        return "stats";
+    case ENT_TASK_TRAIN:
+        return "train";
+    case ENT_TASK_EVALUATE:
+        return "evaluate";
+    }
+    return "unknown";
+}
+
+enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy, const uint8_t plan[32])
+{
+    char hex[65];
+
+    if (policy->any_plan) {
+        return ENT_E_OK;
+    }
+    for (uint32_t i = 0; i < policy->n_plans; i++) {
+        if (memcmp(policy->plans[i], plan, 32) == 0) {
+            return ENT_E_OK;
+        }
+    }
+    ent_hex(plan, 32, hex);
+    return ent_err_note(ENT_E_POLICY,
+                        "plan %.16s... is not one of the %u plans that policy.plans lists", hex,
+                        policy->n_plans);
+}
+
+static enum ent_err check_task(const struct ent_policy_config *policy, enum ent_task_kind task)
+{
+    bool known = task == ENT_TASK_STATS || task == ENT_TASK_TRAIN || task == ENT_TASK_EVALUATE;
+
+    ENT_REQUIRE(known, ENT_E_POLICY, "task %d is not known to this client", (int)task);
+    ENT_REQUIRE((policy->tasks & (1U << task)) != 0, ENT_E_POLICY, "policy.tasks does not list %s",
+                task_name(task));
+    return ENT_E_OK;
+}
+
+enum ent_err ent_policy_check_round(const struct ent_policy_config *policy,
+                                    const struct ent_policy_request *request)
+{
+    ENT_TRY(ent_policy_check_plan(policy, request->plan));
+    ENT_TRY(check_task(policy, request->task));
+    ENT_REQUIRE(request->task != ENT_TASK_TRAIN || request->split == ENT_SPLIT_TRAIN ||
+                    request->split == ENT_SPLIT_NONE,
+                ENT_E_POLICY, "a training round asks for rows that are not training rows");
+    ENT_REQUIRE(request->min_members >= policy->min_members, ENT_E_POLICY,
+                "the round may be released with %u members, policy.min_members is %u",
+                request->min_members, policy->min_members);
+    ENT_REQUIRE(request->n_invited >= policy->min_members, ENT_E_POLICY,
+                "the round has %u members, policy.min_members is %u", request->n_invited,
+                policy->min_members);
+    return ENT_E_OK;
+}
+
+void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
+{
+    static const enum ent_task_kind kinds[] = {ENT_TASK_STATS, ENT_TASK_TRAIN, ENT_TASK_EVALUATE};
+    const char *separator = "";
+
+    fprintf(out, "takes part in ");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if ((policy->tasks & (1U << kinds[i])) != 0) {
+            fprintf(out, "%s%s", separator, task_name(kinds[i]));
+            separator = ", ";
+        }
+    }
+    fprintf(out, "%s; at least %u members; ", separator[0] == '\0' ? "nothing" : "",
+            policy->min_members);
+    if (policy->any_plan) {
+        fprintf(out, "any plan\n");
+    } else {
+        fprintf(out, "%u plans by digest\n", policy->n_plans);
+    }
+}
