@@ -22,10 +22,8 @@ struct ent_gemm {
     bool relu;
 };
 
-struct ent_kernels {
-    const char *name;
-    size_t gemm_max; /* multiply-adds up to which gemm beats OpenBLAS (performance.md 3) */
-    void (*gemm)(const struct ent_gemm *g);
+/* Vector kernels of one path. */
+struct ent_vec_kernels {
     void (*transpose)(const float *a, float *out, size_t rows, size_t cols); /* out [cols][rows] */
     void (*col_sums)(const float *a, bool add, float *out, size_t m, size_t n);
     float (*dot)(const float *x, const float *y, size_t n);
@@ -38,15 +36,25 @@ struct ent_kernels {
     void (*relu_back)(const float *y, float *dy, size_t n);
     void (*exp)(const float *x, float *out, size_t n);
     void (*sigmoid)(const float *x, float *out, size_t n);
-    void (*dropout)(const struct ent_dropout *dropout, float *y, uint8_t *kept, size_t n);
     void (*dropout_back)(float scale, const uint8_t *kept, float *dy, size_t n);
 };
 
-/* What this machine runs. */
+/* A path: the two kernels that dominate a training step, and the vector kernels. */
+struct ent_kernels {
+    const char *name;
+    size_t gemm_max; /* multiply-adds up to which gemm beats OpenBLAS (performance.md 3) */
+    void (*gemm)(const struct ent_gemm *g);
+    void (*dropout)(const struct ent_dropout *dropout, float *y, uint8_t *kept, size_t n);
+    const struct ent_vec_kernels *vec;
+};
+
+/* What this machine runs: the best of the paths below. */
 const struct ent_kernels *ent_kernels(void);
 const struct ent_kernels *ent_kernels_portable(void);
-const struct ent_kernels *ent_kernels_avx2(void); /* NULL where the processor lacks it */
+const struct ent_kernels *ent_kernels_avx2(void);   /* NULL where the processor lacks it */
+const struct ent_kernels *ent_kernels_avx512(void); /* NULL where the processor lacks it */
 void ent_kernels_avx2_gemm(const struct ent_gemm *g);
+extern const struct ent_vec_kernels ent_kernels_avx2_vec;
 
 /* e^x for |x| <= 88.37: x = n ln 2 + r, |r| <= ln 2 / 2, e^r by a polynomial of degree 7 (its first
  * terms exact: 1 + r + r^2 p(r), Cephes expf), 2^n put into the exponent. */

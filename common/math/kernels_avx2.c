@@ -316,26 +316,41 @@ AVX2 static void dropout_back(float scale, const uint8_t *kept, float *dy, size_
 /* 8 x 8 block: pairs, then quads, then halves change places. */
 AVX2 static inline void transpose8(const float *a, size_t lda, float *out, size_t ldo)
 {
-    __m256 r[8];
-    __m256 t[8];
+    const float *a4 = a + 4 * lda;
+    float *out4 = out + 4 * ldo;
+    __m256 r0 = _mm256_loadu_ps(a);
+    __m256 r1 = _mm256_loadu_ps(a + lda);
+    __m256 r2 = _mm256_loadu_ps(a + 2 * lda);
+    __m256 r3 = _mm256_loadu_ps(a + 3 * lda);
+    __m256 r4 = _mm256_loadu_ps(a4);
+    __m256 r5 = _mm256_loadu_ps(a4 + lda);
+    __m256 r6 = _mm256_loadu_ps(a4 + 2 * lda);
+    __m256 r7 = _mm256_loadu_ps(a4 + 3 * lda);
+    __m256 t0 = _mm256_unpacklo_ps(r0, r1);
+    __m256 t1 = _mm256_unpackhi_ps(r0, r1);
+    __m256 t2 = _mm256_unpacklo_ps(r2, r3);
+    __m256 t3 = _mm256_unpackhi_ps(r2, r3);
+    __m256 t4 = _mm256_unpacklo_ps(r4, r5);
+    __m256 t5 = _mm256_unpackhi_ps(r4, r5);
+    __m256 t6 = _mm256_unpacklo_ps(r6, r7);
+    __m256 t7 = _mm256_unpackhi_ps(r6, r7);
 
-    for (size_t i = 0; i < 8; i++) {
-        r[i] = _mm256_loadu_ps(a + i * lda);
-    }
-    for (size_t i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (size_t i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        _mm256_storeu_ps(out + i * ldo, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_storeu_ps(out + (i + 4) * ldo, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
+    r0 = _mm256_shuffle_ps(t0, t2, 0x44);
+    r1 = _mm256_shuffle_ps(t0, t2, 0xEE);
+    r2 = _mm256_shuffle_ps(t1, t3, 0x44);
+    r3 = _mm256_shuffle_ps(t1, t3, 0xEE);
+    r4 = _mm256_shuffle_ps(t4, t6, 0x44);
+    r5 = _mm256_shuffle_ps(t4, t6, 0xEE);
+    r6 = _mm256_shuffle_ps(t5, t7, 0x44);
+    r7 = _mm256_shuffle_ps(t5, t7, 0xEE);
+    _mm256_storeu_ps(out, _mm256_permute2f128_ps(r0, r4, 0x20));
+    _mm256_storeu_ps(out + ldo, _mm256_permute2f128_ps(r1, r5, 0x20));
+    _mm256_storeu_ps(out + 2 * ldo, _mm256_permute2f128_ps(r2, r6, 0x20));
+    _mm256_storeu_ps(out + 3 * ldo, _mm256_permute2f128_ps(r3, r7, 0x20));
+    _mm256_storeu_ps(out4, _mm256_permute2f128_ps(r0, r4, 0x31));
+    _mm256_storeu_ps(out4 + ldo, _mm256_permute2f128_ps(r1, r5, 0x31));
+    _mm256_storeu_ps(out4 + 2 * ldo, _mm256_permute2f128_ps(r2, r6, 0x31));
+    _mm256_storeu_ps(out4 + 3 * ldo, _mm256_permute2f128_ps(r3, r7, 0x31));
 }
 
 AVX2 static void transpose(const float *a, float *out, size_t rows, size_t cols)
@@ -355,26 +370,28 @@ AVX2 static void transpose(const float *a, float *out, size_t rows, size_t cols)
     }
 }
 
+const struct ent_vec_kernels ent_kernels_avx2_vec = {
+    .transpose = transpose,
+    .col_sums = col_sums,
+    .dot = dot,
+    .axpy = axpy,
+    .sub = sub,
+    .sgd = sgd,
+    .momentum = momentum_step,
+    .relu = relu,
+    .relu_back = relu_back,
+    .exp = exp_all,
+    .sigmoid = sigmoid,
+    .dropout_back = dropout_back,
+};
+
 const struct ent_kernels *ent_kernels_avx2(void)
 {
-    static const struct ent_kernels kernels = {
-        .name = "avx2-fma",
-        .gemm_max = (size_t)1 << 21,
-        .gemm = ent_kernels_avx2_gemm,
-        .transpose = transpose,
-        .col_sums = col_sums,
-        .dot = dot,
-        .axpy = axpy,
-        .sub = sub,
-        .sgd = sgd,
-        .momentum = momentum_step,
-        .relu = relu,
-        .relu_back = relu_back,
-        .exp = exp_all,
-        .sigmoid = sigmoid,
-        .dropout = dropout_all,
-        .dropout_back = dropout_back,
-    };
+    static const struct ent_kernels kernels = {.name = "avx2-fma",
+                                               .gemm_max = (size_t)1 << 21,
+                                               .gemm = ent_kernels_avx2_gemm,
+                                               .dropout = dropout_all,
+                                               .vec = &ent_kernels_avx2_vec};
 
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernels : NULL;
 }

@@ -196,10 +196,7 @@ static void dropout_back(float scale, const uint8_t *kept, float *dy, size_t n)
 
 const struct ent_kernels *ent_kernels_portable(void)
 {
-    static const struct ent_kernels kernels = {
-        .name = "portable",
-        .gemm_max = 4096,
-        .gemm = gemm,
+    static const struct ent_vec_kernels vec = {
         .transpose = transpose,
         .col_sums = col_sums,
         .dot = dot,
@@ -211,16 +208,18 @@ const struct ent_kernels *ent_kernels_portable(void)
         .relu_back = relu_back,
         .exp = exp_all,
         .sigmoid = sigmoid,
-        .dropout = dropout_all,
         .dropout_back = dropout_back,
     };
+    static const struct ent_kernels kernels = {
+        .name = "portable", .gemm_max = 4096, .gemm = gemm, .dropout = dropout_all, .vec = &vec};
 
     return &kernels;
 }
 
 const struct ent_kernels *ent_kernels(void)
 {
-    const struct ent_kernels *fast = ent_kernels_avx2();
+    const struct ent_kernels *best = ent_kernels_avx512();
 
-    return fast != NULL ? fast : ent_kernels_portable();
+    best = best != NULL ? best : ent_kernels_avx2();
+    return best != NULL ? best : ent_kernels_portable();
 }

@@ -53,7 +53,7 @@ void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool re
 
     if (n == 1) { /* the output layer: a product costs more to set up than to do */
         for (size_t i = 0; i < m; i++) {
-            c[i] = kernels->dot(a + i * k, b, k) + (bias != NULL ? bias[0] : 0.0f);
+            c[i] = kernels->vec->dot(a + i * k, b, k) + (bias != NULL ? bias[0] : 0.0f);
         }
     } else if (k == 0 || is_small(m, n, k, kernels->gemm_max)) {
         struct ent_gemm g = {.a = a,
@@ -78,7 +78,7 @@ void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool re
                     bias != NULL ? 1.0f : 0.0f, c, blas_size(n));
     }
     if (relu) {
-        kernels->relu(c, m * n);
+        kernels->vec->relu(c, m * n);
     }
 }
 
@@ -92,7 +92,7 @@ void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m
             memset(c, 0, m * sizeof *c);
         }
         for (size_t p = 0; p < k; p++) {
-            kernels->axpy(b[p], a + p * m, c, m);
+            kernels->vec->axpy(b[p], a + p * m, c, m);
         }
     } else if (k == 0 || is_small(m, n, k, kernels->gemm_max)) {
         struct ent_gemm g = {
@@ -121,7 +121,7 @@ void ent_mat_mul_nt(const float *a, const float *b, float *work, float *c, size_
             .a = a, .a_row = k, .a_col = 1, .b = b, .c = c, .m = m, .n = n, .k = k};
 
         if (k > 1) { /* one column is its own transpose */
-            kernels->transpose(b, work, n, k);
+            kernels->vec->transpose(b, work, n, k);
             g.b = work;
         }
         kernels->gemm(&g);
@@ -133,5 +133,5 @@ void ent_mat_mul_nt(const float *a, const float *b, float *work, float *c, size_
 
 void ent_mat_col_sums(const float *a, bool add, float *out, size_t m, size_t n)
 {
-    ent_kernels()->col_sums(a, add, out, m, n);
+    ent_kernels()->vec->col_sums(a, add, out, m, n);
 }
