@@ -84,7 +84,7 @@ void ent_session_warn(struct ent_session *s, const struct ent_session_event *ev,
 void ent_session_drop_round(struct ent_session *s, struct ent_session_actions *out)
 {
     if (s->has_round) {
-        ent_session_act(out, ENT_SACT_FORGET);
+        ent_session_act(out, ENT_SACT_FORGET)->id = s->id;
     }
     s->has_round = false;
     s->joined_seen = false;

@@ -155,6 +155,7 @@ struct ent_session_action {
     uint8_t digest[ENT_SESSION_DIGEST_BYTES];
     enum ent_session_bytes offer;
     enum ent_session_event_kind event;
+    struct ent_session_round id; /* FORGET */
     uint64_t bytes;
     uint64_t request;
     uint64_t offset;

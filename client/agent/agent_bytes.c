@@ -1,0 +1,284 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/agent/agent_internal.h"
+#include "common/base/file.h"
+#include "common/base/hooks.h"
+#include "common/base/log.h"
+
+#define MODELS_KEPT 4
+
+/* ---- fetch: the coordinator's offer, granted ---- */
+
+static void answer_fetch(struct ent_agent *agent, enum ent_err code)
+{
+    struct ent_agent_item *item = ent_agent_item(agent, ENT_SEV_FETCHED);
+
+    if (item != NULL) {
+        item->ev.code = code;
+        if (code != ENT_E_OK) {
+            item->say = ENT_SAY_WARN;
+            (void)snprintf(item->line, sizeof item->line, "a download failed: %s",
+                           ent_err_message());
+        }
+        ent_agent_push_first(agent, item);
+    }
+}
+
+static enum ent_err open_sink(struct ent_agent *agent, const struct ent_session_action *action,
+                              struct ent_sink **out)
+{
+    int fd;
+    enum ent_err err;
+
+    if (action->offer == ENT_BYTES_PLAN) {
+        return ent_sink_new_memory(action->bytes, out);
+    }
+    ENT_TRY(ent_path_join(agent->dir, "incoming.part", &agent->fetch.tmp));
+    fd = open(agent->fetch.tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ENT_REQUIRE(fd >= 0, ENT_E_IO, "%s: %s", agent->fetch.tmp, strerror(errno));
+    err = ent_sink_new_file(fd, agent->fetch.tmp, action->bytes, out);
+    if (err != ENT_E_OK) {
+        (void)close(fd);
+    }
+    return err;
+}
+
+void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action)
+{
+    struct ent_sink *sink = NULL;
+    enum ent_err err;
+
+    ent_agent_fetch_drop(agent);
+    agent->fetch.action = *action;
+    err = open_sink(agent, action, &sink);
+    if (err == ENT_E_OK) {
+        err = ent_link_expect(agent->link, agent->conn, action->request, sink);
+        if (err != ENT_E_OK) {
+            ent_sink_free(sink);
+        }
+    }
+    if (err == ENT_E_NOT_FOUND) {
+        return; /* the connection is gone: CLOSED follows */
+    }
+    if (err != ENT_E_OK) {
+        answer_fetch(agent, err);
+        return;
+    }
+    ent_agent_send_go(agent, action->request, 0);
+}
+
+void ent_agent_fetch_drop(struct ent_agent *agent)
+{
+    free(agent->fetch.tmp);
+    agent->fetch = (struct ent_agent_fetch){0};
+}
+
+static enum ent_err keep_plan(struct ent_agent *agent, struct ent_sink *sink)
+{
+    struct ent_blob *blob = NULL;
+    char *dir = NULL;
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_path_join(agent->dir, "plans", &dir));
+    err = ent_dir_make(dir);
+    free(dir);
+    if (err == ENT_E_OK) {
+        err = ent_sink_blob(sink, &blob);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_agent_plan_path(agent, agent->fetch.action.digest, &path);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_file_write_atomic(path, ent_blob_bytes(blob), ent_blob_len(blob), 0600);
+    }
+    free(path);
+    ent_blob_unref(blob);
+    return err;
+}
+
+static enum ent_err keep_model(struct ent_agent *agent, struct ent_sink *sink)
+{
+    const uint8_t *digest = agent->fetch.action.digest;
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_state_model_path(agent->state, digest, &path));
+    if (rename(agent->fetch.tmp, path) != 0) {
+        err = ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
+    } else {
+        ent_sink_keep(sink);
+        err = ent_dir_sync(agent->dir);
+    }
+    free(path);
+    if (err == ENT_E_OK) {
+        err = ent_state_model_add(agent->state, digest);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_state_models_prune(agent->state, MODELS_KEPT, NULL, 0);
+    }
+    return err;
+}
+
+static enum ent_err keep(struct ent_agent *agent, struct ent_sink *sink, uint64_t request)
+{
+    uint8_t digest[ENT_SHA256_BYTES];
+
+    ENT_REQUIRE(request == agent->fetch.action.request, ENT_E_PROTOCOL,
+                "bytes of another request than was granted");
+    ent_sink_sha256(sink, digest);
+    ENT_REQUIRE(memcmp(digest, agent->fetch.action.digest, sizeof digest) == 0, ENT_E_DIGEST,
+                "what arrived is not what the coordinator announced");
+    ENT_HOOK_POINT("agent.fetched");
+    return agent->fetch.action.offer == ENT_BYTES_PLAN ? keep_plan(agent, sink)
+                                                       : keep_model(agent, sink);
+}
+
+void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t request)
+{
+    answer_fetch(agent, keep(agent, sink, request));
+    ent_agent_fetch_drop(agent);
+}
+
+/* ---- the end of a round ---- */
+
+void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id)
+{
+    struct ent_attempt than = {id->run, id->round, id->attempt + 1};
+    enum ent_err err = ent_state_update_delete_older(agent->state, than);
+
+    if (err != ENT_E_OK) {
+        ent_agent_fail(agent, err);
+    }
+    ent_blob_unref(agent->payload);
+    agent->payload = NULL;
+}
+
+static const struct ent_msg_metric *metric(const struct ent_msg_metric *metrics, size_t n,
+                                           const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(metrics[i].name, name) == 0) {
+            return &metrics[i];
+        }
+    }
+    return NULL;
+}
+
+void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size)
+{
+    const struct ent_msg_metric *auc = metric(metrics, n, "auc");
+    const struct ent_msg_metric *loss = metric(metrics, n, "log_loss");
+    const struct ent_msg_metric *rows = metric(metrics, n, "rows");
+
+    (void)snprintf(out, size, "%s", "");
+    if (loss != NULL && rows != NULL) {
+        (void)snprintf(out, size, "log loss %.4f over %.0f rows", (double)loss->nano / 1e9,
+                       (double)rows->nano / 1e9);
+    }
+    if (auc != NULL && loss != NULL && rows != NULL) {
+        (void)snprintf(out, size, "AUC %.4f, log loss %.4f over %.0f rows", (double)auc->nano / 1e9,
+                       (double)loss->nano / 1e9, (double)rows->nano / 1e9);
+    }
+}
+
+static enum ent_err remember_metrics(struct ent_agent *agent, const struct ent_agent_item *item)
+{
+    for (size_t i = 0; i < item->close->n_metrics; i++) {
+        struct ent_state_metric m = {
+            .run = item->ev.id.run, .round = item->ev.id.round, .nano = item->metrics[i].nano};
+
+        if (strlen(item->metrics[i].name) < sizeof m.name) {
+            memcpy(m.name, item->metrics[i].name, strlen(item->metrics[i].name) + 1);
+            ENT_TRY(ent_state_metric_put(agent->state, &m));
+        }
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err remember_close(struct ent_agent *agent, const struct ent_agent_item *item)
+{
+    const struct ent_open_round *open = agent->open;
+    struct ent_progress progress = {.run = item->ev.id.run,
+                                    .round = item->ev.id.round,
+                                    .attempt = item->ev.id.attempt,
+                                    .task = open->msg.task,
+                                    .train_done = item->close->train_done,
+                                    .train_rounds = item->close->train_rounds,
+                                    .bytes_sent = agent->status.bytes_sent,
+                                    .updated_ms = ent_clock_wall(&agent->clock)};
+
+    if (open->claimed) {
+        ENT_TRY(ent_state_release_done(agent->state, &open->release));
+    }
+    ENT_TRY(remember_metrics(agent, item));
+    return ent_state_progress_put(agent->state, &progress);
+}
+
+void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item)
+{
+    const struct ent_open_round *open = agent->open;
+    const struct ent_session_round *id = &item->ev.id;
+    char round[ENT_AGENT_ROUND_TEXT];
+    char metrics[128];
+    enum ent_err err;
+
+    if (open == NULL || open->msg.run != id->run || open->msg.round != id->round ||
+        open->msg.attempt != id->attempt) {
+        return; /* not invited to it */
+    }
+    err = remember_close(agent, item);
+    if (err != ENT_E_OK) {
+        ent_agent_fail(agent, err);
+        return;
+    }
+    if (agent->session.accepted) {
+        ent_pipeline_commit_round(agent->pipeline);
+    }
+    ent_agent_round_text(agent, round);
+    ent_agent_metrics_text(item->metrics, item->close->n_metrics, metrics, sizeof metrics);
+    ent_agent_sayf(agent, ENT_SAY_LINE, "%s closed with %zu members%s%s; %u of %u training rounds",
+                   round, item->close->n_outcomes, metrics[0] != '\0' ? ": " : "", metrics,
+                   (unsigned)item->close->train_done, (unsigned)item->close->train_rounds);
+}
+
+/* ---- the end of a run ---- */
+
+void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES])
+{
+    struct ent_blob *blob = NULL;
+    char *path = NULL;
+    enum ent_err err = ent_state_model_get(agent->state, digest, &blob);
+
+    if (err == ENT_E_OK) {
+        err = ent_path_join(agent->dir, "global.safetensors", &path);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_file_write_atomic(path, ent_blob_bytes(blob), ent_blob_len(blob), 0600);
+    }
+    if (err == ENT_E_OK) {
+        ent_agent_sayf(agent, ENT_SAY_LINE, "the run's best model is in %s", path);
+        ENT_HOOK_POINT("agent.best");
+    } else {
+        ent_agent_fail(agent, err);
+    }
+    free(path);
+    ent_blob_unref(blob);
+}
+
+void ent_agent_ended(struct ent_agent *agent, enum ent_err code)
+{
+    enum ent_err err = ent_state_run_end(agent->state, agent->session.run);
+
+    if (err != ENT_E_OK && err != ENT_E_NOT_FOUND) {
+        ent_agent_fail(agent, err);
+        return;
+    }
+    agent->status.runs_ended++;
+    agent->status.run_code = code;
+}

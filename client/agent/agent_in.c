@@ -1,0 +1,491 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/agent/agent_internal.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+/* ---- what is on disk ---- */
+
+enum ent_err ent_agent_plan_path(const struct ent_agent *agent,
+                                 const uint8_t digest[ENT_SHA256_BYTES], char **out)
+{
+    char name[sizeof "plans/.yaml" + 2 * (size_t)ENT_SHA256_BYTES] = "plans/";
+
+    ent_hex(digest, ENT_SHA256_BYTES, name + 6);
+    memcpy(name + 6 + 2 * (size_t)ENT_SHA256_BYTES, ".yaml", sizeof ".yaml");
+    return ent_path_join(agent->dir, name, out);
+}
+
+bool ent_agent_plan_here(const struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES])
+{
+    char *path = NULL;
+    bool here;
+
+    if (ent_agent_plan_path(agent, digest, &path) != ENT_E_OK) {
+        return false;
+    }
+    here = ent_file_exists(path);
+    free(path);
+    return here;
+}
+
+bool ent_agent_model_here(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES])
+{
+    struct ent_blob *blob = NULL;
+    bool here = ent_state_model_get(agent->state, digest, &blob) == ENT_E_OK;
+
+    ent_blob_unref(blob);
+    return here;
+}
+
+static void look_up_update(struct ent_agent *agent, struct ent_agent_item *item)
+{
+    struct ent_attempt at = {item->ev.id.run, item->ev.id.round, item->ev.id.attempt};
+    struct ent_state_update update;
+    enum ent_err err = ent_state_update_get(agent->state, at, &update);
+
+    item->ev.update = ENT_UPDATE_NONE;
+    if (err == ENT_E_OK) {
+        item->ev.update = ENT_UPDATE_STORED;
+        memcpy(item->ev.stored, update.payload_sha256, sizeof item->ev.stored);
+        ent_state_update_release(&update);
+    } else if (err != ENT_E_NOT_FOUND) {
+        item->ev.update = ENT_UPDATE_DAMAGED;
+    }
+}
+
+/* ---- messages ---- */
+
+/* Decode, fill the item; an error drops the message. */
+typedef enum ent_err take_fn(struct ent_agent *agent, const struct ent_envelope *envelope,
+                             struct ent_agent_item *item);
+
+/* Named here, on both sides: a wrong clock breaks certificates long before anybody thinks of it. */
+static void name_clock(struct ent_agent *agent, uint64_t coordinator_ms)
+{
+    uint64_t own_ms = ent_clock_wall(&agent->clock);
+    uint64_t apart = own_ms > coordinator_ms ? own_ms - coordinator_ms : coordinator_ms - own_ms;
+    char text[ENT_TIME_TEXT_BYTES];
+
+    if (apart > ENT_WIRE_CLOCK_MAX_MS) {
+        ent_duration_text(apart, text);
+        ent_agent_sayf(agent, ENT_SAY_WARN,
+                       "your clock is %s %s (compared with the coordinator's): set it", text,
+                       own_ms > coordinator_ms ? "ahead" : "behind");
+    }
+}
+
+static enum ent_err take_welcome(struct ent_agent *agent, const struct ent_envelope *envelope,
+                                 struct ent_agent_item *item)
+{
+    struct ent_msg_welcome m;
+
+    ENT_TRY(ent_msg_welcome_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    name_clock(agent, m.time_ms);
+    ent_agent_take_crl(agent, m.crl);
+    ENT_TRY(ent_state_raise_sequence(agent->state, m.last_sequence));
+    item->ev.id = (struct ent_session_round){m.run, m.round, m.attempt};
+    item->ev.standing =
+        m.outcome <= ENT_SEEN_DROPPED ? (enum ent_session_standing)m.outcome : ENT_SEEN_NONE;
+    if (m.run != 0) {
+        ENT_REQUIRE(m.has_plan, ENT_E_PROTOCOL, "welcome: an active run without a plan");
+        memcpy(item->ev.digest, m.plan, sizeof item->ev.digest);
+        item->ev.has_plan = ent_agent_plan_here(agent, m.plan);
+        look_up_update(agent, item);
+    }
+    (void)snprintf(item->line, sizeof item->line, "connected to %s as %s",
+                   agent->id.federation_name, agent->id.name);
+    return ENT_E_OK;
+}
+
+static enum ent_err take_refused(struct ent_agent *agent, const struct ent_envelope *envelope,
+                                 struct ent_agent_item *item)
+{
+    struct ent_msg_refused m;
+
+    ENT_TRY(ent_msg_refused_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    item->ev.code = ent_err_valid(m.code) && m.code != 0 ? (enum ent_err)m.code : ENT_E_PROTOCOL;
+    item->ev.about = ENT_ABOUT_OTHER;
+    if (m.sequence != 0 && m.sequence == agent->join_sequence) {
+        item->ev.about = ENT_ABOUT_JOIN;
+    } else if (m.sequence != 0 && m.sequence == agent->offer_sequence) {
+        item->ev.about = ENT_ABOUT_OFFER;
+    } else if (m.sequence != 0 && m.sequence == agent->renew_sequence) {
+        item->ev.about = ENT_ABOUT_RENEW;
+    }
+    name_clock(agent, m.time_ms);
+    item->say = ENT_SAY_WARN;
+    (void)snprintf(item->line, sizeof item->line, "the coordinator refused: %s (%s)", m.text,
+                   ent_err_text(item->ev.code));
+    return ENT_E_OK;
+}
+
+static enum ent_err take_run_start(struct ent_agent *agent, const struct ent_envelope *envelope,
+                                   struct ent_agent_item *item)
+{
+    struct ent_msg_run_start m;
+
+    ENT_TRY(ent_msg_run_start_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    item->ev.id.run = envelope->header.run;
+    memcpy(item->ev.digest, m.plan, sizeof item->ev.digest);
+    item->ev.has_plan = ent_agent_plan_here(agent, m.plan);
+    if (memcmp(m.selftest, agent->selftest, sizeof m.selftest) != 0) {
+        ent_agent_sayf(agent, ENT_SAY_WARN,
+                       "the coordinator's arithmetic self-test gives other bytes than this "
+                       "machine's: results will not replay here");
+    }
+    (void)snprintf(item->line, sizeof item->line, "run %u", (unsigned)envelope->header.run);
+    return ENT_E_OK;
+}
+
+static enum ent_err check_round_open(const struct ent_agent *agent,
+                                     const struct ent_envelope *envelope,
+                                     const struct ent_msg_round_open *m)
+{
+    ENT_REQUIRE(memcmp(m->federation, agent->id.federation, sizeof m->federation) == 0,
+                ENT_E_PROTOCOL, "round open: of another federation");
+    ENT_REQUIRE(m->run == envelope->header.run && m->round == envelope->header.round &&
+                    m->attempt == envelope->header.attempt,
+                ENT_E_PROTOCOL, "round open: header and content name different rounds");
+    ENT_REQUIRE(m->task >= ENT_TASK_STATS && m->task <= ENT_TASK_EVALUATE, ENT_E_PROTOCOL,
+                "round open: task %u", (unsigned)m->task);
+    ENT_REQUIRE(m->task == ENT_TASK_STATS || m->has_base, ENT_E_PROTOCOL,
+                "round open: no base model");
+    ENT_REQUIRE((m->task == ENT_TASK_EVALUATE) ==
+                    (m->split == ENT_SPLIT_VALIDATION || m->split == ENT_SPLIT_TEST),
+                ENT_E_PROTOCOL, "round open: task %u on split %u", (unsigned)m->task,
+                (unsigned)m->split);
+    return ENT_E_OK;
+}
+
+static enum ent_err keep_round_open(const struct ent_envelope *envelope,
+                                    const struct ent_msg_round_open *m, struct ent_open_round *open)
+{
+    ENT_TRY(ent_wire_round_open_hash(envelope->payload, envelope->payload_len, open->hash));
+    ENT_TRY(ent_calloc(m->n_invited, ENT_WIRE_HANDLE_BYTES, &open->handles));
+    memcpy(open->handles, m->invited, m->n_invited * ENT_WIRE_HANDLE_BYTES);
+    open->msg = *m;
+    open->msg.invited = open->handles;
+    return ENT_E_OK;
+}
+
+static enum ent_err take_round_open(struct ent_agent *agent, const struct ent_envelope *envelope,
+                                    struct ent_agent_item *item)
+{
+    struct ent_msg_round_open m;
+
+    ENT_TRY(ent_msg_round_open_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    ENT_TRY(check_round_open(agent, envelope, &m));
+    ENT_TRY(ent_calloc(1, sizeof *item->open, &item->open));
+    ENT_TRY(keep_round_open(envelope, &m, item->open));
+    item->ev.id = (struct ent_session_round){m.run, m.round, m.attempt};
+    memcpy(item->ev.digest, m.plan, sizeof item->ev.digest);
+    item->ev.has_plan = ent_agent_plan_here(agent, m.plan);
+    item->ev.needs_base = m.has_base;
+    if (m.has_base) {
+        memcpy(item->ev.base, m.base, sizeof item->ev.base);
+        item->ev.has_base = ent_agent_model_here(agent, m.base);
+    }
+    look_up_update(agent, item);
+    return ENT_E_OK;
+}
+
+/* Whether the message is about the session's round, as its RoundOpen was. */
+static enum ent_err check_round(const struct ent_agent *agent, const struct ent_envelope *envelope,
+                                const uint8_t *round_open)
+{
+    const struct ent_header *h = &envelope->header;
+    const struct ent_open_round *open = agent->open;
+
+    if (open == NULL || open->msg.run != h->run || open->msg.round != h->round ||
+        open->msg.attempt != h->attempt) {
+        return ENT_E_OK; /* of another round: the session sorts it out */
+    }
+    ENT_REQUIRE(memcmp(open->hash, round_open, ENT_SHA256_BYTES) == 0, ENT_E_PROTOCOL,
+                "%s: it names another opening of this round", ent_msg_name(h->type));
+    return ENT_E_OK;
+}
+
+static bool lists(const uint8_t (*handles)[ENT_WIRE_HANDLE_BYTES], size_t n, const uint8_t *handle)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(handles[i], handle, ENT_WIRE_HANDLE_BYTES) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The cohort that came about: with this member in it, and not smaller than promised or than its own floor. */
+static enum ent_err check_joined(const struct ent_agent *agent, const struct ent_msg_begin *m)
+{
+    const struct ent_open_round *open = agent->open;
+    uint32_t floor = agent->config->policy.min_members;
+
+    ENT_REQUIRE(
+        lists((const uint8_t(*)[ENT_WIRE_HANDLE_BYTES])m->joined, m->n_joined, agent->id.handle),
+        ENT_E_PROTOCOL, "begin: this member is not in the list of those who joined");
+    for (size_t i = 0; open != NULL && i < m->n_joined; i++) {
+        ENT_REQUIRE(lists((const uint8_t(*)[ENT_WIRE_HANDLE_BYTES])open->handles,
+                          open->msg.n_invited, m->joined[i]),
+                    ENT_E_PROTOCOL, "begin: somebody joined who was not invited");
+    }
+    floor = open != NULL && open->msg.min_members > floor ? open->msg.min_members : floor;
+    ENT_REQUIRE(m->n_joined >= floor, ENT_E_TOO_FEW, "begin: %zu joined, at least %u are asked for",
+                m->n_joined, (unsigned)floor);
+    return ENT_E_OK;
+}
+
+static enum ent_err take_begin(struct ent_agent *agent, const struct ent_envelope *envelope,
+                               struct ent_agent_item *item)
+{
+    struct ent_msg_begin m;
+
+    ENT_TRY(ent_msg_begin_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    ENT_TRY(check_round(agent, envelope, m.round_open));
+    item->ev.id = (struct ent_session_round){envelope->header.run, envelope->header.round,
+                                             envelope->header.attempt};
+    item->ev.code = check_joined(agent, &m);
+    if (item->ev.code != ENT_E_OK) {
+        ent_agent_sayf(agent, ENT_SAY_WARN, "%s", ent_err_message());
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelope *envelope,
+                               struct ent_agent_item *item)
+{
+    struct ent_msg_offer m;
+
+    ENT_TRY(ent_msg_offer_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    item->ev.offer = (enum ent_session_bytes)m.kind;
+    item->ev.bytes = m.bytes;
+    memcpy(item->ev.digest, m.digest, sizeof item->ev.digest);
+    item->ev.has_it = m.kind == ENT_OFFER_PLAN ? ent_agent_plan_here(agent, m.digest)
+                                               : ent_agent_model_here(agent, m.digest);
+    return ENT_E_OK;
+}
+
+static enum ent_err take_ack(struct ent_agent *agent, const struct ent_envelope *envelope,
+                             struct ent_agent_item *item)
+{
+    char round[ENT_AGENT_ROUND_TEXT];
+    struct ent_msg_ack m;
+
+    ENT_TRY(ent_msg_ack_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_PROTOCOL;
+    memcpy(item->ev.digest, m.digest, sizeof item->ev.digest);
+    if (item->ev.code != ENT_E_OK) {
+        ent_agent_round_text(agent, round);
+        item->say = ENT_SAY_WARN;
+        (void)snprintf(item->line, sizeof item->line, "%s: this member's update was rejected: %s",
+                       round, ent_err_text(item->ev.code));
+    } else if (!m.repeat && agent->payload != NULL) {
+        agent->status.n_accepted++;
+        agent->status.bytes_sent += ent_blob_len(agent->payload);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err keep_metrics(struct ent_agent_item *item, const struct ent_msg_metric *from,
+                                 size_t n)
+{
+    ENT_REQUIRE(n <= ENT_WIRE_METRICS_MAX, ENT_E_PROTOCOL, "%zu metrics", n);
+    if (n > 0) {
+        memcpy(item->metrics, from, n * sizeof *from);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err take_round_close(struct ent_agent *agent, const struct ent_envelope *envelope,
+                                     struct ent_agent_item *item)
+{
+    struct ent_msg_round_close m;
+
+    ENT_TRY(
+        ent_msg_round_close_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    ENT_TRY(check_round(agent, envelope, m.round_open));
+    ENT_TRY(keep_metrics(item, m.metrics, m.n_metrics));
+    ENT_TRY(ent_calloc(1, sizeof *item->close, &item->close));
+    *item->close = m;
+    item->close->metrics = item->metrics;
+    item->close->n_outcomes = 0;
+    for (size_t i = 0; i < m.n_outcomes; i++) {
+        item->close->n_outcomes += m.outcomes[i].standing == ENT_SEEN_ACCEPTED ? 1 : 0;
+    }
+    item->close->outcomes = NULL; /* only their number is kept */
+    item->ev.id = (struct ent_session_round){envelope->header.run, envelope->header.round,
+                                             envelope->header.attempt};
+    return ENT_E_OK;
+}
+
+static enum ent_err take_run_end(struct ent_agent *agent, const struct ent_envelope *envelope,
+                                 struct ent_agent_item *item)
+{
+    struct ent_msg_run_end m;
+    char metrics[128];
+
+    ENT_TRY(ent_msg_run_end_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    ENT_TRY(keep_metrics(item, m.metrics, m.n_metrics));
+    item->ev.id.run = envelope->header.run;
+    item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_STOPPED;
+    ent_agent_metrics_text(item->metrics, m.n_metrics, metrics, sizeof metrics);
+    (void)snprintf(item->line, sizeof item->line, "run %u %s; best model of training round %u%s%s",
+                   (unsigned)item->ev.id.run,
+                   item->ev.code == ENT_E_OK ? "is complete" : "was stopped",
+                   (unsigned)m.best_round, metrics[0] != '\0' ? "; on test rows " : "", metrics);
+    if (m.has_best) {
+        memcpy(item->ev.digest, m.best, sizeof item->ev.digest);
+        item->ev.has_it = ent_agent_model_here(agent, m.best);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err take_renewed(struct ent_agent *agent, const struct ent_envelope *envelope,
+                                 struct ent_agent_item *item)
+{
+    struct ent_msg_renewed m;
+
+    (void)item;
+    ENT_TRY(ent_msg_renewed_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    ent_agent_renewed(agent, &m);
+    return ENT_E_OK;
+}
+
+static const struct taker {
+    enum ent_session_event_kind kind;
+    take_fn *take;
+} takers[ENT_MSG_END_] = {
+    [ENT_MSG_WELCOME] = {ENT_SEV_WELCOME, take_welcome},
+    [ENT_MSG_REFUSED] = {ENT_SEV_REFUSED, take_refused},
+    [ENT_MSG_RUN_START] = {ENT_SEV_RUN_START, take_run_start},
+    [ENT_MSG_ROUND_OPEN] = {ENT_SEV_ROUND_OPEN, take_round_open},
+    [ENT_MSG_BEGIN] = {ENT_SEV_BEGIN, take_begin},
+    [ENT_MSG_OFFER] = {ENT_SEV_OFFER, take_offer},
+    [ENT_MSG_ACK] = {ENT_SEV_ACK, take_ack},
+    [ENT_MSG_ROUND_CLOSE] = {ENT_SEV_ROUND_CLOSE, take_round_close},
+    [ENT_MSG_RUN_END] = {ENT_SEV_RUN_END, take_run_end},
+    [ENT_MSG_RENEWED] = {ENT_SEV_RENEWED, take_renewed},
+};
+
+/* Everything that the coordinator says in an envelope was signed by the log key that enrolment pinned. */
+static enum ent_err take_envelope(struct ent_agent *agent, const struct ent_link_event *event,
+                                  struct ent_agent_item *item)
+{
+    struct ent_bytes body = {event->body.data, event->body.len};
+    struct ent_envelope envelope;
+
+    ENT_TRY(ent_wire_open(event->type, ENT_SENDER_COORDINATOR, body, &agent->arena, &envelope));
+    ENT_REQUIRE(memcmp(envelope.header.federation, agent->id.federation,
+                       sizeof envelope.header.federation) == 0,
+                ENT_E_PROTOCOL, "%s: of another federation", ent_msg_name(event->type));
+    ENT_TRY(ent_wire_verify(&envelope, agent->id.log_pub));
+    return takers[event->type].take(agent, &envelope, item);
+}
+
+static enum ent_err take_bare(struct ent_agent *agent, const struct ent_link_event *event,
+                              struct ent_agent_item *item)
+{
+    char round[ENT_AGENT_ROUND_TEXT];
+    struct ent_msg_abort abort_msg;
+    struct ent_msg_bye bye;
+    struct ent_msg_go go;
+
+    switch (event->type) {
+    case ENT_MSG_GO:
+        ENT_TRY(ent_msg_go_decode(event->body.data, event->body.len, &agent->arena, &go));
+        item->ev.kind = ENT_SEV_GO;
+        item->ev.offset = go.offset;
+        return ENT_E_OK;
+    case ENT_MSG_ABORT:
+        ENT_TRY(ent_msg_abort_decode(event->body.data, event->body.len, &agent->arena, &abort_msg));
+        item->ev.kind = ENT_SEV_ABORT;
+        item->ev.id =
+            (struct ent_session_round){agent->session.id.run, abort_msg.round, abort_msg.attempt};
+        ent_agent_round_text(agent, round);
+        (void)snprintf(item->line, sizeof item->line, "%s: attempt %u was called off: %s", round,
+                       (unsigned)abort_msg.attempt,
+                       ent_err_text(ent_err_valid(abort_msg.code) ? (enum ent_err)abort_msg.code
+                                                                  : ENT_E_STALE));
+        return ENT_E_OK;
+    case ENT_MSG_BYE:
+        ENT_TRY(ent_msg_bye_decode(event->body.data, event->body.len, &agent->arena, &bye));
+        item->ev.kind = ENT_SEV_BYE;
+        item->ev.code = ent_err_valid(bye.code) ? (enum ent_err)bye.code : ENT_E_STOPPED;
+        return ENT_E_OK;
+    default:
+        return ent_err_note(ENT_E_PROTOCOL, "frame type %u is no message of the coordinator",
+                            (unsigned)event->type);
+    }
+}
+
+static void take_frame(struct ent_agent *agent, const struct ent_link_event *event)
+{
+    bool enveloped = event->type < ENT_MSG_END_ && takers[event->type].take != NULL;
+    struct ent_agent_item *item =
+        ent_agent_item(agent, enveloped ? takers[event->type].kind : ENT_SEV_BYE);
+    enum ent_err err;
+
+    if (item == NULL) {
+        return;
+    }
+    item->ev.request = event->request;
+    ent_arena_release(&agent->arena);
+    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
+    err = enveloped ? take_envelope(agent, event, item) : take_bare(agent, event, item);
+    if (err != ENT_E_OK) {
+        ent_log_warn("dropped a message of the coordinator: %s", ent_err_message());
+        ent_agent_item_free(item);
+        return;
+    }
+    ent_agent_push_last(agent, item);
+}
+
+/* ---- link events ---- */
+
+static void take_closed(struct ent_agent *agent, const struct ent_link_event *event)
+{
+    struct ent_agent_item *item = ent_agent_item(agent, ENT_SEV_CLOSED);
+
+    if (item == NULL) {
+        return;
+    }
+    item->ev.code = event->why;
+    if (event->why != ENT_E_OK && event->why != ENT_E_STOPPED) {
+        item->say = ENT_SAY_WARN;
+        (void)snprintf(item->line, sizeof item->line, "not connected: %s",
+                       event->text[0] != '\0' ? event->text : ent_err_text(event->why));
+    }
+    ent_agent_push_last(agent, item);
+}
+
+void ent_agent_take_event(struct ent_agent *agent, struct ent_link_event *event)
+{
+    struct ent_agent_item *item;
+
+    if (event->conn != agent->conn || agent->conn == 0) {
+        return; /* of a connection that was given up */
+    }
+    switch (event->kind) {
+    case ENT_LINK_OPENED:
+        memcpy(agent->exporter, event->peer->exporter, sizeof agent->exporter);
+        item = ent_agent_item(agent, ENT_SEV_OPENED);
+        if (item != NULL) {
+            ent_agent_push_last(agent, item);
+        }
+        break;
+    case ENT_LINK_FRAME:
+        take_frame(agent, event);
+        break;
+    case ENT_LINK_RECEIVED:
+        ent_agent_fetched(agent, event->sink, event->request);
+        break;
+    case ENT_LINK_CLOSED:
+        take_closed(agent, event);
+        break;
+    default: /* SENT: in the kernel, not received; only an ACK counts */
+        break;
+    }
+}

@@ -1,0 +1,158 @@
+/* What the agent's files share. Not for others.
+ *
+ *   agent.c       life, the loop
+ *   agent_step.c  queue -> items -> session_step -> actions
+ *   agent_in.c    link events and messages -> items (verified)
+ *   agent_out.c   actions that send
+ *   agent_work.c  actions that check, compute, store
+ *   agent_bytes.c bytes that come in; the end of rounds and runs
+ *   agent_renew.c renewal of the certificate
+ *   agent_tls.c   the link of the ordinary program */
+#ifndef ENT_CLIENT_AGENT_AGENT_INTERNAL_H
+#define ENT_CLIENT_AGENT_AGENT_INTERNAL_H
+
+#include <signal.h>
+
+#include "client/agent/agent.h"
+#include "client/agent/identity.h"
+#include "client/agent/pipeline.h"
+#include "client/agent/queue.h"
+#include "client/state/state.h"
+#include "common/base/arena.h"
+#include "common/plan/client_config.h"
+#include "common/wire/wire.h"
+
+#define ENT_AGENT_LINE_BYTES 400
+
+/* The RoundOpen of a round, as far as later messages and tasks need it. */
+struct ent_open_round {
+    struct ent_msg_round_open msg; /* its `invited` is `handles` */
+    uint8_t (*handles)[ENT_WIRE_HANDLE_BYTES];
+    uint8_t hash[ENT_SHA256_BYTES];
+    struct ent_release release; /* STATS, EVALUATE: what this member claimed */
+    bool claimed;
+};
+
+/* One session event on its way, with what is said when the session accepts it. */
+struct ent_agent_item {
+    struct ent_agent_item *next;
+    struct ent_session_event ev;
+    struct ent_open_round *open;                         /* ROUND_OPEN */
+    struct ent_msg_round_close *close;                   /* ROUND_CLOSE: counts and metrics */
+    struct ent_msg_metric metrics[ENT_WIRE_METRICS_MAX]; /* of close */
+    enum ent_agent_say say;
+    char line[ENT_AGENT_LINE_BYTES]; /* "" = nothing */
+};
+
+struct ent_agent_fetch {
+    struct ent_session_action action;
+    char *tmp; /* path of the file sink; NULL for memory */
+};
+
+struct ent_agent {
+    struct ent_agent_options options;
+    char *dir;
+    int lock_fd;
+    struct ent_clock clock;
+    struct ent_csprng csprng;
+    struct ent_identity id;
+    struct ent_client_config *config;
+    struct ent_state *state;
+    struct ent_link *link;
+    struct ent_agent_queue queue;
+    struct ent_session session;
+    struct ent_pipeline *pipeline;
+    struct ent_arena arena; /* of the message being decoded */
+    uint8_t selftest[ENT_SHA256_BYTES];
+
+    struct ent_agent_item *first; /* items that wait */
+    struct ent_agent_item *last;
+    bool started;
+    volatile sig_atomic_t stop_asked;
+    bool stop_taken;
+    uint64_t timer_ms; /* UINT64_MAX: none */
+
+    ent_conn_id conn;
+    uint8_t exporter[ENT_EXPORTER_BYTES];
+    uint64_t join_sequence; /* of this member's newest messages: a REFUSED names one */
+    uint64_t offer_sequence;
+    uint64_t renew_sequence;
+    struct ent_open_round *open; /* of the session's round */
+    struct ent_agent_fetch fetch;
+    struct ent_blob *payload; /* of the stored update of this attempt */
+    struct ent_tls_key *renew_key;
+    uint64_t cert_check_ms; /* wall clock of the next look at the certificate's age */
+    bool renew_due;
+    char decline_text[ENT_WIRE_TEXT_MAX_BYTES + 1];
+    struct ent_agent_status status;
+    bool computing;
+    uint64_t said_ms; /* last status line while computing */
+};
+
+/* ---- agent_step.c ---- */
+struct ent_agent_item *ent_agent_item(struct ent_agent *agent, enum ent_session_event_kind kind);
+/* A result of an action goes before whatever waits. */
+void ent_agent_push_first(struct ent_agent *agent, struct ent_agent_item *item_take);
+void ent_agent_push_last(struct ent_agent *agent, struct ent_agent_item *item_take);
+struct ent_agent_item *ent_agent_pop(struct ent_agent *agent); /* NULL: none waits */
+void ent_agent_item_free(struct ent_agent_item *item);
+void ent_agent_open_free(struct ent_open_round *open);
+void ent_agent_sayf(struct ent_agent *agent, enum ent_agent_say say, const char *fmt, ...)
+    ENT_PRINTF(3, 4);
+/* "round 3 (train)"; out: [64] */
+#define ENT_AGENT_ROUND_TEXT 64
+void ent_agent_round_text(const struct ent_agent *agent, char out[ENT_AGENT_ROUND_TEXT]);
+/* Take one link event off the queue into items; false when it was empty. */
+bool ent_agent_drain_one(struct ent_agent *agent);
+/* Our own failure (disk, memory): said, and the agent stops. */
+void ent_agent_fail(struct ent_agent *agent, enum ent_err err);
+
+/* ---- agent_in.c ---- */
+void ent_agent_take_event(struct ent_agent *agent, struct ent_link_event *event);
+bool ent_agent_plan_here(const struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
+bool ent_agent_model_here(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
+/* DIR/plans/<hex>.yaml; caller frees. */
+ENT_MUST enum ent_err ent_agent_plan_path(const struct ent_agent *agent,
+                                          const uint8_t digest[ENT_SHA256_BYTES], char **out);
+
+/* ---- agent_out.c ---- */
+void ent_agent_send_hello(struct ent_agent *agent);
+void ent_agent_send_join(struct ent_agent *agent, bool has_base);
+void ent_agent_send_decline(struct ent_agent *agent, enum ent_err code);
+void ent_agent_send_lost(struct ent_agent *agent);
+void ent_agent_send_offer(struct ent_agent *agent);
+void ent_agent_send_bytes(struct ent_agent *agent, uint64_t request, uint64_t offset);
+void ent_agent_send_go(struct ent_agent *agent, uint64_t request, uint64_t offset);
+void ent_agent_send_bye(struct ent_agent *agent);
+ENT_MUST enum ent_err ent_agent_header(struct ent_agent *agent, enum ent_msg_type type,
+                                       struct ent_header *out);
+/* Seal and send; *sequence (may be NULL) gets the number used. */
+ENT_MUST enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type type,
+                                     const void *message, uint64_t *sequence);
+
+/* ---- agent_bytes.c ---- */
+void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action);
+void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t request);
+void ent_agent_fetch_drop(struct ent_agent *agent);
+void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);
+void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item);
+/* "AUC 0.79, log loss 0.28 over 700 rows", "" without such metrics. */
+void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size);
+void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
+void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
+
+/* ---- agent_work.c ---- */
+void ent_agent_check(struct ent_agent *agent);
+void ent_agent_compute(struct ent_agent *agent);
+
+/* ---- agent_renew.c ---- */
+void ent_agent_look_at_cert(struct ent_agent *agent); /* sets renew_due */
+void ent_agent_send_renew(struct ent_agent *agent);
+void ent_agent_renewed(struct ent_agent *agent, const struct ent_msg_renewed *msg);
+/* A CRL that the coordinator sent: checked, kept, told to the link. */
+void ent_agent_take_crl(struct ent_agent *agent, struct ent_bytes crl);
+
+/* ---- agent_tls.c ---- */
+struct ent_agent_transport ent_agent_tls_transport(char *dir);
+
+#endif

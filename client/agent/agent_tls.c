@@ -1,0 +1,83 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/agent/agent_internal.h"
+#include "common/base/file.h"
+#include "common/crypto/secret.h"
+#include "common/net/link_nng.h"
+
+/* Everything out of DIR; ctx is the directory's name. */
+struct tls_files {
+    struct ent_buf pair; /* key and certificate */
+    struct ent_buf ca;
+    struct ent_buf crl;
+};
+
+static enum ent_err read_in(const char *dir, const char *name, struct ent_buf *out)
+{
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_path_join(dir, name, &path));
+    err = ent_file_read(path, out);
+    free(path);
+    return err;
+}
+
+static enum ent_err read_files(const char *dir, struct tls_files *files)
+{
+    ENT_TRY(ent_identity_tls_read(dir, &files->pair));
+    ENT_TRY(read_in(dir, "ca.pem", &files->ca));
+    return read_in(dir, "crl.pem", &files->crl);
+}
+
+static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_ctx,
+                             struct ent_link **out)
+{
+    struct tls_files files;
+    enum ent_err err;
+
+    ent_buf_init(&files.pair, ENT_PEM_MAX_BYTES);
+    ent_buf_init(&files.ca, ENT_PEM_MAX_BYTES);
+    ent_buf_init(&files.crl, ENT_PEM_MAX_BYTES);
+    err = read_files(ctx, &files);
+    if (err == ENT_E_OK) {
+        /* An old revocation list must not lock this member out for good: it gets the newer one in WELCOME. */
+        struct ent_tls_settings settings = {.cert_pem = files.pair.data,
+                                            .cert_pem_len = files.pair.len,
+                                            .key_pem = files.pair.data,
+                                            .key_pem_len = files.pair.len,
+                                            .ca_pem = files.ca.data,
+                                            .ca_pem_len = files.ca.len,
+                                            .crl = files.crl.data,
+                                            .crl_len = files.crl.len,
+                                            .crl_may_be_old = true};
+
+        err = ent_link_nng_new(&settings, NULL, handler, handler_ctx, out);
+    }
+    if (files.pair.data != NULL) {
+        ent_cleanse(files.pair.data, files.pair.cap);
+    }
+    ent_buf_release(&files.pair);
+    ent_buf_release(&files.ca);
+    ent_buf_release(&files.crl);
+    return err;
+}
+
+static enum ent_err tls_renew(void *ctx, struct ent_link *link, const uint8_t *pem, size_t len)
+{
+    (void)ctx;
+    return ent_link_nng_renew(link, pem, len, pem, len);
+}
+
+static enum ent_err tls_crl(void *ctx, struct ent_link *link, const uint8_t *der, size_t len)
+{
+    (void)ctx;
+    return ent_link_nng_add_crl(link, der, len);
+}
+
+struct ent_agent_transport ent_agent_tls_transport(char *dir)
+{
+    return (struct ent_agent_transport){
+        .ctx = dir, .open = tls_open, .renew = tls_renew, .crl = tls_crl};
+}
