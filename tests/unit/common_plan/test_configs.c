@@ -1,0 +1,190 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/plan/client_config.h"
+#include "common/plan/federation.h"
+#include "tests/support/ent_test.h"
+
+static enum ent_err federation(const char *yaml, struct ent_federation_config **out)
+{
+    return ent_federation_config_parse("federation.yaml", (const uint8_t *)yaml, strlen(yaml), out);
+}
+
+static enum ent_err client(const char *yaml, struct ent_client_config **out)
+{
+    return ent_client_config_parse("client.yaml", "/data/me", (const uint8_t *)yaml, strlen(yaml),
+                                   out);
+}
+
+ENT_TEST(federation, the_written_file_reads_back)
+{
+    struct ent_federation_config *c;
+    struct ent_buf text;
+
+    ent_buf_init(&text, 65536);
+    ENT_OK(
+        ent_federation_config_text("acme-brands", "fed.acme.example", NULL, "127.0.0.1:0", &text));
+    ENT_OK(ent_federation_config_parse("federation.yaml", text.data, text.len, &c));
+    CU_ASSERT_STRING_EQUAL(c->name, "acme-brands");
+    CU_ASSERT_STRING_EQUAL(c->host, "fed.acme.example");
+    CU_ASSERT_STRING_EQUAL(c->listen, "0.0.0.0:7443");
+    CU_ASSERT_STRING_EQUAL(c->enroll_listen, "127.0.0.1:0");
+    CU_ASSERT_EQUAL(c->min_members, 3);
+    CU_ASSERT_EQUAL(c->update_bytes, (uint64_t)64 << 20);
+    CU_ASSERT_EQUAL(c->memory_bytes, (uint64_t)16 << 20);
+    CU_ASSERT_EQUAL(c->members, 200);
+    CU_ASSERT_EQUAL(c->handshake_ms, 10000);
+    CU_ASSERT_EQUAL(c->idle_ms, 30000);
+    ent_federation_config_free(c);
+    ent_buf_clear(&text);
+    ENT_FAILS(ent_federation_config_text("a b", "h", NULL, NULL, &text), ENT_E_CONFIG);
+    ent_buf_release(&text);
+}
+
+ENT_TEST(federation, wrong_values)
+{
+    static const char *const bad[] = {
+        "name: a\n",
+        "host: h\n",
+        "name: a\nhost: h:1/x\n",
+        "name: a\nhost: h\nlisten: 7443\n",
+        "name: a\nhost: h\nlisten: 0.0.0.0:99999\n",
+        "name: a\nhost: h\nlisten: ::1:7443\n",
+        "name: a\nhost: h\nlimits: {min_members: 1}\n",
+        "name: a\nhost: h\nlimits: {update: 10}\n",
+        "name: a\nhost: h\ntimeouts: {idle: 30}\n",
+        "name: a\nhost: h\nport: 7443\n",
+        "name: a\nhost: h\nlisten: 0.0.0.0:7443\nenroll_listen: 0.0.0.0:7443\n"};
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(bad); i++) {
+        struct ent_federation_config *c = NULL;
+
+        CU_ASSERT_EQUAL(federation(bad[i], &c), ENT_E_CONFIG);
+        CU_ASSERT_PTR_NULL(c);
+        CU_ASSERT_EQUAL(strncmp(ent_err_message(), "federation.yaml:", 16), 0);
+    }
+}
+
+ENT_TEST(federation, addresses)
+{
+    char host[256];
+    uint16_t port;
+
+    CU_ASSERT_TRUE(ent_address_split("fed.acme.example:7443", host, &port));
+    CU_ASSERT_STRING_EQUAL(host, "fed.acme.example");
+    CU_ASSERT_EQUAL(port, 7443);
+    CU_ASSERT_TRUE(ent_address_split("[::1]:0", host, &port));
+    CU_ASSERT_STRING_EQUAL(host, "::1");
+    CU_ASSERT_FALSE(ent_address_split(":7443", host, &port));
+    CU_ASSERT_FALSE(ent_address_split("host", host, &port));
+    CU_ASSERT_FALSE(ent_address_split("host:", host, &port));
+    CU_ASSERT_FALSE(ent_address_split("a b:1", host, &port));
+}
+
+ENT_TEST(client_config, everything_is_read)
+{
+    struct ent_client_config *c;
+
+    ENT_OK(client("coordinator: fed.acme.example:7443\n"
+                  "data: {source: csv, path: crm.csv.gz, delimiter: \";\", missing: [\"\", NA], "
+                  "bad_rows: drop}\n"
+                  "columns: {age: Age, job: {column: Job Title, values: {Admin: admin.}}, loan: "
+                  "{values: {J: yes}}}\n"
+                  "unit_key: customer_id\n"
+                  "split_file: rows.txt\n"
+                  "id: customer_id\n"
+                  "policy: {tasks: [stats, evaluate], min_members: 4, plans: "
+                  "[000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}\n",
+                  &c));
+    CU_ASSERT_STRING_EQUAL(c->coordinator, "fed.acme.example:7443");
+    CU_ASSERT_STRING_EQUAL(c->data.path, "/data/me/crm.csv.gz");
+    CU_ASSERT_EQUAL(c->data.delimiter, ';');
+    CU_ASSERT_EQUAL(c->data.missing.n, 2);
+    CU_ASSERT_EQUAL(c->data.bad_rows, ENT_BAD_ROWS_DROP);
+    CU_ASSERT_EQUAL_FATAL(c->n_columns, 3);
+    CU_ASSERT_STRING_EQUAL(c->columns[0].column, "Age");
+    CU_ASSERT_STRING_EQUAL(c->columns[1].column, "Job Title");
+    CU_ASSERT_STRING_EQUAL(c->columns[1].spellings[0].own, "Admin");
+    CU_ASSERT_STRING_EQUAL(c->columns[1].spellings[0].plan, "admin.");
+    CU_ASSERT_STRING_EQUAL(c->columns[2].column, "loan");
+    CU_ASSERT_STRING_EQUAL(c->unit_key, "customer_id");
+    CU_ASSERT_STRING_EQUAL(c->split_file, "/data/me/rows.txt");
+    CU_ASSERT_EQUAL(c->policy.tasks, (1U << ENT_TASK_STATS) | (1U << ENT_TASK_EVALUATE));
+    CU_ASSERT_EQUAL(c->policy.min_members, 4);
+    CU_ASSERT_FALSE(c->policy.any_plan);
+    CU_ASSERT_EQUAL_FATAL(c->policy.n_plans, 1);
+    CU_ASSERT_EQUAL(c->policy.plans[0][31], 0x1f);
+    ent_client_config_free(c);
+}
+
+ENT_TEST(client_config, defaults_and_paths)
+{
+    struct ent_client_config *c;
+
+    ENT_OK(client("data: {path: /abs/crm.csv, delimiter: tab}\ncolumns:\n", &c));
+    CU_ASSERT_PTR_NULL(c->coordinator);
+    CU_ASSERT_STRING_EQUAL(c->data.path, "/abs/crm.csv");
+    CU_ASSERT_STRING_EQUAL(c->data.source, "csv");
+    CU_ASSERT_EQUAL(c->data.delimiter, '\t');
+    CU_ASSERT_EQUAL(c->data.bad_rows, ENT_BAD_ROWS_FAIL);
+    CU_ASSERT_EQUAL(c->n_columns, 0);
+    CU_ASSERT_PTR_NULL(c->unit_key);
+    CU_ASSERT_PTR_NULL(c->split_file);
+    CU_ASSERT_TRUE(c->policy.any_plan);
+    CU_ASSERT_EQUAL(c->policy.min_members, 3);
+    CU_ASSERT_EQUAL(c->policy.tasks,
+                    (1U << ENT_TASK_STATS) | (1U << ENT_TASK_TRAIN) | (1U << ENT_TASK_EVALUATE));
+    ent_client_config_free(c);
+}
+
+ENT_TEST(client_config, the_written_file_reads_back_from_its_directory)
+{
+    struct ent_client_config *c;
+    const char *dir = ent_test_tmpdir();
+    struct ent_buf text;
+    char *path = NULL;
+    char *data = NULL;
+
+    ent_buf_init(&text, 65536);
+    ENT_OK(ent_client_config_text("fed.acme.example:7443", &text));
+    ENT_OK(ent_path_join(dir, "client.yaml", &path));
+    ENT_OK(ent_path_join(dir, "data.csv", &data));
+    ENT_OK(ent_file_write_new(path, text.data, text.len, 0600));
+    ENT_OK(ent_client_config_read(path, &c));
+    CU_ASSERT_STRING_EQUAL(c->coordinator, "fed.acme.example:7443");
+    CU_ASSERT_STRING_EQUAL(c->data.path, data);
+    CU_ASSERT_EQUAL(c->data.delimiter, 0);
+    CU_ASSERT_TRUE(c->policy.any_plan);
+    ent_client_config_free(c);
+    ent_buf_release(&text);
+    free(path);
+    free(data);
+}
+
+ENT_TEST(client_config, wrong_values)
+{
+    static const char *const bad[] = {"coordinator: h:1\n",
+                                      "data: {}\n",
+                                      "data: {path: a, delimiter: \"|\"}\n",
+                                      "data: {path: a, bad_rows: skip}\n",
+                                      "data: {path: a}\ncoordinator: nowhere\n",
+                                      "data: {path: a}\ncolumns: [a]\n",
+                                      "data: {path: a}\ncolumns: {a: {colum: b}}\n",
+                                      "data: {path: a}\ncolumns: {a: {values: [x]}}\n",
+                                      "data: {path: a}\npolicy: {tasks: [stat]}\n",
+                                      "data: {path: a}\npolicy: {tasks: train}\n",
+                                      "data: {path: a}\npolicy: {plans: some}\n",
+                                      "data: {path: a}\npolicy: {plans: [abc]}\n",
+                                      "data: {path: a}\npolicy: {min_members: 1}\n",
+                                      "data: {path: a}\nunitkey: b\n"};
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(bad); i++) {
+        struct ent_client_config *c = NULL;
+
+        CU_ASSERT_EQUAL(client(bad[i], &c), ENT_E_CONFIG);
+        CU_ASSERT_PTR_NULL(c);
+        CU_ASSERT_EQUAL(strncmp(ent_err_message(), "client.yaml:", 12), 0);
+    }
+}
