@@ -1,0 +1,86 @@
+/* Writes one seed a message for fuzz_messages and fuzz_envelope: fuzz_seeds tests/fuzz/corpus */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/file.h"
+#include "common/crypto/sign.h"
+#include "tests/fuzz/wire_samples.h"
+
+static enum ent_err write_seed(const char *root, const char *target, unsigned type,
+                               const struct ent_buf *body)
+{
+    char path[4096];
+    struct ent_buf out;
+    uint8_t first = (uint8_t)type;
+    enum ent_err err;
+
+    if (target[0] == 'e' && ent_msg_info(type)->sender == ENT_SENDER_COORDINATOR) {
+        first |= 0x80;
+    }
+    ent_buf_init(&out, (size_t)1 << 17);
+    (void)snprintf(path, sizeof path, "%s/%s", root, target);
+    err = ent_dir_make(path);
+    (void)snprintf(path, sizeof path, "%s/%s/%s", root, target, ent_msg_name(type));
+    if (err == ENT_E_OK) {
+        err = ent_buf_add_u8(&out, first);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_buf_add(&out, body->data, body->len);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_file_write_atomic(path, out.data, out.len, 0644);
+    }
+    ent_buf_release(&out);
+    return err;
+}
+
+static enum ent_err seeds_of(const char *root, const struct ent_sign_key *key, unsigned type)
+{
+    static const uint8_t digest[ENT_WIRE_DIGEST_BYTES] = {0xDD};
+    union ent_any_message message;
+    struct ent_buf body;
+    enum ent_err err = ENT_E_OK;
+
+    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    if (ent_sample_message(type, &message)) {
+        err = ent_msg_encode(type, &message, &body);
+        if (err == ENT_E_OK) {
+            err = write_seed(root, "messages", type, &body);
+        }
+    }
+    ent_buf_clear(&body);
+    if (err == ENT_E_OK && ent_msg_info(type)->enveloped) {
+        struct ent_header header = ent_sample_header(type);
+
+        err = type == ENT_MSG_UPDATE ? ent_wire_seal_update(key, &header, digest, &body)
+                                     : ent_wire_seal(key, &header, &message, &body);
+        if (err == ENT_E_OK) {
+            err = write_seed(root, "envelope", type, &body);
+        }
+    }
+    ent_buf_release(&body);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    static const uint8_t seed[ENT_SIGN_SEED_BYTES] = {42};
+    struct ent_sign_key *key = NULL;
+    enum ent_err err;
+
+    if (argc != 2) {
+        fprintf(stderr, "usage: fuzz_seeds DIRECTORY\n");
+        return 2;
+    }
+    err = ent_sign_key_of_seed(seed, &key);
+    for (unsigned type = ENT_MSG_FIRST; err == ENT_E_OK && type <= ENT_MSG_LAST; type++) {
+        if (ent_msg_info(type) != NULL) {
+            err = seeds_of(argv[1], key, type);
+        }
+    }
+    ent_sign_key_free(key);
+    if (err != ENT_E_OK) {
+        fprintf(stderr, "%s\n", ent_err_message());
+    }
+    return err == ENT_E_OK ? 0 : 1;
+}
