@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/agent/agent_internal.h"
+#include "client/agent/io.h"
 #include "common/base/file.h"
 #include "common/base/hooks.h"
 #include "common/base/log.h"
@@ -40,7 +40,9 @@ static enum ent_err open_sink(struct ent_agent *agent, const struct ent_session_
     }
     ENT_TRY(ent_path_join(agent->dir, "incoming.part", &agent->fetch.tmp));
     fd = open(agent->fetch.tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ENT_REQUIRE(fd >= 0, ENT_E_IO, "%s: %s", agent->fetch.tmp, strerror(errno));
+    if (fd < 0) {
+        return ent_agent_io(agent->fetch.tmp);
+    }
     err = ent_sink_new_file(fd, agent->fetch.tmp, action->bytes, out);
     if (err != ENT_E_OK) {
         (void)close(fd);
@@ -110,7 +112,7 @@ static enum ent_err keep_model(struct ent_agent *agent, struct ent_sink *sink)
 
     ENT_TRY(ent_state_model_path(agent->state, digest, &path));
     if (rename(agent->fetch.tmp, path) != 0) {
-        err = ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
+        err = ent_agent_io(path);
     } else {
         ent_sink_keep(sink);
         err = ent_dir_sync(agent->dir);
@@ -201,6 +203,17 @@ static enum ent_err remember_metrics(struct ent_agent *agent, const struct ent_a
     return ENT_E_OK;
 }
 
+/* Its result is out: only the same cohort may see this scope again. (This member may have had no part in it.) */
+static enum ent_err finish_release(struct ent_agent *agent)
+{
+    struct ent_release release;
+    enum ent_err err;
+
+    ENT_TRY(ent_agent_release(agent->open, &release));
+    err = ent_state_release_done(agent->state, &release);
+    return err == ENT_E_NOT_FOUND || err == ENT_E_STALE ? ENT_E_OK : err;
+}
+
 static enum ent_err remember_close(struct ent_agent *agent, const struct ent_agent_item *item)
 {
     const struct ent_open_round *open = agent->open;
@@ -213,8 +226,8 @@ static enum ent_err remember_close(struct ent_agent *agent, const struct ent_age
                                     .bytes_sent = agent->status.bytes_sent,
                                     .updated_ms = ent_clock_wall(&agent->clock)};
 
-    if (open->claimed) {
-        ENT_TRY(ent_state_release_done(agent->state, &open->release));
+    if (open->msg.task != ENT_TASK_TRAIN) {
+        ENT_TRY(finish_release(agent));
     }
     ENT_TRY(remember_metrics(agent, item));
     return ent_state_progress_put(agent->state, &progress);

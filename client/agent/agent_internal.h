@@ -29,8 +29,6 @@ struct ent_open_round {
     struct ent_msg_round_open msg; /* its `invited` is `handles` */
     uint8_t (*handles)[ENT_WIRE_HANDLE_BYTES];
     uint8_t hash[ENT_SHA256_BYTES];
-    struct ent_release release; /* STATS, EVALUATE: what this member claimed */
-    bool claimed;
 };
 
 /* One session event on its way, with what is said when the session accepts it. */
@@ -144,6 +142,8 @@ void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
 /* ---- agent_work.c ---- */
 void ent_agent_check(struct ent_agent *agent);
 void ent_agent_compute(struct ent_agent *agent);
+/* What STATS or EVALUATE of this round releases. */
+ENT_MUST enum ent_err ent_agent_release(const struct ent_open_round *open, struct ent_release *out);
 
 /* ---- agent_renew.c ---- */
 void ent_agent_look_at_cert(struct ent_agent *agent); /* sets renew_due */

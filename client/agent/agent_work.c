@@ -173,26 +173,33 @@ static void progress(void *ctx, const struct ent_train_progress *p)
 
 /* Statistics once a run, an evaluation once a model and split: a second result for another cohort could be
  * subtracted from the first. */
-static enum ent_err claim(struct ent_agent *agent)
+enum ent_err ent_agent_release(const struct ent_open_round *open, struct ent_release *out)
 {
-    struct ent_open_round *open = agent->open;
     const uint8_t(*handles)[16] = (const uint8_t(*)[16])open->handles;
+    struct ent_release release;
 
-    if (open->msg.task == ENT_TASK_TRAIN) {
-        return ENT_E_OK;
-    }
     if (open->msg.task == ENT_TASK_STATS) {
-        ENT_TRY(ent_release_stats(open->msg.run, handles, open->msg.n_invited, &open->release));
+        ENT_TRY(ent_release_stats(open->msg.run, handles, open->msg.n_invited, &release));
     } else {
         ENT_TRY(ent_release_evaluate(open->msg.base, open->msg.split, handles, open->msg.n_invited,
-                                     &open->release));
+                                     &release));
     }
-    open->release.run = open->msg.run;
-    open->release.round = open->msg.round;
-    open->release.attempt = open->msg.attempt;
-    ENT_TRY(ent_state_claim_release(agent->state, &open->release));
-    open->claimed = true;
+    release.run = open->msg.run;
+    release.round = open->msg.round;
+    release.attempt = open->msg.attempt;
+    *out = release;
     return ENT_E_OK;
+}
+
+static enum ent_err claim(struct ent_agent *agent)
+{
+    struct ent_release release;
+
+    if (agent->open->msg.task == ENT_TASK_TRAIN) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_agent_release(agent->open, &release));
+    return ent_state_claim_release(agent->state, &release);
 }
 
 static enum ent_err make_payload(struct ent_agent *agent, struct ent_payload *payload,

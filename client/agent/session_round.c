@@ -151,7 +151,7 @@ void ent_session_on_fetched(struct ent_session *s, const struct ent_session_even
 void ent_session_on_run_end(struct ent_session *s, const struct ent_session_event *ev,
                             struct ent_session_actions *out)
 {
-    if (!s->has_run || ev->id.run != s->run) {
+    if ((!s->has_run && !s->wants_best) || ev->id.run != s->run) {
         ent_session_warn(s, ev, ENT_E_STALE, out);
         return;
     }
