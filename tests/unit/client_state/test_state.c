@@ -1,0 +1,623 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/state/state.h"
+#include "common/base/file.h"
+#include "common/base/hooks.h"
+#include "common/base/mem.h"
+#include "common/db/db.h"
+#include "tests/support/ent_test.h"
+
+static int kill_at = -1; /* the how many-th point ends the process; -1: none */
+static int n_points;
+
+void ent_hook_point(const char *name)
+{
+    (void)name;
+    if (n_points++ == kill_at) {
+        _exit(99);
+    }
+}
+
+bool ent_hook_planted(const char *bug)
+{
+    (void)bug;
+    return false;
+}
+
+static const uint8_t cohort_a[3][16] = {{1}, {2}, {3}};
+static const uint8_t cohort_b[3][16] = {{1}, {2}, {4}};
+
+static struct ent_state *open_state(const char *dir)
+{
+    struct ent_state *state = NULL;
+
+    ENT_OK(ent_state_open(dir, &state));
+    return state;
+}
+
+static struct ent_state *reopen(const char *dir, struct ent_state *state)
+{
+    ent_state_close(state);
+    return open_state(dir);
+}
+
+ENT_TEST(sequence, rises_for_ever)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    uint64_t last = 0;
+    uint64_t v = 0;
+
+    for (int i = 0; i < 200; i++) {
+        ENT_OK(ent_state_next_sequence(s, &v));
+        CU_ASSERT(v > last);
+        last = v;
+        if (i % 7 == 0) {
+            s = reopen(dir, s);
+        }
+    }
+    ENT_OK(ent_state_raise_sequence(s, 5)); /* lower: no effect */
+    ENT_OK(ent_state_next_sequence(s, &v));
+    CU_ASSERT(v == last + 1);
+    ENT_OK(ent_state_raise_sequence(s, 1000000));
+    ENT_OK(ent_state_next_sequence(s, &v));
+    CU_ASSERT_EQUAL(v, 1000001);
+    s = reopen(dir, s);
+    ENT_OK(ent_state_next_sequence(s, &v));
+    CU_ASSERT(v > 1000001);
+    ENT_FAILS(ent_state_raise_sequence(s, UINT64_MAX), ENT_E_PROTOCOL);
+    ent_state_close(s);
+    ent_state_close(NULL);
+}
+
+/* What is given out was stored before: a copy of the database taken at any moment never gives it out again. */
+ENT_TEST(sequence, is_stored_before_use)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+
+    for (int i = 0; i < 40; i++) {
+        const char *copy_dir;
+        struct ent_state *copy;
+        uint64_t given = 0;
+        uint64_t later = 0;
+        static const char *const files[] = {"state.db", "state.db-wal"};
+
+        ENT_OK(ent_state_next_sequence(s, &given));
+        if (i % 8 > 1 &&
+            i != 31) { /* around the steps by which numbers are stored ahead, and some */
+            continue;
+        }
+        copy_dir = ent_test_tmpdir();
+        for (size_t f = 0; f < 2; f++) {
+            char *from = NULL;
+            char *to = NULL;
+            struct ent_buf b;
+
+            ent_buf_init(&b, 1 << 24);
+            ENT_OK(ent_path_join(dir, files[f], &from));
+            ENT_OK(ent_path_join(copy_dir, files[f], &to));
+            if (ent_file_exists(from)) {
+                ENT_OK(ent_file_read(from, &b));
+                ENT_OK(ent_file_write_atomic(to, b.data, b.len, 0600));
+            }
+            ent_buf_release(&b);
+            free(from);
+            free(to);
+        }
+        copy = open_state(copy_dir);
+        ENT_OK(ent_state_next_sequence(copy, &later));
+        CU_ASSERT(later > given);
+        ent_state_close(copy);
+    }
+    ent_state_close(s);
+}
+
+ENT_TEST(runs, are_remembered)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_state_run run = {.run = 3, .plan = {7}, .accepted = true};
+    struct ent_state_run got;
+
+    ENT_FAILS(ent_state_run_last(s, &got), ENT_E_NOT_FOUND);
+    ENT_OK(ent_state_run_put(s, &run));
+    ENT_OK(ent_state_run_put(s, &run));
+    s = reopen(dir, s);
+    ENT_OK(ent_state_run_get(s, 3, &got));
+    CU_ASSERT(got.accepted && !got.ended && got.plan[0] == 7 && got.reason[0] == '\0');
+    run.plan[0] = 8; /* another plan under the same number */
+    ENT_FAILS(ent_state_run_put(s, &run), ENT_E_PROTOCOL);
+    run.plan[0] = 7;
+    run.accepted = false;
+    (void)snprintf(run.reason, sizeof run.reason, "the plan is not on the list");
+    ENT_OK(ent_state_run_put(s, &run));
+    ENT_OK(ent_state_run_end(s, 3));
+    ENT_FAILS(ent_state_run_end(s, 4), ENT_E_NOT_FOUND);
+    ENT_OK(ent_state_run_last(s, &got));
+    CU_ASSERT(!got.accepted && got.ended && got.run == 3);
+    CU_ASSERT_STRING_EQUAL(got.reason, "the plan is not on the list");
+    ent_state_close(s);
+}
+
+static struct ent_release stats_release(uint32_t run, uint32_t attempt, const uint8_t (*cohort)[16])
+{
+    struct ent_release r = {.run = run, .round = 1, .attempt = attempt};
+
+    ENT_OK(ent_release_stats(run, cohort, 3, &r));
+    return r;
+}
+
+static struct ent_release evaluate_release(uint64_t round, uint32_t split,
+                                           const uint8_t (*cohort)[16])
+{
+    static const uint8_t model[32] = {9};
+    struct ent_release r = {.run = 1, .round = round, .attempt = 1};
+
+    ENT_OK(ent_release_evaluate(model, split, cohort, 3, &r));
+    return r;
+}
+
+ENT_TEST(release, statistics_once_per_run)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_release first = stats_release(1, 1, cohort_a);
+    struct ent_release other = stats_release(1, 1, cohort_b);
+    struct ent_release later = stats_release(1, 2, cohort_b);
+    struct ent_release next_run = stats_release(2, 1, cohort_b);
+    struct ent_release next_round = stats_release(1, 1, cohort_b);
+
+    next_round.round = 2;
+    ENT_FAILS(ent_state_release_done(s, &first), ENT_E_NOT_FOUND);
+    ENT_OK(ent_state_claim_release(s, &first));
+    ENT_OK(ent_state_claim_release(s, &first));
+    ENT_FAILS(ent_state_claim_release(s, &other), ENT_E_POLICY);
+    ENT_FAILS(ent_state_claim_release(s, &next_round),
+              ENT_E_POLICY); /* a second statistics round of the run */
+    s = reopen(dir, s);
+    ENT_FAILS(ent_state_claim_release(s, &other), ENT_E_POLICY);
+    ENT_OK(ent_state_claim_release(s, &next_run));
+    ENT_OK(ent_state_claim_release(s, &later)); /* the first attempt was aborted */
+    ENT_FAILS(ent_state_claim_release(s, &first), ENT_E_POLICY);
+    ENT_OK(ent_state_release_done(s, &later));
+    ENT_OK(ent_state_release_done(s, &later));
+    first.attempt = 3; /* the result is out: no later attempt with another cohort */
+    ENT_FAILS(ent_state_claim_release(s, &first), ENT_E_POLICY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "run 1"));
+    ENT_OK(ent_state_claim_release(s, &later));
+    ent_state_close(s);
+}
+
+ENT_TEST(release, evaluation_once_per_model_and_split)
+{
+    struct ent_state *s = open_state(ent_test_tmpdir());
+    struct ent_release validation = evaluate_release(3, 2, cohort_a);
+    struct ent_release test = evaluate_release(9, 3, cohort_b);
+    struct ent_release again = evaluate_release(5, 2, cohort_b);
+    struct ent_release same = evaluate_release(5, 2, cohort_a);
+
+    ENT_OK(ent_state_claim_release(s, &validation));
+    ENT_OK(ent_state_claim_release(s, &test)); /* other rows */
+    ENT_OK(ent_state_release_done(s, &validation));
+    ENT_FAILS(ent_state_claim_release(s, &again), ENT_E_POLICY);
+    ENT_OK(ent_state_claim_release(s, &same));
+    ENT_FAILS(ent_state_release_done(s, &again), ENT_E_STALE);
+    ent_state_close(s);
+}
+
+static struct ent_blob *payload_of(uint8_t fill, size_t len)
+{
+    uint8_t *bytes = NULL;
+    struct ent_blob *blob = NULL;
+
+    ENT_OK(ent_calloc(len, 1, &bytes));
+    memset(bytes, fill, len);
+    ENT_OK(ent_blob_new_take(bytes, len, &blob));
+    return blob;
+}
+
+static const uint8_t sample_header[] = "header bytes as signed";
+
+static struct ent_state_update sample_update(uint64_t round, uint32_t attempt,
+                                             struct ent_blob *payload)
+{
+    struct ent_state_update u = {
+        .at = {1, round, attempt}, .sequence = round * 10 + attempt, .payload = payload};
+
+    u.header = sample_header;
+    u.header_len = sizeof sample_header;
+    memset(u.round_open, 3, sizeof u.round_open);
+    memset(u.signature, 4, sizeof u.signature);
+    ENT_OK(ent_sha256(ent_blob_bytes(payload), ent_blob_len(payload), u.payload_sha256));
+    return u;
+}
+
+static char *payload_path(const char *dir, const struct ent_state_update *u)
+{
+    char name[80] = "updates/";
+    char *path = NULL;
+
+    ent_hex(u->payload_sha256, 32, name + 8);
+    ENT_OK(ent_path_join(dir, name, &path));
+    return path;
+}
+
+ENT_TEST(update, comes_back_byte_for_byte)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_blob *payload = payload_of(0xaa, 100000);
+    struct ent_state_update u = sample_update(4, 1, payload);
+    struct ent_state_update got;
+    struct ent_state_update other = u;
+    char *path = payload_path(dir, &u);
+    struct stat sb;
+
+    ENT_FAILS(ent_state_update_get(s, u.at, &got), ENT_E_NOT_FOUND);
+    ENT_OK(ent_state_update_put(s, &u));
+    ENT_OK(ent_state_update_put(s, &u)); /* the same again */
+    CU_ASSERT(stat(path, &sb) == 0 && (sb.st_mode & 0777) == 0600);
+    other.sequence++;
+    ENT_FAILS(ent_state_update_put(s, &other), ENT_E_EXISTS);
+    s = reopen(dir, s);
+    ENT_OK(ent_state_update_get(s, u.at, &got));
+    CU_ASSERT(got.sequence == u.sequence && got.header_len == u.header_len);
+    CU_ASSERT(memcmp(got.header, u.header, u.header_len) == 0);
+    CU_ASSERT(memcmp(got.signature, u.signature, sizeof u.signature) == 0);
+    CU_ASSERT(memcmp(got.round_open, u.round_open, sizeof u.round_open) == 0);
+    CU_ASSERT(memcmp(got.payload_sha256, u.payload_sha256, 32) == 0);
+    CU_ASSERT(ent_blob_len(got.payload) == 100000);
+    CU_ASSERT(memcmp(ent_blob_bytes(got.payload), ent_blob_bytes(payload), 100000) == 0);
+    ent_state_update_release(&got);
+    other = u;
+    other.header_len = ENT_STATE_HEADER_MAX_BYTES + 1;
+    other.at.attempt = 9;
+    ENT_FAILS(ent_state_update_put(s, &other), ENT_E_LIMIT);
+    other = u;
+    other.payload = NULL;
+    ENT_FAILS(ent_state_update_put(s, &other), ENT_E_SHAPE);
+    ent_blob_unref(payload);
+    free(path);
+    ent_state_close(s);
+}
+
+ENT_TEST(update, gone_or_altered_is_lost)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_blob *payload = payload_of(0xaa, 5000);
+    struct ent_state_update u = sample_update(4, 1, payload);
+    struct ent_state_update got;
+    char *path = payload_path(dir, &u);
+    struct ent_buf b;
+
+    ent_buf_init(&b, 10000);
+    ENT_OK(ent_state_update_put(s, &u));
+    ENT_OK(ent_file_read(path, &b));
+    b.data[4999] ^= 1;
+    ENT_OK(ent_file_write_atomic(path, b.data, b.len, 0600));
+    ENT_FAILS(ent_state_update_get(s, u.at, &got), ENT_E_LOST);
+    ENT_OK(ent_file_write_atomic(path, b.data, 4000, 0600));
+    ENT_FAILS(ent_state_update_get(s, u.at, &got), ENT_E_LOST);
+    ENT_OK(ent_file_write_atomic(path, "", 0, 0600));
+    ENT_FAILS(ent_state_update_get(s, u.at, &got), ENT_E_LOST);
+    ENT_OK(ent_file_remove(path));
+    ENT_FAILS(ent_state_update_get(s, u.at, &got), ENT_E_LOST);
+    s = reopen(dir, s);
+    ENT_FAILS(ent_state_update_get(s, u.at, &got),
+              ENT_E_LOST); /* stays so: it is never computed again */
+    ent_buf_release(&b);
+    ent_blob_unref(payload);
+    free(path);
+    ent_state_close(s);
+}
+
+ENT_TEST(update, older_ones_go)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    static const struct ent_attempt at[4] = {{1, 2, 1}, {1, 2, 2}, {1, 3, 1}, {2, 1, 1}};
+    struct ent_state_update u[4];
+    struct ent_state_update got;
+    char *path;
+    char *stray = NULL;
+
+    ENT_OK(ent_path_join(dir, "updates/notes.txt", &stray));
+    ENT_OK(ent_file_write_atomic(stray, "mine", 4, 0600));
+    for (uint8_t i = 0; i < 4; i++) {
+        struct ent_blob *payload = payload_of(i, 100);
+
+        u[i] = sample_update(1, 1, payload);
+        u[i].at = at[i];
+        ENT_OK(ent_state_update_put(s, &u[i]));
+        ent_blob_unref(payload);
+    }
+    ENT_OK(ent_state_update_delete_older(s, at[2]));
+    for (int i = 0; i < 4; i++) {
+        path = payload_path(dir, &u[i]);
+        CU_ASSERT_EQUAL(ent_file_exists(path), i >= 2);
+        free(path);
+        if (i < 2) {
+            ENT_FAILS(ent_state_update_get(s, at[i], &got), ENT_E_NOT_FOUND);
+        } else {
+            ENT_OK(ent_state_update_get(s, at[i], &got));
+            ent_state_update_release(&got);
+        }
+    }
+    CU_ASSERT_TRUE(ent_file_exists(stray)); /* not ours to remove */
+    free(stray);
+    ent_state_close(s);
+}
+
+ENT_TEST(nonce, chain_of_commitments)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_csprng csprng = ent_csprng_system();
+    struct ent_attempt at = {1, 1, 1};
+    uint8_t nonce[32];
+    uint8_t repeat[32];
+    uint8_t commit[32];
+    uint8_t repeat_commit[32];
+    uint8_t digest[32];
+
+    ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit), ENT_E_NOT_FOUND);
+    ENT_OK(ent_state_nonce_first(s, &csprng, commit));
+    s = reopen(dir, s);
+    ENT_OK(ent_state_nonce_first(s, &csprng, repeat_commit));
+    CU_ASSERT(memcmp(commit, repeat_commit, 32) == 0);
+    for (uint32_t i = 1; i < 6;
+         i++) { /* each join opens what stood, and the repeat of a join is the same */
+        at.attempt = i;
+        ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, repeat_commit));
+        ENT_OK(ent_sha256(nonce, 32, digest));
+        CU_ASSERT(memcmp(digest, commit, 32) == 0);
+        memcpy(commit, repeat_commit, 32);
+        s = reopen(dir, s);
+        ENT_OK(ent_state_nonce_join(s, &csprng, at, repeat, repeat_commit));
+        CU_ASSERT(memcmp(nonce, repeat, 32) == 0 && memcmp(commit, repeat_commit, 32) == 0);
+    }
+    at.attempt = 4;
+    ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit), ENT_E_STALE);
+    ent_state_close(s);
+}
+
+ENT_TEST(models, content_addressed)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    uint8_t digest[4][32];
+    uint8_t held[8][32];
+    size_t n = 0;
+    struct ent_blob *blob = NULL;
+    char *path = NULL;
+
+    for (uint8_t i = 0; i < 4; i++) {
+        ENT_OK(ent_sha256(&i, 1, digest[i]));
+        ENT_OK(ent_state_model_put(s, digest[i], &i, 1));
+    }
+    ENT_FAILS(ent_state_model_put(s, digest[0], "x", 1), ENT_E_DIGEST);
+    ENT_OK(ent_state_model_add(s, digest[1])); /* used again: the newest */
+    s = reopen(dir, s);
+    ENT_OK(ent_state_models_held(s, held, 8, &n));
+    CU_ASSERT_FATAL(n == 4);
+    CU_ASSERT(memcmp(held[0], digest[1], 32) == 0 && memcmp(held[1], digest[3], 32) == 0);
+    ENT_OK(ent_state_models_held(s, held, 2, &n));
+    CU_ASSERT_EQUAL(n, 2);
+    ENT_OK(ent_state_model_get(s, digest[3], &blob));
+    CU_ASSERT(ent_blob_len(blob) == 1 && ent_blob_bytes(blob)[0] == 3);
+    ent_blob_unref(blob);
+    ENT_OK(ent_state_model_path(s, digest[3], &path));
+    ENT_OK(ent_file_write_atomic(path, "?", 1, 0600));
+    ENT_FAILS(ent_state_model_get(s, digest[3], &blob), ENT_E_CORRUPT); /* and forgotten */
+    ENT_FAILS(ent_state_model_get(s, digest[3], &blob), ENT_E_NOT_FOUND);
+    ENT_FAILS(ent_state_model_add(s, digest[3]), ENT_E_NOT_FOUND);
+    CU_ASSERT_FALSE(ent_file_exists(path));
+    ENT_OK(ent_state_models_prune(s, 1, (const uint8_t(*)[32])digest,
+                                  1)); /* newest and digest[0] stay */
+    ENT_OK(ent_state_models_held(s, held, 8, &n));
+    CU_ASSERT_FATAL(n == 2);
+    CU_ASSERT(memcmp(held[0], digest[1], 32) == 0 && memcmp(held[1], digest[0], 32) == 0);
+    free(path);
+    ent_state_close(s);
+}
+
+ENT_TEST(head, never_goes_back)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_tree_head head = {.size = 10, .root = {1}};
+    struct ent_tree_head got;
+
+    ENT_OK(ent_state_head_get(s, &got));
+    CU_ASSERT_EQUAL(got.size, 0);
+    ENT_OK(ent_state_head_put(s, &head));
+    s = reopen(dir, s);
+    ENT_OK(ent_state_head_put(s, &head));
+    head.root[0] = 2;
+    ENT_FAILS(ent_state_head_put(s, &head), ENT_E_PROTOCOL);
+    head.size = 9;
+    ENT_FAILS(ent_state_head_put(s, &head), ENT_E_PROTOCOL);
+    head.size = 11;
+    ENT_OK(ent_state_head_put(s, &head));
+    ENT_OK(ent_state_head_get(s, &got));
+    CU_ASSERT(got.size == 11 && got.root[0] == 2);
+    ent_state_close(s);
+}
+
+ENT_TEST(progress, and_metrics)
+{
+    struct ent_state *s = open_state(ent_test_tmpdir());
+    struct ent_progress p = {1, 7, 2, 3, 4, 40, 1000, 2000, 1795543200000};
+    struct ent_progress got;
+    struct ent_state_metric m = {.run = 1, .round = 3, .name = "log_loss", .nano = 300000000};
+    struct ent_state_metric list[2];
+    size_t n = 0;
+
+    ENT_FAILS(ent_state_progress_get(s, &got), ENT_E_NOT_FOUND);
+    ENT_OK(ent_state_progress_put(s, &p));
+    p.round = 8;
+    ENT_OK(ent_state_progress_put(s, &p));
+    ENT_OK(ent_state_progress_get(s, &got));
+    CU_ASSERT(got.round == 8 && got.train_rounds == 40 && got.bytes_received == 2000 &&
+              got.updated_ms == p.updated_ms);
+    ENT_OK(ent_state_metric_put(s, &m));
+    (void)snprintf(m.name, sizeof m.name, "auc");
+    m.nano = -1;
+    ENT_OK(ent_state_metric_put(s, &m));
+    m.round = 5;
+    ENT_OK(ent_state_metric_put(s, &m));
+    m.run = 2;
+    ENT_OK(ent_state_metric_put(s, &m));
+    ENT_OK(ent_state_metrics(s, 1, list, 2, &n));
+    CU_ASSERT_EQUAL(n, 3);
+    CU_ASSERT(strcmp(list[0].name, "auc") == 0 && list[0].nano == -1 && list[0].round == 3 &&
+              list[0].run == 1);
+    CU_ASSERT_STRING_EQUAL(list[1].name, "log_loss");
+    ent_state_close(s);
+}
+
+/* One member's round, in the order of the session, as far as the process lives. Everything that was given out before
+ * goes to `out` first, as the network would carry it. */
+static void one_round(const char *dir, int out)
+{
+    struct ent_state *s = open_state(dir);
+    struct ent_csprng csprng = ent_csprng_system();
+    struct ent_release release = stats_release(1, 1, cohort_a);
+    struct ent_blob *payload = payload_of(5, 3000);
+    struct ent_state_update u = sample_update(2, 1, payload);
+    uint8_t model = 1;
+    uint8_t digest[32];
+    struct {
+        uint64_t sequence;
+        uint8_t nonce[32];
+        uint8_t commit[32];
+    } sent = {0};
+
+    ENT_OK(ent_state_nonce_first(s, &csprng, sent.commit));
+    ENT_OK(ent_state_next_sequence(s, &sent.sequence));
+    ENT_OK(
+        ent_state_nonce_join(s, &csprng, (struct ent_attempt){1, 2, 1}, sent.nonce, sent.commit));
+    ENT_OK(ent_fd_write(out, &sent, sizeof sent));
+    ENT_OK(ent_state_claim_release(s, &release));
+    ENT_OK(ent_state_update_put(s, &u));
+    ENT_OK(ent_state_update_delete_older(s, u.at));
+    ENT_OK(ent_sha256(&model, 1, digest));
+    ENT_OK(ent_state_model_put(s, digest, &model, 1));
+    ENT_OK(ent_state_models_prune(s, 0, NULL, 0));
+    ENT_OK(ent_state_release_done(s, &release));
+    ent_blob_unref(payload);
+    ent_state_close(s);
+}
+
+/* Kill at every point in turn; then the round is done again by a new process, and what was sent before stays true. */
+static bool kill_and_go_on(int point)
+{
+    const char *dir = ent_test_tmpdir();
+    char *log = NULL;
+    struct ent_buf sent;
+    struct ent_state *s;
+    struct ent_state_update got;
+    int status = 0;
+    pid_t child;
+    FILE *f;
+
+    ENT_OK(ent_path_join(dir, "sent", &log));
+    child = fork();
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0) {
+        f = fopen(log, "w");
+        kill_at = point;
+        n_points = 0;
+        one_round(dir, fileno(f));
+        _exit(0);
+    }
+    CU_ASSERT_FATAL(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CU_ASSERT_FATAL(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 99);
+    f = fopen(log, "a");
+    CU_ASSERT_FATAL(f != NULL);
+    one_round(dir, fileno(f));
+    (void)fclose(f);
+    ent_buf_init(&sent, 1000);
+    ENT_OK(ent_file_read(log, &sent));
+    if (sent.len ==
+        2 * 72) { /* both processes came to send: another number, the same nonce and commitment */
+        CU_ASSERT(ent_get_le64(sent.data) < ent_get_le64(sent.data + 72));
+        CU_ASSERT(memcmp(sent.data + 8, sent.data + 72 + 8, 64) == 0);
+    } else {
+        CU_ASSERT_EQUAL(sent.len, 72);
+    }
+    s = open_state(dir);
+    ENT_OK(ent_state_update_get(s, (struct ent_attempt){1, 2, 1}, &got));
+    ent_state_update_release(&got);
+    ent_state_close(s);
+    ent_buf_release(&sent);
+    free(log);
+    return WEXITSTATUS(status) == 99;
+}
+
+ENT_TEST(state, survives_a_kill_at_every_point)
+{
+    int killed = 0;
+
+    while (kill_and_go_on(killed)) {
+        killed++;
+    }
+    CU_ASSERT(killed >= 9); /* as many points as a round passes */
+}
+
+/* Files that a crash left behind go at the next start; files of rows stay. */
+ENT_TEST(state, orphans_are_swept)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    static const char hex[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    static const char *const names[] = {"updates/%s", "updates/%s.tmp.Ab12Cd",
+                                        "models/%s.safetensors",
+                                        "models/%s.safetensors.tmp.Ab12Cd"};
+    struct ent_blob *payload = payload_of(1, 10);
+    struct ent_state_update u = sample_update(1, 1, payload);
+    char *paths[4];
+    char name[128];
+
+    ENT_OK(ent_state_update_put(s, &u));
+    for (size_t i = 0; i < 4; i++) {
+        const char *slash = strchr(names[i], '%');
+
+        (void)snprintf(name, sizeof name, "%.*s%s%s", (int)(slash - names[i]), names[i], hex,
+                       slash + 2);
+        ENT_OK(ent_path_join(dir, name, &paths[i]));
+        ENT_OK(ent_file_write_atomic(paths[i], "x", 1, 0600));
+    }
+    s = reopen(dir, s);
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_FALSE(ent_file_exists(paths[i]));
+        free(paths[i]);
+    }
+    ENT_OK(ent_state_update_get(s, u.at, &u));
+    ent_state_update_release(&u);
+    ent_blob_unref(payload);
+    ent_state_close(s);
+}
+
+ENT_TEST(state, damage_is_refused)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    char *path = NULL;
+
+    ent_state_close(s);
+    s = NULL;
+    ENT_OK(ent_path_join(dir, "state.db", &path));
+    ENT_OK(ent_file_write_atomic(path, "", 0, 0600));
+    ENT_FAILS(ent_state_open(dir, &s),
+              ENT_E_CORRUPT); /* never starts its numbers again by itself */
+    CU_ASSERT_PTR_NULL(s);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "state.db"));
+    free(path);
+}
