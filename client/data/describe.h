@@ -21,6 +21,9 @@ struct ent_describe_options {
     const char *coordinator;    /* HOST:PORT for client.yaml; NULL = left out (commented) */
     const char *const *without; /* columns to leave out of the features */
     uint32_t n_without;
+    const char *const
+        *categories; /* columns that are codes, not amounts, though they look like numbers */
+    uint32_t n_categories;
     uint32_t max_values;  /* of a category; 0 = 30 */
     uint32_t min_members; /* of the drafted plan; 0 = 3 */
 };
