@@ -186,6 +186,7 @@ void ent_conn_start_dial(struct ent_conn *c, nng_stream_dialer *dialer_take)
         ent_conn_end_locked(c, ENT_E_NO_MEMORY, "nng has no memory for a connection");
     } else {
         c->dial_busy = true;
+        ent_tls_engine_posted();
         nng_stream_dialer_dial(c->dialer, c->dial_aio);
     }
     (void)pthread_mutex_unlock(&c->lock);

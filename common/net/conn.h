@@ -88,7 +88,7 @@ struct ent_conn {
     uint64_t rx_ms; /* when bytes last came */
     uint64_t tx_ms; /* when bytes last went, or a send was begun */
     uint64_t ping_ms;
-    uint64_t failed_ms; /* when the server's handshake was seen to have failed; 0: not */
+    uint64_t failed_ms; /* when TLS was seen to have failed here; 0: not */
     uint64_t flush_ms;  /* when the flush must be over */
 };
 

@@ -19,13 +19,14 @@ struct nng_tls_engine_config {
 struct nng_tls_engine_conn {
     struct ent_tls_conn tls;
     void *lower; /* nng's side, for nng_tls_engine_send and _recv */
-    bool counted;
     bool closed;
     atomic_bool failed;
 };
 
 /* Connections are freed by nng on a thread of its own, some time after nng_stream_free: how many are left is the one
- * thing that must be known across links before nng ends. */
+ * thing that must be known across links before nng ends. Counted from the accept or dial that makes them, not from
+ * conn_init: an accept that was waiting when its listener closed is freed late too, and nng_fini meanwhile destroys the
+ * locks that this needs (nng then panics). */
 static atomic_size_t live;
 
 struct look {
@@ -68,18 +69,13 @@ static int conn_init(nng_tls_engine_conn *c, void *lower, nng_tls_engine_config 
     if (ent_tls_conn_start(&c->tls, cfg->tls, cfg->server, cfg->host) != ENT_E_OK) {
         return NNG_ENOMEM;
     }
-    c->counted = true;
-    (void)atomic_fetch_add(&live, 1);
     return 0;
 }
 
 static void conn_fini(nng_tls_engine_conn *c)
 {
-    ent_tls_conn_release(&c->tls);
-    if (c->counted) { /* not where the connection was never begun (trap 7) */
-        c->counted = false;
-        (void)atomic_fetch_sub(&live, 1);
-    }
+    ent_tls_conn_release(&c->tls); /* all zero where the connection was never begun (trap 7) */
+    (void)atomic_fetch_sub(&live, 1);
 }
 
 static void conn_close(nng_tls_engine_conn *c)
@@ -90,9 +86,9 @@ static void conn_close(nng_tls_engine_conn *c)
     }
 }
 
-/* A server that closed at once after its alert, with bytes of the client still unread, would send a reset that can
- * overtake the alert: the client would learn "reset" instead of "certificate expired". So what still comes is read
- * away, and the link closes when it sees `failed`. */
+/* An end that closed at once after its alert could overtake it, by a reset (bytes of the peer are still unread) or
+ * because nng sees the hang-up before it has read: the peer would learn "closed" instead of "certificate expired". So
+ * what still comes is read away, nng is told nothing, and the link closes when it sees `failed`. */
 static int linger(nng_tls_engine_conn *c)
 {
     uint8_t scratch[1024];
@@ -117,7 +113,7 @@ static int conn_result(nng_tls_engine_conn *c, enum ent_tls_io io)
         return NNG_ECONNSHUT;
     default:
         atomic_store(&c->failed, true);
-        return c->tls.server ? linger(c) : NNG_ECRYPTO;
+        return c->tls.refused ? NNG_ECRYPTO : linger(c);
     }
 }
 
@@ -301,6 +297,11 @@ enum ent_err ent_tls_engine_config(struct ent_tls *tls, bool server, const char 
     tl_settings = NULL;
     ENT_REQUIRE(rv == 0, ENT_E_NO_MEMORY, "nng cannot make a TLS config: %s", nng_strerror(rv));
     return ENT_E_OK;
+}
+
+void ent_tls_engine_posted(void)
+{
+    (void)atomic_fetch_add(&live, 1);
 }
 
 size_t ent_tls_engine_live(void)

@@ -15,7 +15,9 @@ ENT_MUST enum ent_err ent_tls_engine_register(void);
 ENT_MUST enum ent_err ent_tls_engine_config(struct ent_tls *tls, bool server, const char *host,
                                             nng_tls_config **out);
 
-/* Connections that nng has not freed yet. */
+/* Before each accept and dial: nng makes a connection object for it. */
+void ent_tls_engine_posted(void);
+/* Connection objects that nng has not freed yet. */
 size_t ent_tls_engine_live(void);
 
 struct ent_tls_report {
@@ -26,8 +28,8 @@ struct ent_tls_report {
 };
 void ent_tls_engine_look(nng_stream *stream, struct ent_tls_report *out);
 
-/* Counters of record bytes that came and went, and whether the handshake failed (server: nng is not told at once, so
- * that the alert reaches the peer; the link closes a moment later). Valid until the stream is freed. */
+/* Counters of record bytes that came and went, and whether TLS failed here (nng is not told, so that the alert
+ * reaches the peer: the link closes a moment later). Valid until the stream is freed. */
 struct ent_tls_progress {
     const atomic_uint_least64_t *rx;
     const atomic_uint_least64_t *tx;

@@ -40,6 +40,7 @@ struct ent_tls_conn {
     atomic_uint_least64_t rx;      /* bytes of records that came, */
     atomic_uint_least64_t tx;      /* that went: progress that a long read or write does not show */
     enum ent_err why;              /* of the first failure */
+    bool refused;                  /* it was the other end that refused */
     char text[ENT_TLS_TEXT_BYTES]; /* OpenSSL's words for it */
 };
 

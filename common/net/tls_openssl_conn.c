@@ -136,6 +136,7 @@ static enum ent_tls_io failed(struct ent_tls_conn *conn)
         return ENT_TLS_FAILED;
     }
     conn->why = ENT_E_TLS;
+    conn->refused = from_peer;
     for (size_t i = 0; i < ENT_ARRAY_LEN(causes); i++) {
         if (verify != X509_V_OK ? verify == causes[i].verify
                                 : from_peer && alert == causes[i].alert) {

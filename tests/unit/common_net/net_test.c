@@ -102,6 +102,16 @@ struct ent_link_event *tap_wait(struct tap *tap, enum ent_link_event_kind kind, 
     return found;
 }
 
+bool tap_closed(struct tap *tap)
+{
+    bool closed;
+
+    (void)pthread_mutex_lock(&tap->lock);
+    closed = tap->n_closed > 0;
+    (void)pthread_mutex_unlock(&tap->lock);
+    return closed;
+}
+
 bool tap_in_order(struct tap *tap)
 {
     bool ok = true;

@@ -31,6 +31,7 @@ void tap_handler(void *ctx, struct ent_link_event *event_take);
 /* The next event of this kind that was not returned yet; NULL after timeout_ms. */
 struct ent_link_event *tap_wait(struct tap *tap, enum ent_link_event_kind kind,
                                 unsigned timeout_ms);
+bool tap_closed(struct tap *tap); /* a connection has been closed */
 /* One by one for a connection: whether its events are in order (OPENED first, CLOSED once and last). */
 bool tap_in_order(struct tap *tap);
 
