@@ -7,7 +7,7 @@
  *   authority    -                                      certificates, CRL  10 years
  *   coordinator  host (DNS or IP),                      server             10 years
  *                urn:entente:<federation>:coordinator
- *   member       urn:entente:<federation>:<handle>      client           90 days, renewed from day 60
+ *   member       urn:entente:<federation>:<handle>      client             90 days, renewed at 60
  *   CRL                                                                    7 days, made anew daily
  *
  * Federation and handle are 32 lower-case hex digits. notBefore lies 24 h back, so that a slow

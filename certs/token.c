@@ -10,11 +10,10 @@
     (ENT_FEDERATION_BYTES + ENT_HANDLE_BYTES + ENT_SHA256_BYTES + ENT_TOKEN_SECRET_BYTES + 8)
 #define CHECK_BYTES 4
 #define RAW_BYTES (BODY_BYTES + CHECK_BYTES)
-#define BODY_CHARS ((size_t)(RAW_BYTES / 3 * 4 + 3)) /* 92 = 30 * 3 + 2 bytes */
+#define BODY_CHARS ((size_t)RAW_BYTES / 3 * 4 + 3) /* 92 = 30 * 3 + 2 bytes */
 
 _Static_assert(RAW_BYTES % 3 == 2, "BODY_CHARS");
-_Static_assert(sizeof "entente1." + ENT_TOKEN_ADDRESS_MAX + RAW_BYTES / 3 * 4 + 3 <=
-                   ENT_TOKEN_TEXT_MAX,
+_Static_assert(sizeof "entente1." + ENT_TOKEN_ADDRESS_MAX + BODY_CHARS <= ENT_TOKEN_TEXT_MAX,
                "longest token");
 
 static const char prefix[] = "entente1.";

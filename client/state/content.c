@@ -96,6 +96,7 @@ enum ent_err ent_state_sweep(struct ent_state *state, const char *dir, const cha
 
     ENT_REQUIRE(d != NULL, ENT_E_IO, "cannot open %s", dir);
     err = ent_stmt_prepare(state->db, known, &stmt);
+    /* readdir: the stream is ours alone. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     while (err == ENT_E_OK && (entry = readdir(d)) != NULL) {
         err = sweep_one(stmt, dir, ending, entry->d_name);
     }

@@ -73,7 +73,8 @@ ENT_TEST(sha256, pieces_equal_whole)
     ent_sha256_release(&hash);
 }
 
-/* The first leaf and the two-leaf root of the Certificate Transparency test tree (leaves "" and 0x00). */
+/* The first leaf and the two-leaf root of the Certificate Transparency test tree (leaves "" and
+ * 0x00). */
 ENT_TEST(sha256, rfc6962_leaf_and_node)
 {
     uint8_t a[32];

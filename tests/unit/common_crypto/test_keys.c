@@ -236,7 +236,8 @@ ENT_TEST(sign, tampers_are_refused)
     free(msg);
 }
 
-/* S + L is the same number modulo the group order: a second signature for the same message must not pass. */
+/* S + L is the same number modulo the group order: a second signature for the same message must not
+ * pass. */
 ENT_TEST(sign, signatures_are_not_malleable)
 {
     static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
@@ -259,8 +260,8 @@ ENT_TEST(sign, signatures_are_not_malleable)
     ent_sign_key_free(key);
 }
 
-/* The eight points of small order, their encodings with another sign or y + p, other non-canonical ones, and encodings
- * of no point (y = 2, 7, 8). */
+/* The eight points of small order, their encodings with another sign or y + p, other non-canonical
+ * ones, and encodings of no point (y = 2, 7, 8). */
 ENT_TEST(sign, public_keys_are_checked)
 {
     static const char *const bad[] = {

@@ -336,7 +336,8 @@ ENT_TEST(db, truncated_files)
     free(path);
 }
 
-/* Power lost at any point of a write: the log is cut there. What comes back is a prefix of the commits, whole. */
+/* Power lost at any point of a write: the log is cut there. What comes back is a prefix of the
+ * commits, whole. */
 ENT_TEST(db, a_cut_log_gives_whole_commits)
 {
     char *path = fresh_path();
