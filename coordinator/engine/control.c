@@ -15,7 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-#define PEER_TIMEOUT_S 5     /* an operator's program that stands still must not hold the others up */
+#define PEER_TIMEOUT_S 5 /* an operator's program that stands still must not hold the others up */
 #define ANSWER_TIMEOUT_S 600 /* the engine may be in the middle of a large sum */
 
 struct ent_control {
@@ -32,7 +32,8 @@ struct ent_control {
 static enum ent_err address_of(const char *path, struct sockaddr_un *out)
 {
     ENT_REQUIRE(strlen(path) < sizeof out->sun_path, ENT_E_LIMIT,
-                "%s: the path of a socket may have %zu bytes at most; use a shorter --dir (or change into it)",
+                "%s: the path of a socket may have %zu bytes at most; use a shorter --dir (or "
+                "change into it)",
                 path, sizeof out->sun_path - 1);
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
     memcpy(out->sun_path, path, strlen(path) + 1);
@@ -84,7 +85,8 @@ static enum ent_err write_line(int fd, const void *bytes, size_t len)
         p += n;
         len -= (size_t)n;
     }
-    ENT_REQUIRE(send(fd, &newline, 1, MSG_NOSIGNAL) == 1, ENT_E_NET, "control socket: %s", strerror(errno));
+    ENT_REQUIRE(send(fd, &newline, 1, MSG_NOSIGNAL) == 1, ENT_E_NET, "control socket: %s",
+                strerror(errno));
     return ENT_E_OK;
 }
 
@@ -117,7 +119,8 @@ static enum ent_err serve_one(struct ent_control *control, int fd)
 static void *run(void *arg)
 {
     struct ent_control *control = arg;
-    struct pollfd fds[2] = {{.fd = control->fd, .events = POLLIN}, {.fd = control->stop[0], .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = control->fd, .events = POLLIN},
+                            {.fd = control->stop[0], .events = POLLIN}};
 
     for (;;) {
         int fd;
@@ -148,11 +151,11 @@ static enum ent_err open_socket(struct ent_control *control)
     ENT_TRY(ent_file_remove(control->path));
     control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ENT_REQUIRE(control->fd >= 0, ENT_E_IO, "control socket: %s", strerror(errno));
-    ENT_REQUIRE(bind(control->fd, (struct sockaddr *)&address, sizeof address) == 0, ENT_E_IO, "%s: %s",
-                control->path, strerror(errno));
+    ENT_REQUIRE(bind(control->fd, (struct sockaddr *)&address, sizeof address) == 0, ENT_E_IO,
+                "%s: %s", control->path, strerror(errno));
     /* Nobody but the operator can have opened it before this: the directory is 0700, and nothing listens yet. */
-    ENT_REQUIRE(chmod(control->path, 0600) == 0 && listen(control->fd, 8) == 0, ENT_E_IO, "%s: %s", control->path,
-                strerror(errno));
+    ENT_REQUIRE(chmod(control->path, 0600) == 0 && listen(control->fd, 8) == 0, ENT_E_IO, "%s: %s",
+                control->path, strerror(errno));
     ENT_REQUIRE(pipe(control->stop) == 0, ENT_E_IO, "control socket: %s", strerror(errno));
     ENT_REQUIRE(pthread_create(&control->thread, NULL, run, control) == 0, ENT_E_NO_MEMORY,
                 "cannot start the control socket's thread");
@@ -160,7 +163,8 @@ static enum ent_err open_socket(struct ent_control *control)
     return ENT_E_OK;
 }
 
-enum ent_err ent_control_new(const char *dir, ent_control_handler handler, void *ctx, struct ent_control **out)
+enum ent_err ent_control_new(const char *dir, ent_control_handler handler, void *ctx,
+                             struct ent_control **out)
 {
     struct ent_control *control = NULL;
     enum ent_err err;
@@ -231,7 +235,8 @@ enum ent_err ent_control_ask(const char *dir, const char *request, struct ent_bu
     ENT_REQUIRE(strchr(request, '\n') == NULL, ENT_E_INTERNAL, "a request is one line");
     ENT_TRY(ent_path_join(dir, "control.sock", &path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    err = fd >= 0 ? ask_on(fd, path, request, reply) : ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
+    err = fd >= 0 ? ask_on(fd, path, request, reply)
+                  : ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
     close_fd(fd);
     free(path);
     return err;

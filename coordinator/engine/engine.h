@@ -22,11 +22,11 @@ struct ent_engine;
 
 /* What a person may want to see at once. */
 enum ent_say {
-    ENT_SAY_MEMBER,   /* a member came or went */
-    ENT_SAY_ROUND,    /* a round opened, began, closed */
-    ENT_SAY_RUN,      /* a run started or ended */
-    ENT_SAY_TROUBLE,  /* an attempt failed, the run waits, a message was refused */
-    ENT_SAY_OPERATOR  /* a request was carried out */
+    ENT_SAY_MEMBER,  /* a member came or went */
+    ENT_SAY_ROUND,   /* a round opened, began, closed */
+    ENT_SAY_RUN,     /* a run started or ended */
+    ENT_SAY_TROUBLE, /* an attempt failed, the run waits, a message was refused */
+    ENT_SAY_OPERATOR /* a request was carried out */
 };
 
 struct ent_engine_options {
@@ -42,7 +42,8 @@ struct ent_engine_options {
     void *ctx;
 };
 
-ENT_MUST enum ent_err ent_engine_new(const struct ent_engine_options *options, struct ent_engine **out);
+ENT_MUST enum ent_err ent_engine_new(const struct ent_engine_options *options,
+                                     struct ent_engine **out);
 void ent_engine_free(struct ent_engine *engine); /* after its links were freed */
 
 /* Handlers of the two listeners; ctx is the engine. */
@@ -63,10 +64,11 @@ void ent_engine_wait(struct ent_engine *engine, uint64_t max_ms);
 void ent_engine_wake(struct ent_engine *engine); /* any thread */
 
 /* The operator's requests, JSON in and out (ops.h). On the engine's thread: */
-ENT_MUST enum ent_err ent_engine_request(struct ent_engine *engine, const char *request, struct ent_buf *reply);
+ENT_MUST enum ent_err ent_engine_request(struct ent_engine *engine, const char *request,
+                                         struct ent_buf *reply);
 /* On any other thread: enqueued, answered by a step. STOPPED after ent_engine_shut. A control handler. */
 ENT_MUST enum ent_err ent_engine_call(void *engine, const char *request, struct ent_buf *reply);
-/* No more calls (waiting ones get STOPPED); members are told BYE. */
+/* No more calls (waiting ones get STOPPED). */
 void ent_engine_shut(struct ent_engine *engine);
 
 /* For progress and tests (engine's thread). */
@@ -74,6 +76,14 @@ const struct ent_round *ent_engine_round(const struct ent_engine *engine);
 const char *ent_engine_member_name(const struct ent_engine *engine, uint32_t member);
 /* Number of the run that ended last since the engine was made; 0 = none. */
 uint32_t ent_engine_ended_run(const struct ent_engine *engine);
-uint32_t ent_engine_total_rounds(const struct ent_engine *engine); /* of the active run, all tasks */
+uint32_t
+ent_engine_total_rounds(const struct ent_engine *engine); /* of the active run, all tasks */
+/* Of the newest evaluation in this process; false: none yet. */
+bool ent_engine_metrics(const struct ent_engine *engine, double *log_loss, double *auc);
+/* Members' connections, and of those the ones that still have bytes to get (a model offered or going). */
+size_t ent_engine_connections(const struct ent_engine *engine);
+size_t ent_engine_pushes(const struct ent_engine *engine);
+/* Tell all members BYE and hang up. */
+void ent_engine_bye(struct ent_engine *engine, enum ent_err code);
 
 #endif

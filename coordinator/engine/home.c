@@ -68,7 +68,8 @@ static enum ent_err load_authority(struct ent_home *home)
     ENT_TRY(ent_cert_check_key(home->ca, home->ca_key));
     home->issuer.ca = home->ca;
     home->issuer.ca_key = home->ca_key;
-    memcpy(home->issuer.federation, ent_store_identity(home->store)->federation, ENT_FEDERATION_BYTES);
+    memcpy(home->issuer.federation, ent_store_identity(home->store)->federation,
+           ENT_FEDERATION_BYTES);
     ENT_TRY(load_cert(home, "enroll.pem", &enroll));
     err = ent_cert_info(enroll, &info);
     ent_cert_free(enroll);
@@ -108,8 +109,8 @@ static enum ent_err load_all(struct ent_home *home, const struct ent_clock *cloc
 {
     char hex[2 * ENT_SIGN_PUB_BYTES + 1];
 
-    ENT_REQUIRE(ent_file_exists(home->dir), ENT_E_NOT_FOUND, "%s is not there; entente-coordinator init makes it",
-                home->dir);
+    ENT_REQUIRE(ent_file_exists(home->dir), ENT_E_NOT_FOUND,
+                "%s is not there; entente-coordinator init makes it", home->dir);
     ENT_TRY(ent_dir_lock(home->dir, &home->lock_fd));
     ENT_TRY(ent_store_open(home->dir, &home->store));
     ENT_TRY(load_config(home));
@@ -158,8 +159,8 @@ void ent_home_close(struct ent_home *home)
     free(home);
 }
 
-static enum ent_err revoked_serials(struct ent_home *home, uint64_t wall_ms, uint8_t (**out)[ENT_SERIAL_BYTES],
-                                    size_t *n)
+static enum ent_err revoked_serials(struct ent_home *home, uint64_t wall_ms,
+                                    uint8_t (**out)[ENT_SERIAL_BYTES], size_t *n)
 {
     struct ent_store_revoked *revoked = NULL;
     uint8_t(*serials)[ENT_SERIAL_BYTES] = NULL;
@@ -193,7 +194,8 @@ enum ent_err ent_home_make_crl(struct ent_home *home, uint64_t wall_ms)
     wall_ms = wall_ms > home->crl_made_ms ? wall_ms : home->crl_made_ms + 1;
     ENT_TRY(revoked_serials(home, wall_ms, &serials, &n));
     ent_buf_init(&der, ENT_CRL_DER_MAX_BYTES);
-    err = ent_certs_make_crl(&home->issuer, (const uint8_t(*)[ENT_SERIAL_BYTES])serials, n, wall_ms, &crl);
+    err = ent_certs_make_crl(&home->issuer, (const uint8_t(*)[ENT_SERIAL_BYTES])serials, n, wall_ms,
+                             &crl);
     if (err == ENT_E_OK) {
         err = ent_crl_encode(crl, &der);
     }
@@ -219,7 +221,8 @@ enum ent_err ent_home_make_crl(struct ent_home *home, uint64_t wall_ms)
 enum ent_err ent_home_renew_crl(struct ent_home *home, uint64_t wall_ms, bool *made)
 {
     /* One day after the last, and also when the clock was set back behind it. */
-    bool due = wall_ms >= home->crl_made_ms + ENT_CERTS_DAY_MS || wall_ms + ENT_CERTS_DAY_MS < home->crl_made_ms;
+    bool due = wall_ms >= home->crl_made_ms + ENT_CERTS_DAY_MS ||
+               wall_ms + ENT_CERTS_DAY_MS < home->crl_made_ms;
 
     if (due) {
         ENT_TRY(ent_home_make_crl(home, wall_ms));
@@ -230,7 +233,8 @@ enum ent_err ent_home_renew_crl(struct ent_home *home, uint64_t wall_ms, bool *m
     return ENT_E_OK;
 }
 
-enum ent_err ent_home_address(const struct ent_home *home, const char *setting, char out[ENT_HOME_ADDRESS_MAX])
+enum ent_err ent_home_address(const struct ent_home *home, const char *setting,
+                              char out[ENT_HOME_ADDRESS_MAX])
 {
     bool enroll = strcmp(setting, ENT_HOME_ENROLL) == 0;
     const char *configured = enroll ? home->config->enroll_listen : home->config->listen;
@@ -240,19 +244,21 @@ enum ent_err ent_home_address(const struct ent_home *home, const char *setting, 
     char stored[16];
     uint16_t port = 0;
 
-    ENT_REQUIRE(ent_address_split(configured, ignored, &port), ENT_E_CONFIG, "federation.yaml: %s is no address",
-                configured);
+    ENT_REQUIRE(ent_address_split(configured, ignored, &port), ENT_E_CONFIG,
+                "federation.yaml: %s is no address", configured);
     (void)snprintf(stored, sizeof stored, "%u", (unsigned)port);
     if (port == 0) {
         enum ent_err err = ent_store_setting_get(home->store, setting, stored, sizeof stored);
 
-        ENT_REQUIRE(err != ENT_E_NOT_FOUND, ENT_E_USAGE,
-                    "%s has port 0: the port is chosen when serve runs for the first time; run serve first",
-                    enroll ? "enroll_listen" : "listen");
+        ENT_REQUIRE(
+            err != ENT_E_NOT_FOUND, ENT_E_USAGE,
+            "%s has port 0: the port is chosen when serve runs for the first time; run serve first",
+            enroll ? "enroll_listen" : "listen");
         ENT_TRY(err);
     }
     ENT_REQUIRE(strlen(host) + strlen(stored) + 4 < ENT_HOME_ADDRESS_MAX, ENT_E_CONFIG,
                 "federation.yaml: host is too long");
-    (void)snprintf(out, ENT_HOME_ADDRESS_MAX, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", stored);
+    (void)snprintf(out, ENT_HOME_ADDRESS_MAX, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "",
+                   stored);
     return ENT_E_OK;
 }

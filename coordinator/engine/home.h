@@ -30,13 +30,15 @@ struct ent_home {
     struct ent_tls_key *ca_key;
     struct ent_cert *ca;
     struct ent_certs_issuer issuer; /* borrows ca and ca_key; federation id */
-    uint8_t enroll_sha256[ENT_SHA256_BYTES]; /* fingerprint of the enrolment listener's certificate */
-    struct ent_buf crl;                      /* newest, DER */
-    uint64_t crl_made_ms;                    /* wall */
+    uint8_t
+        enroll_sha256[ENT_SHA256_BYTES]; /* fingerprint of the enrolment listener's certificate */
+    struct ent_buf crl;                  /* newest, DER */
+    uint64_t crl_made_ms;                /* wall */
 };
 
 /* Takes DIR's lock (BUSY when another program holds it) and opens everything. NOT_FOUND: no federation there. */
-ENT_MUST enum ent_err ent_home_open(const char *dir, const struct ent_clock *clock, struct ent_home **out);
+ENT_MUST enum ent_err ent_home_open(const char *dir, const struct ent_clock *clock,
+                                    struct ent_home **out);
 void ent_home_close(struct ent_home *home);
 
 /* A new revocation list out of the store, into crl.pem and home->crl. */
@@ -70,6 +72,7 @@ struct ent_setup_result {
     uint8_t enroll_sha256[ENT_SHA256_BYTES];
 };
 /* Makes DIR whole or not at all. EXISTS when DIR is there. */
-ENT_MUST enum ent_err ent_setup_init(const struct ent_setup_options *options, struct ent_setup_result *out);
+ENT_MUST enum ent_err ent_setup_init(const struct ent_setup_options *options,
+                                     struct ent_setup_result *out);
 
 #endif

@@ -59,7 +59,8 @@ static void append(struct ent_queue *queue, struct ent_item *item)
     (void)pthread_cond_signal(&queue->more);
 }
 
-enum ent_err ent_queue_put_event(struct ent_queue *queue, enum ent_item_kind kind, struct ent_link_event *event_take)
+enum ent_err ent_queue_put_event(struct ent_queue *queue, enum ent_item_kind kind,
+                                 struct ent_link_event *event_take)
 {
     struct ent_item *item = NULL;
     bool frame = event_take->kind == ENT_LINK_FRAME;
@@ -77,7 +78,8 @@ enum ent_err ent_queue_put_event(struct ent_queue *queue, enum ent_item_kind kin
     (void)pthread_mutex_unlock(&queue->lock);
     if (full) {
         free(item);
-        return ent_err_note(ENT_E_LIMIT, "more than %zu messages wait for the engine", queue->frames_max);
+        return ent_err_note(ENT_E_LIMIT, "more than %zu messages wait for the engine",
+                            queue->frames_max);
     }
     *event_take = (struct ent_link_event){.kind = event_take->kind, .conn = event_take->conn};
     return ENT_E_OK;

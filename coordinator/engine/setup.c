@@ -29,7 +29,8 @@ static int remove_entry(const char *path, const struct stat *sb, int type, struc
     return remove(path);
 }
 
-static enum ent_err save_sign_key(const char *dir, const char *name, uint8_t pub[ENT_SIGN_PUB_BYTES])
+static enum ent_err save_sign_key(const char *dir, const char *name,
+                                  uint8_t pub[ENT_SIGN_PUB_BYTES])
 {
     struct ent_sign_key *key = NULL;
     char *path = NULL;
@@ -147,8 +148,8 @@ static enum ent_err make_store(struct making *m)
     enum ent_err err;
 
     memcpy(identity.federation, m->out->federation, sizeof identity.federation);
-    ENT_REQUIRE(strlen(m->options->name) < sizeof identity.name, ENT_E_USAGE, "--name is longer than %d bytes",
-                ENT_STORE_NAME_MAX);
+    ENT_REQUIRE(strlen(m->options->name) < sizeof identity.name, ENT_E_USAGE,
+                "--name is longer than %d bytes", ENT_STORE_NAME_MAX);
     (void)snprintf(identity.name, sizeof identity.name, "%s", m->options->name);
     ENT_TRY(ent_store_create(m->dir, &identity));
     ENT_TRY(ent_store_open(m->dir, &store));
@@ -202,7 +203,8 @@ static enum ent_err making_name(const char *dir, char **out)
     ENT_TRY(ent_csprng_bytes(&random, bytes, sizeof bytes));
     ent_hex(bytes, sizeof bytes, hex);
     ENT_TRY(ent_calloc(len + sizeof ".making-" + sizeof hex, 1, &name));
-    (void)snprintf(name, len + sizeof ".making-" + sizeof hex, "%.*s.making-%s", (int)len, dir, hex);
+    (void)snprintf(name, len + sizeof ".making-" + sizeof hex, "%.*s.making-%s", (int)len, dir,
+                   hex);
     *out = name;
     return ENT_E_OK;
 }
@@ -239,11 +241,12 @@ static enum ent_err sync_parent(const char *dir)
 enum ent_err ent_setup_init(const struct ent_setup_options *options, struct ent_setup_result *out)
 {
     struct ent_setup_result result = {0};
-    struct making m = {.options = options, .out = &result, .wall_ms = ent_clock_wall(&options->clock)};
+    struct making m = {
+        .options = options, .out = &result, .wall_ms = ent_clock_wall(&options->clock)};
     enum ent_err err;
 
-    ENT_REQUIRE(!ent_file_exists(options->dir), ENT_E_EXISTS, "%s is there already; init makes a new directory",
-                options->dir);
+    ENT_REQUIRE(!ent_file_exists(options->dir), ENT_E_EXISTS,
+                "%s is there already; init makes a new directory", options->dir);
     ENT_TRY(making_name(options->dir, &m.dir));
     err = ent_dir_make(m.dir);
     if (err == ENT_E_OK) {

@@ -32,7 +32,8 @@ struct ent_upload {
     uint64_t round;
     uint32_t attempt;
     uint32_t weight;
-    enum ent_err bad; /* what is wrong with its statement: rejected as soon as the machine grants it */
+    enum ent_err
+        bad; /* what is wrong with its statement: rejected as soon as the machine grants it */
     uint64_t bytes;
     uint64_t charge; /* on the byte budget, while ARRIVING */
     uint64_t ticket; /* first come, first served */
@@ -92,7 +93,7 @@ struct ent_out {
     ent_conn_id conn;
     bool enroll;
     bool admit;
-    bool close; /* after what was sent */
+    bool close;   /* after what was sent */
     uint8_t type; /* 0: no frame */
     uint64_t request;
     struct ent_buf body;
@@ -166,23 +167,28 @@ struct ent_engine {
     struct ent_plan *plan;
     struct ent_shelf plan_shelf;
     struct ent_shelf models[2];
-    size_t next_model; /* shelf to be reused */
+    size_t next_model;      /* shelf to be reused */
     uint8_t round_open[32]; /* hash of the current attempt's RoundOpen */
+    bool begun;             /* BEGIN of the current attempt: who joined is final */
     struct ent_last_end last_end;
     uint32_t ended_run;
 
+    uint8_t selftest[32];
     uint64_t sequence; /* next of ours */
     uint64_t sequence_end;
     uint64_t next_request; /* of our offers */
     uint64_t next_ticket;
     uint64_t budget_used;
+    bool
+        updates_dirty; /* a file was renamed in DIR/updates and its directory is not synchronised */
 
     struct ent_fold fold;
     struct ent_run_metrics metrics; /* of the round being closed */
+    struct ent_run_metrics newest;  /* of any round, for those who watch */
     uint64_t opened_ms;             /* monotonic, of the current attempt */
     uint64_t round_in;              /* bytes of the current round */
     uint64_t round_out;
-    uint64_t refused[ENT_E_COUNT]; /* of nobody proven, not stored yet */
+    uint32_t refused[ENT_E_COUNT]; /* of nobody proven, not stored yet */
     uint32_t (*member_refused)[ENT_E_COUNT];
     size_t cap_member_refused;
     bool refusals_dirty;
@@ -200,10 +206,14 @@ void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ..
 void ent_engine_fail(struct ent_engine *e, enum ent_err err);
 /* Feed the machine; what it answers is carried out after the commit. `event->now_ms` is set here. */
 void ent_engine_feed(struct ent_engine *e, struct ent_event *event);
-struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kind kind, uint32_t member);
+struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kind kind,
+                                  uint32_t member);
+/* ---- restore.c ---- */
+ENT_MUST enum ent_err ent_restore(struct ent_engine *e);
 /* The plan and everything derived of e->run. */
 ENT_MUST enum ent_err ent_engine_load_run(struct ent_engine *e);
-/* One commit, and all that follows from it. */
+
+/* One commit, and all that follows from it (engine.c). */
 ENT_MUST enum ent_err ent_engine_settle(struct ent_engine *e);
 
 /* ---- commit.c: rows and what belongs to them, in one transaction ---- */
@@ -211,6 +221,8 @@ ENT_MUST enum ent_err ent_commit(struct ent_engine *e);
 /* What the engine remembers of a row, also of those replayed. */
 void ent_commit_note(struct ent_engine *e, const struct ent_row *row);
 ENT_MUST enum ent_err ent_commit_refusals(struct ent_engine *e);
+/* Metrics of a round that was closed but not released before a restart. */
+ENT_MUST enum ent_err ent_commit_reload_metrics(struct ent_engine *e);
 
 /* ---- act.c: what the machine asked for, after the commit ---- */
 void ent_act(struct ent_engine *e, const struct ent_action *action);
@@ -225,9 +237,10 @@ void ent_members_names(const struct ent_engine *e, ent_member_test wanted, char 
 
 /* ---- conns.c ---- */
 struct ent_conn *ent_conns_find(struct ent_engine *e, bool enroll, ent_conn_id id);
-struct ent_conn *ent_conns_of(struct ent_engine *e, uint32_t member); /* NULL when it is not connected */
-ENT_MUST enum ent_err ent_conns_add(struct ent_engine *e, bool enroll, ent_conn_id id, const struct ent_peer *peer,
-                                    struct ent_conn **out);
+struct ent_conn *ent_conns_of(struct ent_engine *e,
+                              uint32_t member); /* NULL when it is not connected */
+ENT_MUST enum ent_err ent_conns_add(struct ent_engine *e, bool enroll, ent_conn_id id,
+                                    const struct ent_peer *peer, struct ent_conn **out);
 void ent_conns_remove(struct ent_engine *e, struct ent_conn *conn);
 /* The connection speaks for its member no more (closed, replaced, revoked): ends its transfers, tells the machine. */
 void ent_conns_unbind(struct ent_engine *e, struct ent_conn *conn);
@@ -248,8 +261,8 @@ struct ent_about {
     uint64_t round;
     uint32_t attempt;
 };
-void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type, uint64_t request,
-                      const void *message);
+void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                      uint64_t request, const void *message);
 void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn);
 void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn); /* and the plan's offer */
 void ent_message_open(struct ent_engine *e, uint32_t member);
@@ -257,16 +270,18 @@ void ent_message_begin(struct ent_engine *e, uint32_t member);
 void ent_message_close(struct ent_engine *e, const struct ent_row *row);
 void ent_message_abort(struct ent_engine *e, const struct ent_action *action);
 void ent_message_end(struct ent_engine *e, struct ent_conn *conn); /* NULL: to all */
-void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest[32], enum ent_err code);
+void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest[32],
+                     enum ent_err code);
 /* Refused(code, text) about `sequence`, counted and logged. */
-void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code, uint64_t sequence,
-                        const char *text);
+void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code,
+                        uint64_t sequence, const char *text);
 void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* e->round_open of the current attempt. */
 ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
 
 /* ---- admit.c ---- */
-void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn, const struct ent_link_event *event);
+void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
+                     const struct ent_link_event *event);
 void ent_refusal_count(struct ent_engine *e, uint32_t member, enum ent_err cause);
 
 /* ---- uploads.c ---- */
@@ -274,20 +289,23 @@ void ent_refusal_count(struct ent_engine *e, uint32_t member, enum ent_err cause
 void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
                        const struct ent_envelope *envelope);
 void ent_uploads_granted(struct ent_engine *e, uint32_t member);
-void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t request, struct ent_sink *sink_take);
+void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
+                          struct ent_sink *sink_take);
 /* Its connection is gone, or the machine does not wait for it any more. */
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
 void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
 /* Payload bytes of an update of this task. */
-ENT_MUST enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task, size_t *dim,
-                                         uint64_t *bytes);
+ENT_MUST enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task,
+                                         size_t *dim, uint64_t *bytes);
 
 /* ---- pushes.c ---- */
-void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offer_kind kind, const uint8_t digest[32]);
+void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offer_kind kind,
+                      const uint8_t digest[32]);
 void ent_pushes_go(struct ent_engine *e, struct ent_conn *conn, uint64_t request, uint64_t offset);
 void ent_pushes_sent(struct ent_engine *e, struct ent_conn *conn, uint64_t request);
 void ent_pushes_release(struct ent_conn *conn);
-ENT_MUST enum ent_err ent_shelf_model(struct ent_engine *e, const uint8_t digest[32], struct ent_blob **out);
+ENT_MUST enum ent_err ent_shelf_model(struct ent_engine *e, const uint8_t digest[32],
+                                      struct ent_blob **out);
 void ent_shelf_release(struct ent_engine *e);
 
 /* ---- fold.c ---- */
@@ -298,19 +316,22 @@ void ent_fold_finish(struct ent_engine *e, const struct ent_action *action);
 
 /* ---- model.c ---- */
 /* The initial model out of the summed statistics. */
-ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim, uint64_t round,
-                                             uint8_t digest[32]);
+ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim,
+                                             uint64_t round, uint8_t digest[32]);
 /* A new model file, streamed window by window: base + sum / (sum_w * 2^scale_bits). */
 struct ent_apply;
-ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w, struct ent_apply **out);
+ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w,
+                                      struct ent_apply **out);
 ENT_MUST enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_t n);
 ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32]);
 void ent_apply_discard(struct ent_apply *apply_take);
 
 /* ---- enroll.c ---- */
 void ent_enroll_opened(struct ent_engine *e, struct ent_conn *conn);
-void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn, const struct ent_link_event *event);
-void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn, const struct ent_envelope *envelope);
+void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
+                      const struct ent_link_event *event);
+void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn,
+                      const struct ent_envelope *envelope);
 
 static inline bool ent_is_zero(const uint8_t digest[32])
 {

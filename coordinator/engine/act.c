@@ -1,0 +1,260 @@
+#include <math.h>
+#include <string.h>
+
+#include "common/base/hooks.h"
+#include "common/base/log.h"
+#include "coordinator/engine/state.h"
+
+static void refuse(struct ent_engine *e, const struct ent_action *action)
+{
+    struct ent_conn *conn = ent_conns_of(e, action->member);
+    char text[256];
+
+    if (action->member == ENT_NO_MEMBER) {
+        return; /* the operator's request was answered already */
+    }
+    if (action->code == ENT_E_STALE) {
+        (void)snprintf(text, sizeof text,
+                       "that round or attempt is over; now round %llu, attempt %u",
+                       (unsigned long long)e->round.round, (unsigned)e->round.attempt);
+    } else if (action->code == ENT_E_PHASE) {
+        (void)snprintf(text, sizeof text, "not expected in phase %s of round %llu",
+                       ent_phase_name(e->round.phase), (unsigned long long)e->round.round);
+    } else {
+        (void)snprintf(text, sizeof text, "%s", ent_err_text(action->code));
+    }
+    if (conn == NULL) {
+        ent_refusal_count(e, action->member, action->code);
+    } else {
+        ent_message_refuse(e, conn, action->code, action->at_ms, text);
+    }
+}
+
+static bool is_missing(const struct ent_engine *e, uint32_t member)
+{
+    const struct ent_round_member *m = &e->round.members[member];
+
+    return m->enrolled && !m->up;
+}
+
+static bool has_failed(const struct ent_engine *e, uint32_t member)
+{
+    const struct ent_round_member *m = &e->round.members[member];
+
+    return m->enrolled && (!m->up || m->standing != ENT_STANDING_ACCEPTED);
+}
+
+static void say_stalled(struct ent_engine *e, const struct ent_action *action)
+{
+    char names[512];
+    uint32_t up = ent_round_count_up(&e->round);
+
+    ent_members_names(e, action->code == ENT_E_OK ? is_missing : has_failed, names, sizeof names);
+    if (action->code != ENT_E_OK) {
+        ent_engine_say(e, ENT_SAY_TROUBLE,
+                       "round %llu failed %u times (%s) and is tried again later; look at %s",
+                       (unsigned long long)e->round.round, (unsigned)e->round.aborts,
+                       ent_err_text(action->code), names);
+    } else if (names[0] == '\0') {
+        ent_engine_say(e, ENT_SAY_ROUND,
+                       "waiting: %u of %u members that the run needs are enrolled", (unsigned)up,
+                       (unsigned)e->run.config.min_members);
+    } else {
+        ent_engine_say(e, ENT_SAY_ROUND, "waiting for %s (%u of at least %u members are here)",
+                       names, (unsigned)up, (unsigned)e->run.config.min_members);
+    }
+}
+
+static bool has_dropped(const struct ent_engine *e, uint32_t member)
+{
+    enum ent_standing standing = e->round.members[member].standing;
+
+    return standing == ENT_STANDING_DROPPED || standing == ENT_STANDING_REJECTED;
+}
+
+static void say_closed(struct ent_engine *e, const struct ent_row *row)
+{
+    char names[512];
+    char figures[96] = "";
+
+    ent_members_names(e, has_dropped, names, sizeof names);
+    if (row->task == ENT_ROUND_EVALUATE && e->metrics.known) {
+        (void)snprintf(figures, sizeof figures, ": log loss %.5f, AUC %.4f", e->metrics.m.log_loss,
+                       e->metrics.m.auc);
+    }
+    ent_engine_say(e, ENT_SAY_ROUND, "round %llu of %u (%s%s%s) closed with %u members%s%s%s",
+                   (unsigned long long)row->round, (unsigned)ent_engine_total_rounds(e),
+                   ent_round_task_name(row->task), row->task == ENT_ROUND_EVALUATE ? " " : "",
+                   row->task == ENT_ROUND_EVALUATE ? ent_round_split_name(row->split) : "",
+                   (unsigned)ent_round_count(&e->round, ENT_STANDING_ACCEPTED), figures,
+                   names[0] != '\0' ? "; without " : "", names);
+}
+
+/* Nobody needs models of rounds past: newest, best and the run's base stay. */
+static void sweep_models(struct ent_engine *e)
+{
+    uint8_t keep[2][ENT_STORE_DIGEST_BYTES];
+
+    memcpy(keep[0], e->round.model, 32);
+    memcpy(keep[1], e->round.best, 32);
+    ent_engine_fail(e, ent_store_model_sweep(
+                           e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep, 2, NULL));
+}
+
+static void on_opened(struct ent_engine *e, const struct ent_row *row)
+{
+    e->opened_ms = e->now_ms;
+    e->metrics.known = false;
+    ent_fold_clear(e);
+    ent_engine_fail(e, ent_message_open_hash(e));
+    if (row->attempt > 1) {
+        ent_engine_say(e, ENT_SAY_ROUND, "round %llu: attempt %u", (unsigned long long)row->round,
+                       (unsigned)row->attempt);
+    }
+    ENT_HOOK_POINT("engine.open-committed");
+}
+
+static void on_started(struct ent_engine *e)
+{
+    ent_engine_say(e, ENT_SAY_RUN, "run %u started: %u rounds", (unsigned)e->run.config.run,
+                   (unsigned)ent_engine_total_rounds(e));
+    for (size_t i = 0; i < e->n_conns; i++) {
+        if (e->conns[i]->welcomed && e->conns[i]->member != ENT_NO_MEMBER) {
+            ent_message_run_start(e, e->conns[i]);
+        }
+    }
+}
+
+static void on_ended(struct ent_engine *e, const struct ent_row *row)
+{
+    struct ent_last_end *end = &e->last_end;
+
+    end->run = row->run;
+    end->code = row->code;
+    end->best_round = e->round.best_train;
+    memcpy(end->plan, e->plan->digest, sizeof end->plan);
+    memcpy(end->best, row->model, sizeof end->best);
+    e->ended_run = row->run;
+}
+
+/* What the commit of a row lets us do. */
+static void committed(struct ent_engine *e, const struct ent_row *row)
+{
+    switch (row->kind) {
+    case ENT_ROW_RUN_START:
+        on_started(e);
+        break;
+    case ENT_ROW_OPEN:
+        on_opened(e, row);
+        break;
+    case ENT_ROW_ACCEPT:
+        ENT_HOOK_POINT("engine.accept-committed");
+        break;
+    case ENT_ROW_REJECT:
+    case ENT_ROW_DROP:
+        ent_uploads_cancel(e, row->member, false);
+        ent_engine_say(e, ENT_SAY_TROUBLE, "round %llu goes on without %s: %s",
+                       (unsigned long long)row->round, ent_engine_member_name(e, row->member),
+                       ent_err_text(row->code));
+        break;
+    case ENT_ROW_CLOSE:
+        ENT_HOOK_POINT("engine.close-committed");
+        break;
+    case ENT_ROW_RELEASE:
+        ENT_HOOK_POINT("engine.release-committed");
+        if (row->task == ENT_ROUND_TRAIN) {
+            sweep_models(e);
+        }
+        break;
+    case ENT_ROW_END:
+        on_ended(e, row);
+        break;
+    default:
+        break;
+    }
+}
+
+static void discard(struct ent_engine *e, const struct ent_row *row)
+{
+    ent_fold_clear(e);
+    for (uint32_t i = 0; i < e->n_members; i++) {
+        ent_uploads_cancel(e, i, false);
+    }
+    ent_engine_fail(e, ent_store_update_discard(e->store, row->run, row->round, row->attempt));
+}
+
+static void say_end(struct ent_engine *e, enum ent_err code)
+{
+    ent_engine_say(e, ENT_SAY_RUN, "run %u %s", (unsigned)e->ended_run,
+                   code == ENT_E_OK ? "is complete" : "was stopped");
+    ent_message_end(e, NULL);
+    e->run = (struct ent_store_run){0};
+}
+
+static void open_gate(struct ent_engine *e, const struct ent_action *action)
+{
+    struct ent_event gate = ent_engine_event(e, ENT_EV_GATE, ENT_NO_MEMBER);
+
+    /* The commit is the gate; with the audit log the witnesses' quorum will be. */
+    gate.round = action->row.round;
+    gate.attempt = action->row.attempt;
+    ent_engine_feed(e, &gate);
+}
+
+void ent_act(struct ent_engine *e, const struct ent_action *action)
+{
+    switch (action->kind) {
+    case ENT_ACT_ROW:
+        committed(e, &action->row);
+        break;
+    case ENT_ACT_SEND_OPEN:
+        ent_message_open(e, action->member);
+        break;
+    case ENT_ACT_SEND_BEGIN:
+        ent_message_begin(e, action->member);
+        break;
+    case ENT_ACT_GRANT:
+        ent_uploads_granted(e, action->member);
+        break;
+    case ENT_ACT_ACK:
+        ent_message_ack(e, action->member, action->digest, action->code);
+        if (action->code == ENT_E_REPEAT) {
+            ent_refusal_count(e, action->member, ENT_E_REPEAT);
+        }
+        break;
+    case ENT_ACT_REFUSE:
+        refuse(e, action);
+        break;
+    case ENT_ACT_ADD:
+        ent_fold_add(e, action);
+        break;
+    case ENT_ACT_FINISH:
+        ent_fold_finish(e, action);
+        break;
+    case ENT_ACT_DISCARD:
+        discard(e, &action->row);
+        break;
+    case ENT_ACT_SEND_CLOSE:
+        ent_message_close(e, &action->row);
+        say_closed(e, &action->row);
+        break;
+    case ENT_ACT_GATE:
+        open_gate(e, action);
+        break;
+    case ENT_ACT_SEND_ABORT:
+        ent_message_abort(e, action);
+        ent_engine_say(e, ENT_SAY_TROUBLE, "round %llu, attempt %u failed: %s",
+                       (unsigned long long)action->row.round, (unsigned)action->row.attempt,
+                       ent_err_text(action->code));
+        break;
+    case ENT_ACT_SEND_END:
+        say_end(e, action->code);
+        break;
+    case ENT_ACT_TIMER:
+        e->timer_ms = action->at_ms;
+        break;
+    case ENT_ACT_STALLED:
+        say_stalled(e, action);
+        break;
+    }
+}

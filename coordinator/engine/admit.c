@@ -1,0 +1,391 @@
+/* What a member sent, before the machine hears of it: length and form, sender, certificate, signature, sequence, then
+ * content. Every refusal is counted by its cause and answered with a sentence. */
+#include <string.h>
+
+#include "common/base/hooks.h"
+#include "coordinator/engine/state.h"
+
+void ent_refusal_count(struct ent_engine *e, uint32_t member, enum ent_err cause)
+{
+    if (member < e->n_members) {
+        e->member_refused[member][cause]++;
+    } else {
+        e->refused[cause]++;
+    }
+    e->refusals_dirty = true;
+}
+
+/* Refuse and hang up: for whoever did not prove who it is, or broke the protocol. */
+static void reject(struct ent_engine *e, struct ent_conn *conn, enum ent_err code,
+                   uint64_t sequence)
+{
+    ent_message_refuse(e, conn, code, sequence, ent_err_message());
+    ent_post_close(e, conn);
+}
+
+/* ---- sequence numbers ---- */
+
+static const struct ent_recent *find_recent(const struct ent_engine_member *m, uint64_t sequence)
+{
+    size_t n = m->n_recent < ENT_RECENT_MESSAGES ? m->n_recent : ENT_RECENT_MESSAGES;
+
+    for (size_t i = 0; i < n; i++) {
+        if (m->recent[i].sequence == sequence) {
+            return &m->recent[i];
+        }
+    }
+    return NULL;
+}
+
+static void remember(struct ent_engine_member *m, const struct ent_envelope *env)
+{
+    struct ent_recent *slot = &m->recent[m->n_recent++ % ENT_RECENT_MESSAGES];
+
+    slot->sequence = env->header.sequence;
+    memcpy(slot->statement, env->statement, sizeof slot->statement);
+}
+
+/* An update that the machine knows already, offered again after a restart of ours: its number was used before, but the
+ * list of recent messages is gone. Its digest, bound to this attempt, says that it is the same. */
+static bool is_known_update(const struct ent_engine *e, uint32_t member,
+                            const struct ent_envelope *env)
+{
+    const struct ent_round_member *m = &e->round.members[member];
+
+    return env->header.type == ENT_MSG_UPDATE && env->header.run == e->run.config.run &&
+           env->header.round == e->round.round && env->header.attempt == e->round.attempt &&
+           m->offered && memcmp(m->digest, env->payload_sha256, sizeof m->digest) == 0;
+}
+
+/* OK: new. REPEAT: the same number and the same bytes. REPLAY otherwise. A HELLO does not raise the number, being
+ * bound to its connection: an update that is offered again after it keeps its older one. */
+static enum ent_err check_sequence(struct ent_engine *e, uint32_t member,
+                                   const struct ent_envelope *env)
+{
+    struct ent_engine_member *m = &e->members[member];
+    const struct ent_recent *same = find_recent(m, env->header.sequence);
+
+    if (same != NULL) {
+        if (memcmp(same->statement, env->statement, sizeof same->statement) == 0) {
+            return ENT_E_REPEAT;
+        }
+        return ent_err_note(ENT_E_REPLAY,
+                            "sequence number %llu was used before, for another message",
+                            (unsigned long long)env->header.sequence);
+    }
+    if (env->header.sequence <= m->last_sequence && env->header.type != ENT_MSG_HELLO) {
+        if (is_known_update(e, member, env)) {
+            remember(m, env);
+            return ENT_E_REPEAT;
+        }
+        return ent_err_note(
+            ENT_E_REPLAY, "sequence number %llu is not above %llu, the last one accepted",
+            (unsigned long long)env->header.sequence, (unsigned long long)m->last_sequence);
+    }
+    remember(m, env);
+    if (env->header.type == ENT_MSG_HELLO) {
+        return ENT_E_OK;
+    }
+    m->last_sequence = env->header.sequence;
+    if (env->header.type != ENT_MSG_UPDATE) { /* an update's is stored with the row that ends it */
+        m->to_store = env->header.sequence;
+    }
+    return ENT_E_OK;
+}
+
+/* ---- sender ---- */
+
+static enum ent_err find_sender(const struct ent_engine *e, const struct ent_conn *conn,
+                                const struct ent_envelope *env, uint32_t *out)
+{
+    uint8_t handle[ENT_HANDLE_BYTES];
+    uint32_t member;
+
+    ENT_REQUIRE(memcmp(env->header.federation, e->home->issuer.federation, ENT_FEDERATION_BYTES) ==
+                    0,
+                ENT_E_UNKNOWN_MEMBER, "the message is for another federation");
+    ENT_TRY(ent_certs_member_of_uri(conn->peer.uri, e->home->issuer.federation, handle));
+    member = ent_members_find(e, env->header.sender);
+    ENT_REQUIRE(member != ENT_NO_MEMBER, ENT_E_UNKNOWN_MEMBER,
+                "the sender is not enrolled in this federation");
+    ENT_REQUIRE(memcmp(handle, env->header.sender, sizeof handle) == 0, ENT_E_UNKNOWN_MEMBER,
+                "the message says it is from another member than the connection's certificate");
+    ENT_REQUIRE(!e->members[member].revoked, ENT_E_REVOKED,
+                "this member was revoked; ask the operator of the federation");
+    ENT_REQUIRE(conn->member == ENT_NO_MEMBER || conn->member == member, ENT_E_UNKNOWN_MEMBER,
+                "the sender changed within a connection");
+    *out = member;
+    return ENT_E_OK;
+}
+
+/* ---- HELLO ---- */
+
+static void name_clock(struct ent_engine *e, uint32_t member, uint64_t time_ms)
+{
+    bool behind = time_ms < e->wall_ms;
+    uint64_t off = behind ? e->wall_ms - time_ms : time_ms - e->wall_ms;
+    char text[ENT_TIME_TEXT_BYTES];
+
+    if (off <= ENT_WIRE_CLOCK_MAX_MS) {
+        return;
+    }
+    /* WELCOME carries our time, so that the member names it too. */
+    ent_duration_text(off, text);
+    ent_refusal_count(e, member, ENT_E_CLOCK);
+    ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its clock is %s %s ours", e->members[member].name, text,
+                   behind ? "behind" : "ahead of");
+}
+
+static enum ent_err check_hello(const struct ent_conn *conn, const struct ent_msg_hello *hello)
+{
+    ENT_REQUIRE(memcmp(hello->exporter, conn->peer.exporter, ENT_EXPORTER_BYTES) == 0, ENT_E_REPLAY,
+                "this HELLO was made for another connection");
+    ENT_REQUIRE(
+        hello->protocol_max >= ENT_WIRE_PROTOCOL_MIN &&
+            hello->protocol_min <= ENT_WIRE_PROTOCOL_MAX,
+        ENT_E_VERSION,
+        "the coordinator speaks protocol %d to %d, the member %u to %u: update the older one",
+        ENT_WIRE_PROTOCOL_MIN, ENT_WIRE_PROTOCOL_MAX, (unsigned)hello->protocol_min,
+        (unsigned)hello->protocol_max);
+    return ENT_E_OK;
+}
+
+static void welcome(struct ent_engine *e, struct ent_conn *conn, uint32_t member,
+                    const struct ent_msg_hello *hello)
+{
+    struct ent_conn *older = ent_conns_of(e, member);
+    struct ent_event up;
+
+    if (older != NULL && older != conn) {
+        ent_engine_say(e, ENT_SAY_MEMBER, "%s connected anew; its older connection is closed",
+                       e->members[member].name);
+        ent_conns_unbind(e, older);
+        ent_post_close(e, older);
+    }
+    ent_conns_bind(e, conn, member);
+    if (hello->has_run_plan) {
+        memcpy(conn->known_plan, hello->run_plan, sizeof conn->known_plan);
+    }
+    ent_post_admit(e, conn);
+    ent_engine_say(e, ENT_SAY_MEMBER, "%s is here (%s, %s)", e->members[member].name,
+                   conn->peer.address, hello->build);
+    name_clock(e, member, hello->time_ms);
+    ent_message_welcome(e, conn);
+    if (e->run.config.run != 0 && ent_round_active(&e->round)) {
+        ent_message_run_start(e, conn);
+    } else if (e->last_end.run != 0 && memcmp(conn->known_plan, e->last_end.plan, 32) == 0) {
+        ent_message_end(e, conn); /* it may have been away when the run ended */
+    }
+    up = ent_engine_event(e, ENT_EV_UP, member);
+    ent_engine_feed(e, &up);
+}
+
+static void on_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t member,
+                     const struct ent_envelope *env)
+{
+    struct ent_msg_hello hello;
+    enum ent_err err = ent_msg_hello_decode(env->payload, env->payload_len, &e->arena, &hello);
+
+    if (err == ENT_E_OK) {
+        err = check_hello(conn, &hello);
+    }
+    if (err != ENT_E_OK) {
+        reject(e, conn, err, 0);
+        return;
+    }
+    welcome(e, conn, member, &hello);
+}
+
+/* ---- messages of a round ---- */
+
+static struct ent_event event_of(const struct ent_engine *e, enum ent_event_kind kind,
+                                 uint32_t member, const struct ent_envelope *env)
+{
+    struct ent_event event = ent_engine_event(e, kind, member);
+
+    event.round = env->header.round;
+    event.attempt = env->header.attempt;
+    return event;
+}
+
+static enum ent_err check_answer(const struct ent_engine *e, const struct ent_envelope *env,
+                                 const uint8_t round_open[32])
+{
+    bool current = env->header.round == e->round.round && env->header.attempt == e->round.attempt;
+
+    /* Of another attempt: the machine says so. Of this one: it must name the very RoundOpen that was sent. */
+    ENT_REQUIRE(!current || memcmp(round_open, e->round_open, 32) == 0, ENT_E_STALE,
+                "the message answers another RoundOpen than the one that was sent");
+    return ENT_E_OK;
+}
+
+static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct ent_envelope *env)
+{
+    struct ent_event event = event_of(e, ENT_EV_JOIN, member, env);
+    struct ent_msg_join m;
+
+    ENT_TRY(ent_msg_join_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_TRY(check_answer(e, env, m.round_open));
+    /* Kept with the row. That nonces open what was committed is for the audit log to demand. */
+    e->members[member].has_commit = true;
+    memcpy(e->members[member].next_commit, m.next_commit, sizeof m.next_commit);
+    event.has_base = m.has_base;
+    ent_engine_feed(e, &event);
+    return ENT_E_OK;
+}
+
+static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
+                               const struct ent_envelope *env)
+{
+    struct ent_event event = event_of(e, ENT_EV_DECLINE, member, env);
+    struct ent_msg_decline m;
+
+    ENT_TRY(ent_msg_decline_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_TRY(check_answer(e, env, m.round_open));
+    event.code = ent_err_valid(m.code) && m.code != ENT_E_OK ? (enum ent_err)m.code : ENT_E_POLICY;
+    ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s", e->members[member].name, m.text);
+    ent_engine_feed(e, &event);
+    return ENT_E_OK;
+}
+
+static enum ent_err on_lost(struct ent_engine *e, uint32_t member, const struct ent_envelope *env)
+{
+    struct ent_event event = event_of(e, ENT_EV_LOST, member, env);
+    struct ent_msg_lost m;
+
+    ENT_TRY(ent_msg_lost_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_TRY(check_answer(e, env, m.round_open));
+    ent_engine_feed(e, &event);
+    return ENT_E_OK;
+}
+
+static void dispatch(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
+                     const struct ent_envelope *env)
+{
+    uint32_t member = conn->member;
+    enum ent_err err = ENT_E_OK;
+
+    e->members[member].handling = env->header.sequence;
+    if (env->header.type == ENT_MSG_RENEW) {
+        ent_enroll_renew(e, conn, env);
+        return;
+    }
+    if (env->header.run != e->run.config.run || e->run.config.run == 0) {
+        err = ent_err_note(ENT_E_STALE, "run %u is not the one that is going on",
+                           (unsigned)env->header.run);
+    } else if (env->header.type == ENT_MSG_JOIN) {
+        err = on_join(e, member, env);
+    } else if (env->header.type == ENT_MSG_DECLINE) {
+        err = on_decline(e, member, env);
+    } else if (env->header.type == ENT_MSG_LOST) {
+        err = on_lost(e, member, env);
+    } else if (env->header.type == ENT_MSG_UPDATE) {
+        ent_uploads_offer(e, conn, request, env);
+    } else {
+        err =
+            ent_err_note(ENT_E_PROTOCOL, "%s is not expected here", ent_msg_name(env->header.type));
+    }
+    if (err == ENT_E_PROTOCOL) {
+        reject(e, conn, err, env->header.sequence);
+    } else if (err != ENT_E_OK) {
+        ent_message_refuse(e, conn, err, env->header.sequence, ent_err_message());
+    }
+}
+
+/* ---- frames ---- */
+
+static void on_bare(struct ent_engine *e, struct ent_conn *conn, const struct ent_link_event *event)
+{
+    struct ent_msg_go go;
+    enum ent_err err;
+
+    if (conn->member == ENT_NO_MEMBER) {
+        reject(e, conn, ent_err_note(ENT_E_PROTOCOL, "the first message must be HELLO"), 0);
+        return;
+    }
+    if (event->type == ENT_MSG_BYE) {
+        ent_post_close(e, conn);
+        return;
+    }
+    err = ent_msg_go_decode(event->body.data, event->body.len, &e->arena, &go);
+    if (err != ENT_E_OK) {
+        reject(e, conn, err, 0);
+        return;
+    }
+    ent_pushes_go(e, conn, event->request, go.offset);
+}
+
+static enum ent_err check_order(const struct ent_conn *conn, uint32_t type)
+{
+    ENT_REQUIRE(conn->welcomed || type == ENT_MSG_HELLO, ENT_E_PROTOCOL,
+                "the first message must be HELLO");
+    ENT_REQUIRE(!conn->welcomed || type != ENT_MSG_HELLO, ENT_E_PROTOCOL,
+                "a second HELLO on one connection");
+    ENT_REQUIRE(type != ENT_MSG_ENROLL_REQUEST, ENT_E_PROTOCOL, "enrolment has its own address");
+    return ENT_E_OK;
+}
+
+/* Checks 1 to 3; *member is set. */
+static enum ent_err open_frame(struct ent_engine *e, const struct ent_conn *conn,
+                               const struct ent_link_event *event, struct ent_envelope *env,
+                               uint32_t *member)
+{
+    struct ent_bytes body = {event->body.data, event->body.len};
+
+    ENT_TRY(ent_wire_open(event->type, ENT_SENDER_MEMBER, body, &e->arena, env));
+    ENT_TRY(check_order(conn, event->type));
+    ENT_TRY(find_sender(e, conn, env, member));
+    return ent_wire_verify(env, e->members[*member].statement_pub);
+}
+
+static void on_envelope(struct ent_engine *e, struct ent_conn *conn,
+                        const struct ent_link_event *event)
+{
+    struct ent_envelope env;
+    uint32_t member = ENT_NO_MEMBER;
+    enum ent_err err = open_frame(e, conn, event, &env, &member);
+
+    if (err != ENT_E_OK) {
+        reject(e, conn, err, 0);
+        return;
+    }
+    err = check_sequence(e, member, &env);
+    if (err == ENT_E_REPLAY) {
+        ent_message_refuse(e, conn, err, env.header.sequence, ent_err_message());
+        if (env.header.type == ENT_MSG_HELLO) {
+            ent_post_close(e, conn);
+        }
+        return;
+    }
+    if (err == ENT_E_REPEAT && env.header.type != ENT_MSG_UPDATE) {
+        ent_refusal_count(e, member, ENT_E_REPEAT); /* an update's is counted with its ACK */
+    }
+    if (env.header.type == ENT_MSG_HELLO) {
+        on_hello(e, conn, member, &env);
+    } else {
+        dispatch(e, conn, event->request, &env);
+    }
+}
+
+void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
+                     const struct ent_link_event *event)
+{
+    const struct ent_msg_info *info = ent_msg_info(event->type);
+    uint64_t bytes = event->body.len + ENT_FRAME_HEADER_BYTES;
+
+    ent_arena_release(&e->arena);
+    ent_arena_init(&e->arena, ENT_WIRE_ARENA_BYTES);
+    if (conn->member != ENT_NO_MEMBER) {
+        e->members[conn->member].traffic.bytes_in += bytes;
+        e->round_in += bytes;
+    }
+    if (info == NULL) {
+        reject(e, conn,
+               ent_err_note(ENT_E_PROTOCOL, "message type %u is not known", (unsigned)event->type),
+               0);
+    } else if (event->type == ENT_MSG_GO || event->type == ENT_MSG_BYE) {
+        on_bare(e, conn, event);
+    } else {
+        on_envelope(e, conn, event);
+    }
+}

@@ -1,0 +1,202 @@
+/* Enrolment (second listener, no client certificate: one small request, rate-limited, then the end) and renewal. */
+#include <string.h>
+
+#include "certs/token.h"
+#include "common/base/log.h"
+#include "common/crypto/secret.h"
+#include "coordinator/engine/state.h"
+
+#define BURST 64      /* requests at once */
+#define REFILL_MS 200 /* then five a second */
+
+static void refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code)
+{
+    ent_message_refuse(e, conn, code, 0, ent_err_message());
+    ent_post_close(e, conn);
+}
+
+static bool may_ask(struct ent_engine *e)
+{
+    uint64_t since = e->now_ms - e->enroll_refill_ms;
+    uint64_t more = since / REFILL_MS;
+
+    if (e->enroll_refill_ms == 0 || more >= BURST) {
+        e->enroll_tokens = BURST;
+        e->enroll_refill_ms = e->now_ms;
+    } else {
+        e->enroll_tokens =
+            e->enroll_tokens + more < BURST ? e->enroll_tokens + (uint32_t)more : BURST;
+        e->enroll_refill_ms += more * REFILL_MS;
+    }
+    if (e->enroll_tokens == 0) {
+        return false;
+    }
+    e->enroll_tokens--;
+    return true;
+}
+
+void ent_enroll_opened(struct ent_engine *e, struct ent_conn *conn)
+{
+    if (!may_ask(e)) {
+        refuse(e, conn,
+               ent_err_note(ENT_E_BUSY, "too many enrolments at once; try again in a minute"));
+    }
+}
+
+/* What is asked, proved by the key that is to be registered. */
+static enum ent_err open_request(struct ent_engine *e, const struct ent_link_event *event,
+                                 struct ent_envelope *env, struct ent_msg_enroll_request *m)
+{
+    struct ent_bytes body = {event->body.data, event->body.len};
+
+    ENT_REQUIRE(event->type == ENT_MSG_ENROLL_REQUEST, ENT_E_PROTOCOL,
+                "only enrolment is possible at this address");
+    ENT_TRY(ent_wire_open(event->type, ENT_SENDER_MEMBER, body, &e->arena, env));
+    ENT_REQUIRE(memcmp(env->header.federation, e->home->issuer.federation, ENT_FEDERATION_BYTES) ==
+                    0,
+                ENT_E_TOKEN, "the token is of another federation");
+    ENT_TRY(ent_msg_enroll_request_decode(env->payload, env->payload_len, &e->arena, m));
+    ENT_TRY(ent_sign_pub_check(m->statement_pub));
+    ENT_TRY(ent_sign_pub_check(m->witness_pub));
+    return ent_wire_verify(env, m->statement_pub);
+}
+
+static enum ent_err store_cert(const struct ent_cert *cert, struct ent_store_cert *out)
+{
+    struct ent_cert_info info;
+    struct ent_buf der;
+    enum ent_err err;
+
+    ENT_TRY(ent_cert_info(cert, &info));
+    ent_buf_init(&der, sizeof out->der);
+    err = ent_cert_encode(cert, &der);
+    if (err == ENT_E_OK) {
+        memcpy(out->der, der.data, der.len);
+        out->der_len = der.len;
+        memcpy(out->serial, info.serial, ENT_SERIAL_BYTES);
+        out->serial_len = ENT_SERIAL_BYTES;
+        out->expires_ms = info.not_after_ms;
+    }
+    ent_buf_release(&der);
+    return err;
+}
+
+static enum ent_err issue(const struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES],
+                          struct ent_bytes csr, struct ent_store_cert *out)
+{
+    struct ent_cert *cert = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_certs_issue_member(&e->home->issuer, handle, csr.data, csr.len, e->wall_ms, &cert));
+    err = store_cert(cert, out);
+    ent_cert_free(cert);
+    return err;
+}
+
+/* Token, request, certificate, roster: in this order, so that a refused token costs nothing more. */
+static enum ent_err admit(struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES],
+                          const struct ent_msg_enroll_request *m, struct ent_store_member *member)
+{
+    struct ent_store_keys keys = {0};
+    struct ent_store_cert cert = {0};
+    uint8_t secret[ENT_SHA256_BYTES];
+    uint32_t index = 0;
+
+    ENT_TRY(ent_sha256(m->secret, sizeof m->secret, secret));
+    ENT_TRY(ent_store_use_token(e->store, handle, secret, e->wall_ms));
+    ENT_TRY(ent_csr_check(m->csr.data, m->csr.len));
+    ENT_TRY(issue(e, handle, m->csr, &cert));
+    memcpy(keys.statement_pub, m->statement_pub, sizeof keys.statement_pub);
+    memcpy(keys.witness_pub, m->witness_pub, sizeof keys.witness_pub);
+    memcpy(keys.nonce_commit, m->nonce_commit, sizeof keys.nonce_commit);
+    ENT_REQUIRE(e->n_members < e->home->config->members && e->n_members < ENT_ROUND_MEMBERS_MAX,
+                ENT_E_LIMIT, "the federation takes %u members at most",
+                (unsigned)e->home->config->members);
+    ENT_TRY(ent_store_enrol(e->store, handle, &keys, &cert, e->wall_ms, &index));
+    ENT_TRY(ent_store_find_index(e->store, index, member));
+    ENT_TRY(ent_members_add(e, member));
+    ENT_BUG_ON(ent_round_add_member(&e->round, false) != index);
+    return ENT_E_OK;
+}
+
+static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
+                           const struct ent_store_member *member)
+{
+    struct ent_msg_enrolled m = {.cert = {member->cert.der, member->cert.der_len},
+                                 .crl = {e->home->crl.data, e->home->crl.len}};
+    char address[ENT_HOME_ADDRESS_MAX];
+    struct ent_buf ca;
+    enum ent_err err;
+
+    ENT_TRY(ent_home_address(e->home, ENT_HOME_LISTEN, address));
+    ENT_REQUIRE(strlen(address) < sizeof m.address, ENT_E_LIMIT, "the host's name is too long");
+    (void)snprintf(m.address, sizeof m.address, "%s", address);
+    (void)snprintf(m.name, sizeof m.name, "%s", member->name);
+    (void)snprintf(m.federation_name, sizeof m.federation_name, "%s", e->home->config->name);
+    memcpy(m.log_pub, e->home->log_pub, sizeof m.log_pub);
+    memcpy(m.root_pub, e->home->root_pub, sizeof m.root_pub);
+    memcpy(m.federation, e->home->issuer.federation, sizeof m.federation);
+    memcpy(m.handle, member->handle, sizeof m.handle);
+    ent_buf_init(&ca, ENT_CERT_DER_MAX_BYTES);
+    err = ent_cert_encode(e->home->ca, &ca);
+    if (err == ENT_E_OK) {
+        m.ca = (struct ent_bytes){ca.data, ca.len};
+        ent_message_post(e, conn, ENT_MSG_ENROLLED, 0, &m);
+    }
+    ent_buf_release(&ca);
+    return err;
+}
+
+void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
+                      const struct ent_link_event *event)
+{
+    struct ent_store_member member = {0};
+    struct ent_msg_enroll_request m;
+    struct ent_envelope env;
+    enum ent_err err;
+
+    ent_arena_release(&e->arena);
+    ent_arena_init(&e->arena, ENT_WIRE_ARENA_BYTES);
+    conn->welcomed = true; /* one request a connection, whatever comes of it */
+    err = open_request(e, event, &env, &m);
+    if (err == ENT_E_OK) {
+        err = admit(e, env.header.sender, &m, &member);
+        ent_cleanse(m.secret, sizeof m.secret);
+    }
+    if (err == ENT_E_OK) {
+        err = answer(e, conn, &member);
+    }
+    if (err != ENT_E_OK) {
+        refuse(e, conn, err);
+        return;
+    }
+    ent_engine_say(e, ENT_SAY_MEMBER, "%s enrolled (%s)", member.name, conn->peer.address);
+    ent_post_close(e, conn);
+}
+
+static enum ent_err renew(struct ent_engine *e, struct ent_conn *conn,
+                          const struct ent_envelope *env)
+{
+    struct ent_store_cert cert = {0};
+    struct ent_msg_renew m;
+    struct ent_msg_renewed out;
+
+    ENT_TRY(ent_msg_renew_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_TRY(ent_csr_check(m.csr.data, m.csr.len));
+    ENT_TRY(issue(e, e->members[conn->member].handle, m.csr, &cert));
+    ENT_TRY(ent_store_renew(e->store, conn->member, &cert, NULL, 0, e->wall_ms));
+    out = (struct ent_msg_renewed){.cert = {cert.der, cert.der_len},
+                                   .crl = {e->home->crl.data, e->home->crl.len}};
+    ent_message_post(e, conn, ENT_MSG_RENEWED, 0, &out);
+    ent_engine_say(e, ENT_SAY_MEMBER, "%s renewed its certificate", e->members[conn->member].name);
+    return ENT_E_OK;
+}
+
+void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn, const struct ent_envelope *env)
+{
+    enum ent_err err = renew(e, conn, env);
+
+    if (err != ENT_E_OK) {
+        ent_message_refuse(e, conn, err, env->header.sequence, ent_err_message());
+    }
+}

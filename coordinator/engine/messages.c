@@ -1,0 +1,500 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "coordinator/engine/state.h"
+
+#define SEQUENCE_BLOCK ((uint64_t)1 << 20) /* numbers taken from the store at once */
+#define NANO 1e9
+
+/* ---- sealing ---- */
+
+static enum ent_err next_sequence(struct ent_engine *e, uint64_t *out)
+{
+    if (e->sequence == e->sequence_end) {
+        ENT_TRY(ent_store_counter_take(e->store, "sequence", SEQUENCE_BLOCK, &e->sequence));
+        e->sequence_end = e->sequence + SEQUENCE_BLOCK;
+    }
+    *out = e->sequence++;
+    return ENT_E_OK;
+}
+
+static enum ent_err make_header(struct ent_engine *e, enum ent_msg_type type,
+                                const struct ent_about *about, struct ent_header *out)
+{
+    *out = (struct ent_header){
+        .type = type, .run = about->run, .round = about->round, .attempt = about->attempt};
+    memcpy(out->federation, e->home->issuer.federation, sizeof out->federation);
+    return next_sequence(e, &out->sequence);
+}
+
+static enum ent_err seal(struct ent_engine *e, enum ent_msg_type type,
+                         const struct ent_about *about, const void *message, struct ent_buf *out)
+{
+    struct ent_header header;
+    enum ent_err err;
+
+    ent_buf_init(out, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    err = make_header(e, type, about, &header);
+    if (err == ENT_E_OK) {
+        err = ent_wire_seal(e->home->log_key, &header, message, out);
+    }
+    if (err != ENT_E_OK) {
+        ent_buf_release(out);
+    }
+    return err;
+}
+
+static void post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
+                      const struct ent_buf *body)
+{
+    struct ent_buf copy;
+    enum ent_err err;
+
+    ent_buf_init(&copy, body->len);
+    err = ent_buf_add(&copy, body->data, body->len);
+    if (err != ENT_E_OK) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    ent_post(e, conn, type, 0, &copy);
+}
+
+static bool wants_news(const struct ent_conn *conn)
+{
+    return conn->welcomed && conn->member != ENT_NO_MEMBER && !conn->closing;
+}
+
+/* One sealed envelope for all that are up: it names no receiver. */
+static void broadcast(struct ent_engine *e, enum ent_msg_type type, const struct ent_about *about,
+                      const void *message)
+{
+    struct ent_buf body;
+    enum ent_err err = seal(e, type, about, message, &body);
+
+    if (err != ENT_E_OK) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    for (size_t i = 0; i < e->n_conns; i++) {
+        if (wants_news(e->conns[i])) {
+            post_copy(e, e->conns[i], (uint8_t)type, &body);
+        }
+    }
+    ent_buf_release(&body);
+}
+
+static struct ent_about about_now(const struct ent_engine *e)
+{
+    return (struct ent_about){
+        .run = e->run.config.run, .round = e->round.round, .attempt = e->round.attempt};
+}
+
+static void post_about(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                       const struct ent_about *about, uint64_t request, const void *message)
+{
+    struct ent_buf body;
+    enum ent_err err = seal(e, type, about, message, &body);
+
+    if (err != ENT_E_OK) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    ent_post(e, conn, (uint8_t)type, request, &body);
+}
+
+void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                      uint64_t request, const void *message)
+{
+    struct ent_about about = {.run = e->run.config.run};
+
+    post_about(e, conn, type, &about, request, message);
+}
+
+/* ---- connection ---- */
+
+void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn)
+{
+    const struct ent_round_member *m = &e->round.members[conn->member];
+    bool active = e->run.config.run != 0 && ent_round_active(&e->round);
+    struct ent_msg_welcome w = {.time_ms = e->wall_ms,
+                                .protocol = ENT_WIRE_PROTOCOL_MAX,
+                                .last_sequence = e->members[conn->member].last_sequence,
+                                .idle_ms = (uint32_t)e->home->config->idle_ms};
+
+    if (active) {
+        w.run = e->run.config.run;
+        w.round = e->round.round;
+        w.attempt = e->round.attempt;
+        w.phase = e->round.phase;
+        w.outcome = m->damaged ? ENT_STANDING_OFFERED : m->standing;
+        w.has_plan = true;
+        memcpy(w.plan, e->plan->digest, sizeof w.plan);
+    }
+    if (e->home->crl.len <= ENT_WIRE_CRL_MAX_BYTES) {
+        w.crl = (struct ent_bytes){e->home->crl.data, e->home->crl.len};
+    }
+    ent_message_post(e, conn, ENT_MSG_WELCOME, 0, &w);
+}
+
+/* At most a handful of lines a minute: a storm of bad messages must not fill the disk. */
+static bool may_say(struct ent_engine *e)
+{
+    if (e->now_ms - e->said_from_ms > 60000) {
+        if (e->said > 30) {
+            ent_log_warn("%u more messages were refused; status shows them by cause",
+                         (unsigned)(e->said - 30));
+        }
+        e->said = 0;
+        e->said_from_ms = e->now_ms;
+    }
+    return ++e->said <= 30;
+}
+
+void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code,
+                        uint64_t sequence, const char *text)
+{
+    struct ent_msg_refused refused = {.code = code, .sequence = sequence, .time_ms = e->wall_ms};
+    const char *who =
+        conn->member != ENT_NO_MEMBER ? e->members[conn->member].name : conn->peer.address;
+
+    ent_wire_text(refused.text, text);
+    ent_refusal_count(e, conn->member, code);
+    if (may_say(e)) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: refused (%s): %s", who, ent_err_name(code),
+                       refused.text);
+    }
+    ent_message_post(e, conn, ENT_MSG_REFUSED, 0, &refused);
+}
+
+void ent_message_bye_all(struct ent_engine *e, enum ent_err code)
+{
+    struct ent_msg_bye bye = {.code = code};
+
+    for (size_t i = 0; i < e->n_conns; i++) {
+        struct ent_buf body;
+        enum ent_err err;
+
+        if (e->conns[i]->enroll || !e->conns[i]->welcomed) {
+            continue;
+        }
+        ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+        err = ent_msg_bye_encode(&bye, &body);
+        if (err == ENT_E_OK) {
+            ent_post(e, e->conns[i], ENT_MSG_BYE, 0, &body);
+            ent_post_close(e, e->conns[i]);
+        }
+        ent_buf_release(&body);
+    }
+}
+
+/* ---- run ---- */
+
+void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn)
+{
+    struct ent_msg_run_start m = {.plan_bytes = ent_blob_len(e->plan_shelf.blob)};
+
+    if (conn->told_run == e->run.config.run) {
+        return;
+    }
+    conn->told_run = e->run.config.run;
+    memcpy(m.plan, e->plan->digest, sizeof m.plan);
+    m.has_base = !ent_is_zero(e->run.base);
+    memcpy(m.base, e->run.base, sizeof m.base);
+    memcpy(m.selftest, e->selftest, sizeof m.selftest);
+    ent_message_post(e, conn, ENT_MSG_RUN_START, 0, &m);
+    if (memcmp(conn->known_plan, e->plan->digest, 32) != 0) {
+        ent_pushes_offer(e, conn, ENT_OFFER_PLAN, e->plan->digest);
+    }
+}
+
+static int64_t nano(double v)
+{
+    return (int64_t)(v >= 0 ? v * NANO + 0.5 : v * NANO - 0.5);
+}
+
+static size_t fill_metrics(const struct ent_run_metrics *metrics,
+                           struct ent_msg_metric out[ENT_METRICS_N])
+{
+    const struct ent_metrics *m = &metrics->m;
+    size_t n = 0;
+
+    if (!metrics->known) {
+        return 0;
+    }
+    if (isfinite(m->auc)) { /* not defined with one class only */
+        out[n] = (struct ent_msg_metric){.name = "auc", .nano = nano(m->auc)};
+        n++;
+    }
+    if (isfinite(m->log_loss)) {
+        out[n] = (struct ent_msg_metric){.name = "log_loss", .nano = nano(m->log_loss)};
+        n++;
+    }
+    out[n] = (struct ent_msg_metric){.name = "rows", .nano = nano((double)m->rows)};
+    n++;
+    out[n] = (struct ent_msg_metric){.name = "positives", .nano = nano((double)m->positives)};
+    return n + 1;
+}
+
+void ent_message_end(struct ent_engine *e, struct ent_conn *conn)
+{
+    const struct ent_last_end *end = &e->last_end;
+    struct ent_about about = {.run = end->run};
+    struct ent_msg_metric metrics[ENT_METRICS_N];
+    struct ent_msg_run_end m = {
+        .code = end->code, .best_round = end->best_round, .metrics = metrics};
+    struct ent_blob *best = NULL;
+
+    m.n_metrics = fill_metrics(&end->test, metrics);
+    if (!ent_is_zero(end->best)) {
+        if (ent_shelf_model(e, end->best, &best) == ENT_E_OK) {
+            m.has_best = true;
+            memcpy(m.best, end->best, sizeof m.best);
+            m.best_bytes = ent_blob_len(best);
+            ent_blob_unref(best);
+        } else {
+            ent_engine_say(e, ENT_SAY_TROUBLE, "the best model cannot be sent: %s",
+                           ent_err_message());
+        }
+    }
+    for (size_t i = 0; i < e->n_conns; i++) {
+        if (!wants_news(e->conns[i]) || (conn != NULL && conn != e->conns[i])) {
+            continue;
+        }
+        post_about(e, e->conns[i], ENT_MSG_RUN_END, &about, 0, &m);
+        if (m.has_best) {
+            ent_pushes_offer(e, e->conns[i], ENT_OFFER_BEST, end->best);
+        }
+    }
+}
+
+/* ---- round ---- */
+
+static int by_handle(const void *a, const void *b)
+{
+    return memcmp(a, b, ENT_HANDLE_BYTES);
+}
+
+/* Handles of the members for which `wanted` says yes, ascending; caller frees. */
+static enum ent_err handles(const struct ent_engine *e, ent_member_test wanted,
+                            uint8_t (**out)[ENT_WIRE_HANDLE_BYTES], size_t *n_out)
+{
+    uint8_t(*list)[ENT_WIRE_HANDLE_BYTES] = NULL;
+    size_t n = 0;
+
+    ENT_TRY(ent_calloc(e->n_members, sizeof *list, &list));
+    for (uint32_t i = 0; i < e->n_members; i++) {
+        if (wanted(e, i)) {
+            memcpy(list[n++], e->members[i].handle, ENT_HANDLE_BYTES);
+        }
+    }
+    qsort(list, n, sizeof *list, by_handle);
+    *out = list;
+    *n_out = n;
+    return ENT_E_OK;
+}
+
+static bool is_invited(const struct ent_engine *e, uint32_t member)
+{
+    return e->round.members[member].standing != ENT_STANDING_NONE;
+}
+
+static bool is_joined(const struct ent_engine *e, uint32_t member)
+{
+    return e->members[member].joined;
+}
+
+/* RoundOpen's payload: a function of the run and the attempt's rows alone, so that it is the same bytes after a
+ * restart; its hash is what members answer to. */
+static enum ent_err open_payload(struct ent_engine *e, struct ent_buf *out)
+{
+    const struct ent_run_config *c = &e->run.config;
+    struct ent_msg_round_open m = {.run = c->run,
+                                   .round = e->round.round,
+                                   .attempt = e->round.attempt,
+                                   .task = e->round.task,
+                                   .split = e->round.split,
+                                   .min_members = c->min_members,
+                                   .join_ms = c->join_ms,
+                                   .update_ms = c->update_ms,
+                                   .weights = e->plan->weights,
+                                   .scale_bits = e->plan->scale_bits};
+    struct ent_blob *base = NULL;
+    enum ent_err err;
+
+    memcpy(m.federation, e->home->issuer.federation, sizeof m.federation);
+    memcpy(m.plan, e->plan->digest, sizeof m.plan);
+    if (e->round.task != ENT_ROUND_STATS) {
+        ENT_TRY(ent_shelf_model(e, e->round.base, &base));
+        m.has_base = true;
+        m.base_bytes = ent_blob_len(base);
+        memcpy(m.base, e->round.base, sizeof m.base);
+        ent_blob_unref(base);
+    }
+    ENT_TRY(handles(e, is_invited, &m.invited, &m.n_invited));
+    err = ent_msg_round_open_encode(&m, out);
+    free(m.invited);
+    return err;
+}
+
+enum ent_err ent_message_open_hash(struct ent_engine *e)
+{
+    struct ent_buf payload;
+    enum ent_err err;
+
+    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
+    err = open_payload(e, &payload);
+    if (err == ENT_E_OK) {
+        err = ent_wire_round_open_hash(payload.data, payload.len, e->round_open);
+    }
+    ent_buf_release(&payload);
+    return err;
+}
+
+void ent_message_open(struct ent_engine *e, uint32_t member)
+{
+    struct ent_conn *conn = ent_conns_of(e, member);
+    struct ent_about about = about_now(e);
+    struct ent_header header;
+    struct ent_buf payload;
+    struct ent_buf body;
+    enum ent_err err;
+
+    if (conn == NULL) {
+        return;
+    }
+    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
+    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    err = open_payload(e, &payload);
+    if (err == ENT_E_OK) {
+        err = make_header(e, ENT_MSG_ROUND_OPEN, &about, &header);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_wire_seal_payload(e->home->log_key, &header,
+                                    (struct ent_bytes){payload.data, payload.len}, &body);
+    }
+    if (err == ENT_E_OK) {
+        ent_post(e, conn, ENT_MSG_ROUND_OPEN, 0, &body);
+    }
+    ent_engine_fail(e, err);
+    ent_buf_release(&body);
+    ent_buf_release(&payload);
+}
+
+void ent_message_begin(struct ent_engine *e, uint32_t member)
+{
+    struct ent_conn *conn = ent_conns_of(e, member);
+    struct ent_about about = about_now(e);
+    struct ent_msg_begin m = {0};
+    enum ent_err err;
+
+    if (conn == NULL) {
+        return;
+    }
+    memcpy(m.round_open, e->round_open, sizeof m.round_open);
+    err = handles(e, is_joined, &m.joined, &m.n_joined);
+    if (err != ENT_E_OK) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    post_about(e, conn, ENT_MSG_BEGIN, &about, 0, &m);
+    free(m.joined);
+    if (e->round.task != ENT_ROUND_STATS && !e->round.members[member].has_base) {
+        ent_pushes_offer(e, conn, ENT_OFFER_MODEL, e->round.base);
+    }
+}
+
+static int by_member(const void *a, const void *b)
+{
+    const struct ent_msg_outcome *x = a;
+    const struct ent_msg_outcome *y = b;
+
+    return memcmp(x->member, y->member, sizeof x->member);
+}
+
+static enum ent_err outcomes(const struct ent_engine *e, struct ent_msg_round_close *m)
+{
+    ENT_TRY(ent_calloc(e->n_members, sizeof *m->outcomes, &m->outcomes));
+    for (uint32_t i = 0; i < e->n_members; i++) {
+        const struct ent_round_member *from = &e->round.members[i];
+        struct ent_msg_outcome *to = &m->outcomes[m->n_outcomes];
+
+        if (from->standing == ENT_STANDING_NONE) {
+            continue;
+        }
+        memcpy(to->member, e->members[i].handle, sizeof to->member);
+        to->standing = from->standing;
+        to->code = from->standing == ENT_STANDING_ACCEPTED ? ENT_E_OK : from->reason;
+        to->weight = from->standing == ENT_STANDING_ACCEPTED ? from->weight : 0;
+        m->n_outcomes++;
+    }
+    qsort(m->outcomes, m->n_outcomes, sizeof *m->outcomes, by_member);
+    return ENT_E_OK;
+}
+
+void ent_message_close(struct ent_engine *e, const struct ent_row *row)
+{
+    struct ent_about about = {.run = row->run, .round = row->round, .attempt = row->attempt};
+    struct ent_msg_metric metrics[ENT_METRICS_N];
+    struct ent_msg_round_close m = {.sum_w = row->sum_w,
+                                    .metrics = metrics,
+                                    .train_done = e->round.train_done,
+                                    .train_rounds = e->round.config.train_rounds};
+    enum ent_err err = outcomes(e, &m);
+
+    if (err != ENT_E_OK) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    memcpy(m.round_open, e->round_open, sizeof m.round_open);
+    memcpy(m.result, row->digest, sizeof m.result);
+    m.has_model = !ent_is_zero(row->model);
+    memcpy(m.model, row->model, sizeof m.model);
+    m.n_metrics = row->task == ENT_ROUND_EVALUATE ? fill_metrics(&e->metrics, metrics) : 0;
+    broadcast(e, ENT_MSG_ROUND_CLOSE, &about, &m);
+    free(m.outcomes);
+}
+
+void ent_message_abort(struct ent_engine *e, const struct ent_action *action)
+{
+    uint64_t wait = e->round.deadline_ms > e->now_ms ? e->round.deadline_ms - e->now_ms : 0;
+    struct ent_msg_abort m = {.round = action->row.round,
+                              .attempt = action->row.attempt,
+                              .code = action->code,
+                              .retry_ms = wait};
+
+    for (size_t i = 0; i < e->n_conns; i++) {
+        struct ent_buf body;
+        enum ent_err err;
+
+        if (!wants_news(e->conns[i])) {
+            continue;
+        }
+        ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+        err = ent_msg_abort_encode(&m, &body);
+        if (err == ENT_E_OK) {
+            ent_post(e, e->conns[i], ENT_MSG_ABORT, 0, &body);
+        }
+        ent_engine_fail(e, err);
+        ent_buf_release(&body);
+    }
+}
+
+void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest[32],
+                     enum ent_err code)
+{
+    const struct ent_upload *upload = &e->members[member].upload;
+    struct ent_conn *conn = ent_conns_of(e, member);
+    struct ent_about about = about_now(e);
+    struct ent_msg_ack ack = {.code = code == ENT_E_REPEAT ? ENT_E_OK : code,
+                              .repeat = code == ENT_E_REPEAT,
+                              .sequence = upload->sequence};
+
+    if (conn == NULL) {
+        return; /* it offers again when it comes back, and is answered then */
+    }
+    memcpy(ack.digest, digest, sizeof ack.digest);
+    post_about(e, conn, ENT_MSG_ACK, &about, upload->request, &ack);
+}

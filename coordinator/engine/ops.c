@@ -1,0 +1,398 @@
+#include "coordinator/engine/ops.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "certs/token.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/crypto/csprng.h"
+#include "common/crypto/secret.h"
+#include "common/model/modelfile.h"
+#include "coordinator/engine/control.h"
+
+#define GATHER_MS 5000 /* a run waits this long for enrolled members that are not up yet */
+#define REQUEST_DEPTH 8
+#define REPLY_DEPTH 16
+#define BUSY_TRIES 20
+#define BUSY_WAIT_NS 100000000L
+
+static enum ent_err text_of(const struct ent_json *request, const char *key, const char **out)
+{
+    return ent_json_string(ent_json_get(request, key), key, out);
+}
+
+/* ---- invite ---- */
+
+static enum ent_err make_token(struct ent_engine *e, const char *name, struct ent_token *token)
+{
+    struct ent_csprng random = ent_csprng_system();
+    uint8_t fresh[ENT_STORE_ID_BYTES];
+    uint8_t hash[ENT_SHA256_BYTES];
+
+    ENT_TRY(ent_home_address(e->home, ENT_HOME_ENROLL, token->address));
+    memcpy(token->federation, e->home->issuer.federation, sizeof token->federation);
+    memcpy(token->listener_sha256, e->home->enroll_sha256, sizeof token->listener_sha256);
+    token->expiry_ms = e->wall_ms + ENT_TOKEN_VALID_MS;
+    ENT_TRY(ent_csprng_bytes(&random, token->secret, sizeof token->secret));
+    ENT_TRY(ent_csprng_bytes(&random, fresh, sizeof fresh));
+    ENT_TRY(ent_sha256(token->secret, sizeof token->secret, hash));
+    return ent_store_invite(e->store, name, fresh, hash, token->expiry_ms, e->wall_ms,
+                            token->handle);
+}
+
+enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request,
+                            struct ent_json_writer *out)
+{
+    char text[ENT_TOKEN_TEXT_MAX];
+    struct ent_token token = {0};
+    const char *name = NULL;
+    char handle[2 * ENT_HANDLE_BYTES + 1];
+    enum ent_err err;
+
+    ENT_TRY(text_of(request, "name", &name));
+    err = make_token(e, name, &token);
+    if (err == ENT_E_OK) {
+        err = ent_token_encode(&token, text);
+    }
+    if (err == ENT_E_OK) {
+        ent_hex(token.handle, sizeof token.handle, handle);
+        ent_json_put_key_string(out, "token", text);
+        ent_json_put_key_string(out, "handle", handle);
+        ent_json_put_key_string(out, "address", token.address);
+        ent_json_put_key_uint(out, "expires_ms", token.expiry_ms);
+        ent_engine_say(e, ENT_SAY_OPERATOR, "%s invited", name);
+    }
+    ent_cleanse(text, sizeof text);
+    ent_token_release(&token);
+    return err;
+}
+
+/* ---- revoke ---- */
+
+static void end_member(struct ent_engine *e, uint32_t member)
+{
+    struct ent_event event = ent_engine_event(e, ENT_EV_REVOKED, member);
+    struct ent_conn *conn = ent_conns_of(e, member);
+
+    e->members[member].revoked = true;
+    if (conn != NULL) {
+        ent_message_refuse(e, conn, ENT_E_REVOKED, 0, "this member was revoked");
+        ent_conns_unbind(e, conn);
+        ent_post_close(e, conn);
+    }
+    ent_engine_feed(e, &event);
+}
+
+enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request,
+                            struct ent_json_writer *out)
+{
+    struct ent_store_member member;
+    const char *name = NULL;
+
+    ENT_TRY(text_of(request, "name", &name));
+    ENT_TRY(ent_store_find_name(e->store, name, &member));
+    ENT_TRY(ent_store_revoke(e->store, member.handle, e->wall_ms));
+    ENT_TRY(ent_home_make_crl(e->home, e->wall_ms));
+    if (e->options.crl != NULL) {
+        e->options.crl(e->options.ctx, e->home->crl.data, e->home->crl.len);
+    }
+    if (member.index < e->n_members) {
+        end_member(e, member.index);
+    }
+    ent_json_put_key_string(out, "revoked", name);
+    ent_engine_say(e, ENT_SAY_OPERATOR, "%s revoked", name);
+    return ENT_E_OK;
+}
+
+/* ---- start, stop ---- */
+
+static struct ent_run_config run_config(const struct ent_engine *e, const struct ent_plan *plan)
+{
+    return (struct ent_run_config){.train_rounds = plan->rounds,
+                                   .min_members = plan->min_members,
+                                   .attempts = plan->attempts,
+                                   .join_ms = plan->join_ms,
+                                   .update_ms = plan->update_ms,
+                                   .retry_ms = e->options.retry_ms,
+                                   .gather_ms = GATHER_MS,
+                                   .validate = plan->split_validation > 0,
+                                   .test = plan->split_test > 0 || plan->split_test_file};
+}
+
+static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan *plan)
+{
+    const struct ent_federation_config *c = e->home->config;
+    uint64_t bytes = (uint64_t)ent_plan_n_params(plan) * sizeof(float) + ENT_UPDATE_SALT_BYTES;
+
+    ENT_REQUIRE(plan->min_members >= c->min_members, ENT_E_CONFIG,
+                "the plan's aggregation.min_members is %u; federation.yaml demands at least %u "
+                "(limits.min_members)",
+                (unsigned)plan->min_members, (unsigned)c->min_members);
+    ENT_REQUIRE(
+        bytes <= c->update_bytes, ENT_E_LIMIT,
+        "an update of this plan has %llu bytes; federation.yaml allows %llu (limits.update)",
+        (unsigned long long)bytes, (unsigned long long)c->update_bytes);
+    return ENT_E_OK;
+}
+
+/* The model that a run starts from, into the store. */
+static enum ent_err take_base(struct ent_engine *e, const struct ent_plan *plan, const char *path,
+                              uint8_t digest[32])
+{
+    struct ent_modelfile *file = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_modelfile_open(path, &file));
+    err =
+        file->n_params == ent_plan_n_params(plan) && file->info.n_inputs == plan->n_inputs
+            ? ENT_E_OK
+            : ent_err_note(ENT_E_SHAPE, "%s has %zu parameters and %u inputs, the plan %zu and %u",
+                           path, file->n_params, (unsigned)file->info.n_inputs,
+                           ent_plan_n_params(plan), (unsigned)plan->n_inputs);
+    if (err == ENT_E_OK) {
+        err = ent_store_model_put(e->store, ent_blob_bytes(file->blob), ent_blob_len(file->blob),
+                                  digest);
+    }
+    ent_modelfile_free(file);
+    return err;
+}
+
+static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, const char *text,
+                            const char *base_path)
+{
+    struct ent_run_config config = run_config(e, plan);
+    uint8_t base[32] = {0};
+    struct ent_buf yaml;
+    uint32_t run = 0;
+    enum ent_err err;
+
+    ENT_REQUIRE(e->run.config.run == 0, ENT_E_EXISTS,
+                "run %u is not over yet; stop it first, or wait", (unsigned)e->run.config.run);
+    ENT_TRY(check_plan(e, plan));
+    if (base_path != NULL) {
+        ENT_TRY(take_base(e, plan, base_path, base));
+    }
+    ent_buf_init(&yaml, ENT_STORE_PLAN_MAX);
+    err = ent_buf_add(&yaml, text, strlen(text));
+    if (err == ENT_E_OK) {
+        err = ent_store_run_add(e->store, &config, base, plan->digest, &yaml, e->wall_ms, &run);
+    }
+    ent_buf_release(&yaml);
+    ENT_TRY(err);
+    ENT_TRY(ent_store_run_current(e->store, &e->run));
+    return ent_engine_load_run(e);
+}
+
+static enum ent_err begin_run(struct ent_engine *e)
+{
+    struct ent_event event = ent_engine_event(e, ENT_EV_RUN_START, ENT_NO_MEMBER);
+
+    ENT_TRY(ent_round_begin(&e->round, &e->run.config, e->run.base));
+    if (!e->options.offline) {
+        ent_engine_feed(e, &event);
+    }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
+                           struct ent_json_writer *out)
+{
+    struct ent_plan *plan = NULL;
+    const char *name = NULL;
+    const char *text = NULL;
+    const char *base = NULL;
+    enum ent_err err;
+
+    ENT_TRY(text_of(request, "name", &name));
+    ENT_TRY(text_of(request, "plan", &text));
+    if (ent_json_get(request, "base") != NULL) {
+        ENT_TRY(text_of(request, "base", &base));
+    }
+    ENT_TRY(ent_plan_parse(name, (const uint8_t *)text, strlen(text), &plan));
+    err = add_run(e, plan, text, base);
+    ent_plan_free(plan);
+    ENT_TRY(err);
+    ENT_TRY(begin_run(e));
+    ent_json_put_key_uint(out, "run", e->run.config.run);
+    ent_json_put_key_uint(out, "rounds", ent_engine_total_rounds(e));
+    ent_json_put_key_bool(out, "serving", !e->options.offline);
+    ent_engine_say(e, ENT_SAY_OPERATOR, "run %u stored", (unsigned)e->run.config.run);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out)
+{
+    struct ent_event event = ent_engine_event(e, ENT_EV_STOP, ENT_NO_MEMBER);
+    uint32_t run = e->run.config.run;
+    bool at_once;
+
+    ENT_REQUIRE(run != 0, ENT_E_NOT_FOUND, "no run is going on");
+    if (!ent_round_active(&e->round)) { /* stored, never started */
+        ENT_TRY(ent_store_run_cancel(e->store, run, e->wall_ms));
+        ent_round_init(&e->round, e->machine_members);
+        for (size_t i = 0; i < e->n_members; i++) {
+            (void)ent_round_add_member(&e->round, e->members[i].revoked);
+        }
+        e->run = (struct ent_store_run){0};
+        at_once = true;
+    } else {
+        ent_engine_feed(e, &event);
+        at_once = !ent_round_active(&e->round);
+    }
+    ent_json_put_key_uint(out, "run", run);
+    ent_json_put_key_bool(out, "ended", at_once);
+    ent_engine_say(e, ENT_SAY_OPERATOR, "run %u %s", (unsigned)run,
+                   at_once ? "is stopped" : "ends after its round");
+    return ENT_E_OK;
+}
+
+/* ---- requests ---- */
+
+static enum ent_err carry_out(struct ent_engine *e, const struct ent_json *request,
+                              struct ent_json_writer *out)
+{
+    const char *verb = NULL;
+
+    ENT_TRY(text_of(request, "verb", &verb));
+    if (strcmp(verb, "status") == 0) {
+        return ent_ops_status(e, out);
+    }
+    if (strcmp(verb, "invite") == 0) {
+        return ent_ops_invite(e, request, out);
+    }
+    if (strcmp(verb, "revoke") == 0) {
+        return ent_ops_revoke(e, request, out);
+    }
+    if (strcmp(verb, "start") == 0) {
+        return ent_ops_start(e, request, out);
+    }
+    if (strcmp(verb, "stop") == 0) {
+        return ent_ops_stop(e, out);
+    }
+    return ent_err_note(ENT_E_USAGE, "no request %s", verb);
+}
+
+static enum ent_err reply_error(struct ent_buf *reply, size_t from, enum ent_err code)
+{
+    struct ent_json_writer w;
+    char text[512];
+
+    (void)snprintf(text, sizeof text, "%s", ent_err_message());
+    reply->len = from;
+    ent_json_begin(&w, reply);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key(&w, "error");
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(&w, "code", ent_err_name(code));
+    ent_json_put_key_string(&w, "text", text);
+    ent_json_put_close(&w);
+    ent_json_put_close(&w);
+    return ent_json_end(&w);
+}
+
+enum ent_err ent_engine_request(struct ent_engine *e, const char *request, struct ent_buf *reply)
+{
+    struct ent_json_writer w;
+    struct ent_json *root = NULL;
+    size_t from = reply->len;
+    enum ent_err err;
+
+    e->now_ms = ent_clock_mono(&e->clock);
+    e->wall_ms = ent_clock_wall(&e->clock);
+    err = ent_json_parse(request, strlen(request), ENT_CONTROL_REQUEST_MAX_BYTES, REQUEST_DEPTH,
+                         &root);
+    ent_json_begin(&w, reply);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    if (err == ENT_E_OK) {
+        err = carry_out(e, root, &w);
+    }
+    if (err == ENT_E_OK) {
+        ent_json_put_close(&w);
+    } else {
+        w.err = err; /* what was begun is dropped */
+    }
+    err = ent_json_end(&w);
+    err = err == ENT_E_OK ? err : reply_error(reply, from, err);
+    ent_json_free(root);
+    return err;
+}
+
+/* ---- asking ---- */
+
+static enum ent_err ask_offline(const char *dir, const char *request, struct ent_buf *reply)
+{
+    struct ent_engine_options options = {.clock = ent_clock_system(), .offline = true};
+    struct ent_home *home = NULL;
+    struct ent_engine *e = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_home_open(dir, &options.clock, &home));
+    options.home = home;
+    err = ent_engine_new(&options, &e);
+    if (err == ENT_E_OK) {
+        err = ent_engine_request(e, request, reply);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_engine_settle(e);
+    }
+    ent_engine_free(e);
+    ent_home_close(home);
+    return err;
+}
+
+/* A program that holds the lock may be starting or ending: its socket comes or its lock goes within moments. */
+static enum ent_err ask_somebody(const char *dir, const char *request, struct ent_buf *reply)
+{
+    struct timespec moment = {.tv_nsec = BUSY_WAIT_NS};
+    enum ent_err err = ENT_E_BUSY;
+
+    for (int i = 0; i < BUSY_TRIES && err == ENT_E_BUSY; i++) {
+        err = ent_control_ask(dir, request, reply);
+        if (err == ENT_E_NOT_FOUND) {
+            err = ask_offline(dir, request, reply);
+        }
+        if (err == ENT_E_BUSY) {
+            (void)nanosleep(&moment, NULL);
+        }
+    }
+    return err;
+}
+
+static enum ent_err error_of(const struct ent_json *reply)
+{
+    const struct ent_json *error = ent_json_get(reply, "error");
+    const char *code = NULL;
+    const char *text = NULL;
+
+    if (error == NULL) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_json_string(ent_json_get(error, "code"), "error.code", &code));
+    ENT_TRY(ent_json_string(ent_json_get(error, "text"), "error.text", &text));
+    for (int i = 1; i < ENT_E_COUNT; i++) {
+        if (strcmp(ent_err_name((enum ent_err)i), code) == 0) {
+            return ent_err_note((enum ent_err)i, "%s", text);
+        }
+    }
+    return ent_err_note(ENT_E_INTERNAL, "%s", text);
+}
+
+enum ent_err ent_ops_ask(const char *dir, const char *request, struct ent_buf *text,
+                         struct ent_json **out)
+{
+    struct ent_json *reply = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ask_somebody(dir, request, text));
+    ENT_TRY(ent_json_parse((const char *)text->data, text->len, ENT_CONTROL_REPLY_MAX_BYTES,
+                           REPLY_DEPTH, &reply));
+    err = error_of(reply);
+    if (err != ENT_E_OK) {
+        ent_json_free(reply);
+        return err;
+    }
+    *out = reply;
+    return ENT_E_OK;
+}

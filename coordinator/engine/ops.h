@@ -1,0 +1,31 @@
+/* IN a request (one JSON object) · OUT a reply (one JSON object) · OWNS nothing · THREADS engine · SOURCE protocol.md 4
+ *
+ *   {"verb": "status"}                                      federation, run, members, rounds, refusals
+ *   {"verb": "invite", "name": N}                           {"token": ..., "expires_ms": ...}
+ *   {"verb": "revoke", "name": N}
+ *   {"verb": "start", "name": FILE, "plan": TEXT [, "base": PATH]}     {"run": ..., "serving": bool, "rounds": ...}
+ *   {"verb": "stop"}
+ *
+ * A request that cannot be carried out is answered {"error": {"code": "exists", "text": ...}}. */
+#ifndef ENT_COORDINATOR_ENGINE_OPS_H
+#define ENT_COORDINATOR_ENGINE_OPS_H
+
+#include "common/json/json.h"
+#include "coordinator/engine/state.h"
+
+ENT_MUST enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request,
+                                     struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request,
+                                     struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
+                                    struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out);
+
+/* Ask whoever holds DIR: the program that serves it, or, when nobody does, an engine of our own that is made for this
+ * one request. text: gets the reply as it came (maximum ENT_CONTROL_REPLY_MAX_BYTES); *reply: the same, parsed (caller
+ * frees). The reply's error, if it holds one, is returned with its text noted. */
+ENT_MUST enum ent_err ent_ops_ask(const char *dir, const char *request, struct ent_buf *text,
+                                  struct ent_json **reply);
+
+#endif

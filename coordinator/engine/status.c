@@ -1,0 +1,271 @@
+/* The reply to `status`: all that the operator's programs show, out of the store and the machine. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/engine/ops.h"
+
+static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes, size_t len)
+{
+    char hex[2 * 32 + 1];
+
+    ENT_BUG_ON(len > 32);
+    ent_hex(bytes, len, hex);
+    ent_json_put_key_string(w, key, hex);
+}
+
+static void put_federation(struct ent_engine *e, struct ent_json_writer *w)
+{
+    char address[ENT_HOME_ADDRESS_MAX];
+
+    ent_json_put_key(w, "federation");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(w, "name", e->home->config->name);
+    put_hex(w, "id", e->home->issuer.federation, ENT_FEDERATION_BYTES);
+    ent_json_put_key_bool(w, "serving", !e->options.offline);
+    if (ent_home_address(e->home, ENT_HOME_LISTEN, address) == ENT_E_OK) {
+        ent_json_put_key_string(w, "address", address);
+    }
+    if (ent_home_address(e->home, ENT_HOME_ENROLL, address) == ENT_E_OK) {
+        ent_json_put_key_string(w, "enroll_address", address);
+    }
+    ent_json_put_key_uint(w, "time_ms", e->wall_ms);
+    ent_json_put_close(w);
+}
+
+static bool is_waited_for(const struct ent_engine *e, uint32_t member)
+{
+    const struct ent_round_member *m = &e->round.members[member];
+
+    if (!m->enrolled) {
+        return false;
+    }
+    if (e->round.phase == ENT_PHASE_WAIT) {
+        return !m->up;
+    }
+    return m->standing == ENT_STANDING_INVITED || m->standing == ENT_STANDING_JOINED ||
+           m->standing == ENT_STANDING_OFFERED || m->damaged;
+}
+
+static void put_phase(struct ent_engine *e, struct ent_json_writer *w)
+{
+    const struct ent_round *r = &e->round;
+    uint64_t left = r->deadline_ms > e->now_ms ? r->deadline_ms - e->now_ms : 0;
+
+    ent_json_put_key_string(w, "phase", ent_phase_name(r->phase));
+    ent_json_put_key_uint(w, "round", r->round);
+    ent_json_put_key_uint(w, "attempt", r->attempt);
+    if (r->round > 0) {
+        ent_json_put_key_string(w, "task", ent_round_task_name(r->task));
+        ent_json_put_key_string(w, "split", ent_round_split_name(r->split));
+    }
+    ent_json_put_key_uint(w, "train_done", r->train_done);
+    ent_json_put_key_uint(w, "deadline_left_ms", left);
+    ent_json_put_key_bool(w, "stalled", r->stalled);
+    ent_json_put_key_bool(w, "stopping", r->stopping);
+    ent_json_put_key_uint(w, "accepted", ent_round_count(r, ENT_STANDING_ACCEPTED));
+    ent_json_put_key_uint(w, "up", ent_round_count_up(r));
+    if (!ent_is_zero(r->model)) {
+        put_hex(w, "model", r->model, 32);
+    }
+    ent_json_put_key(w, "waiting_for");
+    ent_json_put_array(w);
+    for (uint32_t i = 0; i < e->n_members && !e->options.offline; i++) {
+        if (is_waited_for(e, i)) {
+            ent_json_put_string(w, e->members[i].name);
+        }
+    }
+    ent_json_put_close(w);
+}
+
+static const char *run_state(enum ent_run_state state)
+{
+    static const char *const names[] = {[ENT_RUN_PENDING] = "stored",
+                                        [ENT_RUN_ACTIVE] = "active",
+                                        [ENT_RUN_ENDED] = "complete",
+                                        [ENT_RUN_STOPPED] = "stopped"};
+
+    return names[state];
+}
+
+static uint32_t total_rounds(const struct ent_run_config *c)
+{
+    return 1 + c->train_rounds * (c->validate ? 2 : 1) + (c->test ? 1 : 0);
+}
+
+static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
+{
+    struct ent_store_figures *figures = NULL;
+    size_t n = 0;
+
+    ENT_TRY(ent_store_figures(e->store, run, &figures, &n));
+    ent_json_put_key(w, "rounds");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < n; i++) {
+        const struct ent_store_figures *f = &figures[i];
+
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_uint(w, "round", f->round);
+        ent_json_put_key_uint(w, "attempt", f->attempt);
+        ent_json_put_key_string(w, "task", ent_round_task_name(f->task));
+        ent_json_put_key_string(w, "split", ent_round_split_name(f->split));
+        ent_json_put_key_uint(w, "train_round", f->train_round);
+        ent_json_put_key_uint(w, "invited", f->invited);
+        ent_json_put_key_uint(w, "accepted", f->accepted);
+        ent_json_put_key_uint(w, "bytes_in", f->bytes_in);
+        ent_json_put_key_uint(w, "bytes_out", f->bytes_out);
+        ent_json_put_key_uint(w, "duration_ms", f->duration_ms);
+        if (f->has_metrics) {
+            ent_json_put_key_double(w, "auc", f->auc);
+            ent_json_put_key_double(w, "log_loss", f->log_loss);
+            ent_json_put_key_uint(w, "rows", f->rows);
+            ent_json_put_key_uint(w, "positives", f->positives);
+        }
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+    free(figures);
+    return ENT_E_OK;
+}
+
+static enum ent_err put_run_traffic(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
+{
+    struct ent_store_traffic *traffic = NULL;
+    size_t n = 0;
+
+    ENT_TRY(ent_store_traffic(e->store, run, &traffic, &n));
+    ent_json_put_key(w, "traffic");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < n; i++) {
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_string(w, "member", ent_engine_member_name(e, traffic[i].index));
+        ent_json_put_key_uint(w, "bytes_in", traffic[i].bytes_in);
+        ent_json_put_key_uint(w, "bytes_out", traffic[i].bytes_out);
+        ent_json_put_key_uint(w, "rounds", traffic[i].rounds);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+    free(traffic);
+    return ENT_E_OK;
+}
+
+/* The run that is going on, otherwise the newest one. */
+static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
+{
+    struct ent_store_run *runs = NULL;
+    struct ent_store_run run;
+    size_t n = 0;
+
+    ENT_TRY(ent_store_run_list(e->store, &runs, &n));
+    ent_json_put_key(w, "run");
+    if (n == 0) {
+        free(runs);
+        ent_json_put_null(w);
+        return ENT_E_OK;
+    }
+    run = runs[n - 1];
+    free(runs);
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_uint(w, "number", run.config.run);
+    ent_json_put_key_string(w, "state", run_state(run.state));
+    put_hex(w, "plan", run.plan_digest, 32);
+    ent_json_put_key_uint(w, "min_members", run.config.min_members);
+    ent_json_put_key_uint(w, "rounds_total", total_rounds(&run.config));
+    ent_json_put_key_uint(w, "train_rounds", run.config.train_rounds);
+    ent_json_put_key_uint(w, "started_ms", run.started_ms);
+    ent_json_put_key_uint(w, "ended_ms", run.ended_ms);
+    if (run.config.run == e->run.config.run) {
+        put_phase(e, w);
+    }
+    if (!ent_is_zero(run.best)) {
+        put_hex(w, "best", run.best, 32);
+    }
+    ENT_TRY(put_figures(e, w, run.config.run));
+    ENT_TRY(put_run_traffic(e, w, run.config.run));
+    ent_json_put_close(w);
+    return ENT_E_OK;
+}
+
+static const char *member_state(enum ent_member_state state)
+{
+    static const char *const names[] = {[ENT_MEMBER_INVITED] = "invited",
+                                        [ENT_MEMBER_ENROLLED] = "enrolled",
+                                        [ENT_MEMBER_REVOKED] = "revoked"};
+
+    return names[state];
+}
+
+static void put_member(struct ent_engine *e, struct ent_json_writer *w,
+                       const struct ent_store_member *m)
+{
+    const struct ent_engine_member *live = m->index < e->n_members ? &e->members[m->index] : NULL;
+    bool up = live != NULL && live->conn != 0;
+
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(w, "name", m->name);
+    put_hex(w, "handle", m->handle, sizeof m->handle);
+    ent_json_put_key_string(w, "state", member_state(m->state));
+    ent_json_put_key_bool(w, "connected", up);
+    ent_json_put_key_uint(w, "last_seen_ms", up ? e->wall_ms : m->last_seen_ms);
+    ent_json_put_key_uint(w, "invited_ms", m->invited_ms);
+    ent_json_put_key_uint(w, "enrolled_ms", m->enrolled_ms);
+    ent_json_put_key_uint(w, "certificate_expires_ms", m->cert.expires_ms);
+    ent_json_put_key_uint(w, "token_until_ms", m->token_until_ms);
+    if (live != NULL && e->run.config.run != 0) {
+        const struct ent_round_member *machine = &e->round.members[m->index];
+
+        ent_json_put_key_string(w, "standing", ent_standing_name(machine->standing));
+        if (machine->standing == ENT_STANDING_REJECTED ||
+            machine->standing == ENT_STANDING_DROPPED) {
+            ent_json_put_key_string(w, "reason", ent_err_name(machine->reason));
+        }
+    }
+    ent_json_put_close(w);
+}
+
+static enum ent_err put_members(struct ent_engine *e, struct ent_json_writer *w)
+{
+    struct ent_store_member *roster = NULL;
+    size_t n = 0;
+
+    ENT_TRY(ent_store_roster(e->store, &roster, &n));
+    ent_json_put_key(w, "members");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < n; i++) {
+        put_member(e, w, &roster[i]);
+    }
+    ent_json_put_close(w);
+    free(roster);
+    return ENT_E_OK;
+}
+
+static enum ent_err put_refusals(struct ent_engine *e, struct ent_json_writer *w)
+{
+    struct ent_store_refusal *refusals = NULL;
+    size_t n = 0;
+
+    ENT_TRY(ent_commit_refusals(e));
+    ENT_TRY(ent_store_refusals(e->store, &refusals, &n));
+    ent_json_put_key(w, "refusals");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < n; i++) {
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        if (refusals[i].index < e->n_members) {
+            ent_json_put_key_string(w, "member", e->members[refusals[i].index].name);
+        }
+        ent_json_put_key_string(w, "cause", ent_err_name(refusals[i].cause));
+        ent_json_put_key_uint(w, "count", refusals[i].count);
+        ent_json_put_key_uint(w, "last_ms", refusals[i].last_ms);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+    free(refusals);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out)
+{
+    put_federation(e, out);
+    ENT_TRY(put_run(e, out));
+    ENT_TRY(put_members(e, out));
+    return put_refusals(e, out);
+}

@@ -1,0 +1,430 @@
+/* Updates on their way in: OFFER, grant by the machine, GO when the byte budget has room, bytes, then a file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/hooks.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/fixed/grid.h"
+#include "common/fixed/weight.h"
+#include "coordinator/engine/state.h"
+
+#define CHECK_BYTES ((size_t)1024 * 1024)
+
+enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task, size_t *dim,
+                                uint64_t *bytes)
+{
+    struct ent_stat_column *columns = NULL;
+    size_t integers;
+    size_t n = 0;
+    enum ent_err err = ENT_E_OK;
+
+    if (task == ENT_ROUND_TRAIN) {
+        n = ent_plan_n_params(e->plan);
+    } else if (task == ENT_ROUND_EVALUATE) {
+        n = ent_task_evaluate_dim();
+    } else {
+        ENT_TRY(ent_calloc(e->plan->n_features, sizeof *columns, &columns));
+        ent_plan_stat_columns(e->plan, columns);
+        err = ent_task_stats_dim(columns, e->plan->n_features, &n);
+        free(columns);
+    }
+    ENT_TRY(err);
+    ENT_TRY(ent_size_mul(n, ent_task_int_bytes((enum ent_task_kind)task), &integers));
+    *dim = n;
+    *bytes = (uint64_t)integers + ENT_UPDATE_SALT_BYTES;
+    return ENT_E_OK;
+}
+
+/* ---- the statement ---- */
+
+static enum ent_err weight_of(const struct ent_engine *e, uint32_t member,
+                              const struct ent_update_statement *s, uint32_t *weight)
+{
+    bool train = e->round.task == ENT_ROUND_TRAIN;
+
+    if (train && e->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
+        return ent_weight_of_bucket(s->rows_log2, weight);
+    }
+    ENT_REQUIRE(s->rows_log2 == 0, ENT_E_SHAPE, "a row bucket where the plan asks for none");
+    *weight = 1;
+    if (train && e->plan->weights == ENT_WEIGHTS_FIXED) {
+        *weight = ent_plan_fixed_weight(e->plan, e->members[member].name);
+        ENT_REQUIRE(*weight > 0, ENT_E_POLICY, "the plan has no fixed weight for %s",
+                    e->members[member].name);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err check_statement(const struct ent_engine *e,
+                                    const struct ent_update_statement *s)
+{
+    bool stats = e->round.task == ENT_ROUND_STATS;
+    uint32_t codec = e->round.task == ENT_ROUND_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
+    uint64_t bytes = 0;
+    size_t dim = 0;
+
+    ENT_REQUIRE(ENT_HOOK_PLANTED("old-attempt-added") ||
+                    memcmp(s->round_open, e->round_open, 32) == 0,
+                ENT_E_STALE, "the update answers another RoundOpen than the one that was sent");
+    ENT_REQUIRE(s->has_base == !stats && (stats || memcmp(s->base, e->round.base, 32) == 0),
+                ENT_E_DIGEST, "the update started from another model than the round's");
+    ENT_REQUIRE(s->codec == codec, ENT_E_SHAPE,
+                "the update's integers are of another width than the task's");
+    ENT_TRY(ent_uploads_layout(e, e->round.task, &dim, &bytes));
+    ENT_REQUIRE(s->payload_bytes == bytes, ENT_E_SHAPE,
+                "an update of this task has %llu bytes, not %llu", (unsigned long long)bytes,
+                (unsigned long long)s->payload_bytes);
+    ENT_REQUIRE(
+        bytes <= e->home->config->update_bytes, ENT_E_LIMIT,
+        "an update of %llu bytes is above limits.update of the coordinator's federation.yaml",
+        (unsigned long long)bytes);
+    return ENT_E_OK;
+}
+
+void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
+                       const struct ent_envelope *env)
+{
+    struct ent_upload *u = &e->members[conn->member].upload;
+    struct ent_event event = ent_engine_event(e, ENT_EV_OFFER, conn->member);
+    bool under_way = (u->state == ENT_UPLOAD_WAITING || u->state == ENT_UPLOAD_ARRIVING) &&
+                     u->request == request && memcmp(u->digest, env->payload_sha256, 32) == 0;
+
+    event.round = env->header.round;
+    event.attempt = env->header.attempt;
+    memcpy(event.digest, env->payload_sha256, sizeof event.digest);
+    if (under_way) { /* the same once more: its GO is coming */
+        ent_refusal_count(e, conn->member, ENT_E_REPEAT);
+        return;
+    }
+    if (u->state == ENT_UPLOAD_ARRIVING) {
+        ent_message_refuse(e, conn, ENT_E_BUSY, env->header.sequence,
+                           "another upload of yours is under way");
+        return;
+    }
+    *u = (struct ent_upload){.state = ENT_UPLOAD_OFFERED,
+                             .request = request,
+                             .sequence = env->header.sequence,
+                             .round = env->header.round,
+                             .attempt = env->header.attempt,
+                             .bytes = env->header.update.payload_bytes};
+    memcpy(u->digest, env->payload_sha256, sizeof u->digest);
+    ent_engine_feed(e, &event);
+    if (e->round.phase == ENT_PHASE_UPDATE) {
+        u->bad = check_statement(e, &env->header.update);
+        if (u->bad == ENT_E_OK) {
+            u->bad = weight_of(e, conn->member, &env->header.update, &u->weight);
+        }
+        if (u->bad != ENT_E_OK) {
+            ent_engine_say(e, ENT_SAY_TROUBLE, "%s: %s", e->members[conn->member].name,
+                           ent_err_message());
+        }
+    }
+}
+
+/* ---- the budget ---- */
+
+static struct ent_event update_event(const struct ent_engine *e, enum ent_event_kind kind,
+                                     uint32_t member, enum ent_err code)
+{
+    const struct ent_upload *u = &e->members[member].upload;
+    struct ent_event event = ent_engine_event(e, kind, member);
+
+    event.round = u->round;
+    event.attempt = u->attempt;
+    event.code = code;
+    event.weight = u->weight;
+    memcpy(event.digest, u->digest, sizeof event.digest);
+    return event;
+}
+
+static void bad(struct ent_engine *e, uint32_t member, enum ent_err code)
+{
+    struct ent_event event = update_event(e, ENT_EV_UPDATE_BAD, member, code);
+
+    e->members[member].upload.state = ENT_UPLOAD_DONE;
+    ent_engine_feed(e, &event);
+}
+
+static void give_back(struct ent_engine *e, struct ent_upload *u)
+{
+    e->budget_used -= u->charge;
+    u->charge = 0;
+}
+
+/* Whether the machine still waits for this member's update. */
+static bool is_wanted(const struct ent_engine *e, uint32_t member)
+{
+    const struct ent_upload *u = &e->members[member].upload;
+    const struct ent_round_member *m = &e->round.members[member];
+    bool now = u->round == e->round.round && u->attempt == e->round.attempt;
+
+    return e->round.phase == ENT_PHASE_UPDATE && (now || ENT_HOOK_PLANTED("old-attempt-added")) &&
+           (m->standing == ENT_STANDING_OFFERED || m->damaged);
+}
+
+void ent_uploads_granted(struct ent_engine *e, uint32_t member)
+{
+    struct ent_upload *u = &e->members[member].upload;
+
+    if (u->state != ENT_UPLOAD_OFFERED) {
+        return; /* under way already, or its connection is gone */
+    }
+    if (u->bad != ENT_E_OK) {
+        bad(e, member, u->bad);
+        return;
+    }
+    u->state = ENT_UPLOAD_WAITING;
+    u->ticket = ++e->next_ticket;
+}
+
+void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost)
+{
+    struct ent_upload *u = &e->members[member].upload;
+    bool tell = connection_lost && u->state != ENT_UPLOAD_NONE && u->state != ENT_UPLOAD_DONE &&
+                is_wanted(e, member);
+
+    if (u->state == ENT_UPLOAD_ARRIVING && !connection_lost) {
+        return; /* the bytes are granted and will come; the machine refuses them then */
+    }
+    give_back(e, u);
+    if (u->state != ENT_UPLOAD_NONE) {
+        u->state = ENT_UPLOAD_DONE;
+    }
+    if (tell) {
+        bad(e, member, ENT_E_DROPPED);
+    }
+}
+
+static enum ent_err part_path(const struct ent_engine *e, uint32_t member, char **path, char **part)
+{
+    char suffix[40];
+    size_t len;
+
+    ENT_TRY(ent_store_update_path(e->store, e->run.config.run, e->round.round, e->round.attempt,
+                                  e->members[member].handle, path));
+    /* A name of its own for each try: a connection that is being closed removes its file whenever it comes to it. */
+    (void)snprintf(suffix, sizeof suffix, ".%llu.part",
+                   (unsigned long long)e->members[member].upload.ticket);
+    len = strlen(*path) + strlen(suffix) + 1;
+    ENT_TRY(ent_calloc(len, 1, part));
+    (void)snprintf(*part, len, "%s%s", *path, suffix);
+    return ENT_E_OK;
+}
+
+static enum ent_err file_sink(const struct ent_engine *e, uint32_t member, uint64_t bytes,
+                              struct ent_sink **out)
+{
+    char *path = NULL;
+    char *part = NULL;
+    enum ent_err err = part_path(e, member, &path, &part);
+    int fd = -1;
+
+    if (err == ENT_E_OK) {
+        fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        err = fd >= 0 ? ENT_E_OK : ent_err_note(ENT_E_IO, "%s: %s", part, strerror(errno));
+    }
+    if (err == ENT_E_OK) {
+        err = ent_sink_new_file(fd, part, bytes, out);
+        if (err != ENT_E_OK) {
+            (void)close(fd);
+        }
+    }
+    free(path);
+    free(part);
+    return err;
+}
+
+/* GO, with somewhere for the bytes to go. */
+static void start(struct ent_engine *e, uint32_t member, bool on_disk)
+{
+    struct ent_upload *u = &e->members[member].upload;
+    struct ent_conn *conn = ent_conns_of(e, member);
+    struct ent_msg_go go = {0};
+    struct ent_sink *sink = NULL;
+    struct ent_buf body;
+    enum ent_err err;
+
+    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    err = on_disk ? file_sink(e, member, u->bytes, &sink) : ent_sink_new_memory(u->bytes, &sink);
+    if (err == ENT_E_OK) {
+        err = ent_msg_go_encode(&go, &body);
+    }
+    if (err == ENT_E_OK) {
+        err = e->main != NULL && conn != NULL
+                  ? ent_link_expect(e->main, conn->id, u->request, sink)
+                  : ent_err_note(ENT_E_NOT_FOUND, "the connection is gone");
+        sink = err == ENT_E_OK ? NULL : sink;
+    }
+    ent_sink_free(sink);
+    if (err == ENT_E_OK) {
+        u->state = ENT_UPLOAD_ARRIVING;
+        ent_post(e, conn, ENT_MSG_GO, u->request, &body);
+    } else {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: no upload: %s", e->members[member].name,
+                       ent_err_message());
+        give_back(e, u);
+        bad(e, member, err == ENT_E_NOT_FOUND || err == ENT_E_BUSY ? ENT_E_DROPPED : err);
+    }
+    ent_buf_release(&body);
+}
+
+static uint32_t next_waiting(const struct ent_engine *e)
+{
+    uint32_t best = ENT_NO_MEMBER;
+
+    for (uint32_t i = 0; i < e->n_members; i++) {
+        const struct ent_upload *u = &e->members[i].upload;
+
+        if (u->state == ENT_UPLOAD_WAITING &&
+            (best == ENT_NO_MEMBER || u->ticket < e->members[best].upload.ticket)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* First come, first served: whoever is first in line takes memory if its update fits, and a file otherwise, of which
+ * only one frame is in memory at a time. If not even that fits, all wait. */
+void ent_uploads_pump(struct ent_engine *e)
+{
+    uint64_t memory = e->home->config->memory_bytes;
+
+    while (e->fatal == ENT_E_OK) {
+        uint32_t member = next_waiting(e);
+        uint64_t left = memory > e->budget_used ? memory - e->budget_used : 0;
+        struct ent_upload *u;
+        bool on_disk;
+
+        if (member == ENT_NO_MEMBER) {
+            return;
+        }
+        u = &e->members[member].upload;
+        on_disk = u->bytes > left;
+        u->charge =
+            on_disk && u->bytes > ENT_FRAME_DATA_MAX_BYTES ? ENT_FRAME_DATA_MAX_BYTES : u->bytes;
+        if (u->charge > left && e->budget_used > 0) {
+            u->charge = 0;
+            return;
+        }
+        e->budget_used += u->charge;
+        start(e, member, on_disk);
+    }
+}
+
+/* ---- what arrived ---- */
+
+static enum ent_err check_integers(enum ent_round_task task, const uint8_t *bytes, size_t len)
+{
+    return task == ENT_ROUND_TRAIN ? ent_grid_check32(bytes, len / 4)
+                                   : ent_grid_check64(bytes, len / 8);
+}
+
+static enum ent_err check_blob(enum ent_round_task task, const struct ent_blob *blob)
+{
+    const uint8_t *at = ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES;
+    size_t left = ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES;
+
+    while (left > 0) { /* in pieces, so that a mapped file's pages are used once and may go */
+        size_t n = left < CHECK_BYTES ? left : CHECK_BYTES;
+
+        ENT_TRY(check_integers(task, at, n));
+        at += n;
+        left -= n;
+    }
+    ent_blob_drop_pages(blob);
+    return ENT_E_OK;
+}
+
+static enum ent_err write_part(const char *part, const struct ent_blob *blob)
+{
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    enum ent_err err;
+
+    ENT_REQUIRE(fd >= 0, ENT_E_IO, "%s: %s", part, strerror(errno));
+    err = ent_fd_write(fd, ent_blob_bytes(blob), ent_blob_len(blob));
+    if (err == ENT_E_OK) {
+        err = ent_fd_sync(fd, part);
+    }
+    (void)close(fd);
+    if (err != ENT_E_OK) {
+        (void)unlink(part);
+    }
+    return err;
+}
+
+/* The update becomes a durable file under its name; the directory is synchronised before the commit. */
+static enum ent_err keep(struct ent_engine *e, uint32_t member, struct ent_sink *sink,
+                         const struct ent_blob *blob)
+{
+    char *path = NULL;
+    char *part = NULL;
+    enum ent_err err = part_path(e, member, &path, &part);
+
+    if (err == ENT_E_OK && ent_sink_path(sink) == NULL) {
+        err = write_part(part, blob);
+    }
+    if (err == ENT_E_OK && rename(part, path) != 0) {
+        err = ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
+    }
+    if (err == ENT_E_OK) {
+        ent_sink_keep(sink);
+        e->updates_dirty = true;
+    }
+    free(path);
+    free(part);
+    return err;
+}
+
+static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct ent_sink *sink)
+{
+    const struct ent_upload *u = &e->members[member].upload;
+    struct ent_blob *blob = NULL;
+    uint8_t digest[32];
+    enum ent_err err;
+
+    ent_sink_sha256(sink, digest);
+    ENT_REQUIRE(memcmp(digest, u->digest, sizeof digest) == 0, ENT_E_DIGEST,
+                "the bytes that arrived are not those that were signed");
+    ENT_TRY(ent_sink_blob(sink, &blob));
+    err = check_blob(e->round.task, blob);
+    if (err == ENT_E_OK) {
+        err = keep(e, member, sink, blob);
+    }
+    ent_blob_unref(blob);
+    return err;
+}
+
+void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
+                          struct ent_sink *sink_take)
+{
+    uint32_t member = conn->member;
+    struct ent_upload *u = member != ENT_NO_MEMBER ? &e->members[member].upload : NULL;
+    struct ent_event event;
+    enum ent_err err = ENT_E_OK;
+
+    if (u == NULL || u->state != ENT_UPLOAD_ARRIVING || u->request != request) {
+        ent_sink_free(sink_take);
+        return;
+    }
+    give_back(e, u);
+    u->state = ENT_UPLOAD_DONE;
+    e->members[member].traffic.bytes_in += u->bytes;
+    e->round_in += u->bytes;
+    if (is_wanted(e, member)) {
+        err = take_update(e, member, sink_take);
+    }
+    ent_sink_free(sink_take);
+    if (err != ENT_E_OK) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
+                       e->members[member].name, ent_err_message());
+        bad(e, member, err);
+        return;
+    }
+    event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
+    ent_engine_feed(e, &event);
+}

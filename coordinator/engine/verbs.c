@@ -1,0 +1,338 @@
+#include "coordinator/engine/verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/crypto/secret.h"
+#include "coordinator/engine/control.h"
+#include "coordinator/engine/ops.h"
+#include "coordinator/engine/report.h"
+#include "coordinator/engine/serve.h"
+
+static void set_log(const struct ent_verb_options *o)
+{
+    ent_log_set(o->verbose ? ENT_LOG_DEBUG : ENT_LOG_WARN, stderr);
+}
+
+/* ---- init ---- */
+
+static void print_hex(const char *what, const uint8_t *bytes, size_t len, const char *note)
+{
+    char hex[2 * 32 + 1];
+
+    ent_hex(bytes, len, hex);
+    printf("%-14s %s  %s\n", what, hex, note);
+}
+
+enum ent_err ent_verb_init(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    struct ent_setup_options setup = {.dir = o->dir,
+                                      .name = o->name,
+                                      .host = o->host,
+                                      .listen = o->listen,
+                                      .enroll_listen = o->enroll_listen,
+                                      .clock = ent_clock_system()};
+    struct ent_setup_result result;
+
+    (void)args;
+    (void)n_args;
+    set_log(o);
+    ENT_TRY(ent_setup_init(&setup, &result));
+    printf("%s holds federation %s\n\n", o->dir, o->name);
+    print_hex("federation", result.federation, sizeof result.federation, "");
+    print_hex("root key", result.root_pub, sizeof result.root_pub,
+              "public half: write it into the contract");
+    print_hex("log key", result.log_pub, sizeof result.log_pub, "public half");
+    print_hex("CA", result.ca_sha256, sizeof result.ca_sha256, "SHA-256");
+    print_hex("enrolment", result.enroll_sha256, sizeof result.enroll_sha256,
+              "SHA-256, stands in each token");
+    printf("\nMove %s/offline/root.key to a safe place off this machine: nothing here needs it in "
+           "daily work.\n"
+           "Look over %s/federation.yaml, then: entente-coordinator serve --dir %s\n",
+           o->dir, o->dir, o->dir);
+    return ENT_E_OK;
+}
+
+/* ---- requests ---- */
+
+/* {"verb": verb, key: value, ...}; keys end with NULL. */
+static enum ent_err request_text(const char *verb, const char *const (*pairs)[2],
+                                 struct ent_buf *out, const char **text)
+{
+    struct ent_json_writer w;
+
+    ent_json_begin(&w, out);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(&w, "verb", verb);
+    for (size_t i = 0; pairs != NULL && pairs[i][0] != NULL; i++) {
+        if (pairs[i][1] != NULL) {
+            ent_json_put_key_string(&w, pairs[i][0], pairs[i][1]);
+        }
+    }
+    ent_json_put_close(&w);
+    ENT_TRY(ent_json_end(&w));
+    return ent_buf_str(out, text);
+}
+
+static enum ent_err ask(const char *dir, const char *verb, const char *const (*pairs)[2],
+                        struct ent_buf *reply, struct ent_json **out)
+{
+    struct ent_buf request;
+    const char *text = NULL;
+    enum ent_err err;
+
+    ent_buf_init(&request, ENT_CONTROL_REQUEST_MAX_BYTES);
+    ent_buf_init(reply, ENT_CONTROL_REPLY_MAX_BYTES);
+    err = request_text(verb, pairs, &request, &text);
+    if (err == ENT_E_OK) {
+        err = ent_ops_ask(dir, text, reply, out);
+    }
+    ent_buf_release(&request);
+    if (err != ENT_E_OK) {
+        ent_buf_release(reply);
+    }
+    return err;
+}
+
+static void forget(struct ent_buf *reply, struct ent_json *json)
+{
+    if (reply->data != NULL) {
+        ent_cleanse(reply->data, reply->len); /* it may hold a token */
+    }
+    ent_buf_release(reply);
+    ent_json_free(json);
+}
+
+enum ent_err ent_verb_invite(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    const char *const pairs[][2] = {{"name", args[0]}, {NULL, NULL}};
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
+    const char *token = "";
+    uint64_t expires = 0;
+    char until[ENT_TIME_TEXT_BYTES];
+    enum ent_err err;
+
+    (void)n_args;
+    set_log(o);
+    ENT_TRY(ask(o->dir, "invite", pairs, &reply, &json));
+    err = ent_json_string(ent_json_get(json, "token"), "token", &token);
+    if (err == ENT_E_OK) {
+        err = ent_json_uint(ent_json_get(json, "expires_ms"), "expires_ms", INT64_MAX, &expires);
+    }
+    if (err == ENT_E_OK) {
+        ent_time_text(expires, until);
+        printf("%s\n", token);
+        (void)fflush(stdout);
+        (void)fprintf(stderr,
+                      "token for %s, good for one use until %s; the member runs: entente-client "
+                      "enroll --dir DIR\n",
+                      args[0], until);
+    }
+    forget(&reply, json);
+    return err;
+}
+
+enum ent_err ent_verb_revoke(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    const char *const pairs[][2] = {{"name", args[0]}, {NULL, NULL}};
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
+
+    (void)n_args;
+    set_log(o);
+    ENT_TRY(ask(o->dir, "revoke", pairs, &reply, &json));
+    printf("%s is revoked\n", args[0]);
+    forget(&reply, json);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_verb_stop(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
+    uint64_t run = 0;
+    bool ended = false;
+    enum ent_err err;
+
+    (void)args;
+    (void)n_args;
+    set_log(o);
+    ENT_TRY(ask(o->dir, "stop", NULL, &reply, &json));
+    err = ent_json_uint(ent_json_get(json, "run"), "run", UINT32_MAX, &run);
+    if (err == ENT_E_OK) {
+        err = ent_json_bool(ent_json_get(json, "ended"), "ended", &ended);
+    }
+    if (err == ENT_E_OK) {
+        printf("run %llu %s\n", (unsigned long long)run,
+               ended ? "is stopped" : "ends after its round");
+    }
+    forget(&reply, json);
+    return err;
+}
+
+/* ---- plans ---- */
+
+enum ent_err ent_verb_plan_check(const void *options, const char *const *args, size_t n_args)
+{
+    struct ent_plan *plan = NULL;
+
+    (void)n_args;
+    set_log(options);
+    ENT_TRY(ent_plan_read(args[0], &plan));
+    ent_plan_check_print(plan, stdout);
+    ent_plan_free(plan);
+    return ENT_E_OK;
+}
+
+static enum ent_err absolute(const char *path, char **out)
+{
+    if (path == NULL) {
+        *out = NULL;
+        return ENT_E_OK;
+    }
+    *out = realpath(path, NULL);
+    ENT_REQUIRE(*out != NULL, ENT_E_NOT_FOUND, "%s: %s", path, strerror(errno));
+    return ENT_E_OK;
+}
+
+static enum ent_err print_started(const struct ent_json *json, const char *dir)
+{
+    uint64_t run = 0;
+    uint64_t rounds = 0;
+    bool serving = false;
+
+    ENT_TRY(ent_json_uint(ent_json_get(json, "run"), "run", UINT32_MAX, &run));
+    ENT_TRY(ent_json_uint(ent_json_get(json, "rounds"), "rounds", UINT32_MAX, &rounds));
+    ENT_TRY(ent_json_bool(ent_json_get(json, "serving"), "serving", &serving));
+    printf("run %llu, %llu rounds: %s\n", (unsigned long long)run, (unsigned long long)rounds,
+           serving ? "started" : "starts when serve runs");
+    if (serving) {
+        printf("watch it: entente-coordinator status --dir %s --watch\n", dir);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err start(const struct ent_verb_options *o, const char *path, const char *plan,
+                          const char *base)
+{
+    const char *slash = strrchr(path, '/');
+    const char *const pairs[][2] = {
+        {"name", slash != NULL ? slash + 1 : path}, {"plan", plan}, {"base", base}, {NULL, NULL}};
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
+    enum ent_err err;
+
+    ENT_TRY(ask(o->dir, "start", pairs, &reply, &json));
+    err = print_started(json, o->dir);
+    forget(&reply, json);
+    return err;
+}
+
+enum ent_err ent_verb_start(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    struct ent_plan *plan = NULL;
+    struct ent_buf file;
+    const char *text = NULL;
+    char *base = NULL;
+    enum ent_err err;
+
+    (void)n_args;
+    set_log(o);
+    ENT_TRY(ent_plan_read(args[0], &plan)); /* its mistakes are found before anybody is asked */
+    ent_plan_free(plan);
+    ent_buf_init(&file, ENT_STORE_PLAN_MAX);
+    err = ent_file_read(args[0], &file);
+    if (err == ENT_E_OK) {
+        err = ent_buf_str(&file, &text);
+    }
+    if (err == ENT_E_OK) {
+        err = absolute(o->base, &base);
+    }
+    if (err == ENT_E_OK) {
+        err = start(o, args[0], text, base);
+    }
+    free(base);
+    ent_buf_release(&file);
+    return err;
+}
+
+/* ---- looking ---- */
+
+static enum ent_err show(const struct ent_verb_options *o,
+                         void (*report)(const struct ent_json *, FILE *), bool *over)
+{
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
+    const char *state = "";
+
+    ENT_TRY(ask(o->dir, "status", NULL, &reply, &json));
+    if (o->json) {
+        (void)fwrite(reply.data, 1, reply.len, stdout);
+        (void)fputc('\n', stdout);
+    } else {
+        report(json, stdout);
+    }
+    (void)fflush(stdout);
+    if (ent_json_string(ent_json_get(ent_json_get(json, "run"), "state"), "state", &state) !=
+        ENT_E_OK) {
+        state = "none";
+    }
+    *over = strcmp(state, "active") != 0 && strcmp(state, "stored") != 0;
+    forget(&reply, json);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_verb_roster(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    bool over = false;
+
+    (void)args;
+    (void)n_args;
+    set_log(o);
+    return show(o, ent_report_roster, &over);
+}
+
+enum ent_err ent_verb_status(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    struct timespec second = {.tv_sec = 1};
+    bool terminal = isatty(STDOUT_FILENO) == 1;
+    bool over = false;
+
+    (void)args;
+    (void)n_args;
+    set_log(o);
+    for (;;) {
+        if (o->watch && terminal && !o->json) {
+            printf("\033[H\033[2J");
+        }
+        ENT_TRY(show(o, ent_report_status, &over));
+        if (!o->watch || over || ferror(stdout) != 0) {
+            return ENT_E_OK;
+        }
+        (void)nanosleep(&second, NULL);
+    }
+}
+
+enum ent_err ent_verb_serve(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    struct ent_serve_options serve = {.dir = o->dir, .once = o->once};
+
+    (void)args;
+    (void)n_args;
+    set_log(o);
+    return ent_serve(&serve);
+}
