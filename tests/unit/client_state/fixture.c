@@ -41,6 +41,12 @@ struct ent_state *open_state(const char *dir)
     return state;
 }
 
+struct ent_state *reopen(const char *dir, struct ent_state *state)
+{
+    ent_state_close(state);
+    return open_state(dir);
+}
+
 struct ent_release stats_release(uint32_t run, uint32_t attempt, const uint8_t (*cohort)[16])
 {
     struct ent_release r = {.run = run, .round = 1, .attempt = attempt};

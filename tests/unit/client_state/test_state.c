@@ -11,12 +11,6 @@
 static const uint8_t cohort_a[3][16] = {{1}, {2}, {3}};
 static const uint8_t cohort_b[3][16] = {{1}, {2}, {4}};
 
-static struct ent_state *reopen(const char *dir, struct ent_state *state)
-{
-    ent_state_close(state);
-    return open_state(dir);
-}
-
 ENT_TEST(sequence, rises_for_ever)
 {
     const char *dir = ent_test_tmpdir();
