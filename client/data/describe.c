@@ -44,6 +44,29 @@ enum ent_err ent_describe_text(const struct ent_describe_options *options, struc
     return describe(options, plan, client, NULL);
 }
 
+enum ent_err ent_describe_unit(const struct ent_describe_options *options, char **out)
+{
+    struct ent_draft draft = {.options = options};
+    struct ent_profiles *profiles = NULL;
+    char *unit = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_profiles_scan(options->input, options->delimiter, &profiles));
+    draft.profiles = profiles;
+    err = ent_calloc(profiles->n_columns, sizeof *draft.columns, &draft.columns);
+    if (err == ENT_E_OK) {
+        err = ent_draft_decide(&draft);
+    }
+    if (err == ENT_E_OK && draft.unit >= 0) {
+        err = ent_strdup(profiles->columns[draft.unit].name, &unit);
+    }
+    free(draft.columns);
+    ent_profiles_free(profiles);
+    ENT_TRY(err);
+    *out = unit;
+    return ENT_E_OK;
+}
+
 /* Both or none: the first is taken back when the second cannot be written. */
 static enum ent_err write_both(const char *plan_path, const struct ent_buf *plan,
                                const char *client_path, const struct ent_buf *client)

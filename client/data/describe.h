@@ -24,6 +24,9 @@ struct ent_describe_options {
     const char *const
         *categories; /* columns that are codes, not amounts, though they look like numbers */
     uint32_t n_categories;
+    const char
+        *split_file; /* the plan says test: file, and client.yaml this name; NULL = split by hash */
+    uint32_t rounds; /* 0 = 40 */
     uint32_t max_values;  /* of a category; 0 = 30 */
     uint32_t min_members; /* of the drafted plan; 0 = 3 */
 };
@@ -34,5 +37,8 @@ ENT_MUST enum ent_err ent_describe(const struct ent_describe_options *options, F
 /* The two texts only. */
 ENT_MUST enum ent_err ent_describe_text(const struct ent_describe_options *options,
                                         struct ent_buf *plan, struct ent_buf *client);
+
+/* The column that describe would take as unit_key; *out is NULL when there is none. Caller frees. */
+ENT_MUST enum ent_err ent_describe_unit(const struct ent_describe_options *options, char **out);
 
 #endif
