@@ -257,6 +257,23 @@ static enum ent_err bring_up_to_date(struct ent_db *db, const struct ent_db_sche
     return ENT_E_OK;
 }
 
+/* A log without its database would be read into the new one. It is what is left of something lost:
+ * say so. */
+static enum ent_err check_no_log(const char *path)
+{
+    size_t len = strlen(path) + sizeof "-wal";
+    char *wal = NULL;
+    bool there;
+
+    ENT_TRY(ent_calloc(len, 1, &wal));
+    (void)snprintf(wal, len, "%s-wal", path);
+    there = ent_file_exists(wal);
+    free(wal);
+    ENT_REQUIRE(!there, ENT_E_CORRUPT,
+                "%s is gone, but its log %s-wal is there; restore both from a backup", path, path);
+    return ENT_E_OK;
+}
+
 enum ent_err ent_db_open(const char *path, const struct ent_db_schema *schema, struct ent_db **out)
 {
     struct ent_db *db = NULL;
@@ -264,6 +281,7 @@ enum ent_err ent_db_open(const char *path, const struct ent_db_schema *schema, s
 
     ENT_BUG_ON(schema->n_migrations == 0 || schema->application_id > INT32_MAX);
     if (!ent_file_exists(path)) {
+        ENT_TRY(check_no_log(path));
         ENT_TRY(make_new(path, schema));
     }
     ENT_TRY(ent_file_check_private(path));

@@ -450,3 +450,21 @@ ENT_TEST(db, half_made)
     free(tmp);
     free(path);
 }
+
+/* A database that was removed beside its log is not begun anew over it. */
+ENT_TEST(db, log_without_database)
+{
+    char *path = fresh_path();
+    char *wal = NULL;
+    struct ent_db *db = NULL;
+
+    ENT_OK(ent_calloc(strlen(path) + 5, 1, &wal));
+    (void)snprintf(wal, strlen(path) + 5, "%s-wal", path);
+    ENT_OK(ent_file_write_atomic(wal, "x", 1, 0600));
+    ENT_FAILS(ent_db_open(path, &schema1, &db), ENT_E_CORRUPT);
+    ENT_OK(ent_file_remove(wal));
+    ENT_OK(ent_db_open(path, &schema1, &db));
+    ent_db_close(db);
+    free(wal);
+    free(path);
+}
