@@ -21,12 +21,12 @@ struct ent_describe_options {
     const char *coordinator;    /* HOST:PORT for client.yaml; NULL = left out (commented) */
     const char *const *without; /* columns to leave out of the features */
     uint32_t n_without;
-    const char *const
-        *categories; /* columns that are codes, not amounts, though they look like numbers */
+    /* Columns that are codes, not amounts, though they look like numbers. */
+    const char *const *categories;
     uint32_t n_categories;
-    const char
-        *split_file; /* the plan says test: file, and client.yaml this name; NULL = split by hash */
-    uint32_t rounds; /* 0 = 40 */
+    /* The plan says test: file, and client.yaml names this one; NULL = split by hash. */
+    const char *split_file;
+    uint32_t rounds;      /* 0 = 40 */
     uint32_t max_values;  /* of a category; 0 = 30 */
     uint32_t min_members; /* of the drafted plan; 0 = 3 */
 };

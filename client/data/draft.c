@@ -18,27 +18,23 @@ static const char plan_head[] =
     "\n"
     "features:\n";
 
-static const char plan_tail[] =
-    "\n"
-    "# Customers are divided by a keyed hash of unit_key (client.yaml): the same customer is "
-    "always in the same part.\n"
-    "split: {key: 1, validation: 0.1, test: 0.2}\n"
-    "\n"
-    "model:\n"
-    "  layers:\n"
-    "    - dense: 128\n"
-    "    - relu\n"
-    "    - dropout: 0.5\n"
-    "    - dense: 64\n"
-    "    - relu\n"
-    "    - dropout: 0.5\n"
-    "    - dense: 1\n"
-    "  loss: bce\n"
-    "\n"
-    "# Plain SGD: an optimizer with moments that start anew in every round stalls below the "
-    "optimum.\n"
-    "training:\n"
-    "  rounds: 40\n"
+static const char plan_model[] = "\n"
+                                 "model:\n"
+                                 "  layers:\n"
+                                 "    - dense: 128\n"
+                                 "    - relu\n"
+                                 "    - dropout: 0.5\n"
+                                 "    - dense: 64\n"
+                                 "    - relu\n"
+                                 "    - dropout: 0.5\n"
+                                 "    - dense: 1\n"
+                                 "  loss: bce\n"
+                                 "\n"
+                                 "# Plain SGD: an optimizer with moments that start anew in every "
+                                 "round stalls below the optimum.\n"
+                                 "training:\n";
+
+static const char plan_training[] =
     "  epochs: 1\n"
     "  batch: 32\n"
     "  optimizer: {sgd: {rate: 0.1, momentum: 0}}\n"
@@ -49,6 +45,18 @@ static const char plan_tail[] =
     "  rule: fedavg\n"
     "  weights: examples_log2\n"
     "  scale_bits: 20\n";
+
+static const char split_by_file[] = "\n"
+                                    "# Test rows: each member's own split_file (client.yaml). Of "
+                                    "the other customers a tenth, by a\n"
+                                    "# keyed hash of unit_key, chooses the best round.\n"
+                                    "split: {key: 1, validation: 0.1, test: file}\n";
+
+static const char split_by_hash[] = "\n"
+                                    "# Customers are divided by a keyed hash of unit_key "
+                                    "(client.yaml): the same customer is always\n"
+                                    "# in the same part.\n"
+                                    "split: {key: 1, validation: 0.1, test: 0.2}\n";
 
 /* Rounded outward to half of the leading decimal place of the span: 18..95 becomes 15..95, -8019..102127 becomes
  * -50000..150000. */
@@ -151,23 +159,32 @@ static enum ent_err add_feature(const struct ent_draft_column *c, struct ent_buf
     }
 }
 
+static enum ent_err add_label(const struct ent_draft *draft, struct ent_buf *out)
+{
+    ENT_TRY(ent_buf_addf(
+        out,
+        "\n# 1 where the column has this value, 0 where it has another; without one the row is "
+        "not used.\nlabel: {name: "));
+    ENT_TRY(ent_config_quote(out, draft->profiles->columns[draft->label].name));
+    ENT_TRY(ent_buf_addf(out, ", positive: "));
+    ENT_TRY(ent_config_quote(out, draft->positive));
+    return ent_buf_addf(out, "}\n");
+}
+
 enum ent_err ent_draft_plan(const struct ent_draft *draft, struct ent_buf *out)
 {
     const struct ent_describe_options *o = draft->options;
+    const char *split = o->split_file != NULL ? split_by_file : split_by_hash;
 
     ENT_TRY(ent_buf_add(out, plan_head, sizeof plan_head - 1));
     for (uint32_t i = 0; i < draft->profiles->n_columns; i++) {
         ENT_TRY(add_feature(&draft->columns[i], out));
     }
-    ENT_TRY(ent_buf_addf(
-        out,
-        "\n# 1 where the column has this value, 0 where it has another; without one the row is not "
-        "used.\nlabel: {name: "));
-    ENT_TRY(ent_config_quote(out, draft->profiles->columns[draft->label].name));
-    ENT_TRY(ent_buf_addf(out, ", positive: "));
-    ENT_TRY(ent_config_quote(out, draft->positive));
-    ENT_TRY(ent_buf_addf(out, "}\n"));
-    ENT_TRY(ent_buf_add(out, plan_tail, sizeof plan_tail - 1));
+    ENT_TRY(add_label(draft, out));
+    ENT_TRY(ent_buf_add(out, split, strlen(split)));
+    ENT_TRY(ent_buf_add(out, plan_model, sizeof plan_model - 1));
+    ENT_TRY(ent_buf_addf(out, "  rounds: %u\n", o->rounds != 0 ? o->rounds : 40U));
+    ENT_TRY(ent_buf_add(out, plan_training, sizeof plan_training - 1));
     return ent_buf_addf(
         out,
         "  min_members: %u      # fewest updates for a round to count\n  join: 30s\n"
@@ -220,22 +237,30 @@ static enum ent_err add_unit(const struct ent_draft *draft, struct ent_buf *out)
             out, "# unit_key: customer_id      # no column looks like one: each different row is a "
                  "customer\n"));
     }
+    if (draft->options->split_file != NULL) {
+        ENT_TRY(ent_buf_addf(
+            out, "# Test rows (0-based data row numbers, one a line): the plan says test: file.\n"
+                 "split_file: "));
+        ENT_TRY(ent_config_quote(out, draft->options->split_file));
+        ENT_TRY(ent_buf_addf(out, "\n"));
+    } else {
+        ENT_TRY(ent_buf_addf(
+            out, "# split_file: test-rows.txt   # test rows (0-based), when the plan says test: "
+                 "file\n"));
+    }
     return ent_buf_addf(
-        out, "# split_file: test-rows.txt   # test rows (0-based), when the plan says test: file\n"
-             "# id: customer_id             # column beside each score; unit_key when absent\n");
+        out, "# id: customer_id             # column beside each score; unit_key when absent\n");
 }
 
 enum ent_err ent_draft_client(const struct ent_draft *draft, struct ent_buf *out)
 {
     ENT_TRY(ent_buf_addf(out, "# A draft of this member's settings: edit it. Relative paths are "
                               "relative to this file.\n\n"));
-    if (draft->options->coordinator != NULL) {
-        ENT_TRY(ent_buf_addf(out, "coordinator: "));
-        ENT_TRY(ent_config_quote(out, draft->options->coordinator));
-        ENT_TRY(ent_buf_addf(out, "\n"));
-    } else {
-        ENT_TRY(ent_buf_addf(out, "# coordinator: fed.example:7443   # enroll knows it\n"));
-    }
+    ENT_TRY(ent_buf_addf(out, "# HOST:PORT, as enroll has written it into this member's own "
+                              "client.yaml.\ncoordinator: "));
+    ENT_TRY(ent_config_quote(out, draft->options->coordinator != NULL ? draft->options->coordinator
+                                                                      : "localhost:7443"));
+    ENT_TRY(ent_buf_addf(out, "\n"));
     ENT_TRY(add_data(draft, out));
     ENT_TRY(add_unit(draft, out));
     return ent_client_config_policy_text(out);
