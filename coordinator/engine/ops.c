@@ -28,18 +28,17 @@ static enum ent_err text_of(const struct ent_json *request, const char *key, con
 static enum ent_err make_token(struct ent_engine *e, const char *name, struct ent_token *token)
 {
     struct ent_csprng random = ent_csprng_system();
-    uint8_t fresh[ENT_STORE_ID_BYTES];
-    uint8_t hash[ENT_SHA256_BYTES];
+    struct ent_store_invitation invitation = {.name = name};
 
     ENT_TRY(ent_home_address(e->home, ENT_HOME_ENROLL, token->address));
     memcpy(token->federation, e->home->issuer.federation, sizeof token->federation);
     memcpy(token->listener_sha256, e->home->enroll_sha256, sizeof token->listener_sha256);
     token->expiry_ms = e->wall_ms + ENT_TOKEN_VALID_MS;
     ENT_TRY(ent_csprng_bytes(&random, token->secret, sizeof token->secret));
-    ENT_TRY(ent_csprng_bytes(&random, fresh, sizeof fresh));
-    ENT_TRY(ent_sha256(token->secret, sizeof token->secret, hash));
-    return ent_store_invite(e->store, name, fresh, hash, token->expiry_ms, e->wall_ms,
-                            token->handle);
+    ENT_TRY(ent_csprng_bytes(&random, invitation.handle, sizeof invitation.handle));
+    ENT_TRY(ent_sha256(token->secret, sizeof token->secret, invitation.token_sha256));
+    invitation.expires_ms = token->expiry_ms;
+    return ent_store_invite(e->store, &invitation, e->wall_ms, token->handle);
 }
 
 enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request,
@@ -177,7 +176,7 @@ static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, c
     ent_buf_init(&yaml, ENT_STORE_PLAN_MAX);
     err = ent_buf_add(&yaml, text, strlen(text));
     if (err == ENT_E_OK) {
-        err = ent_store_run_add(e->store, &config, base, plan->digest, &yaml, e->wall_ms, &run);
+        err = ent_store_run_add(e->store, &config, base, &yaml, e->wall_ms, &run);
     }
     ent_buf_release(&yaml);
     ENT_TRY(err);

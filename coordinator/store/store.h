@@ -103,16 +103,18 @@ struct ent_store_member {
     uint64_t token_until_ms; /* an unused token stands until then; 0 = none */
 };
 
-/* Invite `name`. A member that is invited but not enrolled keeps its handle, and an older token
- * dies; a name that was revoked starts anew. fresh_handle: random, for a name that is new;
- * token_sha256: of the token's secret. EXISTS when it is enrolled; USAGE for a name that is empty,
- * too long or holds control characters; LIMIT when the roster is full. *out_handle: the member's
- * handle. */
-ENT_MUST enum ent_err ent_store_invite(struct ent_store *store, const char *name,
-                                       const uint8_t fresh_handle[ENT_STORE_ID_BYTES],
-                                       const uint8_t token_sha256[ENT_STORE_DIGEST_BYTES],
-                                       uint64_t expires_ms, uint64_t now_ms,
-                                       uint8_t out_handle[ENT_STORE_ID_BYTES]);
+struct ent_store_invitation {
+    const char *name;
+    uint8_t handle[ENT_STORE_ID_BYTES];           /* random, for a name that is new */
+    uint8_t token_sha256[ENT_STORE_DIGEST_BYTES]; /* of the token's secret */
+    uint64_t expires_ms;
+};
+/* A member that is invited but not enrolled keeps its handle, and an older token dies; a name that
+ * was revoked starts anew. EXISTS when it is enrolled; USAGE for a name that is empty, too long or
+ * holds control characters; LIMIT when the roster is full. *out_handle: the member's handle. */
+ENT_MUST enum ent_err ent_store_invite(struct ent_store *store,
+                                       const struct ent_store_invitation *invitation,
+                                       uint64_t now_ms, uint8_t out_handle[ENT_STORE_ID_BYTES]);
 /* The first use of a token, right or wrong, ends it, durably, before this returns. TOKEN: unknown,
  * used or wrong; EXPIRED. Not inside a transaction. */
 ENT_MUST enum ent_err ent_store_use_token(struct ent_store *store,
@@ -184,12 +186,11 @@ struct ent_store_run {
     uint64_t ended_ms;
 };
 
-/* Store a run as PENDING under the next number (*run; config->run is ignored). EXISTS while one is
- * pending or active. */
+/* Store a run as PENDING under the next number (*run; config->run is ignored). Its plan digest is the
+ * SHA-256 of the plan's bytes. EXISTS while one is pending or active. */
 ENT_MUST enum ent_err ent_store_run_add(struct ent_store *store,
                                         const struct ent_run_config *config,
                                         const uint8_t base[ENT_STORE_DIGEST_BYTES],
-                                        const uint8_t plan_digest[ENT_STORE_DIGEST_BYTES],
                                         const struct ent_buf *plan, uint64_t now_ms, uint32_t *run);
 /* The pending or active run; NOT_FOUND. */
 ENT_MUST enum ent_err ent_store_run_current(struct ent_store *store, struct ent_store_run *out);

@@ -1,0 +1,61 @@
+#include "common/base/mem.h"
+#include "coordinator/store/tables.h"
+
+/* What each number means stands in store.h and round.h; numbers on disk are never reused. Times are
+ * milliseconds since 1970. NULL: not yet, or none. */
+static const char *const migrations[] = {
+    /* 0 -> 1 */
+    "CREATE TABLE meta("
+    " id INTEGER PRIMARY KEY CHECK(id = 1), federation BLOB NOT NULL, name TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE setting(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
+    "CREATE TABLE counter(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE member("
+    " id INTEGER PRIMARY KEY, handle BLOB NOT NULL UNIQUE, idx INTEGER UNIQUE, name TEXT NOT NULL,"
+    " state INTEGER NOT NULL, tls_pub BLOB, statement_pub BLOB UNIQUE, witness_pub BLOB,"
+    " nonce_commit BLOB, serial BLOB, cert BLOB, expires_ms INTEGER,"
+    " invited_ms INTEGER NOT NULL, enrolled_ms INTEGER, revoked_ms INTEGER,"
+    " last_sequence INTEGER NOT NULL DEFAULT 0, last_seen_ms INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE UNIQUE INDEX member_name ON member(name) WHERE state <> 3;"
+    "CREATE TABLE token("
+    " handle BLOB PRIMARY KEY REFERENCES member(handle), sha256 BLOB NOT NULL,"
+    " expires_ms INTEGER NOT NULL, used_ms INTEGER) STRICT;"
+    "CREATE TABLE cert("
+    " serial BLOB PRIMARY KEY, handle BLOB NOT NULL REFERENCES member(handle), der BLOB NOT NULL,"
+    " expires_ms INTEGER NOT NULL, issued_ms INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE run("
+    " run INTEGER PRIMARY KEY, plan_digest BLOB NOT NULL, plan BLOB NOT NULL, base BLOB, best BLOB,"
+    " state INTEGER NOT NULL, created_ms INTEGER NOT NULL, started_ms INTEGER, ended_ms INTEGER,"
+    " train_rounds INTEGER NOT NULL, min_members INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+    " join_ms INTEGER NOT NULL, update_ms INTEGER NOT NULL, retry_ms INTEGER NOT NULL,"
+    " gather_ms INTEGER NOT NULL, validate INTEGER NOT NULL, test INTEGER NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX run_current ON run((1)) WHERE state <= 2;" /* one at a time */
+    "CREATE TABLE event("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES run(run),"
+    " kind INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+    " task INTEGER NOT NULL, split INTEGER NOT NULL, member INTEGER, code INTEGER NOT NULL,"
+    " weight INTEGER NOT NULL, has_base INTEGER NOT NULL, digest BLOB, model BLOB,"
+    " sum_w INTEGER NOT NULL, loss_sum INTEGER NOT NULL, rows INTEGER NOT NULL,"
+    " wall_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX event_run ON event(run, id);"
+
+    "CREATE TABLE figures("
+    " run INTEGER NOT NULL REFERENCES run(run), round INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+    " task INTEGER NOT NULL, split INTEGER NOT NULL, train_round INTEGER NOT NULL,"
+    " invited INTEGER NOT NULL, accepted INTEGER NOT NULL, bytes_in INTEGER NOT NULL,"
+    " bytes_out INTEGER NOT NULL, duration_ms INTEGER NOT NULL, closed_ms INTEGER NOT NULL,"
+    " has_metrics INTEGER NOT NULL, auc REAL, log_loss REAL, rows INTEGER NOT NULL,"
+    " positives INTEGER NOT NULL, PRIMARY KEY(run, round)) STRICT;"
+    "CREATE TABLE traffic("
+    " run INTEGER NOT NULL REFERENCES run(run), idx INTEGER NOT NULL, bytes_in INTEGER NOT NULL,"
+    " bytes_out INTEGER NOT NULL, rounds INTEGER NOT NULL, PRIMARY KEY(run, idx)) STRICT;"
+    "CREATE TABLE refusal("
+    " idx INTEGER NOT NULL, cause INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " last_ms INTEGER NOT NULL, PRIMARY KEY(idx, cause)) STRICT;",
+};
+
+const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */
+                                         .migrations = migrations,
+                                         .n_migrations = ENT_ARRAY_LEN(migrations)};
