@@ -117,6 +117,14 @@ static bool round_messages(unsigned type, union ent_any_message *m)
     case ENT_MSG_LOST:
         m->lost = (struct ent_msg_lost){.round_open = {7}};
         return true;
+    default:
+        return false;
+    }
+}
+
+static bool round_ends(unsigned type, union ent_any_message *m)
+{
+    switch (type) {
     case ENT_MSG_ACK:
         m->ack = (struct ent_msg_ack){.digest = {3}, .code = 0, .repeat = true, .sequence = 44};
         return true;
@@ -207,8 +215,8 @@ bool ent_sample_message(unsigned type, union ent_any_message *out)
 {
     memset(out, 0, sizeof *out);
     fill_lists();
-    return connection(type, out) || round_messages(type, out) || run_messages(type, out) ||
-           enrolment(type, out);
+    return connection(type, out) || round_messages(type, out) || round_ends(type, out) ||
+           run_messages(type, out) || enrolment(type, out);
 }
 
 struct ent_header ent_sample_header(unsigned type)
