@@ -39,7 +39,13 @@ bool ent_err_valid(unsigned long code);
  * text replaces the one recorded before on this thread; at most 511 bytes are kept. */
 enum ent_err ent_err_note_at(const char *file, int line, enum ent_err err, const char *fmt, ...)
     ENT_PRINTF(4, 5);
-#define ent_err_note(err_, ...) ent_err_note_at(__FILE__, __LINE__, (err_), __VA_ARGS__)
+/* The macro gives the code back itself, so that the compiler sees an error where one is returned. */
+#define ent_err_note(err_, ...)                                                                    \
+    __extension__({                                                                                \
+        const enum ent_err ent_note_err_ = (err_);                                                 \
+        (void)ent_err_note_at(__FILE__, __LINE__, ent_note_err_, __VA_ARGS__);                     \
+        ent_note_err_;                                                                             \
+    })
 
 /* The text recorded last on this thread; "" if none. Valid until the next note on this thread. */
 const char *ent_err_message(void);
