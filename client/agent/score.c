@@ -1,0 +1,342 @@
+#include "client/agent/score.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/data/csv.h"
+#include "client/data/prep.h"
+#include "client/data/split.h"
+#include "client/data/table.h"
+#include "client/task/fill.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/model/modelfile.h"
+
+#define BLOCK_ROWS 4096
+#define WRITE_AT ((size_t)256 * 1024)
+
+struct scorer {
+    const struct ent_score_options *options;
+    const struct ent_client_config *config;
+    struct ent_client_config plain; /* without a client.yaml */
+    const char *id;
+    struct ent_modelfile *file;
+    struct ent_model *model;
+    struct ent_feature *features;
+    double *moments; /* mean [n], sd [n] */
+    struct ent_schema schema;
+    struct ent_prep *prep;
+    float *x;         /* [BLOCK_ROWS][n_inputs] */
+    float *prob;      /* [BLOCK_ROWS] */
+    float *y;         /* [BLOCK_ROWS] */
+    uint32_t *wanted; /* --rows: ascending */
+    uint32_t n_wanted;
+    uint32_t next_wanted;
+    struct ent_histogram histogram;
+    struct ent_buf out;
+    char *tmp;
+    int fd;
+    struct ent_score_result result;
+};
+
+/* ---- the model ---- */
+
+static void features_of(const struct ent_model_info *info, struct ent_feature *features,
+                        double *moments)
+{
+    static const enum ent_feature_type types[] = {
+        [ENT_MODEL_NUMBER] = ENT_FEATURE_NUMBER,
+        [ENT_MODEL_CATEGORY] = ENT_FEATURE_CATEGORY,
+        [ENT_MODEL_BOOLEAN] = ENT_FEATURE_BOOLEAN,
+    };
+
+    for (uint32_t i = 0; i < info->n_features; i++) {
+        const struct ent_model_feature *f = &info->features[i];
+
+        features[i] = (struct ent_feature){.name = f->name,
+                                           .type = types[f->type],
+                                           .lo = f->lo,
+                                           .hi = f->hi,
+                                           .indicator = f->indicator,
+                                           .values = f->values,
+                                           .n_values = f->n_values};
+        moments[i] = f->type == ENT_MODEL_NUMBER ? f->mean : 0.0;
+        moments[info->n_features + i] = f->type == ENT_MODEL_NUMBER ? f->sd : 1.0;
+    }
+}
+
+static enum ent_err open_schema(struct scorer *s)
+{
+    const struct ent_model_info *info = &s->file->info;
+    uint32_t n = info->n_features;
+
+    ENT_REQUIRE(n > 0, ENT_E_UNSUPPORTED, "%s has no schema: it cannot be used on a CSV file",
+                s->options->model);
+    ENT_TRY(ent_calloc(n, sizeof *s->features, &s->features));
+    ENT_TRY(ent_calloc((size_t)n * 2, sizeof *s->moments, &s->moments));
+    features_of(info, s->features, s->moments);
+    s->schema = (struct ent_schema){.features = s->features,
+                                    .n_features = n,
+                                    .n_inputs = ent_schema_number_inputs(s->features, n),
+                                    .label_name = s->options->evaluate ? info->label_name : NULL,
+                                    .label_positive = info->label_positive};
+    ENT_REQUIRE(s->schema.n_inputs == info->n_inputs, ENT_E_CORRUPT,
+                "%s: its schema gives %u inputs, its layers take %u", s->options->model,
+                (unsigned)s->schema.n_inputs, (unsigned)info->n_inputs);
+    return ent_prep_new(&s->schema, s->moments, s->moments + n, &s->prep);
+}
+
+static enum ent_err open_model(struct scorer *s)
+{
+    const struct ent_model_info *info;
+    struct ent_model_options options = {.batch_max = ENT_MODEL_BLOCK};
+
+    ENT_TRY(ent_modelfile_open(s->options->model, &s->file));
+    info = &s->file->info;
+    options.n_inputs = info->n_inputs;
+    options.layers = info->layers;
+    options.n_layers = info->n_layers;
+    ENT_TRY(ent_model_new(&options, &s->model));
+    memcpy(ent_model_params(s->model), ent_modelfile_params(s->file),
+           s->file->n_params * sizeof(float));
+    return open_schema(s);
+}
+
+static enum ent_err open_memory(struct scorer *s)
+{
+    uint32_t n = s->schema.n_features;
+
+    ENT_TRY(ent_calloc_aligned((size_t)BLOCK_ROWS * s->schema.n_inputs, sizeof *s->x, &s->x));
+    ENT_TRY(ent_calloc_aligned(BLOCK_ROWS, sizeof *s->prob, &s->prob));
+    ENT_TRY(ent_calloc_aligned(BLOCK_ROWS, sizeof *s->y, &s->y));
+    ENT_TRY(ent_calloc(ent_task_evaluate_dim(), sizeof *s->histogram.v, &s->histogram.v));
+    ENT_TRY(ent_calloc(n, sizeof *s->result.counts, &s->result.counts));
+    s->result.n_counts = n;
+    for (uint32_t i = 0; i < n; i++) {
+        ENT_TRY(ent_strdup(s->features[i].name, &s->result.counts[i].feature));
+    }
+    return ENT_E_OK;
+}
+
+/* ---- input and output ---- */
+
+static enum ent_err open_rows(struct scorer *s)
+{
+    if (s->options->rows_file == NULL) {
+        return ENT_E_OK;
+    }
+    return ent_split_file_read(s->options->rows_file, UINT32_MAX, &s->wanted, &s->n_wanted);
+}
+
+static void choose_config(struct scorer *s)
+{
+    s->config = s->options->config;
+    if (s->config == NULL) {
+        s->plain.data = (struct ent_data_config){
+            .source = "csv", .path = s->options->input, .bad_rows = ENT_BAD_ROWS_DROP};
+        s->config = &s->plain;
+    }
+    s->id = s->options->id != NULL ? s->options->id : s->config->id;
+    if (s->id == NULL) {
+        s->id = s->config->unit_key;
+    }
+}
+
+static enum ent_err open_output(struct scorer *s)
+{
+    const char *name = s->id != NULL ? s->id : "row";
+
+    s->fd = -1;
+    ent_buf_init(&s->out, WRITE_AT + (size_t)64 * 1024 * 1024);
+    if (s->options->output == NULL) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_file_begin(s->options->output, 0644, &s->tmp, &s->fd));
+    ENT_TRY(ent_csv_add_field(&s->out, name, strlen(name), ','));
+    return ent_buf_addf(&s->out, ",score\n");
+}
+
+static enum ent_err flush(struct scorer *s)
+{
+    ENT_TRY(ent_fd_write(s->fd, s->out.data, s->out.len));
+    ent_buf_clear(&s->out);
+    return ENT_E_OK;
+}
+
+static enum ent_err write_row(struct scorer *s, const struct ent_table *table, uint32_t row,
+                              float prob)
+{
+    if (s->fd < 0) {
+        return ENT_E_OK;
+    }
+    if (s->id != NULL) {
+        struct ent_buf_view id = ent_table_id(table, row);
+
+        ENT_TRY(ent_csv_add_field(&s->out, id.text, id.len, ','));
+    } else {
+        ENT_TRY(ent_buf_addf(&s->out, "%u", (unsigned)table->source_rows[row]));
+    }
+    ENT_TRY(ent_buf_addf(&s->out, ",%.9g\n", (double)prob)); /* 9 digits give the float back */
+    return s->out.len >= WRITE_AT ? flush(s) : ENT_E_OK;
+}
+
+/* ---- blocks ---- */
+
+/* Both lists ascend, over the whole input. */
+static bool is_wanted(struct scorer *s, uint32_t source_row)
+{
+    if (s->options->rows_file == NULL) {
+        return true;
+    }
+    while (s->next_wanted < s->n_wanted && s->wanted[s->next_wanted] < source_row) {
+        s->next_wanted++;
+    }
+    return s->next_wanted < s->n_wanted && s->wanted[s->next_wanted] == source_row;
+}
+
+static void add_to_histogram(struct scorer *s, const struct ent_table *table, uint32_t row,
+                             float prob)
+{
+    float y;
+
+    if (!s->options->evaluate) {
+        return;
+    }
+    if (table->labels == NULL || table->labels[row] == ENT_LABEL_ABSENT) {
+        s->result.unlabelled++;
+        return;
+    }
+    y = table->labels[row] == 1 ? 1.0F : 0.0F;
+    ent_histogram_add(&s->histogram, &prob, &y, 1);
+}
+
+static enum ent_err score_block(struct scorer *s, const struct ent_table *table)
+{
+    ent_prep_encode_range(s->prep, table, 0, table->n_rows, s->x);
+    ent_model_predict(s->model, s->x, table->n_rows, s->prob);
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        if (!is_wanted(s, table->source_rows[i])) {
+            continue;
+        }
+        ENT_REQUIRE(s->prob[i] >= 0.0F && s->prob[i] <= 1.0F, ENT_E_NONFINITE,
+                    "the model gives no number for data row %u", (unsigned)table->source_rows[i]);
+        add_to_histogram(s, table, i, s->prob[i]);
+        ENT_TRY(write_row(s, table, i, s->prob[i]));
+        s->result.rows++;
+    }
+    return ENT_E_OK;
+}
+
+static void take_counts(struct scorer *s, const struct ent_table *table)
+{
+    for (uint32_t i = 0; i < s->result.n_counts; i++) {
+        s->result.counts[i].missing = table->columns[i].missing;
+        s->result.counts[i].clipped = table->columns[i].clipped;
+        s->result.counts[i].unknown = table->columns[i].unknown;
+    }
+    s->result.bad = table->n_bad;
+    s->result.n_problems = 0;
+    for (uint32_t i = 0; i < table->n_problems && i < ENT_ARRAY_LEN(s->result.problems); i++) {
+        s->result.problems[i].line = table->problems[i].line;
+        s->result.problems[i].reason = table->problems[i].reason;
+        s->result.n_problems++;
+    }
+}
+
+static enum ent_err score_all(struct scorer *s)
+{
+    struct ent_table_options options = {.schema = s->schema,
+                                        .config = s->config,
+                                        .path = s->options->input,
+                                        .label = s->options->evaluate ? ENT_LABEL_IF_PRESENT
+                                                                      : ENT_LABEL_UNUSED,
+                                        .id_column = s->fd >= 0 ? s->id : NULL};
+    struct ent_table_reader *reader = NULL;
+    const struct ent_table *table = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_table_reader_open(&options, BLOCK_ROWS, &reader));
+    do {
+        err = ent_table_reader_next(reader, &table);
+        if (err == ENT_E_OK && table != NULL) {
+            take_counts(s, table);
+            err = score_block(s, table);
+        }
+    } while (err == ENT_E_OK && table != NULL);
+    ent_table_reader_close(reader);
+    return err;
+}
+
+static enum ent_err finish(struct scorer *s)
+{
+    char *tmp = s->tmp;
+    int fd = s->fd;
+
+    if (s->options->evaluate && s->histogram.v[0] > 0) {
+        ENT_TRY(
+            ent_task_evaluate_finish(s->histogram.v, ent_task_evaluate_dim(), &s->result.metrics));
+    }
+    if (s->fd < 0) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(flush(s));
+    s->tmp = NULL;
+    s->fd = -1;
+    return ent_file_commit(s->options->output, tmp, fd);
+}
+
+static enum ent_err run(struct scorer *s)
+{
+    ENT_TRY(open_model(s));
+    ENT_TRY(open_memory(s));
+    ENT_TRY(open_rows(s));
+    choose_config(s);
+    ENT_TRY(open_output(s));
+    ENT_TRY(score_all(s));
+    return finish(s);
+}
+
+static void release(struct scorer *s)
+{
+    if (s->fd >= 0) {
+        ent_file_discard(s->tmp, s->fd);
+    }
+    ent_buf_release(&s->out);
+    ent_prep_free(s->prep);
+    ent_model_free(s->model);
+    ent_modelfile_free(s->file);
+    free(s->features);
+    free(s->moments);
+    free(s->x);
+    free(s->prob);
+    free(s->y);
+    free(s->wanted);
+    free(s->histogram.v);
+    ent_score_result_release(&s->result);
+}
+
+enum ent_err ent_score(const struct ent_score_options *options, struct ent_score_result *out)
+{
+    struct scorer s = {.options = options, .fd = -1};
+    enum ent_err err;
+
+    ENT_REQUIRE(options->output != NULL || options->evaluate, ENT_E_USAGE,
+                "nothing to do: say --output FILE, or --evaluate, or both");
+    err = run(&s);
+    if (err == ENT_E_OK) {
+        *out = s.result;
+        s.result = (struct ent_score_result){0};
+    }
+    release(&s);
+    return err;
+}
+
+void ent_score_result_release(struct ent_score_result *result)
+{
+    for (uint32_t i = 0; i < result->n_counts && result->counts != NULL; i++) {
+        free(result->counts[i].feature);
+    }
+    free(result->counts);
+    *result = (struct ent_score_result){0};
+}

@@ -1,0 +1,337 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/agent/verbs.h"
+#include "client/agent/workplace.h"
+#include "client/policy/policy.h"
+#include "common/base/mem.h"
+#include "common/json/json.h"
+
+/* One kind of vector that would leave. */
+struct outgoing {
+    const char *name;
+    enum ent_task_kind task;
+    enum ent_split split;
+    uint32_t times; /* a run, without repeated attempts */
+    size_t dim;
+    const char *words;
+    enum ent_err allowed;
+    char why[256];
+};
+
+#define N_OUTGOING 4
+
+struct report {
+    const struct ent_workplace *w;
+    struct outgoing out[N_OUTGOING];
+    enum ent_err verdict; /* of everything */
+    char why[512];
+};
+
+static size_t bytes_of(const struct outgoing *o)
+{
+    return ENT_UPDATE_SALT_BYTES + o->dim * ent_task_int_bytes(o->task);
+}
+
+static uint64_t total_bytes(const struct report *r)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < N_OUTGOING; i++) {
+        sum += (uint64_t)bytes_of(&r->out[i]) * r->out[i].times;
+    }
+    return sum;
+}
+
+/* ---- what would leave ---- */
+
+static void list_outgoing(const struct ent_plan *plan, struct outgoing *out)
+{
+    bool validates = plan->split_validation > 0;
+    bool tests = plan->split_test > 0 || plan->split_test_file;
+
+    out[0] = (struct outgoing){
+        .name = "statistics",
+        .task = ENT_TASK_STATS,
+        .times = 1,
+        .words = "of the training rows: how many, how many positive; for each number how many are "
+                 "present, missing, clipped, and the sums of its values and of their squares; for "
+                 "each category and boolean how many rows have each declared value"};
+    out[1] = (struct outgoing){
+        .name = "training",
+        .task = ENT_TASK_TRAIN,
+        .times = plan->rounds,
+        .words = "how the model's parameters moved in this member's training, rounded to a grid"};
+    out[2] = (struct outgoing){
+        .name = "validation",
+        .task = ENT_TASK_EVALUATE,
+        .split = ENT_SPLIT_VALIDATION,
+        .times = validates ? plan->rounds : 0,
+        .words = "of the validation rows: how many, how many positive, the sum of the model's "
+                 "losses, and how many fall in each of 1,024 score cells, by label"};
+    out[3] = (struct outgoing){.name = "test",
+                               .task = ENT_TASK_EVALUATE,
+                               .split = ENT_SPLIT_TEST,
+                               .times = tests ? 1 : 0,
+                               .words = "the same of the test rows, for the best model"};
+}
+
+static enum ent_err ask_policy(struct report *r, struct outgoing *o)
+{
+    const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
+    const struct ent_policy_config *policy = &r->w->config->policy;
+    struct ent_policy_request request = {.task = o->task,
+                                         .split = o->split,
+                                         .min_members = plan->min_members,
+                                         .n_invited = UINT32_MAX};
+
+    memcpy(request.plan, plan->digest, sizeof request.plan);
+    ENT_TRY(ent_policy_check_plan(policy, plan->digest));
+    return ent_policy_check_round(policy, &request);
+}
+
+static void note_verdict(struct report *r, enum ent_err err)
+{
+    if (r->verdict == ENT_E_OK) {
+        r->verdict = err;
+        (void)snprintf(r->why, sizeof r->why, "%s", ent_err_message());
+    }
+}
+
+static enum ent_err ask(struct report *r)
+{
+    const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
+
+    list_outgoing(plan, r->out);
+    for (size_t i = 0; i < N_OUTGOING; i++) {
+        struct outgoing *o = &r->out[i];
+
+        ENT_TRY(ent_fill_dim(plan, o->task, &o->dim));
+        o->allowed = o->times > 0 ? ask_policy(r, o) : ENT_E_OK;
+        if (o->allowed != ENT_E_OK) {
+            (void)snprintf(o->why, sizeof o->why, "%.255s", ent_err_message());
+            note_verdict(r, o->allowed);
+        }
+    }
+    if (ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN) == 0) {
+        note_verdict(r,
+                     ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
+    }
+    if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
+        ent_plan_fixed_weight(plan, r->w->name) == 0) {
+        note_verdict(r, ent_err_note(ENT_E_CONFIG, "the plan gives %s no weight (fixed weights)",
+                                     r->w->name));
+    }
+    return ENT_E_OK;
+}
+
+/* ---- text ---- */
+
+/* 12345 -> "12,345"; out: [32] */
+static const char *grouped(uint64_t v, char out[32])
+{
+    char digits[24];
+    size_t n = (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)v);
+    size_t at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0) {
+            out[at++] = ',';
+        }
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+    return out;
+}
+
+static void print_splits(const struct report *r)
+{
+    char a[32];
+    char b[32];
+    char c[32];
+
+    printf("split: %s training rows, %s validation rows, %s test rows\n",
+           grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN), a),
+           grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_VALIDATION), b),
+           grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TEST), c));
+}
+
+static void print_outgoing(const struct outgoing *o)
+{
+    char dim[32];
+    char bytes[32];
+
+    if (o->times == 0) {
+        return;
+    }
+    printf("  %-11s %u x  %s integers of %zu bytes (%s bytes with salt)%s\n", o->name,
+           (unsigned)o->times, grouped(o->dim, dim), ent_task_int_bytes(o->task),
+           grouped(bytes_of(o), bytes), o->allowed == ENT_E_OK ? "" : "  NOT ALLOWED");
+    printf("              %s\n", o->words);
+    if (o->allowed != ENT_E_OK) {
+        printf("              policy: %s\n", o->why);
+    }
+}
+
+static void print_text(const struct report *r)
+{
+    const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
+    char hex[2 * ENT_SHA256_BYTES + 1];
+    char total[32];
+
+    ent_hex(plan->digest, sizeof plan->digest, hex);
+    printf("plan %s: %u features, %u model inputs, %u rounds\n\n", hex, (unsigned)plan->n_features,
+           (unsigned)plan->n_inputs, (unsigned)plan->rounds);
+    ent_table_print(ent_pipeline_table(r->w->pipeline), stdout);
+    print_splits(r);
+    printf(
+        "\nwhat would leave this member: integers only, which are added to those of the others;\n"
+        "nothing is released unless at least %u members' are in the sum\n",
+        (unsigned)plan->min_members);
+    for (size_t i = 0; i < N_OUTGOING; i++) {
+        print_outgoing(&r->out[i]);
+    }
+    printf("  in all      %s bytes a run; beside them names of rounds, digests, signatures%s\n",
+           grouped(total_bytes(r), total),
+           plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2
+               ? ",\n              and the number of training rows as a power of two"
+               : "");
+    printf("\npolicy: ");
+    ent_policy_print(&r->w->config->policy, stdout);
+    printf("%s\n",
+           r->verdict == ENT_E_OK ? "this member can take part" : "this member CANNOT take part");
+}
+
+/* ---- JSON ---- */
+
+static void put_columns(struct ent_json_writer *w, const struct ent_table *table)
+{
+    ent_json_put_key(w, "columns");
+    ent_json_put_array(w);
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        const struct ent_column *c = &table->columns[i];
+
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_string(w, "feature", table->schema.features[i].name);
+        ent_json_put_key_uint(w, "missing", c->missing);
+        ent_json_put_key_uint(w, "clipped", c->clipped);
+        ent_json_put_key_uint(w, "unknown", c->unknown);
+        ent_json_put_key_uint(w, "unparsable", c->unparsable);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_problems(struct ent_json_writer *w, const struct ent_table *table)
+{
+    ent_json_put_key(w, "problems");
+    ent_json_put_array(w);
+    for (uint32_t i = 0; i < table->n_problems; i++) {
+        const struct ent_row_problem *p = &table->problems[i];
+
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_uint(w, "line", p->line);
+        ent_json_put_key_string(w, "reason", p->reason);
+        if (p->feature != NULL) {
+            ent_json_put_key_string(w, "feature", p->feature);
+        }
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_outgoing(struct ent_json_writer *w, const struct report *r)
+{
+    ent_json_put_key(w, "leaves");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < N_OUTGOING; i++) {
+        const struct outgoing *o = &r->out[i];
+
+        if (o->times == 0) {
+            continue;
+        }
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_string(w, "task", o->name);
+        ent_json_put_key_uint(w, "times", o->times);
+        ent_json_put_key_uint(w, "integers", o->dim);
+        ent_json_put_key_uint(w, "integer_bytes", ent_task_int_bytes(o->task));
+        ent_json_put_key_uint(w, "payload_bytes", bytes_of(o));
+        ent_json_put_key_string(w, "what", o->words);
+        ent_json_put_key_bool(w, "allowed", o->allowed == ENT_E_OK);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_rows(struct ent_json_writer *w, const struct report *r)
+{
+    const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
+
+    ent_json_put_key_uint(w, "rows", table->n_rows);
+    ent_json_put_key_uint(w, "positives", table->n_positive);
+    ent_json_put_key_uint(w, "bad_rows", table->n_bad);
+    ent_json_put_key_uint(w, "unlabelled_rows", table->n_unlabelled);
+    ent_json_put_key_uint(w, "train_rows", ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN));
+    ent_json_put_key_uint(w, "validation_rows",
+                          ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_VALIDATION));
+    ent_json_put_key_uint(w, "test_rows", ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TEST));
+    put_problems(w, table);
+    put_columns(w, table);
+}
+
+static enum ent_err print_json(const struct report *r)
+{
+    const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
+    char hex[2 * ENT_SHA256_BYTES + 1];
+    struct ent_json_writer w;
+    struct ent_buf text;
+    enum ent_err err;
+
+    ent_hex(plan->digest, sizeof plan->digest, hex);
+    ent_buf_init(&text, (size_t)16 * 1024 * 1024);
+    ent_json_begin(&w, &text);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(&w, "plan", hex);
+    ent_json_put_key_string(&w, "member", r->w->name);
+    put_rows(&w, r);
+    put_outgoing(&w, r);
+    ent_json_put_key_uint(&w, "total_bytes", total_bytes(r));
+    ent_json_put_key_bool(&w, "can_take_part", r->verdict == ENT_E_OK);
+    if (r->verdict != ENT_E_OK) {
+        ent_json_put_key_string(&w, "why_not", r->why);
+    }
+    ent_json_put_close(&w);
+    err = ent_json_end(&w);
+    if (err == ENT_E_OK) {
+        err = ent_workplace_print(&text);
+    }
+    ent_buf_release(&text);
+    return err;
+}
+
+enum ent_err ent_verb_check(const void *options, const char *const *args, size_t n)
+{
+    const struct ent_check_verb *verb = options;
+    struct ent_workplace w = {0};
+    struct report report = {.w = &w};
+    enum ent_err err;
+
+    (void)args;
+    (void)n;
+    ENT_TRY(ent_workplace_open(verb->dir, verb->config, verb->plan, &w));
+    err = ent_pipeline_load(w.pipeline);
+    if (err == ENT_E_OK) {
+        err = ask(&report);
+    }
+    if (err == ENT_E_OK && verb->json) {
+        err = print_json(&report);
+    } else if (err == ENT_E_OK) {
+        print_text(&report);
+    }
+    ent_workplace_close(&w);
+    if (err == ENT_E_OK && report.verdict != ENT_E_OK) {
+        return ent_err_note(report.verdict, "%s", report.why);
+    }
+    return err;
+}

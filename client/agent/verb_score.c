@@ -1,0 +1,131 @@
+#include <math.h>
+#include <stdio.h>
+
+#include "client/agent/score.h"
+#include "client/agent/verbs.h"
+#include "client/agent/workplace.h"
+#include "common/json/json.h"
+
+/* Counts go to standard error: standard output is for the metrics that were asked for. */
+static void print_counts(const struct ent_score_result *r)
+{
+    (void)fprintf(stderr, "%llu rows scored", (unsigned long long)r->rows);
+    if (r->bad > 0) {
+        (void)fprintf(stderr, ", %llu dropped because they do not parse",
+                      (unsigned long long)r->bad);
+    }
+    (void)fputc('\n', stderr);
+    for (uint32_t i = 0; i < r->n_problems; i++) {
+        (void)fprintf(stderr, "  line %llu: %s\n", (unsigned long long)r->problems[i].line,
+                      r->problems[i].reason);
+    }
+    for (uint32_t i = 0; i < r->n_counts; i++) {
+        const struct ent_score_count *c = &r->counts[i];
+
+        if (c->missing + c->clipped + c->unknown > 0) {
+            (void)fprintf(stderr, "  %s: %llu missing, %llu out of range, %llu unknown\n",
+                          c->feature, (unsigned long long)c->missing,
+                          (unsigned long long)c->clipped, (unsigned long long)c->unknown);
+        }
+    }
+}
+
+static enum ent_err print_metrics(const struct ent_score_result *r)
+{
+    const struct ent_metrics *m = &r->metrics;
+
+    ENT_REQUIRE(m->rows > 0, ENT_E_DATA, "no row has a label: nothing can be evaluated");
+    if (isnan(m->auc)) {
+        printf("auc=none log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
+               (unsigned long long)m->rows, (unsigned long long)m->positives);
+    } else {
+        printf("auc=%.6f log_loss=%.6f rows=%llu positives=%llu\n", m->auc, m->log_loss,
+               (unsigned long long)m->rows, (unsigned long long)m->positives);
+    }
+    return ENT_E_OK;
+}
+
+static void put_counts(struct ent_json_writer *w, const struct ent_score_result *r)
+{
+    ent_json_put_key(w, "columns");
+    ent_json_put_array(w);
+    for (uint32_t i = 0; i < r->n_counts; i++) {
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_string(w, "feature", r->counts[i].feature);
+        ent_json_put_key_uint(w, "missing", r->counts[i].missing);
+        ent_json_put_key_uint(w, "clipped", r->counts[i].clipped);
+        ent_json_put_key_uint(w, "unknown", r->counts[i].unknown);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_metrics(struct ent_json_writer *w, const struct ent_metrics *m)
+{
+    ent_json_put_key(w, "metrics");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_uint(w, "rows", m->rows);
+    ent_json_put_key_uint(w, "positives", m->positives);
+    ent_json_put_key_double(w, "auc", m->rows > 0 ? m->auc : (double)NAN);
+    ent_json_put_key_double(w, "auc_error", m->rows > 0 ? m->auc_error : (double)NAN);
+    ent_json_put_key_double(w, "log_loss", m->rows > 0 ? m->log_loss : (double)NAN);
+    ent_json_put_close(w);
+}
+
+static enum ent_err print_json(const struct ent_score_verb *verb, const struct ent_score_result *r)
+{
+    struct ent_json_writer w;
+    struct ent_buf text;
+    enum ent_err err;
+
+    ent_buf_init(&text, (size_t)16 * 1024 * 1024);
+    ent_json_begin(&w, &text);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_uint(&w, "rows", r->rows);
+    ent_json_put_key_uint(&w, "bad_rows", r->bad);
+    if (verb->evaluate) {
+        ent_json_put_key_uint(&w, "unlabelled_rows", r->unlabelled);
+        put_metrics(&w, &r->metrics);
+    }
+    put_counts(&w, r);
+    ent_json_put_close(&w);
+    err = ent_json_end(&w);
+    if (err == ENT_E_OK) {
+        err = ent_workplace_print(&text);
+    }
+    ent_buf_release(&text);
+    return err;
+}
+
+enum ent_err ent_verb_score(const void *options, const char *const *args, size_t n)
+{
+    const struct ent_score_verb *verb = options;
+    struct ent_score_options score = {.model = verb->model,
+                                      .input = verb->input,
+                                      .output = verb->output,
+                                      .id = verb->id,
+                                      .rows_file = verb->rows,
+                                      .evaluate = verb->evaluate};
+    struct ent_client_config *config = NULL;
+    struct ent_score_result result = {0};
+    enum ent_err err = ENT_E_OK;
+
+    (void)args;
+    (void)n;
+    if (verb->dir != NULL || verb->config != NULL) {
+        err = ent_workplace_config(verb->dir, verb->config, &config);
+    }
+    if (err == ENT_E_OK) {
+        score.config = config;
+        err = ent_score(&score, &result);
+    }
+    if (err == ENT_E_OK && verb->json) {
+        err = print_json(verb, &result);
+    } else if (err == ENT_E_OK) {
+        print_counts(&result);
+        err = verb->evaluate ? print_metrics(&result) : ENT_E_OK;
+    }
+    ent_score_result_release(&result);
+    ent_client_config_free(config);
+    return err;
+}

@@ -1,0 +1,132 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client/agent/verbs.h"
+#include "client/agent/workplace.h"
+#include "common/base/file.h"
+#include "common/json/json.h"
+
+struct teller {
+    bool interactive;
+    bool quiet;
+    uint32_t epoch; /* the last one that was told */
+};
+
+/* A line an epoch when piped, one line in place on a terminal. */
+static void tell(void *ctx, const struct ent_train_progress *p)
+{
+    struct teller *t = ctx;
+    uint64_t an_epoch = p->rows_total / (p->epochs > 0 ? p->epochs : 1);
+    bool whole = p->epoch > t->epoch && p->rows_done >= an_epoch * p->epoch;
+
+    if (t->quiet) {
+        return;
+    }
+    if (t->interactive) {
+        printf("\r\033[Kepoch %u of %u: %llu %%, loss %.4f", (unsigned)p->epoch,
+               (unsigned)p->epochs,
+               (unsigned long long)(p->rows_total > 0 ? p->rows_done * 100 / p->rows_total : 0),
+               p->mean_loss);
+        (void)fflush(stdout);
+    } else if (whole) {
+        t->epoch = p->epoch;
+        printf("epoch %u of %u: loss %.4f\n", (unsigned)p->epoch, (unsigned)p->epochs,
+               p->mean_loss);
+    }
+}
+
+static void print_metrics(const char *what, const struct ent_metrics *m)
+{
+    if (m->rows == 0) {
+        printf("%-11s no rows\n", what);
+    } else if (isnan(m->auc)) {
+        printf("%-11s log loss %.4f over %llu rows (one class only: no AUC)\n", what, m->log_loss,
+               (unsigned long long)m->rows);
+    } else {
+        printf("%-11s AUC %.4f, log loss %.4f over %llu rows (%llu positive)\n", what, m->auc,
+               m->log_loss, (unsigned long long)m->rows, (unsigned long long)m->positives);
+    }
+}
+
+static void put_metrics(struct ent_json_writer *w, const char *key, const struct ent_metrics *m)
+{
+    ent_json_put_key(w, key);
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_uint(w, "rows", m->rows);
+    ent_json_put_key_uint(w, "positives", m->positives);
+    ent_json_put_key_double(w, "auc", m->rows > 0 ? m->auc : (double)NAN);
+    ent_json_put_key_double(w, "auc_error", m->rows > 0 ? m->auc_error : (double)NAN);
+    ent_json_put_key_double(w, "log_loss", m->rows > 0 ? m->log_loss : (double)NAN);
+    ent_json_put_close(w);
+}
+
+static enum ent_err print_json(const struct ent_local_result *r, const char *path)
+{
+    struct ent_json_writer w;
+    struct ent_buf text;
+    enum ent_err err;
+
+    ent_buf_init(&text, (size_t)64 * 1024);
+    ent_json_begin(&w, &text);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(&w, "model", path);
+    ent_json_put_key_uint(&w, "rows", r->rows);
+    ent_json_put_key_double(&w, "train_loss", r->train_loss);
+    put_metrics(&w, "validation", &r->validation);
+    put_metrics(&w, "test", &r->test);
+    ent_json_put_close(&w);
+    err = ent_json_end(&w);
+    if (err == ENT_E_OK) {
+        err = ent_workplace_print(&text);
+    }
+    ent_buf_release(&text);
+    return err;
+}
+
+static enum ent_err print_text(const struct ent_local_result *r, const char *path,
+                               const struct teller *teller)
+{
+    if (teller->interactive) {
+        printf("\r\033[K");
+    }
+    printf("%-11s %u rows, loss %.4f in the last pass\n", "trained on", (unsigned)r->rows,
+           r->train_loss);
+    print_metrics("validation", &r->validation);
+    print_metrics("test", &r->test);
+    printf("%-11s %s\n", "model", path);
+    return ENT_E_OK;
+}
+
+static enum ent_err train(const struct ent_train_verb *verb, struct ent_workplace *w,
+                          const char *path)
+{
+    struct teller teller = {.interactive = isatty(STDOUT_FILENO) == 1, .quiet = verb->json};
+    struct ent_local local = {.model_path = path, .progress = tell, .ctx = &teller};
+    struct ent_local_result result;
+
+    ENT_TRY(ent_pipeline_local(w->pipeline, &local, &result));
+    return verb->json ? print_json(&result, path) : print_text(&result, path, &teller);
+}
+
+enum ent_err ent_verb_train(const void *options, const char *const *args, size_t n)
+{
+    const struct ent_train_verb *verb = options;
+    struct ent_workplace w = {0};
+    char *path = NULL;
+    enum ent_err err;
+
+    (void)args;
+    (void)n;
+    ENT_REQUIRE(verb->local, ENT_E_USAGE,
+                "train works on this member's data alone: say --local (run trains with others)");
+    ENT_TRY(ent_workplace_open(verb->dir, verb->config, verb->plan, &w));
+    err = ent_path_join(w.dir, "local.safetensors", &path);
+    if (err == ENT_E_OK) {
+        err = train(verb, &w, verb->output != NULL ? verb->output : path);
+    }
+    free(path);
+    ent_workplace_close(&w);
+    return err;
+}

@@ -1,0 +1,91 @@
+#include "client/agent/workplace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/agent/identity.h"
+#include "client/agent/io.h"
+#include "common/base/file.h"
+
+enum ent_err ent_workplace_config(const char *dir, const char *config,
+                                  struct ent_client_config **out)
+{
+    char *path = NULL;
+    enum ent_err err;
+
+    if (config != NULL) {
+        return ent_client_config_read(config, out);
+    }
+    ENT_TRY(ent_path_join(dir, "client.yaml", &path));
+    if (!ent_file_exists(path)) {
+        err = ent_err_note(ENT_E_NOT_FOUND,
+                           "%s is not there: enroll writes one, describe drafts one from a CSV",
+                           path);
+    } else {
+        err = ent_client_config_read(path, out);
+    }
+    free(path);
+    return err;
+}
+
+static enum ent_err open_plan(struct ent_workplace *w, const char *path)
+{
+    struct ent_plan *plan = NULL;
+
+    ENT_TRY(ent_plan_read(path, &plan));
+    ent_pipeline_use_take(w->pipeline, plan);
+    return ENT_E_OK;
+}
+
+static enum ent_err open_name(struct ent_workplace *w)
+{
+    struct ent_identity id;
+
+    memcpy(w->name, "local", sizeof "local");
+    w->enrolled = ent_identity_exists(w->dir);
+    if (w->enrolled) {
+        ENT_TRY(ent_identity_read(w->dir, &id));
+        memcpy(w->name, id.name, sizeof w->name);
+        ent_identity_release(&id);
+    }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_workplace_open(const char *dir, const char *config, const char *plan,
+                                struct ent_workplace *out)
+{
+    struct ent_workplace w = {.dir = dir != NULL ? dir : "."};
+    enum ent_err err = open_name(&w);
+
+    if (err == ENT_E_OK) {
+        err = ent_workplace_config(w.dir, config, &w.config);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_pipeline_new(w.config, w.name, &w.pipeline);
+    }
+    if (err == ENT_E_OK) {
+        err = open_plan(&w, plan);
+    }
+    if (err != ENT_E_OK) {
+        ent_workplace_close(&w);
+        return err;
+    }
+    *out = w;
+    return ENT_E_OK;
+}
+
+void ent_workplace_close(struct ent_workplace *workplace)
+{
+    ent_pipeline_free(workplace->pipeline);
+    ent_client_config_free(workplace->config);
+    workplace->pipeline = NULL;
+    workplace->config = NULL;
+}
+
+enum ent_err ent_workplace_print(const struct ent_buf *json)
+{
+    if (fwrite(json->data, 1, json->len, stdout) != json->len || putchar('\n') == EOF) {
+        return ent_agent_io("standard output");
+    }
+    return ENT_E_OK;
+}

@@ -1,0 +1,26 @@
+/* What the offline verbs stand on: a directory with client.yaml, perhaps enrolled, and a plan. Not for other rooms. */
+#ifndef ENT_CLIENT_AGENT_WORKPLACE_H
+#define ENT_CLIENT_AGENT_WORKPLACE_H
+
+#include "client/agent/pipeline.h"
+#include "common/schema/limits.h"
+
+struct ent_workplace {
+    const char *dir; /* "." when none was given */
+    bool enrolled;
+    char name[ENT_WIRE_NAME_MAX_BYTES + 1]; /* in the roster; "local" when not enrolled */
+    struct ent_client_config *config;
+    struct ent_pipeline *pipeline; /* with the plan, data not loaded yet */
+};
+
+/* dir, config: may be NULL. plan: a path. */
+ENT_MUST enum ent_err ent_workplace_open(const char *dir, const char *config, const char *plan,
+                                         struct ent_workplace *out);
+void ent_workplace_close(struct ent_workplace *workplace);
+/* client.yaml alone: config, or dir's; caller frees. */
+ENT_MUST enum ent_err ent_workplace_config(const char *dir, const char *config,
+                                           struct ent_client_config **out);
+/* JSON text and a line end to standard output. */
+ENT_MUST enum ent_err ent_workplace_print(const struct ent_buf *json);
+
+#endif
