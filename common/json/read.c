@@ -117,9 +117,8 @@ bool ent_json_next(const struct ent_json *object, void **iter, const char **key,
                    const struct ent_json **value)
 {
     /* jansson's iterator wants a non-const object and does not change it. */
-    json_t *o;
+    json_t *o = (json_t *)(uintptr_t)object;
 
-    memcpy(&o, &object, sizeof o);
     *iter = *iter == NULL ? json_object_iter(o) : json_object_iter_next(o, *iter);
     if (*iter == NULL) {
         return false;
@@ -148,7 +147,7 @@ enum ent_err ent_json_int(const struct ent_json *value, const char *what, int64_
 enum ent_err ent_json_uint(const struct ent_json *value, const char *what, uint64_t max,
                            uint64_t *out)
 {
-    int64_t v;
+    int64_t v = 0;
 
     ENT_TRY(ent_json_int(value, what, &v));
     ENT_REQUIRE(v >= 0 && (uint64_t)v <= max, ENT_E_CORRUPT, "%s: %lld is not in 0 to %llu", what,

@@ -73,8 +73,8 @@ extern const struct ent_vec_kernels ent_kernels_avx2_vec;
 /* Dropout bits: blocks come in groups of 8 (lanes); word w of lane l gives element 16 w + l its low
  * half and element 16 w + 8 + l its high half. So one group serves 64 elements and an 8-lane
  * register needs no shuffle. */
-#define ENT_DROPOUT_GROUP 64u
-#define ENT_DROPOUT_LANES 8u
+#define ENT_DROPOUT_GROUP ((size_t)64)
+#define ENT_DROPOUT_LANES ((size_t)8)
 void ent_kernels_dropout_group(const struct ent_dropout *dropout, uint64_t first_block,
                                uint16_t bits[ENT_DROPOUT_GROUP]);
 /* The last, incomplete group of n < 64 elements, the same on every path. */

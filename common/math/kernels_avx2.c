@@ -8,7 +8,7 @@
 #include <immintrin.h>
 
 #define AVX2 __attribute__((target("avx2,fma")))
-#define LANES 8u
+#define LANES ((size_t)8)
 
 AVX2 static float dot(const float *x, const float *y, size_t n)
 {

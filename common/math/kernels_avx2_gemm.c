@@ -63,6 +63,7 @@
             a3 += cs;                                                                              \
             b += n;                                                                                \
         }                                                                                          \
+        (void)a3;                                                                                  \
         if (g->relu) {                                                                             \
             ROWS_##rows_(RELU16)                                                                   \
         }                                                                                          \
@@ -96,6 +97,7 @@
             a3 += cs;                                                                              \
             b += n;                                                                                \
         }                                                                                          \
+        (void)a3;                                                                                  \
         if (g->relu) {                                                                             \
             ROWS_##rows_(RELU8)                                                                    \
         }                                                                                          \

@@ -65,6 +65,7 @@
             a4 += cs;                                                                              \
             b += n;                                                                                \
         }                                                                                          \
+        (void)a4;                                                                                  \
         if (g->relu) {                                                                             \
             ROWS_##rows_(RELU32);                                                                  \
         }                                                                                          \
@@ -98,6 +99,7 @@
             a4 += cs;                                                                              \
             b += n;                                                                                \
         }                                                                                          \
+        (void)a4;                                                                                  \
         if (g->relu) {                                                                             \
             ROWS_##rows_(RELU16);                                                                  \
         }                                                                                          \
@@ -229,7 +231,7 @@ AVX512 static inline void drop_word(const struct ent_dropout *d, float *y, uint8
 
 AVX512 static void dropout_all(const struct ent_dropout *dropout, float *y, uint8_t *kept, size_t n)
 {
-    const size_t pair = 2 * (size_t)ENT_DROPOUT_GROUP;
+    const size_t pair = 2 * ENT_DROPOUT_GROUP;
     uint64_t base = (uint64_t)dropout->counter[1] << 32 | dropout->counter[0];
     uint64_t block = 0;
     size_t i = 0;

@@ -46,6 +46,7 @@ static void fill_rows(const float *bias, float *c, size_t m, size_t n)
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size): two operands and three sizes, as kernels have */
 void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool relu, float *c,
                       size_t m, size_t n, size_t k)
 {
@@ -82,6 +83,7 @@ void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool re
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size): two operands and three sizes, as kernels have */
 void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m, size_t n,
                     size_t k)
 {
@@ -111,6 +113,7 @@ size_t ent_mat_nt_work(size_t n, size_t k)
     return is_small(1, n, k, ENT_MAT_NT_WORK_MAX) && k > 1 ? n * k : 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): two operands and three sizes, as kernels have */
 void ent_mat_mul_nt(const float *a, const float *b, float *work, float *c, size_t m, size_t n,
                     size_t k)
 {

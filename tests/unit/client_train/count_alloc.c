@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* The linker's names for the wrapped calls (--wrap). */
+/* NOLINTBEGIN(readability-identifier-naming): the linker's names for the wrapped calls (--wrap) */
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
@@ -42,3 +42,4 @@ void *__wrap_aligned_alloc(size_t align, size_t n)
     count++;
     return __real_aligned_alloc(align, n);
 }
+/* NOLINTEND(readability-identifier-naming) */
