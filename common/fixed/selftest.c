@@ -95,7 +95,7 @@ enum ent_err ent_fixed_selftest(uint8_t out[ENT_SELFTEST_BYTES])
         int32_t bits;
 
         memcpy(&bits, &x[i], sizeof bits);
-        ent_le_put32(bytes + DIM * 12 + 4 * i, bits);
+        ent_le_put32(bytes + (size_t)DIM * 12 + 4 * i, bits);
     }
     ENT_REQUIRE(fnv1a(bytes, sizeof bytes) == EXPECTED, ENT_E_UNSUPPORTED,
                 "self-test: this build computes %016" PRIx64 " where others compute %016" PRIx64,

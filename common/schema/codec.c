@@ -136,7 +136,7 @@ static enum ent_err decode_all(struct ent_field_ctx ctx, struct ent_bytes in, vo
     pb = protobuf_c_message_unpack(schema->pb, &ctx.work->allocator, in.len,
                                    in.len > 0 ? in.data : none);
     ENT_REQUIRE(pb != NULL, ENT_E_PROTOCOL,
-                "%s: not a well-formed message of at most %d bytes in memory", schema->name,
+                "%s: not a well-formed message of at most %zu bytes in memory", schema->name,
                 ENT_WIRE_ARENA_BYTES);
     ENT_TRY(check_canonical(schema, pb, in));
     ENT_TRY(decode_flat(ctx, pb, message));
@@ -183,7 +183,7 @@ static enum ent_err encode_message_list(const struct ent_field_ctx *ctx, const v
 {
     const struct ent_schema_field *f = ctx->field;
     const ProtobufCFieldDescriptor *d = ent_field_pb(ctx->schema, f);
-    void **items;
+    void **items = NULL;
     const unsigned char *list;
     size_t n;
     size_t size;
@@ -192,6 +192,7 @@ static enum ent_err encode_message_list(const struct ent_field_ctx *ctx, const v
     memcpy(&list, at_const(message, f->offset), sizeof(void *));
     ENT_TRY(ent_field_count(ctx, n));
     ENT_TRY(ent_field_work(ctx, n, sizeof *items, &items));
+    ENT_BUG_ON(items == NULL);
     for (size_t i = 0; i < n; i++) {
         const unsigned char *item = list + i * f->sub->bytes;
 

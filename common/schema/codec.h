@@ -66,6 +66,7 @@ struct ent_schema {
 /* Entries of a table: struct type, number, member, ... The sizes are checked when compiled. */
 #define ENT_SCHEMA_OFF(t_, m_, bytes_)                                                             \
     (offsetof(struct t_, m_) + 0 * sizeof(char[sizeof(((struct t_ *)0)->m_) == (bytes_) ? 1 : -1]))
+#define ENT_SCHEMA_PTR(t_, m_) (offsetof(struct t_, m_) + 0 * sizeof(*((struct t_ *)0)->m_))
 #define ENT_SCHEMA_U32(t_, n_, m_, min_, max_)                                                     \
     {                                                                                              \
         .number = (n_), .kind = ENT_FIELD_U32, .offset = ENT_SCHEMA_OFF(t_, m_, 4), .min = (min_), \
@@ -113,15 +114,13 @@ struct ent_schema {
     }
 #define ENT_SCHEMA_FIXED_LIST(t_, n_, m_, count_, max_, ascending_)                                \
     {                                                                                              \
-        .number = (n_), .kind = ENT_FIELD_FIXED_LIST,                                              \
-        .offset = ENT_SCHEMA_OFF(t_, m_, sizeof(void *)),                                          \
+        .number = (n_), .kind = ENT_FIELD_FIXED_LIST, .offset = ENT_SCHEMA_PTR(t_, m_),            \
         .aux = ENT_SCHEMA_OFF(t_, count_, sizeof(size_t)), .size = sizeof(*((struct t_ *)0)->m_),  \
         .max = (max_), .ascending = (ascending_)                                                   \
     }
 #define ENT_SCHEMA_MSG_LIST(t_, n_, m_, count_, max_, ascending_, sub_)                            \
     {                                                                                              \
-        .number = (n_), .kind = ENT_FIELD_MSG_LIST,                                                \
-        .offset = ENT_SCHEMA_OFF(t_, m_, sizeof(void *)),                                          \
+        .number = (n_), .kind = ENT_FIELD_MSG_LIST, .offset = ENT_SCHEMA_PTR(t_, m_),              \
         .aux = ENT_SCHEMA_OFF(t_, count_, sizeof(size_t)), .max = (max_),                          \
         .ascending = (ascending_), .sub = (sub_)                                                   \
     }

@@ -34,7 +34,7 @@ enum ent_err ent_field_work(const struct ent_field_ctx *ctx, size_t n, size_t si
 
     ENT_TRY(ent_size_mul(n, size, &bytes));
     p = ent_pbarena_alloc(ctx->work, bytes);
-    ENT_REQUIRE(p != NULL, ENT_E_LIMIT, "%s: more than %d bytes of memory for one message",
+    ENT_REQUIRE(p != NULL, ENT_E_LIMIT, "%s: more than %zu bytes of memory for one message",
                 ctx->schema->name, ENT_WIRE_ARENA_BYTES);
     memcpy(out_ptr, &p, sizeof p);
     return ENT_E_OK;
@@ -168,7 +168,7 @@ static enum ent_err decode_list(const struct ent_field_ctx *ctx, const void *pb,
     size_t n;
 
     memcpy(&n, at_const(pb, d->quantifier_offset), sizeof n);
-    memcpy(&items, at_const(pb, d->offset), sizeof items);
+    memcpy(&items, at_const(pb, d->offset), sizeof(void *));
     ENT_TRY(ent_field_count(ctx, n));
     for (size_t i = 0; i < n; i++) {
         ENT_TRY(check_length(ctx, items[i].len, f->size, f->size));
@@ -270,7 +270,7 @@ static enum ent_err encode_list(const struct ent_field_ctx *ctx, const void *mes
 {
     const struct ent_schema_field *f = ctx->field;
     const ProtobufCFieldDescriptor *d = ent_field_pb(ctx->schema, f);
-    ProtobufCBinaryData *items;
+    ProtobufCBinaryData *items = NULL;
     const uint8_t *list;
     size_t n;
 
@@ -278,6 +278,7 @@ static enum ent_err encode_list(const struct ent_field_ctx *ctx, const void *mes
     memcpy(&list, at_const(message, f->offset), sizeof(void *));
     ENT_TRY(ent_field_count(ctx, n));
     ENT_TRY(ent_field_work(ctx, n, sizeof *items, &items));
+    ENT_BUG_ON(items == NULL);
     for (size_t i = 0; i < n; i++) {
         if (f->ascending && i > 0) {
             ENT_TRY(ent_field_order(ctx, list + (i - 1) * f->size, list + i * f->size, f->size));

@@ -5,6 +5,9 @@
 #ifndef ENT_COMMON_SCHEMA_LIMITS_H
 #define ENT_COMMON_SCHEMA_LIMITS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 /* Sizes fixed by what they hold. Bytes. */
 #define ENT_WIRE_DIGEST_BYTES 32     /* SHA-256 */
 #define ENT_WIRE_HANDLE_BYTES 16     /* random, of a member */
@@ -25,7 +28,7 @@
 /* All that decoding one message may allocate: 64 KiB of empty submessages would otherwise
  * become 4.4 MB in 32,781 allocations. The largest honest message (a RoundClose of a full cohort)
  * needs about 340 KiB. Bytes. */
-#define ENT_WIRE_ARENA_BYTES (512 * 1024)
+#define ENT_WIRE_ARENA_BYTES ((size_t)512 * 1024)
 
 /* Members in one round: 2,000 outcomes of at most 30 bytes are a RoundClose that fits an envelope.
  * Members. */
@@ -51,7 +54,7 @@
 #define ENT_WIRE_SMALL_MAX 255
 
 /* A plan travels whole and is parsed by every member. Bytes. */
-#define ENT_WIRE_PLAN_MAX_BYTES (1024 * 1024)
+#define ENT_WIRE_PLAN_MAX_BYTES ((uint64_t)1024 * 1024)
 /* A model or an update: refused above this before anything is granted; operators set less. Bytes.
  */
 #define ENT_WIRE_TRANSFER_MAX_BYTES ((uint64_t)4 * 1024 * 1024 * 1024)

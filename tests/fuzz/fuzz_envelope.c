@@ -5,6 +5,7 @@
 #include "common/wire/wire.h"
 #include "tests/fuzz/wire_samples.h"
 
+/* NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

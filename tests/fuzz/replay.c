@@ -13,6 +13,7 @@
 #define INPUT_MAX ((size_t)4 * 1024 * 1024)
 #define MUTANTS 300
 
+/* NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* In memory of exactly that size, so that address sanitizers see a read behind its end. */
@@ -22,7 +23,7 @@ static void run(const uint8_t *data, size_t size)
 
     if (copy == NULL) {
         perror("malloc");
-        exit(2);
+        abort();
     }
     if (size > 0) {
         memcpy(copy, data, size);
@@ -68,7 +69,7 @@ static bool run_file(const char *path, uint64_t seed)
     ent_buf_init(&input, INPUT_MAX);
     err = ent_file_read(path, &input);
     if (err != ENT_E_OK) {
-        fprintf(stderr, "%s\n", ent_err_message());
+        (void)fprintf(stderr, "%s\n", ent_err_message());
     } else {
         run(input.data, input.len);
         run_mutants(&input, seed);
@@ -122,7 +123,7 @@ int main(int argc, char **argv)
         }
     }
     if (n_run == 0) {
-        fprintf(stderr, "no corpus file was run\n");
+        (void)fprintf(stderr, "no corpus file was run\n");
     } else {
         printf("%zu files, each with %d mutants\n", n_run, MUTANTS);
     }

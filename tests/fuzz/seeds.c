@@ -69,7 +69,7 @@ int main(int argc, char **argv)
     enum ent_err err;
 
     if (argc != 2) {
-        fprintf(stderr, "usage: fuzz_seeds DIRECTORY\n");
+        (void)fprintf(stderr, "usage: fuzz_seeds DIRECTORY\n");
         return 2;
     }
     err = ent_sign_key_of_seed(seed, &key);
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     }
     ent_sign_key_free(key);
     if (err != ENT_E_OK) {
-        fprintf(stderr, "%s\n", ent_err_message());
+        (void)fprintf(stderr, "%s\n", ent_err_message());
     }
     return err == ENT_E_OK ? 0 : 1;
 }

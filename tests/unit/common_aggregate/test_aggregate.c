@@ -141,7 +141,7 @@ ENT_TEST(contract, refusals)
         ENT_FAILS(ent_agg_add(agg, inputs[3], sizeof inputs[0], config.weight_max + 1),
                   ENT_E_RANGE);
         memcpy(bad, inputs[3], sizeof bad);
-        ent_grid_store32(&(int32_t){ENT_GRID_Q_MAX + 1}, 1, bad + 4 * (DIM - 1));
+        ent_grid_store32(&(int32_t){ENT_GRID_Q_MAX + 1}, 1, bad + sizeof bad - 4);
         ENT_FAILS(ent_agg_add(agg, bad, sizeof bad, 1), ENT_E_RANGE);
         for (size_t k = 0; k < INPUTS; k++) {
             many[k] = inputs[k];

@@ -217,7 +217,7 @@ ENT_TEST(apply, is_one_rounding_and_streams)
     for (size_t i = 0; i < N; i += 100) {
         ENT_OK(ent_grid_apply(parts + i, sum + i, N - i < 100 ? N - i : 100, c, parts + i));
     }
-    CU_ASSERT_EQUAL(memcmp(whole, parts, sizeof whole), 0);
+    CU_ASSERT_EQUAL(memcmp((const void *)whole, (const void *)parts, sizeof whole), 0);
     for (size_t i = 0; i < N; i++) {
         double y = (double)sum[i] * c;
         double m = (double)model[i] + y;

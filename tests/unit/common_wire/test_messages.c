@@ -17,7 +17,7 @@ struct bytes_of {
 static void begin(struct bytes_of *b)
 {
     memset(b, 0, sizeof *b);
-    ent_buf_init(&b->buf, 2 * ENT_WIRE_ENVELOPE_MAX_BYTES);
+    ent_buf_init(&b->buf, (size_t)2 * ENT_WIRE_ENVELOPE_MAX_BYTES);
     ent_arena_init(&b->arena, MEMORY);
 }
 
@@ -138,7 +138,7 @@ ENT_TEST(tamper, every_message_cut_or_extended)
             }
         }
         CU_ASSERT(accepted <= 16);
-        CU_ASSERT_EQUAL(memcmp(&before, &b.out, sizeof before), 0);
+        CU_ASSERT_EQUAL(memcmp((const void *)&before, (const void *)&b.out, sizeof before), 0);
         ENT_OK(ent_buf_add_u8(&b.buf, 0)); /* 1: trailing byte */
         ENT_FAILS(decode(type, &b), ENT_E_PROTOCOL);
         b.buf.len = len;
@@ -152,7 +152,7 @@ ENT_TEST(tamper, every_message_cut_or_extended)
         ENT_OK(ent_buf_extend(&b.buf, len, &twice)); /* 4: every field twice */
         memcpy(twice, b.buf.data, len);
         ENT_FAILS(decode(type, &b), ENT_E_PROTOCOL);
-        CU_ASSERT_EQUAL(memcmp(&before, &b.out, sizeof before), 0);
+        CU_ASSERT_EQUAL(memcmp((const void *)&before, (const void *)&b.out, sizeof before), 0);
         end(&b);
     }
 }
