@@ -18,7 +18,7 @@ struct ent_describe_options {
     char delimiter;             /* 0 = detected */
     const char *plan_path;      /* NULL = plan.yaml */
     const char *client_path;    /* NULL = client.yaml */
-    const char *coordinator;    /* HOST:PORT for client.yaml; NULL = left out (commented) */
+    const char *coordinator;    /* HOST:PORT for client.yaml; NULL = localhost:7443, to edit */
     const char *const *without; /* columns to leave out of the features */
     uint32_t n_without;
     /* Columns that are codes, not amounts, though they look like numbers. */
