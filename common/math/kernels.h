@@ -42,7 +42,8 @@ struct ent_vec_kernels {
 /* A path: the two kernels that dominate a training step, and the vector kernels. */
 struct ent_kernels {
     const char *name;
-    size_t gemm_max; /* multiply-adds up to which gemm beats OpenBLAS (performance.md 3) */
+    size_t gemm_max; /* multiply-adds up to which gemm is used instead of OpenBLAS: where it was
+                        measured faster (performance.md 1 and 3) */
     void (*gemm)(const struct ent_gemm *g);
     void (*dropout)(const struct ent_dropout *dropout, float *y, uint8_t *kept, size_t n);
     const struct ent_vec_kernels *vec;

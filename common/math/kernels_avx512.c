@@ -260,7 +260,7 @@ AVX512 static void dropout_all(const struct ent_dropout *dropout, float *y, uint
 const struct ent_kernels *ent_kernels_avx512(void)
 {
     static const struct ent_kernels kernels = {.name = "avx512",
-                                               .gemm_max = (size_t)1 << 21,
+                                               .gemm_max = (size_t)1 << 23,
                                                .gemm = gemm,
                                                .dropout = dropout_all,
                                                .vec = &ent_kernels_avx2_vec};

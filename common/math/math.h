@@ -1,5 +1,5 @@
 /* IN float32 arrays · OUT float32 arrays · OWNS nothing · THREADS any (one BLAS thread a call)
- * SOURCE performance.md 1 and 3 (own kernels below 2^21 multiply-adds, OpenBLAS above)
+ * SOURCE performance.md 1 and 3 (own kernels for small products, OpenBLAS for large ones)
  *
  * The only room with <cblas.h>. Own kernels exist for AVX-512, for AVX2 with FMA and in portable C; which one is used is
  * decided at run time. Training gives the same bits with the same build, seed and kernel path; functions that promise
