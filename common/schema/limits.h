@@ -27,7 +27,7 @@
 
 /* All that decoding one message may allocate: 64 KiB of empty submessages would otherwise
  * become 4.4 MB in 32,781 allocations. The largest honest message (a RoundClose of a full cohort)
- * needs about 340 KiB. Bytes. */
+ * needs about 240 KiB. Bytes. */
 #define ENT_WIRE_ARENA_BYTES ((size_t)512 * 1024)
 
 /* Members in one round: 2,000 outcomes of at most 30 bytes are a RoundClose that fits an envelope.
@@ -36,16 +36,15 @@
 #define ENT_WIRE_METRICS_MAX 32    /* metrics of one model; a report has a dozen */
 #define ENT_WIRE_MODELS_HELD_MAX 8 /* digests in a Hello; a member keeps few models */
 
-/* Identifiers (names, addresses, builds, metrics): [A-Za-z0-9 ._:/@+-] only, at least one. Bytes.
- */
+/* Identifiers (names, addresses, builds, metrics) of [A-Za-z0-9 ._:/@+-]. Bytes. */
 #define ENT_WIRE_NAME_MAX_BYTES 128
 /* Sentences for people (Refused, Decline): printable UTF-8. Bytes. */
 #define ENT_WIRE_TEXT_MAX_BYTES 256
 
-#define ENT_WIRE_CERT_MAX_BYTES                                                                    \
-    4096 /* one certificate or signing request, DER: ours are below 1 KiB */
-#define ENT_WIRE_CRL_MAX_BYTES                                                                     \
-    49152 /* DER: about 37 bytes a revoked member, and it must fit an envelope */
+/* One certificate or signing request, DER: ours are below 1 KiB. Bytes. */
+#define ENT_WIRE_CERT_MAX_BYTES 4096
+/* A CRL, DER: about 37 bytes for each revoked member, and it must fit an envelope. Bytes. */
+#define ENT_WIRE_CRL_MAX_BYTES 49152
 
 /* Error codes: err.def has a few dozen; a later version's code passes as a number. */
 #define ENT_WIRE_CODE_MAX 4095
@@ -55,13 +54,14 @@
 
 /* A plan travels whole and is parsed by every member. Bytes. */
 #define ENT_WIRE_PLAN_MAX_BYTES ((uint64_t)1024 * 1024)
-/* A model or an update: refused above this before anything is granted; operators set less. Bytes.
- */
+/* A model or an update; refused above it before anything is granted. Operators set less. Bytes. */
 #define ENT_WIRE_TRANSFER_MAX_BYTES ((uint64_t)4 * 1024 * 1024 * 1024)
 /* Deadlines of a phase: a week. Milliseconds. */
 #define ENT_WIRE_PHASE_MAX_MS ((uint64_t)7 * 24 * 3600 * 1000)
-/* Weight of one update: the sum of 4,096 of them times 2^23 stays far below 2^53, which the apply
- * step needs. */
+/* Weight of one update: 2^30 rows in its bucket. Whether sums of a cohort fit is asked of the real
+ * weights before anything is added (ent_grid_check_bound). */
 #define ENT_WIRE_WEIGHT_MAX (1u << 30)
+/* floor(log2 rows) + 1 of the largest weight. */
+#define ENT_WIRE_BUCKET_MAX 31
 
 #endif

@@ -24,7 +24,7 @@ static const struct ent_schema_field statement_fields[] = {
     ENT_SCHEMA_FIXED_OPT(ent_update_statement, 2, base, has_base),
     ENT_SCHEMA_U64(ent_update_statement, 3, payload_bytes, 1, ENT_WIRE_TRANSFER_MAX_BYTES),
     ENT_SCHEMA_U32(ent_update_statement, 4, codec, ENT_CODEC_INT32, ENT_CODEC_INT64),
-    ENT_SCHEMA_U32(ent_update_statement, 5, rows_log2, 0, 64),
+    ENT_SCHEMA_U32(ent_update_statement, 5, rows_log2, 0, ENT_WIRE_BUCKET_MAX),
 };
 
 const struct ent_schema ent_wire_statement_schema =

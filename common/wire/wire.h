@@ -21,8 +21,8 @@ struct ent_sign_key; /* common/crypto/sign.h */
 #define ENT_WIRE_VERSION 1      /* of header and envelope */
 #define ENT_WIRE_PROTOCOL_MIN 1 /* what HELLO negotiates */
 #define ENT_WIRE_PROTOCOL_MAX 1
-#define ENT_WIRE_CLOCK_MAX_MS                                                                      \
-    ((uint64_t)5 * 60 * 1000) /* clocks further apart than this are named (ENT_E_CLOCK) */
+/* Clocks further apart than this are named (ENT_E_CLOCK). */
+#define ENT_WIRE_CLOCK_MAX_MS ((uint64_t)5 * 60 * 1000)
 
 enum ent_msg_type {
 #define ENT_MESSAGE(name_, NAME_, number_, sender_, enveloped_, max_) ENT_MSG_##NAME_ = (number_),
@@ -80,8 +80,7 @@ struct ent_envelope {
     const uint8_t *payload; /* NULL in UPDATE */
     size_t payload_len;
     uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
-    /* SHA-256 of what is signed: two envelopes with the same one say the same (an honest repeat).
-     */
+    /* SHA-256 of what is signed: envelopes with the same one say the same (an honest repeat). */
     uint8_t statement[ENT_WIRE_DIGEST_BYTES];
 };
 
@@ -110,8 +109,7 @@ ENT_MUST enum ent_err ent_wire_seal_update(const struct ent_sign_key *key,
                                            struct ent_buf *out);
 
 /* Decode the payload of an opened envelope, or a bare message's body, by its number into *message,
- * a struct ent_msg_x: for loops over all messages. Callers that know the type use its own function.
- */
+ * a struct ent_msg_x (loops over all messages). Callers that know the type use its own. */
 ENT_MUST enum ent_err ent_msg_decode(unsigned type, struct ent_bytes bytes, struct ent_arena *arena,
                                      void *message);
 ENT_MUST enum ent_err ent_msg_encode(unsigned type, const void *message, struct ent_buf *out);

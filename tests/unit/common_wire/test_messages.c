@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/file.h"
 #include "common/wire/schemas.h"
 #include "tests/fuzz/wire_samples.h"
 #include "tests/support/ent_test.h"
@@ -366,6 +367,31 @@ ENT_TEST(messages, full_cohort)
     CU_ASSERT(b.out.round_close.outcomes[ENT_WIRE_COHORT_MAX - 2].weight == ENT_WIRE_WEIGHT_MAX);
     CU_ASSERT(b.out.round_close.metrics[11].nano == INT64_MIN);
     end(&b);
+}
+
+/* The bytes of the committed seeds: whoever changes them breaks peers of an earlier version. */
+ENT_TEST(messages, golden_bytes)
+{
+    const char *source = getenv("ENTENTE_SOURCE");
+
+    for (unsigned type = ENT_MSG_FIRST; type <= ENT_MSG_LAST; type++) {
+        struct bytes_of b;
+        struct ent_buf golden;
+        char path[4096];
+
+        if (!has_payload(type)) {
+            continue;
+        }
+        sample(type, &b);
+        ent_buf_init(&golden, ENT_WIRE_ENVELOPE_MAX_BYTES);
+        (void)snprintf(path, sizeof path, "%s/tests/fuzz/corpus/messages/%s",
+                       source != NULL ? source : ".", ent_msg_name(type));
+        ENT_OK(ent_file_read(path, &golden));
+        CU_ASSERT(golden.len == b.buf.len + 1 && golden.data[0] == type);
+        CU_ASSERT(b.buf.len == 0 || memcmp(golden.data + 1, b.buf.data, b.buf.len) == 0);
+        ent_buf_release(&golden);
+        end(&b);
+    }
 }
 
 /* A caller's arena that is too small is an error, not a crash. */
