@@ -130,7 +130,7 @@ static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
 
     ENT_TRY(ent_home_address(e->home, ENT_HOME_LISTEN, address));
     ENT_REQUIRE(strlen(address) < sizeof m.address, ENT_E_LIMIT, "the host's name is too long");
-    (void)snprintf(m.address, sizeof m.address, "%s", address);
+    memcpy(m.address, address, strlen(address) + 1);
     (void)snprintf(m.name, sizeof m.name, "%s", member->name);
     (void)snprintf(m.federation_name, sizeof m.federation_name, "%s", e->home->config->name);
     memcpy(m.log_pub, e->home->log_pub, sizeof m.log_pub);

@@ -28,7 +28,7 @@ static double real(const struct ent_json *object, const char *key)
 {
     double v = 0;
 
-    return ent_json_double(ent_json_get(object, key), key, &v) == ENT_E_OK ? v : NAN;
+    return ent_json_double(ent_json_get(object, key), key, &v) == ENT_E_OK ? v : (double)NAN;
 }
 
 static bool yes(const struct ent_json *object, const char *key)

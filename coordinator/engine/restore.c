@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "common/crypto/sha256.h"
 #include "common/fixed/selftest.h"
 #include "coordinator/engine/state.h"
