@@ -117,7 +117,7 @@ static enum ent_err find_token(struct ent_store *store, const uint8_t *handle, s
     struct ent_stmt *stmt = NULL;
 
     ENT_TRY(ent_tables_prepare(store,
-                               "SELECT sha256, expires_ms, used_ms FROM token t"
+                               "SELECT sha256, t.expires_ms, used_ms FROM token t"
                                " JOIN member m ON m.handle = t.handle"
                                " WHERE t.handle = ? AND used_ms IS NULL AND state = 1",
                                &stmt));

@@ -302,29 +302,36 @@ enum ent_err ent_store_model_sweep(struct ent_store *store,
 
 #define UPDATE_PREFIX_BYTES 64
 
+struct update_name {
+    char name[UPDATE_PREFIX_BYTES + 2 * ENT_STORE_ID_BYTES + sizeof ".bin"];
+};
+
 static void update_prefix(char *out, uint32_t run, uint64_t round, uint32_t attempt)
 {
     (void)snprintf(out, UPDATE_PREFIX_BYTES, "%lu-%llu-%lu-", (unsigned long)run,
                    (unsigned long long)round, (unsigned long)attempt);
 }
 
+static void update_name(struct update_name *out, uint32_t run, uint64_t round, uint32_t attempt,
+                        const uint8_t *handle)
+{
+    size_t len;
+
+    update_prefix(out->name, run, round, attempt);
+    len = strlen(out->name);
+    ent_hex(handle, ENT_STORE_ID_BYTES, out->name + len);
+    memcpy(out->name + len + (size_t)2 * ENT_STORE_ID_BYTES, ".bin", sizeof ".bin");
+}
+
 enum ent_err ent_store_update_path(const struct ent_store *store, uint32_t run, uint64_t round,
                                    uint32_t attempt, const uint8_t handle[ENT_STORE_ID_BYTES],
                                    char **out)
 {
-    char name[UPDATE_PREFIX_BYTES + 2 * ENT_STORE_ID_BYTES + sizeof ".bin"];
-    size_t len;
+    struct update_name name;
 
-    update_prefix(name, run, round, attempt);
-    len = strlen(name);
-    ent_hex(handle, ENT_STORE_ID_BYTES, name + len);
-    memcpy(name + len + (size_t)2 * ENT_STORE_ID_BYTES, ".bin", sizeof ".bin");
-    return ent_path_join(store->updates, name, out);
+    update_name(&name, run, round, attempt, handle);
+    return ent_path_join(store->updates, name.name, out);
 }
-
-struct update_name {
-    char name[UPDATE_PREFIX_BYTES + 2 * ENT_STORE_ID_BYTES + sizeof ".bin"];
-};
 
 struct update_sweep {
     const char *dir;
@@ -352,21 +359,16 @@ enum ent_err ent_store_update_discard(struct ent_store *store, uint32_t run, uin
 
 static enum ent_err read_update(struct ent_stmt *stmt, void *out)
 {
-    struct update_name *u = out;
     uint32_t run = 0;
     uint64_t round = 0;
     uint32_t attempt = 0;
     uint8_t handle[ENT_STORE_ID_BYTES];
-    size_t len;
 
     ENT_TRY(ent_stmt_u32(stmt, 0, &run));
     ENT_TRY(ent_stmt_u64(stmt, 1, &round));
     ENT_TRY(ent_stmt_u32(stmt, 2, &attempt));
     ENT_TRY(ent_stmt_blob_exact(stmt, 3, handle, sizeof handle));
-    update_prefix(u->name, run, round, attempt);
-    len = strlen(u->name);
-    ent_hex(handle, sizeof handle, u->name + len);
-    memcpy(u->name + len + 2 * sizeof handle, ".bin", sizeof ".bin");
+    update_name(out, run, round, attempt, handle);
     return ENT_E_OK;
 }
 
