@@ -1,0 +1,89 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/policy/policy.h"
+#include "tests/support/ent_test.h"
+
+static const uint8_t known[2][32] = {{1, 2, 3}, {4, 5, 6}};
+
+static struct ent_policy_config policy(void)
+{
+    return (struct ent_policy_config){.tasks = (1U << ENT_TASK_STATS) | (1U << ENT_TASK_TRAIN),
+                                      .min_members = 3,
+                                      .plans = known,
+                                      .n_plans = 2};
+}
+
+static struct ent_policy_request request(void)
+{
+    struct ent_policy_request r = {
+        .task = ENT_TASK_TRAIN, .split = ENT_SPLIT_TRAIN, .min_members = 3, .n_invited = 4};
+
+    memcpy(r.plan, known[1], 32);
+    return r;
+}
+
+static void refused(const struct ent_policy_config *p, const struct ent_policy_request *r,
+                    const char *sentence)
+{
+    ENT_FAILS(ent_policy_check_round(p, r), ENT_E_POLICY);
+    CU_ASSERT_STRING_EQUAL(ent_err_message(), sentence);
+}
+
+ENT_TEST(policy, what_it_allows)
+{
+    struct ent_policy_config p = policy();
+    struct ent_policy_request r = request();
+
+    ENT_OK(ent_policy_check_round(&p, &r));
+    r.task = ENT_TASK_STATS;
+    r.split = ENT_SPLIT_NONE;
+    ENT_OK(ent_policy_check_round(&p, &r));
+    p.any_plan = true;
+    p.n_plans = 0;
+    r.plan[0] = 99;
+    ENT_OK(ent_policy_check_round(&p, &r));
+}
+
+ENT_TEST(policy, what_it_refuses_and_says)
+{
+    struct ent_policy_config p = policy();
+    struct ent_policy_request r = request();
+
+    r.plan[31] = 1;
+    refused(&p, &r, "plan 0405060000000000... is not one of the 2 plans that policy.plans lists");
+    ENT_FAILS(ent_policy_check_plan(&p, r.plan), ENT_E_POLICY);
+    r = request();
+    r.task = ENT_TASK_EVALUATE;
+    refused(&p, &r, "policy.tasks does not list evaluate");
+    r.task = (enum ent_task_kind)40; /* what a peer may send */
+    refused(&p, &r, "task 40 is not known to this client");
+    r = request();
+    r.split = ENT_SPLIT_TEST;
+    refused(&p, &r, "a training round asks for rows that are not training rows");
+    r = request();
+    r.min_members = 2;
+    refused(&p, &r, "the round may be released with 2 members, policy.min_members is 3");
+    r = request();
+    r.n_invited = 2;
+    refused(&p, &r, "the round has 2 members, policy.min_members is 3");
+}
+
+ENT_TEST(policy, printed)
+{
+    struct ent_policy_config p = policy();
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    ent_policy_print(&p, f);
+    p.tasks = 0;
+    p.any_plan = true;
+    ent_policy_print(&p, f);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+    CU_ASSERT_STRING_EQUAL(text,
+                           "takes part in stats, train; at least 3 members; 2 plans by digest\n"
+                           "takes part in nothing; at least 3 members; any plan\n");
+    free(text);
+}
