@@ -27,6 +27,16 @@ enum ent_err ent_cert_encode(const struct ent_cert *cert, struct ent_buf *der)
     return err;
 }
 
+enum ent_err ent_cert_public(const struct ent_cert *cert, struct ent_buf *der)
+{
+    unsigned char *bytes = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert->x509), &bytes);
+    enum ent_err err = ent_ossl_add_der(der, bytes, len, "cannot encode a public key");
+
+    OPENSSL_free(bytes);
+    return err;
+}
+
 /* The bytes that others hash must be the bytes that we would write: nothing behind, one encoding.
  */
 static enum ent_err check_canonical(const struct ent_cert *cert, const uint8_t *der, size_t len)

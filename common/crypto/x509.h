@@ -65,6 +65,8 @@ ENT_MUST enum ent_err ent_cert_issue_key(const struct ent_cert_spec *spec,
 ENT_MUST enum ent_err ent_cert_decode(const uint8_t *der, size_t len, struct ent_cert **out);
 ENT_MUST enum ent_err ent_cert_encode(const struct ent_cert *cert,
                                       struct ent_buf *der); /* appended */
+/* Its public key as a SubjectPublicKeyInfo (RFC 5280 4.1), DER, appended: what a roster registers. */
+ENT_MUST enum ent_err ent_cert_public(const struct ent_cert *cert, struct ent_buf *der);
 ENT_MUST enum ent_err ent_cert_encode_pem(const struct ent_cert *cert,
                                           struct ent_buf *pem); /* appended */
 /* The first certificate of a PEM file. NOT_FOUND, IO, CORRUPT. */

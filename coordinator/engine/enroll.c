@@ -61,13 +61,16 @@ static enum ent_err open_request(struct ent_engine *e, const struct ent_link_eve
     return ent_wire_verify(env, m->statement_pub);
 }
 
-static enum ent_err store_cert(const struct ent_cert *cert, struct ent_store_cert *out)
+/* A certificate as the store keeps it, and the public key in it. */
+static enum ent_err split(const struct ent_cert *cert, struct ent_store_cert *out,
+                          struct ent_buf *tls_pub)
 {
     struct ent_cert_info info;
     struct ent_buf der;
     enum ent_err err;
 
     ENT_TRY(ent_cert_info(cert, &info));
+    ENT_TRY(ent_cert_public(cert, tls_pub));
     ent_buf_init(&der, sizeof out->der);
     err = ent_cert_encode(cert, &der);
     if (err == ENT_E_OK) {
@@ -81,14 +84,24 @@ static enum ent_err store_cert(const struct ent_cert *cert, struct ent_store_cer
     return err;
 }
 
+/* Checks the request and issues. tls_pub: [ENT_STORE_TLS_PUB_MAX]. */
 static enum ent_err issue(const struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES],
-                          struct ent_bytes csr, struct ent_store_cert *out)
+                          struct ent_bytes csr, struct ent_store_cert *out,
+                          struct ent_store_keys *keys)
 {
     struct ent_cert *cert = NULL;
+    struct ent_buf tls_pub;
     enum ent_err err;
 
+    ENT_TRY(ent_csr_check(csr.data, csr.len));
     ENT_TRY(ent_certs_issue_member(&e->home->issuer, handle, csr.data, csr.len, e->wall_ms, &cert));
-    err = store_cert(cert, out);
+    ent_buf_init(&tls_pub, sizeof keys->tls_pub);
+    err = split(cert, out, &tls_pub);
+    if (err == ENT_E_OK) {
+        memcpy(keys->tls_pub, tls_pub.data, tls_pub.len);
+        keys->tls_pub_len = tls_pub.len;
+    }
+    ent_buf_release(&tls_pub);
     ent_cert_free(cert);
     return err;
 }
@@ -104,8 +117,7 @@ static enum ent_err admit(struct ent_engine *e, const uint8_t handle[ENT_HANDLE_
 
     ENT_TRY(ent_sha256(m->secret, sizeof m->secret, secret));
     ENT_TRY(ent_store_use_token(e->store, handle, secret, e->wall_ms));
-    ENT_TRY(ent_csr_check(m->csr.data, m->csr.len));
-    ENT_TRY(issue(e, handle, m->csr, &cert));
+    ENT_TRY(issue(e, handle, m->csr, &cert, &keys));
     memcpy(keys.statement_pub, m->statement_pub, sizeof keys.statement_pub);
     memcpy(keys.witness_pub, m->witness_pub, sizeof keys.witness_pub);
     memcpy(keys.nonce_commit, m->nonce_commit, sizeof keys.nonce_commit);
@@ -178,13 +190,14 @@ static enum ent_err renew(struct ent_engine *e, struct ent_conn *conn,
                           const struct ent_envelope *env)
 {
     struct ent_store_cert cert = {0};
+    struct ent_store_keys keys = {0};
     struct ent_msg_renew m;
     struct ent_msg_renewed out;
 
     ENT_TRY(ent_msg_renew_decode(env->payload, env->payload_len, &e->arena, &m));
-    ENT_TRY(ent_csr_check(m.csr.data, m.csr.len));
-    ENT_TRY(issue(e, e->members[conn->member].handle, m.csr, &cert));
-    ENT_TRY(ent_store_renew(e->store, conn->member, &cert, NULL, 0, e->wall_ms));
+    ENT_TRY(issue(e, e->members[conn->member].handle, m.csr, &cert, &keys));
+    ENT_TRY(
+        ent_store_renew(e->store, conn->member, &cert, keys.tls_pub, keys.tls_pub_len, e->wall_ms));
     out = (struct ent_msg_renewed){.cert = {cert.der, cert.der_len},
                                    .crl = {e->home->crl.data, e->home->crl.len}};
     ent_message_post(e, conn, ENT_MSG_RENEWED, 0, &out);

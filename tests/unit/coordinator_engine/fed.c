@@ -126,7 +126,7 @@ void fed_new(struct fed *fed, size_t members)
     struct ent_setup_result result;
 
     memset(fed, 0, sizeof *fed);
-    ent_log_set(ENT_LOG_ERROR, stderr);
+    ent_log_set(getenv("ENT_TEST_VERBOSE") != NULL ? ENT_LOG_DEBUG : ENT_LOG_ERROR, stderr);
     fed->time = (struct ent_clock_fake){.mono_ms = 1000, .wall_ms = 1764000000000};
     fed->clock = ent_clock_of_fake(&fed->time);
     ent_arena_init(&fed->arena, (size_t)16 * 1024 * 1024);
