@@ -265,6 +265,18 @@ static bool past(uint64_t since_ms, uint64_t span_ms, uint64_t now_ms)
     return now_ms >= since_ms && now_ms - since_ms >= span_ms;
 }
 
+#define QUIET_MS 1000 /* after that long without a byte, is there still a socket? */
+
+/* A receive that is posted just after the socket died is never completed (trap 2): rather than wait for the idle deadline,
+ * ask. The address of the peer is gone with the connection. */
+static bool socket_is_dead(const struct ent_conn *c, uint64_t now_ms)
+{
+    nng_sockaddr sa;
+
+    return c->stream != NULL && past(c->rx_ms, QUIET_MS, now_ms) &&
+           nng_stream_get_addr(c->stream, NNG_OPT_REMADDR, &sa) != 0;
+}
+
 static void timed_out(struct ent_conn *c, const char *what, uint32_t ms)
 {
     char span[ENT_TIME_TEXT_BYTES];
@@ -288,6 +300,8 @@ static void check_deadlines(struct ent_conn *c, uint64_t now_ms)
 
     if (c->failed_ms != 0 && past(c->failed_ms, LINGER_MS, now_ms)) {
         ent_conn_broke_locked(c, NNG_ECRYPTO);
+    } else if (socket_is_dead(c, now_ms)) {
+        ent_conn_broke_locked(c, NNG_ECONNRESET);
     } else if (c->flushing && past(c->flush_ms, 0, now_ms)) {
         timed_out(c, "what was left to send could not be delivered in", limits->idle_ms);
     } else if (!c->admitted && past(c->born_ms, limits->handshake_ms, now_ms)) {

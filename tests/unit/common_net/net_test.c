@@ -60,6 +60,9 @@ void tap_handler(void *ctx, struct ent_link_event *event_take)
         }
         (void)!ent_link_send(tap->link, event_take->conn, 21, event_take->request, NULL, 0);
     }
+    if (event_take->kind == ENT_LINK_FRAME && tap->slow_ms > 0) {
+        net_sleep_ms(tap->slow_ms);
+    }
     (void)pthread_mutex_lock(&tap->lock);
     tap->n_closed += event_take->kind == ENT_LINK_CLOSED ? 1 : 0;
     if (tap->n < TAP_EVENTS) {

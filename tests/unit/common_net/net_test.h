@@ -22,6 +22,7 @@ struct tap {
     bool admit; /* admit at OPENED */
     bool
         answer; /* grant whatever a frame of type 20 announces (its request; u64 size in its body) */
+    unsigned slow_ms; /* the handler takes this long over a frame */
     size_t n_closed;
 };
 

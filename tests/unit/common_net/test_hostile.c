@@ -150,6 +150,10 @@ ENT_TEST(hostile, a_thousand_resets_in_the_handshake)
 
         (void)!send(fd, part_of_a_hello, sizeof part_of_a_hello, MSG_NOSIGNAL);
         reset(fd);
+        if (i % 50 == 49) {
+            net_sleep_ms(
+                15); /* or the kernel's queue of 128 overflows, and connect waits a second */
+        }
     }
     for (size_t i = 0; i < 30; i++) { /* and some that get as far as a finished handshake */
         struct bare b;
@@ -170,6 +174,9 @@ ENT_TEST(hostile, storms_do_not_leave_connections_behind)
 
     for (size_t i = 0; i < 200; i++) {
         reset(bare_connect(s->bound));
+        if (i % 50 == 49) {
+            net_sleep_ms(15);
+        }
     }
     until = net_now_ms() + 3000;
     while (ent_link_nng_connections(s->server.link) > 0 && net_now_ms() < until) {
@@ -429,6 +436,31 @@ ENT_TEST(hostile, killed_in_mid_upload)
     CU_ASSERT_PTR_NOT_NULL_FATAL(e);
     CU_ASSERT_EQUAL(e->why, ENT_E_NET);
     free(bytes);
+    expect_alive(s);
+    scene_close(s);
+}
+
+/* Trap 2: the socket dies while no receive is posted, and nng never completes the next one. */
+ENT_TEST(hostile, reset_while_the_handler_runs)
+{
+    struct scene *s = scene_open(NULL);
+    struct ent_tls_settings member = net_settings(ENT_TEST_MEMBER);
+    struct ent_link_event *e;
+    struct bare b;
+    uint8_t header[16];
+
+    s->server.slow_ms = 200;
+    CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
+    hello(&b);
+    bare_header(header, 16, 0, 1);
+    CU_ASSERT_TRUE(bare_write(&b, header, 16));
+    net_sleep_ms(50);
+    reset(dup(b.fd));
+    bare_end(&b);
+    e = tap_wait(&s->server, ENT_LINK_CLOSED, 3000); /* the idle deadline would be 30 s */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    CU_ASSERT_EQUAL(e->why, ENT_E_NET);
+    s->server.slow_ms = 0;
     expect_alive(s);
     scene_close(s);
 }
