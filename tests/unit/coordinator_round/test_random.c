@@ -91,27 +91,6 @@ static void crash(struct world *w, struct ent_rng *rng)
     }
 }
 
-static void calm_down(struct world *w)
-{
-    /* the longest back-off, then at most 8 rounds of a calm run, each attempt to its deadlines */
-    const struct ent_run_config *c = &w->config;
-    uint64_t bound_ms = 64 * c->retry_ms + 20 * (c->join_ms + c->update_ms + c->retry_ms);
-    uint64_t start_ms = w->now_ms;
-    uint32_t enrolled = 0;
-
-    world_all_up(w);
-    for (uint32_t i = 0; i < w->r.n_members; i++) {
-        enrolled += w->r.members[i].enrolled;
-    }
-    if (!world_calm(w, 3000) && w->broken == NULL &&
-        (enrolled >= w->config.min_members || w->r.phase != ENT_PHASE_WAIT)) {
-        w->broken = "the run does not end though the members are well";
-    }
-    if (w->broken == NULL && w->now_ms - start_ms > bound_ms) {
-        w->broken = "the run took too long to end though the members are well";
-    }
-}
-
 /* Returns the law that was broken; NULL if none was. */
 static const char *schedule(uint64_t seed, size_t *n_rows)
 {
@@ -141,7 +120,7 @@ static const char *schedule(uint64_t seed, size_t *n_rows)
         }
     }
     if (w.broken == NULL) {
-        calm_down(&w);
+        world_settle(&w);
     }
     broken = w.broken;
     if (broken != NULL && planted == NULL) {

@@ -7,7 +7,7 @@
 #include "tests/unit/coordinator_round/laws.h"
 
 #define WORLD_MEMBERS 12
-#define WORLD_ROWS 65536
+#define WORLD_ROWS 32768
 
 struct world {
     struct ent_round r;
@@ -38,6 +38,8 @@ struct ent_event world_make(const struct world *w, enum ent_event_kind kind, uin
 bool world_calm_step(struct world *w);
 /* Goes on calmly until the run ends or nothing moves; at most `steps`. True: it ended. */
 bool world_calm(struct world *w, size_t steps);
+/* Everybody enrolled is up and well from now on: the run must end, and in bounded time. */
+void world_settle(struct world *w);
 /* Starts the run with all members up. */
 void world_start(struct world *w);
 void world_all_up(struct world *w);

@@ -67,7 +67,7 @@ ENT_TEST(models, sweep_leaves_what_is_named)
     size_t n = 0;
 
     for (int i = 0; i < 5; i++) {
-        char content[8];
+        char content[16];
 
         (void)snprintf(content, sizeof content, "m%d", i);
         put(store, content, d[i]);
