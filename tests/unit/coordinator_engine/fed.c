@@ -31,6 +31,9 @@ static void on_member(void *ctx, struct ent_link_event *event)
         memcpy(m->exporter, event->peer->exporter, sizeof m->exporter);
         break;
     case ENT_LINK_FRAME:
+        if (event->type == ENT_MSG_WELCOME) {
+            ent_link_admit(m->link, event->conn);
+        }
         CU_ASSERT_FATAL(m->n_inbox < FED_INBOX);
         m->inbox[m->n_inbox].type = event->type;
         m->inbox[m->n_inbox].request = event->request;
@@ -192,7 +195,13 @@ void fed_start_run(struct fed *fed, const char *plan)
     ENT_OK(ent_json_end(&w));
     ENT_OK(ent_buf_str(&request, &text));
     reply = fed_ask(fed, text);
-    CU_ASSERT_PTR_NULL(ent_json_get(reply, "error"));
+    if (ent_json_get(reply, "error") != NULL) {
+        const char *why = "";
+
+        ENT_OK(ent_json_string(ent_json_get(ent_json_get(reply, "error"), "text"), "text", &why));
+        fprintf(stderr, "start: %s\n", why);
+        CU_FAIL("start was refused");
+    }
     ent_json_free(reply);
     ent_buf_release(&request);
 }

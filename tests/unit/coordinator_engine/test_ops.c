@@ -71,14 +71,14 @@ static enum ent_err enroll_with(struct fed *fed, const struct ent_token *token, 
                                 bool good_csr)
 {
     struct fed_member *m = &fed->members[3];
-    const struct ent_link_mem_identity nobody = {0};
     struct ent_msg_enroll_request request = {.time_ms = fed->time.wall_ms};
     struct ent_tls_key *tls = NULL;
     struct ent_header header;
     struct ent_buf csr;
     enum ent_err refused;
 
-    (void)nobody;
+    ent_sign_key_free(m->key);
+    ENT_OK(ent_sign_key_generate(&m->key));
     memcpy(m->handle, token->handle, sizeof m->handle);
     ENT_OK(ent_tls_key_generate(&tls));
     ent_buf_init(&csr, ENT_CSR_DER_MAX_BYTES);
