@@ -6,8 +6,21 @@
 #include "client/data/draft.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/plan/plan.h"
 
 #define MAX_TEXT_BYTES ((size_t)4 << 20)
+
+/* Whatever the file holds, the draft must be usable as it is. */
+static enum ent_err check_plan(const struct ent_buf *text)
+{
+    struct ent_plan *plan;
+
+    if (ent_plan_parse("the drafted plan", text->data, text->len, &plan) != ENT_E_OK) {
+        return ent_err_prefix(ENT_E_DATA, "no usable plan comes out of this file");
+    }
+    ent_plan_free(plan);
+    return ENT_E_OK;
+}
 
 static enum ent_err describe(const struct ent_describe_options *options, struct ent_buf *plan,
                              struct ent_buf *client, FILE *report)
@@ -26,6 +39,9 @@ static enum ent_err describe(const struct ent_describe_options *options, struct 
     }
     if (err == ENT_E_OK) {
         err = ent_draft_plan(&draft, plan);
+    }
+    if (err == ENT_E_OK) {
+        err = check_plan(plan);
     }
     if (err == ENT_E_OK) {
         err = ent_draft_client(&draft, client);

@@ -58,19 +58,6 @@ static const char split_by_hash[] = "\n"
                                     "# in the same part.\n"
                                     "split: {key: 1, validation: 0.1, test: 0.2}\n";
 
-/* Rounded outward to half of the leading decimal place of the span: 18..95 becomes 15..95, -8019..102127 becomes
- * -50000..150000. */
-static void round_range(const struct ent_profile *p, double *lo, double *hi)
-{
-    double step = pow(10.0, floor(log10(p->max - p->min))) / 2.0;
-
-    if (p->n_whole == p->n_number && step < 1.0) {
-        step = 1.0;
-    }
-    *lo = floor(p->min / step) * step;
-    *hi = ceil(p->max / step) * step;
-}
-
 static enum ent_err add_values(const struct ent_draft_column *c, struct ent_buf *out)
 {
     const struct ent_profile_value **sorted = NULL;
@@ -109,10 +96,6 @@ static enum ent_err add_category(const struct ent_draft_column *c, const char *b
 
 static enum ent_err add_number(const struct ent_draft_column *c, struct ent_buf *out)
 {
-    double lo;
-    double hi;
-
-    round_range(c->profile, &lo, &hi);
     if (c->few_whole) {
         ENT_TRY(ent_buf_addf(
             out,
@@ -125,18 +108,20 @@ static enum ent_err add_number(const struct ent_draft_column *c, struct ent_buf 
                                   "itself counts as the mean)\n"));
     }
     ENT_TRY(add_name(c, "  - ", out));
-    return ent_buf_addf(out, ", type: number, range: [%.12g, %.12g]%s}\n", lo, hi,
+    return ent_buf_addf(out, ", type: number, range: [%.12g, %.12g]%s}\n", c->lo, c->hi,
                         c->indicator ? ", indicator: true" : "");
 }
 
 static enum ent_err add_feature(const struct ent_draft_column *c, struct ent_buf *out)
 {
-    static const char *const reasons[] = {[ENT_ROLE_EXCLUDED] = "left out as asked",
-                                          [ENT_ROLE_CONSTANT] = "one value only",
-                                          [ENT_ROLE_EMPTY] = "no values",
-                                          [ENT_ROLE_FREE_TEXT] =
-                                              "free text, or hardly any value comes often enough",
-                                          [ENT_ROLE_ID] = "an id, not a property of the customer"};
+    static const char *const reasons[] = {
+        [ENT_ROLE_EXCLUDED] = "left out as asked",
+        [ENT_ROLE_CONSTANT] = "one value only",
+        [ENT_ROLE_EMPTY] = "no values",
+        [ENT_ROLE_FREE_TEXT] = "free text, or hardly any value comes often enough",
+        [ENT_ROLE_UNUSABLE] =
+            "its name stands twice or cannot be used, or its numbers are too large",
+        [ENT_ROLE_ID] = "an id, not a property of the customer"};
 
     switch (c->role) {
     case ENT_ROLE_NUMBER:
@@ -276,7 +261,8 @@ void ent_draft_report(const struct ent_draft *draft, FILE *out)
                                         "left out as asked",
                                         "one value: left out",
                                         "empty: left out",
-                                        "free text: left out"};
+                                        "free text: left out",
+                                        "not usable: left out"};
     const struct ent_profiles *p = draft->profiles;
 
     fprintf(out, "%s: %llu rows, %u columns, delimiter %s; %llu rows do not parse\n",

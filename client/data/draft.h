@@ -17,12 +17,15 @@ enum ent_role {
     ENT_ROLE_EXCLUDED, /* by --without */
     ENT_ROLE_CONSTANT,
     ENT_ROLE_EMPTY,
-    ENT_ROLE_FREE_TEXT
+    ENT_ROLE_FREE_TEXT,
+    ENT_ROLE_UNUSABLE /* its name or its numbers cannot stand in a plan */
 };
 
 struct ent_draft_column {
     const struct ent_profile *profile;
     enum ent_role role;
+    double lo; /* NUMBER: rounded outward */
+    double hi;
     bool few_whole;      /* NUMBER that may be a code */
     bool indicator;      /* NUMBER that is missing often enough */
     uint64_t min_count;  /* CATEGORY: rarer values stay out */

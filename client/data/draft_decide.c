@@ -1,4 +1,5 @@
 /* What each column is. */
+#include <math.h>
 #include <string.h>
 
 #include "client/data/draft.h"
@@ -117,6 +118,37 @@ static bool choose_values(const struct ent_draft *d, struct ent_draft_column *c,
     return c->n_declared > 0 && covered * 2 >= c->profile->n_text;
 }
 
+/* What the plan would refuse as a name, and names that stand twice. */
+static bool usable_name(const struct ent_profiles *all, const struct ent_profile *p)
+{
+    size_t len = strlen(p->name);
+    uint32_t n = 0;
+
+    for (const char *c = p->name; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20U) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < all->n_columns; i++) {
+        n += strcmp(all->columns[i].name, p->name) == 0 ? 1 : 0;
+    }
+    return len >= 1 && len <= 256 && n == 1;
+}
+
+/* Rounded outward to half of the leading decimal place of the span: 18..95 becomes 15..95, -8019..102127 becomes
+ * -50000..150000. */
+static bool round_range(const struct ent_profile *p, double *lo, double *hi)
+{
+    double step = pow(10.0, floor(log10(p->max - p->min))) / 2.0;
+
+    if (p->n_whole == p->n_number && step < 1.0) {
+        step = 1.0;
+    }
+    *lo = floor(p->min / step) * step;
+    *hi = ceil(p->max / step) * step;
+    return *lo >= -1e30 && *hi <= 1e30 && (float)*lo < (float)*hi;
+}
+
 static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column *c)
 {
     const struct ent_describe_options *o = d->options;
@@ -126,6 +158,9 @@ static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column 
 
     if (listed(o->without, o->n_without, p->name)) {
         return ENT_ROLE_EXCLUDED;
+    }
+    if (!usable_name(d->profiles, p)) {
+        return ENT_ROLE_UNUSABLE;
     }
     if (p->n_text == 0) {
         return ENT_ROLE_EMPTY;
@@ -146,7 +181,7 @@ static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column 
             (void)choose_values(d, c, max_values); /* for the line that is offered instead */
         }
         c->indicator = (p->n_text - p->n_number + p->n_blank) * 100 >= d->profiles->n_rows;
-        return ENT_ROLE_NUMBER;
+        return round_range(p, &c->lo, &c->hi) ? ENT_ROLE_NUMBER : ENT_ROLE_UNUSABLE;
     }
     return choose_values(d, c, max_values) ? ENT_ROLE_CATEGORY : ENT_ROLE_FREE_TEXT;
 }
@@ -165,6 +200,10 @@ static enum ent_err find_label(struct ent_draft *d)
         for (uint32_t i = 0; i < d->profiles->n_columns; i++) {
             p = &d->profiles->columns[i];
             if (strlen(p->name) == len && memcmp(p->name, label, len) == 0) {
+                ENT_REQUIRE(
+                    usable_name(d->profiles, p), ENT_E_DATA,
+                    "label: the name of column %u stands twice in the header or cannot be used",
+                    i + 1);
                 d->label = i;
                 d->positive = eq + 1;
                 ENT_REQUIRE(ent_profile_count(p, d->positive) > 0, ENT_E_USAGE,
