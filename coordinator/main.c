@@ -3,7 +3,6 @@
 
 #include "common/base/options.h"
 #include "common/crypto/secret.h"
-#include "common/crypto/sha256.h"
 #include "common/net/link_nng.h"
 #include "coordinator/engine/verbs.h"
 
@@ -96,7 +95,6 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "entente-coordinator: %s\n", ent_err_message());
         return ent_err_exit(ENT_E_INTERNAL);
     }
-    ent_crypto_version();
     ent_link_nng_version(version);
     ent_version_add(version);
     return ent_program_run(&program, argc, argv);

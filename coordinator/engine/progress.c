@@ -23,17 +23,16 @@ void ent_progress_end(struct ent_progress *p)
 static void time_left(const struct ent_progress *p, char *out, size_t cap)
 {
     const struct ent_round *r = ent_engine_round(p->engine);
-    uint64_t total = ent_engine_total_rounds(p->engine);
-    uint64_t now = ent_clock_mono(&p->clock);
-    uint64_t done = r->round > p->run_from_round ? r->round - p->run_from_round : 0;
-    uint64_t left = total >= r->round ? total - r->round + 1 : 0;
+    uint64_t closed = r->phase == ENT_PHASE_WAIT || r->round == 0 ? r->round : r->round - 1;
+    uint64_t done = closed >= p->run_from_round ? closed + 1 - p->run_from_round : 0;
+    uint64_t left = ent_engine_total_rounds(p->engine) - closed;
     char text[ENT_TIME_TEXT_BYTES];
 
     out[0] = '\0';
-    if (p->run_from_ms == 0 || done == 0 || left == 0) {
+    if (p->run == 0 || done == 0 || left == 0) {
         return;
     }
-    ent_duration_text((now - p->run_from_ms) / done * left, text);
+    ent_duration_text((ent_clock_mono(&p->clock) - p->run_from_ms) / done * left, text);
     (void)snprintf(out, cap, "about %s left", text);
 }
 
@@ -55,11 +54,13 @@ void ent_progress_say(void *ctx, enum ent_say kind, const char *line)
     struct ent_progress *p = ctx;
     char left[64] = "";
 
-    if (p->engine != NULL && kind == ENT_SAY_ROUND) {
+    bool closed = kind == ENT_SAY_ROUND && strstr(line, "closed with") != NULL;
+
+    if (p->engine != NULL && closed) {
         note_run(p);
         time_left(p, left, sizeof left);
     }
-    if (p->terminal && kind == ENT_SAY_ROUND && strstr(line, "closed") != NULL) {
+    if (p->terminal && closed) {
         return; /* the updating line shows it */
     }
     ent_progress_end(p);

@@ -58,7 +58,6 @@ static void put_phase(struct ent_engine *e, struct ent_json_writer *w)
         ent_json_put_key_string(w, "task", ent_round_task_name(r->task));
         ent_json_put_key_string(w, "split", ent_round_split_name(r->split));
     }
-    ent_json_put_key_uint(w, "train_done", r->train_done);
     ent_json_put_key_uint(w, "deadline_left_ms", left);
     ent_json_put_key_bool(w, "stalled", r->stalled);
     ent_json_put_key_bool(w, "stopping", r->stopping);
@@ -98,6 +97,7 @@ static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w,
     size_t n = 0;
 
     ENT_TRY(ent_store_figures(e->store, run, &figures, &n));
+    ent_json_put_key_uint(w, "train_done", n > 0 ? figures[n - 1].train_round : 0);
     ent_json_put_key(w, "rounds");
     ent_json_put_array(w);
     for (size_t i = 0; i < n; i++) {
