@@ -11,7 +11,7 @@
 #include "coordinator/store/tables.h"
 
 #define MODEL_SUFFIX ".safetensors"
-#define HEX_BYTES (2 * ENT_STORE_DIGEST_BYTES)
+#define HEX_BYTES ((size_t)2 * ENT_STORE_DIGEST_BYTES)
 
 struct ent_store_writer {
     struct ent_store *store;

@@ -61,7 +61,7 @@ static void bent_row(const struct world *w, const uint8_t *record)
 {
     struct ent_round_member members[WORLD_MEMBERS];
     struct ent_action list[4 * WORLD_MEMBERS + 16];
-    struct ent_actions acts = {.list = list, .cap = 4U * w->r.n_members + 16};
+    struct ent_actions acts = {.list = list, .cap = (size_t)4 * w->r.n_members + 16};
     struct ent_round copy = w->r;
     struct ent_row row = w->n_rows == 0 ? (struct ent_row){0} : w->rows[record[1] % w->n_rows];
 

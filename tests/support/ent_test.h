@@ -39,7 +39,8 @@ const char *ent_test_tmpdir(void);
     do {                                                                                           \
         enum ent_err ent_ok_err_ = (call);                                                         \
         if (ent_ok_err_ != ENT_OK_CODE)                                                            \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, ent_err_message());      \
+            (void)fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call,                    \
+                          ent_err_message());                                                      \
         CU_ASSERT_EQUAL_FATAL(ent_ok_err_, ENT_OK_CODE);                                           \
     } while (0)
 

@@ -28,7 +28,7 @@ static struct ent_run_config random_config(struct ent_rng *rng, uint32_t n)
     c.attempts = 1 + ent_rng_below(rng, 3);
     c.validate = ent_rng_below(rng, 2) != 0;
     c.test = ent_rng_below(rng, 2) != 0;
-    c.gather_ms = ent_rng_below(rng, 2) * 400;
+    c.gather_ms = (uint64_t)400 * ent_rng_below(rng, 2);
     c.join_ms = 1 + ent_rng_below(rng, 2000);
     c.update_ms = 1 + ent_rng_below(rng, 5000);
     c.retry_ms = 1 + ent_rng_below(rng, 1000);
@@ -124,8 +124,8 @@ static const char *schedule(uint64_t seed, size_t *n_rows)
     }
     broken = w.broken;
     if (broken != NULL && planted == NULL) {
-        fprintf(stderr, "seed %llu: %s (round %llu, phase %s)\n", (unsigned long long)seed,
-                w.broken, (unsigned long long)w.r.round, ent_phase_name(w.r.phase));
+        (void)fprintf(stderr, "seed %llu: %s (round %llu, phase %s)\n", (unsigned long long)seed,
+                      w.broken, (unsigned long long)w.r.round, ent_phase_name(w.r.phase));
     }
     *n_rows += w.n_rows;
     world_release(&w);

@@ -63,10 +63,10 @@ static size_t first_difference(const struct world *a, const struct world *b)
 {
     for (size_t i = 0; i < a->n_rows && i < b->n_rows; i++) {
         if (!same_row(&a->rows[i], &b->rows[i])) {
-            fprintf(stderr, "row %zu: %s of member %u (%s), not %s of member %u (%s)\n", i,
-                    ent_row_name(a->rows[i].kind), a->rows[i].member, ent_err_name(a->rows[i].code),
-                    ent_row_name(b->rows[i].kind), b->rows[i].member,
-                    ent_err_name(b->rows[i].code));
+            (void)fprintf(stderr, "row %zu: %s of member %u (%s), not %s of member %u (%s)\n", i,
+                          ent_row_name(a->rows[i].kind), a->rows[i].member,
+                          ent_err_name(a->rows[i].code), ent_row_name(b->rows[i].kind),
+                          b->rows[i].member, ent_err_name(b->rows[i].code));
             return i;
         }
     }
@@ -117,7 +117,7 @@ ENT_TEST(replay, crash_at_every_row)
         world_all_up(&w);
         CU_ASSERT(run_script(&w, 4000));
         if (w.broken != NULL) {
-            fprintf(stderr, "cut at row %zu: %s\n", cut, w.broken);
+            (void)fprintf(stderr, "cut at row %zu: %s\n", cut, w.broken);
         }
         CU_ASSERT_PTR_NULL_FATAL(w.broken);
         if (clean) {

@@ -149,9 +149,9 @@ static void check_cell(enum ent_phase phase, enum ent_event_kind kind)
     refusal = world_find(&w, ENT_ACT_REFUSE);
     got = refusal == NULL ? ENT_E_OK : refusal->code;
     if (got != want->refused || w.r.phase != want->after || w.broken != NULL) {
-        fprintf(stderr, "%s in %s: refused %s, phase %s (%s)\n", ent_event_name(kind),
-                ent_phase_name(phase), ent_err_name(got), ent_phase_name(w.r.phase),
-                w.broken == NULL ? "laws kept" : w.broken);
+        (void)fprintf(stderr, "%s in %s: refused %s, phase %s (%s)\n", ent_event_name(kind),
+                      ent_phase_name(phase), ent_err_name(got), ent_phase_name(w.r.phase),
+                      w.broken == NULL ? "laws kept" : w.broken);
         CU_FAIL("a cell of the table");
     }
     CU_ASSERT(world_calm(&w, 500) || phase == ENT_PHASE_IDLE);
@@ -277,10 +277,11 @@ ENT_TEST(table, every_standing_and_message)
                                : (int)answer->kind == standings[i].answer &&
                                      answer->code == standings[i].code && answer->member == 0;
         if (!right || w.r.members[0].standing != standings[i].after || w.broken != NULL) {
-            fprintf(stderr, "%s of a member that is %s: answer %d, then %s (%s)\n",
-                    ent_event_name(standings[i].kind), ent_standing_name(standings[i].standing),
-                    answer == NULL ? -1 : (int)answer->kind,
-                    ent_standing_name(w.r.members[0].standing), w.broken ? w.broken : "laws kept");
+            (void)fprintf(
+                stderr, "%s of a member that is %s: answer %d, then %s (%s)\n",
+                ent_event_name(standings[i].kind), ent_standing_name(standings[i].standing),
+                answer == NULL ? -1 : (int)answer->kind, ent_standing_name(w.r.members[0].standing),
+                w.broken ? w.broken : "laws kept");
             CU_FAIL("a cell of the table");
         }
         world_release(&w);

@@ -98,7 +98,7 @@ static void look(struct world *w, const struct ent_event *ev)
 
 void world_step(struct world *w, struct ent_event ev)
 {
-    w->acts = (struct ent_actions){.list = w->list, .cap = 4U * w->r.n_members + 16};
+    w->acts = (struct ent_actions){.list = w->list, .cap = (size_t)4 * w->r.n_members + 16};
     ent_round_step(&w->r, &ev, &w->acts);
     w->n_steps++;
     look(w, &ev);
@@ -241,7 +241,7 @@ enum ent_err world_restart(struct world *w, size_t n_rows)
     w->want_result = false;
     w->want_gate = false;
     w->broken = laws_restart(&w->laws, w->rows, n_rows, w->config.min_members);
-    w->acts = (struct ent_actions){.list = w->list, .cap = 4U * n + 16};
+    w->acts = (struct ent_actions){.list = w->list, .cap = (size_t)4 * n + 16};
     ent_round_resume(&w->r, w->now_ms, &w->acts);
     look(w, &nothing);
     return ENT_E_OK;
