@@ -9,7 +9,7 @@
 #include "common/net/tls_openssl.h"
 #include "tests/support/ent_test.h"
 
-#define TAP_EVENTS 1024
+#define TAP_EVENTS 2048
 
 /* Keeps what a link's handler was given, in order. */
 struct tap {
