@@ -77,11 +77,20 @@ static void run_named(const CU_pTest test, const CU_pSuite suite)
     current = test->pName;
 }
 
-/* All tests, or those whose suite or name contains the first argument. */
+/* All tests, or those whose suite or name contains the first argument. --seed N before it: tests with seeded
+ * schedules run that one alone (ENTENTE_SEED). */
 int main(int argc, char **argv)
 {
     CU_pSuite suite = NULL;
     unsigned failed;
+
+    if (argc > 2 && strcmp(argv[1], "--seed") == 0) {
+        if (setenv("ENTENTE_SEED", argv[2], 1) != 0) {
+            return 2;
+        }
+        argc -= 2;
+        argv += 2;
+    }
 
     if (CU_initialize_registry() != CUE_SUCCESS) {
         return 2;
