@@ -64,7 +64,7 @@ static enum ent_err add_values(const struct ent_draft_column *c, struct ent_buf 
     enum ent_err err = ENT_E_OK;
     const char *separator = "";
 
-    sorted = calloc(c->profile->n_values + 1U, sizeof *sorted);
+    sorted = calloc(c->profile->n_values + 1U, sizeof(void *));
     ENT_REQUIRE(sorted != NULL, ENT_E_NO_MEMORY, "out of memory");
     ent_profile_sorted(c->profile, sorted);
     for (uint32_t i = 0; i < c->profile->n_values && err == ENT_E_OK; i++) {
@@ -265,23 +265,23 @@ void ent_draft_report(const struct ent_draft *draft, FILE *out)
                                         "not usable: left out"};
     const struct ent_profiles *p = draft->profiles;
 
-    fprintf(out, "%s: %llu rows, %u columns, delimiter %s; %llu rows do not parse\n",
-            draft->options->input, (unsigned long long)p->n_rows, p->n_columns,
-            p->delimiter == '\t' ? "tab" : (p->delimiter == ';' ? ";" : ","),
-            (unsigned long long)p->n_bad);
+    (void)fprintf(out, "%s: %llu rows, %u columns, delimiter %s; %llu rows do not parse\n",
+                  draft->options->input, (unsigned long long)p->n_rows, p->n_columns,
+                  p->delimiter == '\t' ? "tab" : (p->delimiter == ';' ? ";" : ","),
+                  (unsigned long long)p->n_bad);
     for (uint32_t i = 0; i < p->n_columns; i++) {
         const struct ent_draft_column *c = &draft->columns[i];
 
-        fprintf(out, "  %-28s %s", c->profile->name, roles[c->role]);
+        (void)fprintf(out, "  %-28s %s", c->profile->name, roles[c->role]);
         if (c->role == ENT_ROLE_CATEGORY) {
-            fprintf(out, " of %u values and other", c->n_declared);
+            (void)fprintf(out, " of %u values and other", c->n_declared);
         }
         if (c->role == ENT_ROLE_LABEL) {
-            fprintf(out, ", %.2f %% positive",
-                    100.0 * (double)ent_profile_count(c->profile, draft->positive) /
-                        (double)c->profile->n_text);
+            (void)fprintf(out, ", %.2f %% positive",
+                          100.0 * (double)ent_profile_count(c->profile, draft->positive) /
+                              (double)c->profile->n_text);
         }
-        fprintf(out, "%s%s\n", c->few_whole ? " (or a code? see the plan)" : "",
-                (int)i == draft->unit ? " (unit_key)" : "");
+        (void)fprintf(out, "%s%s\n", c->few_whole ? " (or a code? see the plan)" : "",
+                      (int)i == draft->unit ? " (unit_key)" : "");
     }
 }

@@ -74,58 +74,70 @@ static inline void encode_number(const struct item *item, float v, float *x)
     }
 }
 
-/* One feature of n rows. `row_of` NULL: rows first, first + 1, ... The row is zeroed beforehand. */
-static void encode_item(const struct ent_prep *prep, uint32_t i, const struct ent_column *column,
-                        const uint32_t *row_of, uint32_t first, uint32_t n, float *x)
+/* Which rows of a table: those listed, or consecutive ones. */
+struct rows {
+    const struct ent_table *table;
+    const uint32_t *list; /* NULL: first, first + 1, ... */
+    uint32_t first;
+    uint32_t n;
+};
+
+static inline uint32_t row_at(const struct rows *rows, uint32_t k)
 {
+    return rows->list != NULL ? rows->list[k] : rows->first + k;
+}
+
+/* One feature of all rows; the rows of x are zero beforehand. */
+static void encode_item(const struct ent_prep *prep, uint32_t i, const struct rows *rows, float *x)
+{
+    const struct ent_column *column = &rows->table->columns[i];
     const struct item *item = &prep->items[i];
     size_t stride = prep->n_inputs;
     float *to = x + item->first_input;
 
     switch (item->type) {
     case ENT_FEATURE_NUMBER:
-        for (uint32_t k = 0; k < n; k++, to += stride) {
-            encode_number(item, column->numbers[row_of != NULL ? row_of[k] : first + k], to);
+        for (uint32_t k = 0; k < rows->n; k++, to += stride) {
+            encode_number(item, column->numbers[row_at(rows, k)], to);
         }
         break;
     case ENT_FEATURE_CATEGORY:
-        for (uint32_t k = 0; k < n; k++, to += stride) {
-            uint32_t code = column->codes[row_of != NULL ? row_of[k] : first + k];
+        for (uint32_t k = 0; k < rows->n; k++, to += stride) {
+            uint32_t code = column->codes[row_at(rows, k)];
 
             to[code < item->n_values ? code : item->n_values] = 1.0F;
         }
         break;
     case ENT_FEATURE_BOOLEAN:
-        for (uint32_t k = 0; k < n; k++, to += stride) {
-            int value = column->bools[row_of != NULL ? row_of[k] : first + k];
+        for (uint32_t k = 0; k < rows->n; k++, to += stride) {
+            int8_t value = column->bools[row_at(rows, k)];
 
             if (value >= 0) {
-                to[value] = 1.0F;
+                to[value > 0 ? 1 : 0] = 1.0F;
             }
         }
         break;
     }
 }
 
-static void encode(const struct ent_prep *prep, const struct ent_table *table,
-                   const uint32_t *row_of, uint32_t first, uint32_t n, float *x)
+static void encode(const struct ent_prep *prep, const struct rows *rows, float *x)
 {
-    memset(x, 0, (size_t)n * prep->n_inputs * sizeof *x);
+    memset(x, 0, (size_t)rows->n * prep->n_inputs * sizeof *x);
     for (uint32_t i = 0; i < prep->n_items; i++) {
-        encode_item(prep, i, &table->columns[i], row_of, first, n, x);
+        encode_item(prep, i, rows, x);
     }
 }
 
 void ent_prep_encode(const struct ent_prep *prep, const struct ent_table *table,
                      const uint32_t *rows, uint32_t n, float *x)
 {
-    encode(prep, table, rows, 0, n, x);
+    encode(prep, &(struct rows){.table = table, .list = rows, .n = n}, x);
 }
 
 void ent_prep_encode_range(const struct ent_prep *prep, const struct ent_table *table,
                            uint32_t first, uint32_t n, float *x)
 {
-    encode(prep, table, NULL, first, n, x);
+    encode(prep, &(struct rows){.table = table, .first = first, .n = n}, x);
 }
 
 /* ---- gather ---- */

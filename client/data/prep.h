@@ -32,7 +32,7 @@ void ent_prep_encode_range(const struct ent_prep *prep, const struct ent_table *
  * trainer.h wants it. */
 struct ent_gather;
 
-#define ENT_GATHER_DENSE_BYTES ((size_t)32 << 20) /* a part whose matrix fits is prepared once */
+#define ENT_GATHER_DENSE_BYTES ((size_t)4 << 20) /* a part whose matrix fits is prepared once */
 
 /* rows: [n] table rows of the part (copied). dense_max_bytes: 0 = always on the fly. prep and table
  * are borrowed. */

@@ -253,7 +253,7 @@ void ent_profile_sorted(const struct ent_profile *profile, const struct ent_prof
             sorted[n++] = &profile->values[i];
         }
     }
-    qsort((void *)sorted, n, sizeof *sorted, by_text);
+    qsort((void *)sorted, n, sizeof(void *), by_text);
 }
 
 uint64_t ent_profile_count(const struct ent_profile *profile, const char *text)

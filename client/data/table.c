@@ -184,38 +184,41 @@ void ent_table_reader_close(struct ent_table_reader *reader)
 
 static void print_rows(const struct ent_table *table, FILE *out)
 {
-    fprintf(out, "%u rows used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
-            table->n_rows, (unsigned long long)table->n_positive,
-            (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
-            (unsigned long long)table->n_unlabelled);
+    (void)fprintf(out,
+                  "%u rows used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
+                  table->n_rows, (unsigned long long)table->n_positive,
+                  (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
+                  (unsigned long long)table->n_unlabelled);
     if (table->n_without_unit > 0) {
-        fprintf(out, "%llu rows have no unit_key: each counts as a customer of its own\n",
-                (unsigned long long)table->n_without_unit);
+        (void)fprintf(out, "%llu rows have no unit_key: each counts as a customer of its own\n",
+                      (unsigned long long)table->n_without_unit);
     }
     for (uint32_t i = 0; i < table->n_problems; i++) {
         const struct ent_row_problem *p = &table->problems[i];
 
-        fprintf(out, "  line %llu: %s%s%s\n", (unsigned long long)p->line,
-                p->feature != NULL ? p->feature : "", p->feature != NULL ? " is " : "", p->reason);
+        (void)fprintf(out, "  line %llu: %s%s%s\n", (unsigned long long)p->line,
+                      p->feature != NULL ? p->feature : "", p->feature != NULL ? " is " : "",
+                      p->reason);
     }
     if (table->n_bad > table->n_problems) {
-        fprintf(out, "  and %llu more\n", (unsigned long long)(table->n_bad - table->n_problems));
+        (void)fprintf(out, "  and %llu more\n",
+                      (unsigned long long)(table->n_bad - table->n_problems));
     }
     if (table->n_positive == 0 && table->schema.label_name != NULL) {
-        fprintf(out, "  no row has the positive label: is it spelled as the plan says?\n");
+        (void)fprintf(out, "  no row has the positive label: is it spelled as the plan says?\n");
     }
 }
 
 void ent_table_print(const struct ent_table *table, FILE *out)
 {
     print_rows(table, out);
-    fprintf(out, "  %-28s %10s %10s %10s %10s\n", "feature", "missing", "clipped", "unknown",
-            "unparsable");
+    (void)fprintf(out, "  %-28s %10s %10s %10s %10s\n", "feature", "missing", "clipped", "unknown",
+                  "unparsable");
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
         const struct ent_column *c = &table->columns[i];
 
-        fprintf(out, "  %-28s %10llu %10llu %10llu %10llu\n", table->schema.features[i].name,
-                (unsigned long long)c->missing, (unsigned long long)c->clipped,
-                (unsigned long long)c->unknown, (unsigned long long)c->unparsable);
+        (void)fprintf(out, "  %-28s %10llu %10llu %10llu %10llu\n", table->schema.features[i].name,
+                      (unsigned long long)c->missing, (unsigned long long)c->clipped,
+                      (unsigned long long)c->unknown, (unsigned long long)c->unparsable);
     }
 }

@@ -67,18 +67,18 @@ void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
     static const enum ent_task_kind kinds[] = {ENT_TASK_STATS, ENT_TASK_TRAIN, ENT_TASK_EVALUATE};
     const char *separator = "";
 
-    fprintf(out, "takes part in ");
+    (void)fprintf(out, "takes part in ");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if ((policy->tasks & (1U << kinds[i])) != 0) {
-            fprintf(out, "%s%s", separator, task_name(kinds[i]));
+            (void)fprintf(out, "%s%s", separator, task_name(kinds[i]));
             separator = ", ";
         }
     }
-    fprintf(out, "%s; at least %u members; ", separator[0] == '\0' ? "nothing" : "",
-            policy->min_members);
+    (void)fprintf(out, "%s; at least %u members; ", separator[0] == '\0' ? "nothing" : "",
+                  policy->min_members);
     if (policy->any_plan) {
-        fprintf(out, "any plan\n");
+        (void)fprintf(out, "any plan\n");
     } else {
-        fprintf(out, "%u plans by digest\n", policy->n_plans);
+        (void)fprintf(out, "%u plans by digest\n", policy->n_plans);
     }
 }

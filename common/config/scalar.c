@@ -194,15 +194,9 @@ bool ent_scalar_duration_ms(const char *text, size_t len, uint64_t *out)
 
 bool ent_scalar_size(const char *text, size_t len, uint64_t *out)
 {
-    static const struct unit units[] = {{"", 1},
-                                        {"B", 1},
-                                        {"kB", 1000},
-                                        {"MB", 1000000},
-                                        {"GB", 1000000000},
-                                        {"KiB", 1024},
-                                        {"MiB", 1024U * 1024},
-                                        {"GiB", 1024U * 1024 * 1024},
-                                        {NULL, 0}};
+    static const struct unit units[] = {
+        {"", 1},       {"B", 1},         {"kB", 1000},        {"MB", 1000000}, {"GB", 1000000000},
+        {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
     size_t at;
     size_t n = split_unit(text, len, &at);
     const struct unit *unit = find_unit(units, text + at, len - at);
@@ -250,7 +244,9 @@ void ent_scalar_double_text(double value, char out[ENT_SCALAR_TEXT_BYTES])
 
         (void)snprintf(out, ENT_SCALAR_TEXT_BYTES, "%.*g", digits, value);
         for (char *p = out; *p != '\0'; p++) { /* whatever the locale's decimal point is */
-            *p = *p == ',' ? '.' : *p;
+            if (*p == ',') {
+                *p = '.';
+            }
         }
         if (ent_scalar_double(out, strlen(out), &back) && back == value) {
             return;

@@ -256,7 +256,7 @@ enum ent_err ent_config_take_value(const struct ent_node *node, const struct ent
         return take_strings(node, field, arena, out);
     }
     if (field->kind == ENT_FIELD_NODE) {
-        memcpy(out, &node, sizeof node);
+        memcpy(out, &node, sizeof(void *)); /* the pointer itself */
         return ENT_E_OK;
     }
     if (node->kind != ENT_NODE_SCALAR || field->kind == ENT_FIELD_MAP) {
@@ -402,9 +402,9 @@ void ent_config_print_fields(const struct ent_field *fields, const char *prefix,
 
             (void)snprintf(name, sizeof name, "%s%s", list[i].prefix, f->key);
             type_text(f, type, sizeof type);
-            fprintf(out, "  %-26s %s%s%s\n  %-26s %s\n", name, type,
-                    f->fallback != NULL ? ", default " : (f->required ? ", required" : ""),
-                    f->fallback != NULL ? f->fallback : "", "", f->help);
+            (void)fprintf(out, "  %-26s %s%s%s\n  %-26s %s\n", name, type,
+                          f->fallback != NULL ? ", default " : (f->required ? ", required" : ""),
+                          f->fallback != NULL ? f->fallback : "", "", f->help);
             if (f->kind == ENT_FIELD_MAP) {
                 ENT_BUG_ON(n == MAX_FRAMES);
                 list[n].fields = f->fields;

@@ -115,7 +115,7 @@ static const struct ent_field client_fields[] = {
 
 void ent_client_config_print_fields(FILE *out)
 {
-    fprintf(out, "client.yaml\n");
+    (void)fprintf(out, "client.yaml\n");
     ent_config_print_fields(client_fields, "", out);
 }
 

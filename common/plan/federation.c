@@ -216,7 +216,7 @@ void ent_federation_config_free(struct ent_federation_config *config)
 
 void ent_federation_config_print_fields(FILE *out)
 {
-    fprintf(out, "federation.yaml\n");
+    (void)fprintf(out, "federation.yaml\n");
     ent_config_print_fields(federation_fields, "", out);
 }
 

@@ -170,11 +170,11 @@ static const struct ent_field plan_fields[] = {{.key = "features",
 
 void ent_plan_print_fields(FILE *out)
 {
-    fprintf(out, "plan.yaml\n");
+    (void)fprintf(out, "plan.yaml\n");
     ent_config_print_fields(plan_fields, "", out);
-    fprintf(out, "an entry of features\n");
+    (void)fprintf(out, "an entry of features\n");
     ent_config_print_fields(ent_plan_feature_fields, "", out);
-    fprintf(out, "training.optimizer: sgd\n");
+    (void)fprintf(out, "training.optimizer: sgd\n");
     ent_config_print_fields(ent_plan_sgd_fields, "", out);
 }
 

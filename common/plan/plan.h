@@ -13,7 +13,7 @@
 #include "common/model/model.h"
 #include "common/task/task.h"
 
-#define ENT_PLAN_MAX_BYTES (1024 * 1024) /* what travels: ENT_WIRE_PLAN_MAX_BYTES */
+#define ENT_PLAN_MAX_BYTES 1048576U /* what travels: ENT_WIRE_PLAN_MAX_BYTES */
 #define ENT_PLAN_MAX_FEATURES 4096
 #define ENT_PLAN_MAX_VALUES 60000 /* of one category: codes are 16 bit in a member's table */
 #define ENT_PLAN_MAX_INPUTS 262144

@@ -10,38 +10,40 @@ static void print_features(const struct ent_plan *plan, FILE *out)
     for (uint32_t i = 0; i < plan->n_features; i++) {
         count[plan->features[i].type]++;
     }
-    fprintf(out, "features    %u: %u numbers, %u categories, %u booleans -> %u model inputs\n",
-            plan->n_features, count[ENT_FEATURE_NUMBER], count[ENT_FEATURE_CATEGORY],
-            count[ENT_FEATURE_BOOLEAN], plan->n_inputs);
+    (void)fprintf(out,
+                  "features    %u: %u numbers, %u categories, %u booleans -> %u model inputs\n",
+                  plan->n_features, count[ENT_FEATURE_NUMBER], count[ENT_FEATURE_CATEGORY],
+                  count[ENT_FEATURE_BOOLEAN], plan->n_inputs);
     for (uint32_t i = 0; i < plan->n_features; i++) {
         const struct ent_feature *f = &plan->features[i];
 
         switch (f->type) {
         case ENT_FEATURE_NUMBER:
-            fprintf(out, "  %-28s number in [%g, %g]%s\n", f->name, f->lo, f->hi,
-                    f->indicator ? ", with an input for missing" : "");
+            (void)fprintf(out, "  %-28s number in [%g, %g]%s\n", f->name, f->lo, f->hi,
+                          f->indicator ? ", with an input for missing" : "");
             break;
         case ENT_FEATURE_CATEGORY:
-            fprintf(out, "  %-28s category of %u values and other\n", f->name, f->n_values);
+            (void)fprintf(out, "  %-28s category of %u values and other\n", f->name, f->n_values);
             break;
         case ENT_FEATURE_BOOLEAN:
-            fprintf(out, "  %-28s boolean\n", f->name);
+            (void)fprintf(out, "  %-28s boolean\n", f->name);
             break;
         }
     }
-    fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
-            plan->label_positive);
+    (void)fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
+                  plan->label_positive);
 }
 
 static void print_split(const struct ent_plan *plan, FILE *out)
 {
     if (plan->split_test_file) {
-        fprintf(out,
-                "split       test rows from each member's split_file; %g %% of the others for "
-                "validation\n",
-                100.0 * plan->split_validation);
+        (void)fprintf(
+            out,
+            "split       test rows from each member's split_file; %g %% of the others for "
+            "validation\n",
+            100.0 * plan->split_validation);
     } else {
-        fprintf(
+        (void)fprintf(
             out,
             "split       %g %% training, %g %% validation, %g %% test, by customer (key %llu)\n",
             100.0 * (1.0 - plan->split_validation - plan->split_test),
@@ -52,33 +54,34 @@ static void print_split(const struct ent_plan *plan, FILE *out)
 
 static void print_model(const struct ent_plan *plan, FILE *out)
 {
-    fprintf(out, "model       %u", plan->n_inputs);
+    (void)fprintf(out, "model       %u", plan->n_inputs);
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         const struct ent_layer_spec *l = &plan->layers[i];
 
         if (l->kind == ENT_LAYER_DENSE) {
-            fprintf(out, " > dense %u", l->units);
+            (void)fprintf(out, " > dense %u", l->units);
         } else if (l->kind == ENT_LAYER_RELU) {
-            fprintf(out, " > relu");
+            (void)fprintf(out, " > relu");
         } else {
-            fprintf(out, " > dropout %g", l->rate);
+            (void)fprintf(out, " > dropout %g", l->rate);
         }
     }
-    fprintf(out, ": %zu parameters, loss bce\n", plan->n_params);
+    (void)fprintf(out, ": %zu parameters, loss bce\n", plan->n_params);
 }
 
 static void print_training(const struct ent_plan *plan, FILE *out)
 {
-    fprintf(out, "training    %u rounds of %u epoch%s, ", plan->rounds, plan->epochs,
-            plan->epochs == 1 ? "" : "s");
+    (void)fprintf(out, "training    %u rounds of %u epoch%s, ", plan->rounds, plan->epochs,
+                  plan->epochs == 1 ? "" : "s");
     if (plan->batch == 0) {
-        fprintf(out, "full batch");
+        (void)fprintf(out, "full batch");
     } else {
-        fprintf(out, "batch %u", plan->batch);
+        (void)fprintf(out, "batch %u", plan->batch);
     }
-    fprintf(out, ", sgd rate %g momentum %g%s, seed %llu\n", plan->optimizer.rate,
-            plan->optimizer.momentum, plan->optimizer.keep_state ? " (kept between rounds)" : "",
-            (unsigned long long)plan->seed);
+    (void)fprintf(out, ", sgd rate %g momentum %g%s, seed %llu\n", plan->optimizer.rate,
+                  plan->optimizer.momentum,
+                  plan->optimizer.keep_state ? " (kept between rounds)" : "",
+                  (unsigned long long)plan->seed);
 }
 
 static void print_weights(const struct ent_plan *plan, FILE *out)
@@ -89,24 +92,24 @@ static void print_weights(const struct ent_plan *plan, FILE *out)
 
     ent_duration_text(plan->join_ms, join);
     ent_duration_text(plan->update_ms, update);
-    fprintf(out, "aggregation %s, weights %s, at least %u members, scale 2^%u\n", plan->rule,
-            names[plan->weights], plan->min_members, plan->scale_bits);
+    (void)fprintf(out, "aggregation %s, weights %s, at least %u members, scale 2^%u\n", plan->rule,
+                  names[plan->weights], plan->min_members, plan->scale_bits);
     for (uint32_t i = 0; i < plan->n_fixed_weights; i++) {
-        fprintf(out, "  %-28s weight %u\n", plan->fixed_weights[i].member,
-                plan->fixed_weights[i].weight);
+        (void)fprintf(out, "  %-28s weight %u\n", plan->fixed_weights[i].member,
+                      plan->fixed_weights[i].weight);
     }
-    fprintf(out, "deadlines   %s to join, %s for the update, %u attempts a round\n", join, update,
-            plan->attempts);
+    (void)fprintf(out, "deadlines   %s to join, %s for the update, %u attempts a round\n", join,
+                  update, plan->attempts);
 }
 
 static void print_size(const char *what, double bytes, FILE *out)
 {
     if (bytes < 10000.0) {
-        fprintf(out, "%s %.0f B", what, bytes);
+        (void)fprintf(out, "%s %.0f B", what, bytes);
     } else if (bytes < 1e7) {
-        fprintf(out, "%s %.1f kB", what, bytes / 1e3);
+        (void)fprintf(out, "%s %.1f kB", what, bytes / 1e3);
     } else {
-        fprintf(out, "%s %.1f MB", what, bytes / 1e6);
+        (void)fprintf(out, "%s %.1f MB", what, bytes / 1e6);
     }
 }
 
@@ -135,7 +138,7 @@ static void print_traffic(const struct ent_plan *plan, FILE *out)
                    evaluate,
                out);
     print_size(", receives about", (plan->rounds + 1.0) * model, out);
-    fprintf(out, "\n");
+    (void)fprintf(out, "\n");
 }
 
 void ent_plan_check_print(const struct ent_plan *plan, FILE *out)
@@ -143,7 +146,7 @@ void ent_plan_check_print(const struct ent_plan *plan, FILE *out)
     char hex[65];
 
     ent_hex(plan->digest, sizeof plan->digest, hex);
-    fprintf(out, "plan        %s\n", hex);
+    (void)fprintf(out, "plan        %s\n", hex);
     print_features(plan, out);
     print_split(plan, out);
     print_model(plan, out);

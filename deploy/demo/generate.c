@@ -96,32 +96,32 @@ static void draw(struct ent_rng *rng, double t, struct customer *c)
 
 static void write_header(FILE *out, bool brand)
 {
-    fprintf(out,
-            "customer_id,%sage,income,visits,days_since_visit,channel,device,newsletter,bought\n",
-            brand ? "brand," : "");
+    (void)fprintf(
+        out, "customer_id,%sage,income,visits,days_since_visit,channel,device,newsletter,bought\n",
+        brand ? "brand," : "");
 }
 
 /* Missing at random: 3 % of ages, 8 % of incomes, 2 % of devices. */
 static void write_row(FILE *out, const struct customer *c, uint64_t id, uint64_t brand,
                       const bool missing[3])
 {
-    fprintf(out, "c%07llu,", (unsigned long long)id);
+    (void)fprintf(out, "c%07llu,", (unsigned long long)id);
     if (brand > 0) {
-        fprintf(out, "brand-%llu,", (unsigned long long)brand);
+        (void)fprintf(out, "brand-%llu,", (unsigned long long)brand);
     }
     if (missing[0]) {
-        fprintf(out, ",");
+        (void)fprintf(out, ",");
     } else {
-        fprintf(out, "%.0f,", c->age);
+        (void)fprintf(out, "%.0f,", c->age);
     }
     if (missing[1]) {
-        fprintf(out, ",");
+        (void)fprintf(out, ",");
     } else {
-        fprintf(out, "%.0f,", c->income);
+        (void)fprintf(out, "%.0f,", c->income);
     }
-    fprintf(out, "%u,%u,%s,%s,%s,%s\n", c->visits, c->days, channels[c->channel],
-            missing[2] ? "" : devices[c->device], c->newsletter ? "yes" : "no",
-            c->bought ? "yes" : "no");
+    (void)fprintf(out, "%u,%u,%s,%s,%s,%s\n", c->visits, c->days, channels[c->channel],
+                  missing[2] ? "" : devices[c->device], c->newsletter ? "yes" : "no",
+                  c->bought ? "yes" : "no");
 }
 
 static int by_p(const void *a, const void *b)
@@ -177,7 +177,7 @@ static enum ent_err write_member(const struct ent_demo_generate *o, uint64_t mem
     char name[40];
     FILE *out;
 
-    (void)snprintf(name, sizeof name, "member-%llu.csv", (unsigned long long)(member + 1));
+    (void)snprintf(name, sizeof name, "member-%llu.csv", (unsigned long long)member + 1);
     ENT_TRY(ent_demo_create(o->out, name, &out));
     write_header(out, false);
     for (uint64_t i = 0; i < n; i++) {
@@ -204,8 +204,9 @@ static void report_part(FILE *report, const char *name, struct scored *scored, u
     for (uint64_t i = 0; i < n; i++) {
         positives += scored[i].bought ? 1 : 0;
     }
-    fprintf(report, "  %-12s %9llu rows, %5.1f %% bought, AUC of the true probability %.4f\n", name,
-            (unsigned long long)n, 100.0 * (double)positives / (double)n, bayes_auc(scored, n));
+    (void)fprintf(report, "  %-12s %9llu rows, %5.1f %% bought, AUC of the true probability %.4f\n",
+                  name, (unsigned long long)n, 100.0 * (double)positives / (double)n,
+                  bayes_auc(scored, n));
 }
 
 static enum ent_err write_all(const struct ent_demo_generate *o, FILE *pooled,
@@ -221,7 +222,7 @@ static enum ent_err write_all(const struct ent_demo_generate *o, FILE *pooled,
         ENT_TRY(write_member(o, m, used, n, pooled, scored + used));
         ENT_TRY(ent_calloc(n, sizeof *part, &part));
         memcpy(part, scored + used, n * sizeof *part);
-        (void)snprintf(name, sizeof name, "member-%llu", (unsigned long long)(m + 1));
+        (void)snprintf(name, sizeof name, "member-%llu", (unsigned long long)m + 1);
         report_part(report, name, part, n);
         free(part);
         used += n;

@@ -227,7 +227,7 @@ static void put_row(struct splitting *s, struct group *g, bool test, bool positi
 {
     (void)fwrite(s->line.data, 1, s->line.len, g->csv); /* errors: at close */
     if (test) {
-        fprintf(g->test, "%llu\n", (unsigned long long)g->n);
+        (void)fprintf(g->test, "%llu\n", (unsigned long long)g->n);
     }
     g->n++;
     g->n_test += test ? 1 : 0;
@@ -337,20 +337,20 @@ static void print_group(const struct splitting *s, uint32_t g, FILE *report)
     char name[40];
 
     file_name(s, g, "csv", name);
-    fprintf(report, "  %-14s %8llu rows, %7llu test", name, (unsigned long long)group->n,
-            (unsigned long long)group->n_test);
+    (void)fprintf(report, "  %-14s %8llu rows, %7llu test", name, (unsigned long long)group->n,
+                  (unsigned long long)group->n_test);
     if (s->label != (size_t)-1 && group->n > 0) {
-        fprintf(report, ", %5.2f %% positive",
-                100.0 * (double)group->n_positive / (double)group->n);
+        (void)fprintf(report, ", %5.2f %% positive",
+                      100.0 * (double)group->n_positive / (double)group->n);
     }
     for (size_t i = 0; i < s->n_values && g < s->n_groups; i++) {
         if (s->values[i].group == g) {
-            fprintf(report, "%s%.*s", separator, s->values[i].len > 30 ? 30 : (int)s->values[i].len,
-                    s->values[i].text);
+            (void)fprintf(report, "%s%.*s", separator,
+                          s->values[i].len > 30 ? 30 : (int)s->values[i].len, s->values[i].text);
             separator = ", ";
         }
     }
-    fprintf(report, "\n");
+    (void)fprintf(report, "\n");
 }
 
 static enum ent_err find_unit(const struct ent_demo_split *options, char **unit)
@@ -386,7 +386,7 @@ enum ent_err ent_demo_split(const struct ent_demo_split *options, FILE *report)
 
     ENT_TRY(ent_calloc(1, sizeof *s, &s));
     s->options = options;
-    ent_buf_init(&s->line, ENT_CSV_MAX_ROW * 2 + ENT_CSV_MAX_FIELDS * 3);
+    ent_buf_init(&s->line, ENT_CSV_MAX_ROW * 2 + (size_t)ENT_CSV_MAX_FIELDS * 3);
     err = find_unit(options, &unit);
     if (err == ENT_E_OK) {
         err = run(s, unit, report);
