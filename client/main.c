@@ -124,7 +124,7 @@ int main(int argc, char **argv)
     ent_version_add(ent_config_library());
     ent_version_add(ent_csv_library());
     if (ent_secret_init_process() != ENT_E_OK) {
-        fprintf(stderr, "entente-client: %s\n", ent_err_message());
+        (void)fprintf(stderr, "entente-client: %s\n", ent_err_message());
         return ent_err_exit(ENT_E_INTERNAL);
     }
     return ent_program_run(&program, argc, argv);

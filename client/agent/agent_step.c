@@ -79,7 +79,7 @@ void ent_agent_sayf(struct ent_agent *agent, enum ent_agent_say say, const char 
         return;
     }
     va_start(args, fmt);
-    (void)vsnprintf(line, sizeof line, fmt, args);
+    (void)vsnprintf(line, sizeof line, fmt, args); // NOLINT(clang-analyzer-valist.Uninitialized)
     va_end(args);
     agent->options.say(agent->options.say_ctx, say, line);
 }

@@ -179,15 +179,19 @@ static bool final_refusal(enum ent_err code)
 void ent_session_on_refused(struct ent_session *s, const struct ent_session_event *ev,
                             struct ent_session_actions *out)
 {
-    if (final_refusal(ev->code) && (s->line == ENT_LINE_HELLO || ev->code == ENT_E_REVOKED)) {
+    bool about_round = (ev->about == ENT_ABOUT_JOIN && s->stage == ENT_SESSION_JOINED) ||
+                       (ev->about == ENT_ABOUT_OFFER &&
+                        (s->stage == ENT_SESSION_OFFERED || s->stage == ENT_SESSION_SENDING));
+    bool final =
+        final_refusal(ev->code) && (s->line == ENT_LINE_HELLO || ev->code == ENT_E_REVOKED);
+
+    if (final || s->line == ENT_LINE_HELLO) {
         ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code;
+    } else if (about_round) {
+        s->stage = ENT_SESSION_DONE;
+    }
+    if (final) {
         stop(s, ev->code, out);
-    } else if (s->line == ENT_LINE_HELLO) {
-        ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code;
-    } else if (ev->about == ENT_ABOUT_JOIN && s->stage == ENT_SESSION_JOINED) {
-        s->stage = ENT_SESSION_DONE;
-    } else if (ev->about == ENT_ABOUT_OFFER && (s->stage == ENT_SESSION_OFFERED)) {
-        s->stage = ENT_SESSION_DONE;
     }
     if (ev->about == ENT_ABOUT_RENEW) {
         s->renewing = false;

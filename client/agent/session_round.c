@@ -111,14 +111,12 @@ void ent_session_on_offer(struct ent_session *s, const struct ent_session_event 
         .offer = ev->offer, .bytes = ev->bytes, .request = ev->request};
 
     memcpy(fetch.digest, ev->digest, sizeof fetch.digest);
-    if (ev->bytes > max) {
-        ent_session_warn(s, ev, ENT_E_LIMIT, out);
-    } else if (!wanted(s, ev) || ev->has_it || asked_already(s, ev->digest)) {
+    if (ev->bytes <= max && (!wanted(s, ev) || ev->has_it || asked_already(s, ev->digest))) {
         grant(ENT_SACT_SKIP, &fetch, out);
         if (ev->has_it) {
             here(s, ev->offer, ev->digest, out);
         }
-    } else if (s->n_fetches == ENT_SESSION_OFFERS_MAX) {
+    } else if (ev->bytes > max || s->n_fetches == ENT_SESSION_OFFERS_MAX) {
         ent_session_warn(s, ev, ENT_E_LIMIT, out);
     } else {
         s->fetches[s->n_fetches++] = fetch;
@@ -224,8 +222,6 @@ void ent_session_on_round_open(struct ent_session *s, const struct ent_session_e
         open_round(s, ev, out);
     } else if (!ent_session_same_round(s, &ev->id)) {
         ent_session_warn(s, ev, ENT_E_STALE, out);
-    } else if (s->stage == ENT_SESSION_READY) {
-        open_round(s, ev, out);
     } else if (s->stage == ENT_SESSION_OPENED) {
         s->has_plan = s->has_plan || ev->has_plan;
         check_if_ready(s, out);
