@@ -6,7 +6,8 @@
 #include "common/base/mem.h"
 #include "common/net/nng_link.h"
 
-/* Ids are unique in the process, so that a coordinator may keep those of both its links in one table. */
+/* Ids are unique in the process, so that a coordinator may keep those of both its links in one
+ * table. */
 static atomic_uint_least64_t last_id;
 
 uint64_t ent_conn_now(const struct ent_conn *c)
@@ -89,7 +90,8 @@ void ent_conn_emit_opened(struct ent_conn *c)
 
 /* --- ending --- */
 
-/* The stream is closed at the first error and nothing is posted again: nng would not complete it (trap 2). */
+/* The stream is closed at the first error and nothing is posted again: nng would not complete it
+ * (trap 2). */
 void ent_conn_end_locked(struct ent_conn *c, enum ent_err why, const char *text)
 {
     if (c->ended) {
@@ -154,8 +156,9 @@ void ent_conn_start_accepted(struct ent_conn *c, nng_stream *stream_take)
     ent_conn_recv_start(c);
 }
 
-/* The handshake stands still until something is sent, so the first PING goes at once. What comes is received only after
- * OPENED was delivered (ent_conn_send_cb): per connection, events stay in order. */
+/* The handshake stands still until something is sent, so the first PING goes at once. What comes
+ * is received only after OPENED was delivered (ent_conn_send_cb): per connection, events stay in
+ * order. */
 static void dial_cb(void *arg)
 {
     struct ent_conn *c = arg;
@@ -267,8 +270,8 @@ static bool past(uint64_t since_ms, uint64_t span_ms, uint64_t now_ms)
 
 #define QUIET_MS 1000 /* after that long without a byte, is there still a socket? */
 
-/* A receive that is posted just after the socket died is never completed (trap 2): rather than wait for the idle deadline,
- * ask. The address of the peer is gone with the connection. */
+/* A receive that is posted just after the socket died is never completed (trap 2): rather than
+ * wait for the idle deadline, ask. The address of the peer is gone with the connection. */
 static bool socket_is_dead(const struct ent_conn *c, uint64_t now_ms)
 {
     nng_sockaddr sa;
@@ -287,7 +290,8 @@ static void timed_out(struct ent_conn *c, const char *what, uint32_t ms)
     ent_conn_end_locked(c, ENT_E_TIMEOUT, text);
 }
 
-/* A transfer that was begun stands: between its DATA frames only other frames came. Within a frame rx_ms tells. */
+/* A transfer that was begun stands: between its DATA frames only other frames came. Within a
+ * frame rx_ms tells. */
 static bool transfer_stands(const struct ent_conn *c, uint64_t span_ms, uint64_t now_ms)
 {
     return c->sink != NULL && c->sink_ms != 0 && !c->in_data && past(c->sink_ms, span_ms, now_ms);
@@ -339,7 +343,8 @@ bool ent_conn_tick(struct ent_conn *c, uint64_t now_ms)
 
 static void free_stream(struct ent_conn *c)
 {
-    /* The callbacks have returned or are about to: stop waits for the last instructions of theirs. */
+    /* The callbacks have returned or are about to: stop waits for the last instructions of
+     * theirs. */
     nng_aio_stop(c->dial_aio);
     nng_aio_stop(c->recv_aio);
     nng_aio_stop(c->send_aio);

@@ -1,11 +1,14 @@
-/* IN bytes of one stream, calls of link_nng.c · OUT events · OWNS stream, aios, queue, sink and blob of a connection
+/* IN bytes of one stream, calls of link_nng.c · OUT events · OWNS stream, aios, queue, sink and
+ * blob of a connection
  * THREADS see below · SOURCE transport.md (deadlines, shutdown, traps 1, 2, 4)
  *
- * Who touches what. nng runs each callback on one of its task threads, and each aio's callbacks one after the other:
- * recv_* belong to the receiving callback (or the worker while it finishes a file), everything else to `lock`. Three
- * `*_busy` flags say that a callback is due or running; a connection is torn down (by the timer thread, which alone may
- * wait for nng) once it is ended and none is set. So: end -> stream closed -> callbacks return -> torn down -> CLOSED.
- * Order of locks: link lock, connection lock, nng's. The handler runs under none of them but `event_lock`. */
+ * Who touches what. nng runs each callback on one of its task threads, and each aio's callbacks
+ * one after the other: recv_* belong to the receiving callback (or the worker while it finishes
+ * a file), everything else to `lock`. Three `*_busy` flags say that a callback is due or
+ * running; a connection is torn down (by the timer thread, which alone may wait for nng) once it
+ * is ended and none is set. So: end -> stream closed -> callbacks return -> torn down -> CLOSED.
+ * Order of locks: link lock, connection lock, nng's. The handler runs under none of them but
+ * `event_lock`. */
 #ifndef ENT_COMMON_NET_CONN_H
 #define ENT_COMMON_NET_CONN_H
 
@@ -118,7 +121,8 @@ void ent_conn_end(struct ent_conn *c, enum ent_err why, const char *text);
 
 /* Timer thread: deadlines, PING. True when the connection may be torn down. */
 bool ent_conn_tick(struct ent_conn *c, uint64_t now_ms);
-/* Timer thread, after tick said so, once: waits for nng, frees everything but the struct, delivers CLOSED. */
+/* Timer thread, after tick said so, once: waits for nng, frees everything but the struct,
+ * delivers CLOSED. */
 void ent_conn_tear_down(struct ent_conn *c);
 
 /* Between the files of the connection. `_locked`: the caller holds c->lock. */

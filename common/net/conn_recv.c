@@ -3,9 +3,11 @@
 #include "common/net/nng_link.h"
 #include "common/net/sink.h"
 
-/* A body is asked for in pieces that at most double what has come: a length that was only announced costs 4 KiB. */
+/* A body is asked for in pieces that at most double what has come: a length that was only
+ * announced costs 4 KiB. */
 #define BODY_FIRST_BYTES 4096
-/* The engine completes a receive when all of it came; this bounds how long a DATA frame shows no progress to the sink. */
+/* The engine completes a receive when all of it came; this bounds how long a DATA frame shows no
+ * progress to the sink. */
 #define DATA_PIECE_BYTES ((size_t)256 * 1024)
 #define FLUSH_REQUEST UINT64_MAX
 

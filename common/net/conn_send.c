@@ -4,7 +4,8 @@
 #include "common/base/mem.h"
 #include "common/net/nng_link.h"
 
-/* One DATA frame is one write for OpenSSL (trap 4), and short enough for control frames to pass soon. */
+/* One DATA frame is one write for OpenSSL (trap 4), and short enough for control frames to pass
+ * soon. */
 #define DATA_BYTES ((uint64_t)256 * 1024)
 #define FLUSH_REQUEST UINT64_MAX /* of the PING whose PONG says that everything before it arrived */
 

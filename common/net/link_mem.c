@@ -323,7 +323,8 @@ static void mem_close(struct ent_link *link, ent_conn_id conn, bool flush)
 
 /* --- an end --- */
 
-/* Takes the events of this end out of the queue: all but CLOSED are dropped, and the queue of CLOSED is returned. */
+/* Takes the events of this end out of the queue: all but CLOSED are dropped, and the queue of
+ * CLOSED is returned. */
 static struct ent_mem_event *take_events(struct ent_link_mem_net *net,
                                          const struct ent_mem_end *end)
 {

@@ -9,7 +9,8 @@
 #include "common/net/address.h"
 #include "common/net/nng_link.h"
 
-/* nng is one per process and has to be ended after its last user: this is the one place that knows how many there are. */
+/* nng is one per process and has to be ended after its last user: this is the one place that
+ * knows how many there are. */
 static pthread_mutex_t nng_lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t nng_users;
 
@@ -37,8 +38,9 @@ static enum ent_err nng_begin(void)
 
 #define END_WAIT_MS 5000
 
-/* nng frees streams on a thread of its own, later: ended before that, it would take their locks with it. Should one
- * never be freed, nng stays: a leak at the end of the process is the smaller harm. */
+/* nng frees streams on a thread of its own, later: ended before that, it would take their locks
+ * with it. Should one never be freed, nng stays: a leak at the end of the process is the smaller
+ * harm. */
 static void nng_end(void)
 {
     (void)pthread_mutex_lock(&nng_lock);
@@ -143,8 +145,9 @@ static void accepted(struct ent_nng *nng, nng_stream *stream)
     }
 }
 
-/* Whatever accept returns, the listener goes on: only our own flag says that it was closed, never nng's code (a peer's
- * reset can look like one). After an error the timer tries again, so that a lack of descriptors does not spin. */
+/* Whatever accept returns, the listener goes on: only our own flag says that it was closed,
+ * never nng's code (a peer's reset can look like one). After an error the timer tries again, so
+ * that a lack of descriptors does not spin. */
 static void accept_cb(void *arg)
 {
     struct ent_nng *nng = arg;
@@ -160,7 +163,8 @@ static void accept_cb(void *arg)
     (void)pthread_mutex_unlock(&nng->lock);
 }
 
-/* Under the lock, so that nothing is posted once link_free has said `stopping`: nng would not complete it. */
+/* Under the lock, so that nothing is posted once link_free has said `stopping`: nng would not
+ * complete it. */
 void ent_nng_accept(struct ent_nng *nng)
 {
     (void)pthread_mutex_lock(&nng->lock);
@@ -177,8 +181,9 @@ static enum ent_err open_listener(const char *url, nng_tls_config *config,
     nng_stream_listener *listener = NULL;
     int rv = nng_stream_listener_alloc(&listener, url);
 
-    /* No delay: with Nagle's algorithm, on in nng 1.5.2 whatever its manual says, header and body cost 88 ms (trap 3).
-     * Every nng listener has a default config first, which is replaced here (trap 18). */
+    /* No delay: with Nagle's algorithm, on in nng 1.5.2 whatever its manual says, header and
+     * body cost 88 ms (trap 3). Every nng listener has a default config first, which is replaced
+     * here (trap 18). */
     if (rv == 0) {
         rv = nng_stream_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);
     }
@@ -382,7 +387,8 @@ static void release(struct ent_nng *nng)
     free(nng);
 }
 
-/* The order of transport.md: listener, accept, connections, timer thread, listener's memory, nng. */
+/* The order of transport.md: listener, accept, connections, timer thread, listener's memory,
+ * nng. */
 static void link_free(struct ent_link *link)
 {
     struct ent_nng *nng = of(link);

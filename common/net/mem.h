@@ -1,4 +1,5 @@
-/* The inside of link_mem: what link_mem.c (calls), mem_wire.c (sending, ending) and mem_step.c (delivery) share. All of it under net->lock. */
+/* The inside of link_mem: what link_mem.c (calls), mem_wire.c (sending, ending) and mem_step.c
+ * (delivery) share. All of it under net->lock. */
 #ifndef ENT_COMMON_NET_MEM_H
 #define ENT_COMMON_NET_MEM_H
 
@@ -76,10 +77,12 @@ struct ent_link_mem_net {
     ent_conn_id last_id; /* of this wire: the same calls give the same ids */
 };
 
-/* An event for a side, behind those that wait. A wire that has no memory for one is a test's own trouble: abort. */
+/* An event for a side, behind those that wait. A wire that has no memory for one is a test's own
+ * trouble: abort. */
 void ent_mem_post(struct ent_link_mem_net *net, const struct ent_mem_side *side,
                   struct ent_link_event *event_take);
-/* Send a frame from this side: asks the hook. bytes are copied, or blob (with blob_at) referenced. */
+/* Send a frame from this side: asks the hook. bytes are copied, or blob (with blob_at)
+ * referenced. */
 ENT_MUST enum ent_err ent_mem_send(struct ent_link_mem_net *net, struct ent_mem_conn *conn,
                                    size_t from, const struct ent_frame *frame,
                                    const uint8_t *bytes);
@@ -91,8 +94,8 @@ void ent_mem_cut(struct ent_link_mem_net *net, struct ent_mem_conn *conn, const 
 /* Side `which` ends it: STOPPED (or why) there, NET at the other. */
 void ent_mem_end_conn(struct ent_link_mem_net *net, struct ent_mem_conn *conn, size_t which,
                       enum ent_err why, const char *text);
-/* The next DATA frame of a blob that is being sent, when nothing else of this side waits: as in link_nng, control frames
- * go first. */
+/* The next DATA frame of a blob that is being sent, when nothing else of this side waits: as in
+ * link_nng, control frames go first. */
 void ent_mem_make_data(struct ent_link_mem_net *net, struct ent_mem_conn *conn, size_t from);
 void ent_mem_item_free(struct ent_mem_item *item);
 void ent_mem_drop_items(struct ent_mem_side *side);

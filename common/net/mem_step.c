@@ -179,14 +179,14 @@ static bool side_tick(struct ent_link_mem_net *net, struct ent_mem_conn *conn, s
     } else if (!side->admitted && past(conn->born_ms, limits->handshake_ms, now_ms)) {
         ent_mem_end_conn(net, conn, which, ENT_E_TIMEOUT,
                          "no agreement with the other end in time");
-    } else if (!side->admitted) {
-        return false;
-    } else if (side->ping_ms != 0 && past(side->ping_ms, answer_ms(limits), now_ms)) {
+    } else if (side->admitted && side->ping_ms != 0 &&
+               past(side->ping_ms, answer_ms(limits), now_ms)) {
         ent_mem_end_conn(net, conn, which, ENT_E_TIMEOUT, "nothing came from the other end");
-    } else if (side->sink_ms != 0 && side->sink != NULL &&
+    } else if (side->admitted && side->sink_ms != 0 && side->sink != NULL &&
                past(side->sink_ms, limits->idle_ms, now_ms)) {
         ent_mem_end_conn(net, conn, which, ENT_E_TIMEOUT, "the transfer has stood still");
-    } else if (side->ping_ms == 0 && past(side->rx_ms, limits->idle_ms / 3, now_ms)) {
+    } else if (side->admitted && side->ping_ms == 0 &&
+               past(side->rx_ms, limits->idle_ms / 3, now_ms)) {
         side->ping_ms = now_ms;
         err = ent_mem_send(net, conn, which, &ping, NULL);
         ENT_BUG_ON(err != ENT_E_OK);

@@ -8,8 +8,9 @@
 
 #define SCAN_MS 100
 
-/* Deadlines are ours: nng's timeouts do not end a send that waits for the handshake, nor a receive on a stream whose
- * socket died (traps 1, 2). So one thread looks at every connection each 100 ms, and tears down those that ended. */
+/* Deadlines are ours: nng's timeouts do not end a send that waits for the handshake, nor a
+ * receive on a stream whose socket died (traps 1, 2). So one thread looks at every connection
+ * each 100 ms, and tears down those that ended. */
 
 void ent_timer_wake(struct ent_nng *nng)
 {
@@ -51,18 +52,18 @@ static void forget(struct ent_nng *nng, const struct ent_conn *c)
     }
 }
 
-/* The table may grow and other threads may look into it while a connection is torn down, so it is walked by id order of
- * a snapshot; this thread alone removes. */
+/* The table may grow and other threads may look into it while a connection is torn down, so it
+ * is walked by id order of a snapshot; this thread alone removes. */
 static size_t snapshot(struct ent_nng *nng, struct ent_conn ***scratch, size_t *cap)
 {
     size_t n;
 
     (void)pthread_mutex_lock(&nng->lock);
     n = nng->n_conns;
-    if (ent_grow(scratch, cap, n, sizeof **scratch) != ENT_E_OK) {
+    if (ent_grow(scratch, cap, n, sizeof(struct ent_conn *)) != ENT_E_OK) {
         n = *cap; /* the others at the next scan */
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; *scratch != NULL && i < n; i++) {
         (*scratch)[i] = nng->conns[i];
     }
     (void)pthread_mutex_unlock(&nng->lock);
@@ -73,7 +74,7 @@ static void scan(struct ent_nng *nng, struct ent_conn **conns, size_t n)
 {
     uint64_t now_ms = ent_clock_mono(&nng->link.clock);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; conns != NULL && i < n; i++) {
         if (!ent_conn_tick(conns[i], now_ms)) {
             continue;
         }
@@ -134,13 +135,14 @@ static struct ent_conn *next_job(struct ent_nng *nng)
     if (nng->n_jobs > 0) {
         c = nng->jobs[0];
         nng->n_jobs--;
-        memmove(nng->jobs, nng->jobs + 1, nng->n_jobs * sizeof *nng->jobs);
+        memmove(nng->jobs, nng->jobs + 1, nng->n_jobs * sizeof(struct ent_conn *));
     }
     (void)pthread_mutex_unlock(&nng->wake_lock);
     return c;
 }
 
-/* fsync waits for a disk, and nng's four threads carry every connection: so files are finished here. */
+/* fsync waits for a disk, and nng's four threads carry every connection: so files are finished
+ * here. */
 static void *worker_main(void *arg)
 {
     struct ent_nng *nng = arg;
@@ -175,7 +177,7 @@ void ent_timer_release(struct ent_nng *nng)
 enum ent_err ent_timer_start(struct ent_nng *nng)
 {
     /* A connection has one job at most. */
-    ENT_TRY(ent_calloc(nng->link.limits.connections_max, sizeof *nng->jobs, &nng->jobs));
+    ENT_TRY(ent_calloc(nng->link.limits.connections_max, sizeof(struct ent_conn *), &nng->jobs));
     ENT_REQUIRE(pthread_create(&nng->timer, NULL, timer_main, nng) == 0, ENT_E_NO_MEMORY,
                 "no thread for the link's deadlines");
     if (pthread_create(&nng->worker, NULL, worker_main, nng) != 0) {

@@ -23,10 +23,11 @@ struct nng_tls_engine_conn {
     atomic_bool failed;
 };
 
-/* Connections are freed by nng on a thread of its own, some time after nng_stream_free: how many are left is the one
- * thing that must be known across links before nng ends. Counted from the accept or dial that makes them, not from
- * conn_init: an accept that was waiting when its listener closed is freed late too, and nng_fini meanwhile destroys the
- * locks that this needs (nng then panics). */
+/* Connections are freed by nng on a thread of its own, some time after nng_stream_free: how many
+ * are left is the one thing that must be known across links before nng ends. Counted from the
+ * accept or dial that makes them, not from conn_init: an accept that was waiting when its
+ * listener closed is freed late too, and nng_fini meanwhile destroys the locks that this needs
+ * (nng then panics). */
 static atomic_size_t live;
 
 struct look {
@@ -86,9 +87,10 @@ static void conn_close(nng_tls_engine_conn *c)
     }
 }
 
-/* An end that closed at once after its alert could overtake it, by a reset (bytes of the peer are still unread) or
- * because nng sees the hang-up before it has read: the peer would learn "closed" instead of "certificate expired". So
- * what still comes is read away, nng is told nothing, and the link closes when it sees `failed`. */
+/* An end that closed at once after its alert could overtake it, by a reset (bytes of the peer
+ * are still unread) or because nng sees the hang-up before it has read: the peer would learn
+ * "closed" instead of "certificate expired". So what still comes is read away, nng is told
+ * nothing, and the link closes when it sees `failed`. */
 static int linger(nng_tls_engine_conn *c)
 {
     uint8_t scratch[1024];
@@ -126,7 +128,8 @@ static int conn_handshake(nng_tls_engine_conn *c)
                                    : conn_result(c, ent_tls_conn_handshake(&c->tls));
 }
 
-/* Completes when all *len bytes are there: one callback for a whole piece instead of one for each record. */
+/* Completes when all *len bytes are there: one callback for a whole piece instead of one for
+ * each record. */
 static int conn_recv(nng_tls_engine_conn *c, uint8_t *bytes, size_t *len)
 {
     if (c->closed) {

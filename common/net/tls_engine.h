@@ -1,5 +1,6 @@
-/* OpenSSL as nng's TLS engine, and what nng's options cannot carry: settings in, peer and first failure out, both through
- * a thread-local while nng calls the engine on the caller's own thread (transport.md, "Which member", "Settings"). */
+/* OpenSSL as nng's TLS engine, and what nng's options cannot carry: settings in, peer and first
+ * failure out, both through a thread-local while nng calls the engine on the caller's own thread
+ * (transport.md, "Which member", "Settings"). */
 #ifndef ENT_COMMON_NET_TLS_ENGINE_H
 #define ENT_COMMON_NET_TLS_ENGINE_H
 
@@ -8,10 +9,12 @@
 
 #include "common/net/tls_openssl.h"
 
-/* After the first nng call (a registration before it is undone); again after each nng_fini. INTERNAL. */
+/* After the first nng call (a registration before it is undone); again after each nng_fini.
+ * INTERNAL. */
 ENT_MUST enum ent_err ent_tls_engine_register(void);
 
-/* A config for nng that uses `tls` (referenced until the last connection made with it is freed). host: dialers. */
+/* A config for nng that uses `tls` (referenced until the last connection made with it is freed).
+ * host: dialers. */
 ENT_MUST enum ent_err ent_tls_engine_config(struct ent_tls *tls, bool server, const char *host,
                                             nng_tls_config **out);
 
@@ -28,8 +31,9 @@ struct ent_tls_report {
 };
 void ent_tls_engine_look(nng_stream *stream, struct ent_tls_report *out);
 
-/* Counters of record bytes that came and went, and whether TLS failed here (nng is not told, so that the alert
- * reaches the peer: the link closes a moment later). Valid until the stream is freed. */
+/* Counters of record bytes that came and went, and whether TLS failed here (nng is not told, so
+ * that the alert reaches the peer: the link closes a moment later). Valid until the stream is
+ * freed. */
 struct ent_tls_progress {
     const atomic_uint_least64_t *rx;
     const atomic_uint_least64_t *tx;

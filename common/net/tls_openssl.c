@@ -13,8 +13,8 @@
 #include "common/base/mem.h"
 #include "common/net/tls_crl.h"
 
-/* A record with its 22 bytes of header, type and tag then fills nng's ring of 16,384 bytes exactly: one write to the
- * kernel for each, no remainder. */
+/* A record with its 22 bytes of header, type and tag then fills nng's ring of 16,384 bytes
+ * exactly: one write to the kernel for each, no remainder. */
 #define RECORD_BYTES (16384 - 22)
 
 struct ent_tls {
@@ -52,7 +52,8 @@ static void init_once(void)
 
 /* --- verification: reads what is newest at the moment of each handshake --- */
 
-/* Instead of the store's own list, where of two CRLs made in one second the older would win and none ever goes. */
+/* Instead of the store's own list, where of two CRLs made in one second the older would win and
+ * none ever goes. */
 static STACK_OF(X509_CRL) * lookup_crls(const X509_STORE_CTX *ctx, const X509_NAME *issuer)
 {
     struct ent_tls *tls = X509_STORE_get_ex_data(X509_STORE_CTX_get0_store(ctx), store_index);

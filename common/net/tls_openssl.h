@@ -1,4 +1,5 @@
-/* TLS 1.3 by OpenSSL over any byte carrier that may say "not now". Knows no nng: tls_engine.c stands between them. */
+/* TLS 1.3 by OpenSSL over any byte carrier that may say "not now". Knows no nng: tls_engine.c
+ * stands between them. */
 #ifndef ENT_COMMON_NET_TLS_OPENSSL_H
 #define ENT_COMMON_NET_TLS_OPENSSL_H
 
@@ -54,8 +55,8 @@ enum ent_tls_io ent_tls_conn_write(struct ent_tls_conn *conn, const uint8_t *byt
 void ent_tls_conn_shutdown(struct ent_tls_conn *conn); /* close_notify, if there is a session */
 void ent_tls_conn_release(struct ent_tls_conn *conn);
 bool ent_tls_conn_done(const struct ent_tls_conn *conn); /* handshake over, peer verified */
-/* Exporter and protocol; the peer's certificate goes to cert_der (nothing where it showed none). TLS before the
- * handshake is over. */
+/* Exporter and protocol; the peer's certificate goes to cert_der (nothing where it showed none).
+ * TLS before the handshake is over. */
 ENT_MUST enum ent_err ent_tls_conn_peer(const struct ent_tls_conn *conn, struct ent_peer *out,
                                         struct ent_buf *cert_der);
 

@@ -195,7 +195,8 @@ enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, siz
     return ENT_TLS_OK;
 }
 
-/* Without partial writes OpenSSL remembers how far it is, and a repeated call goes on from there. */
+/* Without partial writes OpenSSL remembers how far it is, and a repeated call goes on from
+ * there. */
 enum ent_tls_io ent_tls_conn_write(struct ent_tls_conn *conn, const uint8_t *bytes, size_t len)
 {
     size_t n;

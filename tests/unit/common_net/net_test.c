@@ -51,15 +51,6 @@ void tap_handler(void *ctx, struct ent_link_event *event_take)
     if (event_take->kind == ENT_LINK_OPENED && tap->admit) {
         ent_link_admit(tap->link, event_take->conn);
     }
-    if (event_take->kind == ENT_LINK_FRAME && event_take->type == 20 && tap->answer) {
-        struct ent_sink *sink = NULL;
-
-        if (ent_sink_new_memory(ent_get_be64(event_take->body.data), &sink) == ENT_E_OK &&
-            ent_link_expect(tap->link, event_take->conn, event_take->request, sink) != ENT_E_OK) {
-            ent_sink_free(sink);
-        }
-        (void)!ent_link_send(tap->link, event_take->conn, 21, event_take->request, NULL, 0);
-    }
     if (event_take->kind == ENT_LINK_FRAME && tap->slow_ms > 0) {
         net_sleep_ms(tap->slow_ms);
     }
@@ -103,6 +94,14 @@ struct ent_link_event *tap_wait(struct tap *tap, enum ent_link_event_kind kind, 
     }
     (void)pthread_mutex_unlock(&tap->lock);
     return found;
+}
+
+struct ent_link_event *tap_need(struct tap *tap, enum ent_link_event_kind kind, unsigned timeout_ms)
+{
+    struct ent_link_event *event = tap_wait(tap, kind, timeout_ms);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+    return event;
 }
 
 bool tap_closed(struct tap *tap)
@@ -159,7 +158,7 @@ void net_file(const char *name, const uint8_t **bytes, size_t *len)
         }
     }
     (void)snprintf(path, sizeof path, "%s/%s", net_certs(), name);
-    ent_buf_init(&files[n], 1024 * 1024);
+    ent_buf_init(&files[n], (size_t)1024 * 1024);
     ENT_OK(ent_file_read(path, &files[n]));
     (void)snprintf(names[n], sizeof names[n], "%s", name);
     *bytes = files[n].data;

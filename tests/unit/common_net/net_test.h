@@ -19,9 +19,7 @@ struct tap {
     struct ent_link_event events[TAP_EVENTS];
     bool seen[TAP_EVENTS];
     size_t n;
-    bool admit; /* admit at OPENED */
-    bool
-        answer; /* grant whatever a frame of type 20 announces (its request; u64 size in its body) */
+    bool admit;       /* admit at OPENED */
     unsigned slow_ms; /* the handler takes this long over a frame */
     size_t n_closed;
 };
@@ -32,8 +30,12 @@ void tap_handler(void *ctx, struct ent_link_event *event_take);
 /* The next event of this kind that was not returned yet; NULL after timeout_ms. */
 struct ent_link_event *tap_wait(struct tap *tap, enum ent_link_event_kind kind,
                                 unsigned timeout_ms);
+/* The same, and the test ends where it does not come. */
+struct ent_link_event *tap_need(struct tap *tap, enum ent_link_event_kind kind,
+                                unsigned timeout_ms);
 bool tap_closed(struct tap *tap); /* a connection has been closed */
-/* One by one for a connection: whether its events are in order (OPENED first, CLOSED once and last). */
+/* One by one for a connection: whether its events are in order (OPENED first, CLOSED once and
+ * last). */
 bool tap_in_order(struct tap *tap);
 
 /* The directory with certificates of certs/test_certs.h for 127.0.0.1, made once. */

@@ -1,4 +1,5 @@
-/* Peers that mean harm or are broken: each ends alone, for the reason it is told, and the listener goes on. */
+/* Peers that mean harm or are broken: each ends alone, for the reason it is told, and the
+ * listener goes on. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -75,15 +76,15 @@ ENT_TEST(hostile, garbage_bytes)
     CU_ASSERT_EQUAL(send(fd, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL), 18);
     CU_ASSERT_TRUE(net_closed_within(fd, 2000));
     (void)close(fd);
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 2000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 2000);
     CU_ASSERT_EQUAL(e->why, ENT_E_TLS);
     CU_ASSERT_TRUE(strlen(e->text) > 5);
     expect_alive(s);
     scene_close(s);
 }
 
-/* Traps 1 and 2: neither a peer that says nothing nor one that stops in the middle of its hello stays. */
+/* Traps 1 and 2: neither a peer that says nothing nor one that stops in the middle of its hello
+ * stays. */
 ENT_TEST(hostile, half_open_connections_are_dropped_at_the_deadline)
 {
     struct ent_link_limits limits = net_limits(700, 30000);
@@ -103,9 +104,7 @@ ENT_TEST(hostile, half_open_connections_are_dropped_at_the_deadline)
     }
     CU_ASSERT_TRUE(net_now_ms() - begun >= 600 && net_now_ms() - begun < 2500);
     for (size_t i = 0; i < 20; i++) {
-        struct ent_link_event *e = tap_wait(&s->server, ENT_LINK_CLOSED, 1000);
-
-        CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+        struct ent_link_event *e = tap_need(&s->server, ENT_LINK_CLOSED, 1000);
         CU_ASSERT_EQUAL(e->why, ENT_E_TIMEOUT);
         CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "no TLS handshake within 700 ms"));
     }
@@ -196,8 +195,7 @@ ENT_TEST(hostile, silent_after_the_handshake)
 
     CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
     hello(&b);
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 3000);
     CU_ASSERT_EQUAL(e->why, ENT_E_TIMEOUT);
     CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "nothing came from the other end for 600 ms"));
     bare_end(&b);
@@ -219,8 +217,7 @@ ENT_TEST(hostile, slow_peer_that_makes_progress_is_not_cut)
 
     CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
     hello(&b);
-    e = tap_wait(&s->server, ENT_LINK_OPENED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_OPENED, 3000);
     ENT_OK(ent_sink_new_memory(300, &sink));
     ENT_OK(ent_link_expect(s->server.link, e->conn, 5, sink));
     bare_header(header, ENT_FRAME_DATA, 300, 5);
@@ -236,7 +233,8 @@ ENT_TEST(hostile, slow_peer_that_makes_progress_is_not_cut)
     scene_close(s);
 }
 
-/* It answers nothing, but sends PING after PING: only the sending side can tell that it does not read. */
+/* It answers nothing, but sends PING after PING: only the sending side can tell that it does not
+ * read. */
 ENT_TEST(hostile, peer_that_never_reads_is_ended)
 {
     struct ent_link_limits limits = net_limits(3000, 700);
@@ -249,8 +247,7 @@ ENT_TEST(hostile, peer_that_never_reads_is_ended)
     ENT_OK(ent_blob_new_take(calloc(1, 40 * MB), 40 * MB, &blob));
     CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
     hello(&b);
-    e = tap_wait(&s->server, ENT_LINK_OPENED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_OPENED, 3000);
     ENT_OK(ent_link_send_blob(s->server.link, e->conn, 5, blob, 0));
     for (size_t i = 0; i < 40 && !tap_closed(&s->server); i++) {
         uint8_t ping[16];
@@ -259,8 +256,7 @@ ENT_TEST(hostile, peer_that_never_reads_is_ended)
         bare_header(ping, ENT_FRAME_PING, 0, i);
         (void)bare_write(&b, ping, sizeof ping);
     }
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 1000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 1000);
     CU_ASSERT_EQUAL(e->why, ENT_E_TIMEOUT);
     CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "has read nothing"));
     bare_end(&b);
@@ -282,8 +278,7 @@ ENT_TEST(hostile, transfer_that_stands_still_is_ended)
 
     CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
     hello(&b);
-    e = tap_wait(&s->server, ENT_LINK_OPENED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_OPENED, 3000);
     ENT_OK(ent_sink_new_memory(300, &sink));
     ENT_OK(ent_link_expect(s->server.link, e->conn, 5, sink));
     bare_header(header, ENT_FRAME_DATA, 16, 5);
@@ -293,8 +288,7 @@ ENT_TEST(hostile, transfer_that_stands_still_is_ended)
         bare_header(header, ENT_FRAME_PING, 0, i);
         (void)bare_write(&b, header, 16);
     }
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 1000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 1000);
     CU_ASSERT_EQUAL(e->why, ENT_E_TIMEOUT);
     CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "transfer has stood still"));
     bare_end(&b);
@@ -312,8 +306,7 @@ static void expect_protocol(const void *bytes, size_t len, enum ent_err why, con
     CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
     hello(&b);
     CU_ASSERT_TRUE(bare_write(&b, bytes, len));
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 3000);
     CU_ASSERT_EQUAL(e->why, why);
     CU_ASSERT_PTR_NOT_NULL(strstr(e->text, text));
     bare_end(&b);
@@ -355,15 +348,15 @@ ENT_TEST(hostile, first_frame_must_be_ping)
     CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
     bare_header(header, 16, 0, 1);
     CU_ASSERT_TRUE(bare_write(&b, header, 16));
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 3000);
     CU_ASSERT_EQUAL(e->why, ENT_E_PROTOCOL);
     CU_ASSERT_PTR_NULL(tap_wait(&s->server, ENT_LINK_OPENED, 0));
     bare_end(&b);
     scene_close(s);
 }
 
-/* Nothing is allocated by a length that was only announced: 30 connections announce 64 KiB each and send nothing. */
+/* Nothing is allocated by a length that was only announced: 30 connections announce 64 KiB each
+ * and send nothing. */
 ENT_TEST(hostile, announced_bodies_cost_little)
 {
     struct ent_link_limits limits = net_limits(5000, 5000);
@@ -424,16 +417,14 @@ ENT_TEST(hostile, killed_in_mid_upload)
 
     CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
     hello(&b);
-    e = tap_wait(&s->server, ENT_LINK_OPENED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_OPENED, 3000);
     ENT_OK(ent_sink_new_memory(4 * MB, &sink));
     ENT_OK(ent_link_expect(s->server.link, e->conn, 5, sink));
     bare_header(header, ENT_FRAME_DATA, (uint32_t)MB, 5);
     CU_ASSERT_TRUE(bare_write(&b, header, 16) && bare_write(&b, bytes, MB / 2));
     reset(dup(b.fd));
     bare_end(&b);
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 3000);
     CU_ASSERT_EQUAL(e->why, ENT_E_NET);
     free(bytes);
     expect_alive(s);
@@ -457,8 +448,7 @@ ENT_TEST(hostile, reset_while_the_handler_runs)
     net_sleep_ms(50);
     reset(dup(b.fd));
     bare_end(&b);
-    e = tap_wait(&s->server, ENT_LINK_CLOSED, 3000); /* the idle deadline would be 30 s */
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 3000); /* the idle deadline would be 30 s */
     CU_ASSERT_EQUAL(e->why, ENT_E_NET);
     s->server.slow_ms = 0;
     expect_alive(s);

@@ -27,10 +27,8 @@ static struct pair *pair_open(const struct ent_link_limits *limits)
     net_listen(&p->server, &server, limits, p->bound);
     net_client(&p->client, &member, limits);
     ENT_OK(ent_link_dial(p->client.link, p->bound, &p->at_client));
-    e = tap_wait(&p->client, ENT_LINK_OPENED, 5000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-    e = tap_wait(&p->server, ENT_LINK_OPENED, 5000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    (void)tap_need(&p->client, ENT_LINK_OPENED, 5000);
+    e = tap_need(&p->server, ENT_LINK_OPENED, 5000);
     p->at_server = e->conn;
     return p;
 }
@@ -187,8 +185,7 @@ ENT_TEST(nng, blob_from_an_offset)
     ENT_OK(ent_sink_new_memory(1000, &sink));
     ENT_OK(ent_link_expect(p->server.link, p->at_server, 1, sink));
     ENT_OK(ent_link_send_blob(p->client.link, p->at_client, 1, blob, MB - 1000));
-    e = tap_wait(&p->server, ENT_LINK_RECEIVED, 5000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&p->server, ENT_LINK_RECEIVED, 5000);
     ENT_OK(ent_sink_blob(e->sink, &back));
     CU_ASSERT_EQUAL(memcmp(ent_blob_bytes(back), ent_blob_bytes(blob) + MB - 1000, 1000), 0);
     ENT_FAILS(ent_link_send_blob(p->client.link, p->at_client, 2, blob, MB), ENT_E_SHAPE);
@@ -205,8 +202,7 @@ ENT_TEST(nng, data_without_a_grant_ends_the_connection)
     struct ent_link_event *e;
 
     ENT_OK(ent_link_send_blob(p->client.link, p->at_client, 1, blob, 0));
-    e = tap_wait(&p->server, ENT_LINK_CLOSED, 5000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&p->server, ENT_LINK_CLOSED, 5000);
     CU_ASSERT_EQUAL(e->why, ENT_E_PROTOCOL);
     CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "not asked for"));
     CU_ASSERT_PTR_NOT_NULL(tap_wait(&p->client, ENT_LINK_CLOSED, 5000));
@@ -225,8 +221,7 @@ ENT_TEST(nng, data_beyond_the_grant_ends_the_connection)
     ENT_OK(ent_sink_new_memory(1000, &sink));
     ENT_OK(ent_link_expect(p->server.link, p->at_server, 1, sink));
     ENT_OK(ent_link_send_blob(p->client.link, p->at_client, 1, blob, 0));
-    e = tap_wait(&p->server, ENT_LINK_CLOSED, 5000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&p->server, ENT_LINK_CLOSED, 5000);
     CU_ASSERT_EQUAL(e->why, ENT_E_PROTOCOL);
     ent_blob_unref(blob);
     pair_close(p);
@@ -248,13 +243,11 @@ ENT_TEST(nng, close_with_flush_delivers)
     }
     ent_link_close(p->server.link, p->at_server, true);
     ENT_FAILS(ent_link_send(p->server.link, p->at_server, 16, 99, NULL, 0), ENT_E_NOT_FOUND);
-    e = tap_wait(&p->server, ENT_LINK_CLOSED, 5000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&p->server, ENT_LINK_CLOSED, 5000);
     CU_ASSERT_EQUAL(e->why, ENT_E_STOPPED);
     CU_ASSERT_PTR_NOT_NULL(tap_wait(&p->client, ENT_LINK_CLOSED, 5000));
     for (uint64_t i = 0; i < 40; i++) {
-        e = tap_wait(&p->client, ENT_LINK_FRAME, 0);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+        e = tap_need(&p->client, ENT_LINK_FRAME, 0);
         CU_ASSERT_EQUAL(e->request, i);
     }
     e = tap_wait(&p->client, ENT_LINK_RECEIVED, 0);
@@ -304,8 +297,7 @@ ENT_TEST(nng, who_is_not_admitted_is_closed)
     s.admit = false;
     net_client(&c, &member, NULL);
     ENT_OK(ent_link_dial(c.link, bound, &id));
-    e = tap_wait(&s, ENT_LINK_CLOSED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&s, ENT_LINK_CLOSED, 3000);
     CU_ASSERT_EQUAL(e->why, ENT_E_TIMEOUT);
     CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "agreement"));
     CU_ASSERT_PTR_NOT_NULL(tap_wait(&c, ENT_LINK_CLOSED, 3000));
@@ -322,8 +314,7 @@ ENT_TEST(nng, dial_to_nobody)
 
     net_client(&c, &member, NULL);
     ENT_OK(ent_link_dial(c.link, "127.0.0.1:1", &id));
-    e = tap_wait(&c, ENT_LINK_CLOSED, 3000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&c, ENT_LINK_CLOSED, 3000);
     CU_ASSERT_EQUAL(e->why, ENT_E_NET);
     CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "cannot connect to 127.0.0.1:1"));
     ENT_FAILS(ent_link_dial(c.link, "no port", &id), ENT_E_CONFIG);
@@ -345,8 +336,7 @@ ENT_TEST(nng, too_many_control_frames_end_the_connection)
         err = ent_link_send(p->client.link, p->at_client, 16, i, body, ENT_FRAME_CONTROL_MAX_BYTES);
     }
     CU_ASSERT_EQUAL(err, ENT_E_LIMIT);
-    e = tap_wait(&p->client, ENT_LINK_CLOSED, 5000);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+    e = tap_need(&p->client, ENT_LINK_CLOSED, 5000);
     CU_ASSERT_EQUAL(e->why, ENT_E_LIMIT);
     free(body);
     pair_close(p);
@@ -404,9 +394,7 @@ ENT_TEST(nng, many_connections_stop_quickly)
     }
     CU_ASSERT_EQUAL(ent_link_nng_connections(s->link), 100);
     for (size_t i = 0; i < 10; i++) {
-        struct ent_link_event *e = tap_wait(c, ENT_LINK_FRAME, 5000);
-
-        CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+        struct ent_link_event *e = tap_need(c, ENT_LINK_FRAME, 5000);
         ENT_OK(ent_link_send_blob(c->link, e->conn, 1, blob, 0));
     }
     begun = net_now_ms();
