@@ -241,9 +241,15 @@ void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item
     char metrics[128];
     enum ent_err err;
 
+    err = ent_state_release_done_at(agent->state,
+                                    (struct ent_attempt){id->run, id->round, id->attempt});
+    if (err != ENT_E_OK) {
+        ent_agent_fail(agent, err);
+        return;
+    }
     if (open == NULL || open->msg.run != id->run || open->msg.round != id->round ||
         open->msg.attempt != id->attempt) {
-        return; /* not invited to it */
+        return; /* not invited to it, or restarted since */
     }
     err = remember_close(agent, item);
     if (err != ENT_E_OK) {

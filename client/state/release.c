@@ -146,3 +146,17 @@ enum ent_err ent_state_release_done(struct ent_state *state, const struct ent_re
                 "a result for another set of members than the one claimed");
     return claim.done ? ENT_E_OK : write_claim(state, release, true);
 }
+
+enum ent_err ent_state_release_done_at(struct ent_state *state, struct ent_attempt at)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(
+        state->db, "UPDATE release SET done = 1 WHERE run = ? AND round = ? AND attempt = ?",
+        &stmt));
+    ent_state_bind_attempt(stmt, 1, at);
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    return err;
+}

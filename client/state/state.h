@@ -48,6 +48,12 @@ ENT_MUST enum ent_err ent_state_run_last(struct ent_state *state,
                                          struct ent_state_run *out); /* NOT_FOUND */
 ENT_MUST enum ent_err ent_state_run_end(struct ent_state *state, uint32_t run);
 
+struct ent_attempt {
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+};
+
 /* --- what may be released once --- */
 /* One result per scope: statistics once per run, evaluation once per (model, split); a second one
  * for another cohort could be subtracted from the first. An attempt that was aborted released
@@ -77,12 +83,11 @@ ENT_MUST enum ent_err ent_state_claim_release(struct ent_state *state,
 ENT_MUST enum ent_err ent_state_release_done(struct ent_state *state,
                                              const struct ent_release *release);
 
+/* The same for whatever was claimed in that attempt, when RoundOpen (and so the scope) is not at hand: after a restart in
+ * mid-round. Nothing claimed there: fine. */
+ENT_MUST enum ent_err ent_state_release_done_at(struct ent_state *state, struct ent_attempt at);
+
 /* --- stored updates: computed once, stored before they are sent, sent again byte for byte --- */
-struct ent_attempt {
-    uint32_t run;
-    uint64_t round;
-    uint32_t attempt;
-};
 struct ent_state_update {
     struct ent_attempt at;
     uint64_t sequence;
