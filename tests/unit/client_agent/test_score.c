@@ -1,0 +1,255 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/agent/pipeline.h"
+#include "client/agent/score.h"
+#include "client/agent/verbs.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/model/metrics.h"
+#include "tests/support/ent_test.h"
+#include "tests/unit/client_agent/support.h"
+
+struct bench {
+    const char *dir;
+    const char *data;
+    char model[512];
+    char plan[512];
+    char out[512];
+    struct ent_local_result local;
+};
+
+static void train(const char *dir, const char *model, const char *member,
+                  struct ent_local_result *out)
+{
+    struct ent_client_config *config = NULL;
+    struct ent_pipeline *p = NULL;
+    struct ent_plan *plan = NULL;
+    struct ent_local local = {.model_path = model};
+
+    ENT_OK(ent_client_config_parse("client.yaml", dir, (const uint8_t *)support_client_text(),
+                                   strlen(support_client_text()), &config));
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)support_plan_text(),
+                          strlen(support_plan_text()), &plan));
+    ENT_OK(ent_pipeline_new(config, member, &p));
+    ent_pipeline_use_take(p, plan);
+    ENT_OK(ent_pipeline_local(p, &local, out));
+    ent_pipeline_free(p);
+    ent_client_config_free(config);
+}
+
+static void set_up(struct bench *b, uint32_t rows)
+{
+    char *csv = support_csv(rows, 1);
+
+    *b = (struct bench){.dir = ent_test_tmpdir()};
+    b->data = support_file(b->dir, "data.csv", csv, strlen(csv));
+    (void)support_file(b->dir, "client.yaml", support_client_text(), strlen(support_client_text()));
+    (void)snprintf(
+        b->plan, sizeof b->plan, "%s",
+        support_file(b->dir, "plan.yaml", support_plan_text(), strlen(support_plan_text())));
+    (void)snprintf(b->model, sizeof b->model, "%s/local.safetensors", b->dir);
+    (void)snprintf(b->out, sizeof b->out, "%s/scores.csv", b->dir);
+    free(csv);
+    train(b->dir, b->model, "brand-a", &b->local);
+}
+
+static void read_text(const char *path, struct ent_buf *out)
+{
+    const char *text = NULL;
+
+    ent_buf_init(out, (size_t)64 * 1024 * 1024);
+    ENT_OK(ent_file_read(path, out));
+    ENT_OK(ent_buf_str(out, &text));
+}
+
+static size_t count_lines(const struct ent_buf *text)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < text->len; i++) {
+        n += text->data[i] == '\n' ? 1 : 0;
+    }
+    return n;
+}
+
+ENT_TEST(local, learns_and_gives_the_same_file_twice)
+{
+    struct bench b;
+    struct ent_local_result again;
+    struct ent_buf one;
+    struct ent_buf two;
+    char other[512];
+
+    set_up(&b, 3000);
+    CU_ASSERT(b.local.test.auc > 0.8);
+    CU_ASSERT(b.local.validation.rows > 400 && b.local.test.rows > 400);
+    CU_ASSERT_EQUAL(b.local.rows + b.local.validation.rows + b.local.test.rows, 3000);
+    (void)snprintf(other, sizeof other, "%s/again.safetensors", b.dir);
+    train(b.dir, other, "brand-a", &again);
+    read_text(b.model, &one);
+    read_text(other, &two);
+    CU_ASSERT_EQUAL_FATAL(one.len, two.len);
+    CU_ASSERT_EQUAL(memcmp(one.data, two.data, one.len), 0);
+    ent_buf_release(&two);
+    train(b.dir, other, "brand-b", &again); /* another member: other shuffles */
+    read_text(other, &two);
+    CU_ASSERT_NOT_EQUAL(memcmp(one.data, two.data, one.len), 0);
+    ent_buf_release(&one);
+    ent_buf_release(&two);
+}
+
+/* More rows than one block: a score for each, its id beside it, and the counts of what the model does not know. */
+ENT_TEST(score, every_row_with_its_id)
+{
+    enum { N = 9000 };
+    struct bench b;
+    struct ent_client_config *config = NULL;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {.evaluate = true};
+    struct ent_buf text;
+    const char *line;
+
+    set_up(&b, N);
+    ENT_OK(ent_client_config_parse("client.yaml", b.dir, (const uint8_t *)support_client_text(),
+                                   strlen(support_client_text()), &config));
+    options.model = b.model;
+    options.input = b.data;
+    options.output = b.out;
+    options.config = config;
+    ENT_OK(ent_score(&options, &r));
+    CU_ASSERT_EQUAL(r.rows, N);
+    CU_ASSERT_EQUAL(r.metrics.rows, N);
+    CU_ASSERT(r.metrics.auc > 0.8);
+    CU_ASSERT_EQUAL_FATAL(r.n_counts, 4);
+    CU_ASSERT_STRING_EQUAL(r.counts[0].feature, "age");
+    CU_ASSERT(r.counts[0].clipped > N / 20); /* ages up to 110 */
+    CU_ASSERT(r.counts[1].missing > N / 20); /* one income in ten */
+    CU_ASSERT(r.counts[2].unknown > N / 10); /* job zzz */
+    CU_ASSERT(r.counts[2].missing > N / 10);
+    read_text(b.out, &text);
+    CU_ASSERT_EQUAL(count_lines(&text), N + 1);
+    CU_ASSERT_EQUAL(strncmp((const char *)text.data, "id,score\nc0,0.", 14), 0);
+    line = strstr((const char *)text.data, "\nc8999,");
+    CU_ASSERT_PTR_NOT_NULL(line);
+    ent_buf_release(&text);
+    ent_score_result_release(&r);
+    ent_client_config_free(config);
+}
+
+/* The metrics of `score --evaluate --rows` are those that train --local gave for its test rows. */
+ENT_TEST(score, evaluation_of_the_test_rows_agrees_with_training)
+{
+    struct bench b;
+    struct ent_client_config *config = NULL;
+    struct ent_pipeline *p = NULL;
+    struct ent_plan *plan = NULL;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {.evaluate = true};
+    const struct ent_parts *parts;
+    struct ent_buf rows;
+
+    set_up(&b, 2000);
+    ENT_OK(ent_client_config_parse("client.yaml", b.dir, (const uint8_t *)support_client_text(),
+                                   strlen(support_client_text()), &config));
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)support_plan_text(),
+                          strlen(support_plan_text()), &plan));
+    ENT_OK(ent_pipeline_new(config, "brand-a", &p));
+    ent_pipeline_use_take(p, plan);
+    ENT_OK(ent_pipeline_load(p));
+    parts = ent_pipeline_parts(p);
+    ent_buf_init(&rows, (size_t)1024 * 1024);
+    for (uint32_t i = 0; i < parts->part[ENT_SPLIT_TEST].n; i++) {
+        uint32_t row = parts->part[ENT_SPLIT_TEST].rows[i];
+
+        ENT_OK(ent_buf_addf(&rows, "%u\n", (unsigned)ent_pipeline_table(p)->source_rows[row]));
+    }
+    options.rows_file = support_file(b.dir, "rows.txt", (const char *)rows.data, rows.len);
+    options.model = b.model;
+    options.input = b.data;
+    ENT_OK(ent_score(&options, &r));
+    CU_ASSERT_EQUAL(r.metrics.rows, b.local.test.rows);
+    CU_ASSERT_EQUAL(r.metrics.positives, b.local.test.positives);
+    CU_ASSERT_DOUBLE_EQUAL(r.metrics.auc, b.local.test.auc, 0);
+    CU_ASSERT_DOUBLE_EQUAL(r.metrics.log_loss, b.local.test.log_loss, 0);
+    ent_score_result_release(&r);
+    ent_buf_release(&rows);
+    ent_pipeline_free(p);
+    ent_client_config_free(config);
+}
+
+ENT_TEST(score, a_failure_leaves_no_output)
+{
+    static const char bad[] = "age,income,job\n1,2,a\n"; /* no loan */
+    struct bench b;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {0};
+
+    set_up(&b, 300);
+    options.model = b.model;
+    options.input = support_file(b.dir, "bad.csv", bad, strlen(bad));
+    ENT_FAILS(ent_score(&options, &r), ENT_E_USAGE); /* neither output nor evaluate */
+    options.output = b.out;
+    ENT_FAILS(ent_score(&options, &r), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "loan"));
+    CU_ASSERT_FALSE(ent_file_exists(b.out));
+    options.model = b.data; /* not a model */
+    CU_ASSERT_NOT_EQUAL(ent_score(&options, &r), ENT_E_OK);
+    options.model = "nowhere.safetensors";
+    ENT_FAILS(ent_score(&options, &r), ENT_E_NOT_FOUND);
+}
+
+/* Rows that do not parse are dropped, counted and named by line; the others are scored. */
+ENT_TEST(score, bad_rows_are_named_by_line)
+{
+    static const char mixed[] = "age,income,job,loan\n"
+                                "1,2,a,yes\n"
+                                "abc,2,a,yes\n"
+                                "3,4,b,no\n";
+    struct bench b;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {0};
+    struct ent_buf text;
+
+    set_up(&b, 300);
+    options.model = b.model;
+    options.input = support_file(b.dir, "mixed.csv", mixed, strlen(mixed));
+    options.output = b.out;
+    ENT_OK(ent_score(&options, &r));
+    CU_ASSERT_EQUAL(r.rows, 2);
+    CU_ASSERT_EQUAL(r.bad, 1);
+    CU_ASSERT_EQUAL_FATAL(r.n_problems, 1);
+    CU_ASSERT_EQUAL(r.problems[0].line, 3);
+    read_text(b.out, &text);
+    CU_ASSERT_EQUAL(strncmp((const char *)text.data, "row,score\n0,0.", 14), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr((const char *)text.data, "\n2,0."));
+    ent_buf_release(&text);
+    ent_score_result_release(&r);
+}
+
+ENT_TEST(check, says_whether_this_member_can_take_part)
+{
+    static const char strict[] = "data: {source: csv, path: data.csv, bad_rows: drop}\n"
+                                 "policy: {tasks: [stats], min_members: 3, plans: any}\n";
+    static const char floor[] = "data: {source: csv, path: data.csv, bad_rows: drop}\n"
+                                "policy: {tasks: [stats, train, evaluate], min_members: 9}\n";
+    struct bench b;
+    struct ent_check_verb verb = {.json = true};
+
+    set_up(&b, 300);
+    verb.dir = b.dir;
+    verb.plan = b.plan;
+    ENT_OK(ent_verb_check(&verb, NULL, 0));
+    verb.json = false;
+    ENT_OK(ent_verb_check(&verb, NULL, 0));
+    (void)support_file(b.dir, "client.yaml", strict, strlen(strict));
+    ENT_FAILS(ent_verb_check(&verb, NULL, 0), ENT_E_POLICY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "train"));
+    (void)support_file(b.dir, "client.yaml", floor, strlen(floor));
+    ENT_FAILS(ent_verb_check(&verb, NULL, 0), ENT_E_POLICY);
+    (void)support_file(b.dir, "client.yaml", "", 0);
+    CU_ASSERT_NOT_EQUAL(ent_verb_check(&verb, NULL, 0), ENT_E_OK);
+    verb.dir = ent_test_tmpdir();
+    ENT_FAILS(ent_verb_check(&verb, NULL, 0), ENT_E_NOT_FOUND);
+}
