@@ -64,7 +64,9 @@ enum ent_link_event_kind {
 
 struct ent_sink;
 
-/* The handler takes the event: ent_link_event_release() when done with it. */
+/* The handler takes the event: ent_link_event_release() when done with it, after setting to NULL
+ * (peer, sink) or emptying (body: ent_buf_init) what it keeps. SENT may come after the frame by
+ * which the peer answers the transfer; all else is in order. */
 struct ent_link_event {
     enum ent_link_event_kind kind;
     ent_conn_id conn;
@@ -156,8 +158,9 @@ ENT_MUST enum ent_err ent_link_expect(struct ent_link *link, ent_conn_id conn, u
                                       struct ent_sink *sink_take);
 /* HELLO was accepted: lifts the handshake deadline, starts the idle one. */
 void ent_link_admit(struct ent_link *link, ent_conn_id conn);
-/* Close; with flush, after what was queued has been sent (bounded by the idle deadline). CLOSED
- * follows. */
+/* Close; with flush, after what was queued has arrived (the peer's link says so; bounded by the
+ * idle deadline). No other event than CLOSED and SENT follows. A connection that is not opened
+ * yet is closed at once. */
 void ent_link_close(struct ent_link *link, ent_conn_id conn, bool flush);
 /* Closes everything, waits for it, frees. No event after it returns. */
 void ent_link_free(struct ent_link *link);

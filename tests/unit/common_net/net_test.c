@@ -297,3 +297,54 @@ bool net_closed_within(int fd, unsigned timeout_ms)
         }
     }
 }
+
+struct scene *scene_open(const struct ent_link_limits *limits)
+{
+    struct scene *s = calloc(1, sizeof *s);
+    struct ent_tls_settings settings = net_settings(ENT_TEST_SERVER);
+
+    net_listen(&s->server, &settings, limits, s->bound);
+    return s;
+}
+
+void scene_close(struct scene *s)
+{
+    CU_ASSERT_TRUE(tap_in_order(&s->server));
+    tap_release(&s->server);
+    free(s);
+}
+
+void expect_alive(struct scene *s)
+{
+    struct ent_tls_settings member = net_settings(ENT_TEST_MEMBER_2);
+    struct tap *c = calloc(1, sizeof *c);
+    struct ent_link_event *e;
+    ent_conn_id id;
+
+    net_client(c, &member, NULL);
+    ENT_OK(ent_link_dial(c->link, s->bound, &id));
+    CU_ASSERT_PTR_NOT_NULL(tap_wait(c, ENT_LINK_OPENED, 5000));
+    ENT_OK(ent_link_send(c->link, id, 77, 4242, NULL, 0));
+    do {
+        e = tap_wait(&s->server, ENT_LINK_FRAME, 5000);
+    } while (e != NULL && e->type != 77);
+    CU_ASSERT_PTR_NOT_NULL(e);
+    tap_release(c);
+    free(c);
+}
+
+void bare_hello(struct bare *b)
+{
+    uint8_t ping[16];
+
+    bare_header(ping, ENT_FRAME_PING, 0, 0);
+    CU_ASSERT_TRUE(bare_write(b, ping, sizeof ping));
+}
+
+void net_reset(int fd)
+{
+    struct linger hard = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    (void)close(fd);
+}

@@ -70,4 +70,16 @@ void bare_header(uint8_t out[16], uint8_t type, uint32_t len, uint64_t request);
 /* Reads until the other end closes; true if it did within timeout_ms. */
 bool net_closed_within(int fd, unsigned timeout_ms);
 
+/* A listener and whoever comes. */
+struct scene {
+    struct tap server;
+    char bound[64];
+};
+struct scene *scene_open(const struct ent_link_limits *limits);
+void scene_close(struct scene *s);
+/* An honest member can still connect and be heard. */
+void expect_alive(struct scene *s);
+void bare_hello(struct bare *b); /* the first PING */
+void net_reset(int fd);          /* closes with a reset */
+
 #endif
