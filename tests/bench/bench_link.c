@@ -38,7 +38,7 @@ static void must(enum ent_err err, const char *what)
 {
     if (err != ENT_E_OK) {
         (void)fprintf(stderr, "%s: %s\n", what, ent_err_message());
-        exit(1);
+        _Exit(1);
     }
 }
 
@@ -46,7 +46,7 @@ static void must_be(bool ok, const char *what)
 {
     if (!ok) {
         perror(what);
-        exit(1);
+        _Exit(1);
     }
 }
 
@@ -240,7 +240,7 @@ static void server_event(void *ctx, struct ent_link_event *event_take)
     } else if (event_take->kind == ENT_LINK_CLOSED && event_take->why != ENT_E_STOPPED &&
                end->n_up < run.members) {
         (void)fprintf(stderr, "closed: %s\n", event_take->text);
-        exit(1);
+        _Exit(1);
     }
     ent_link_event_release(event_take);
 }
