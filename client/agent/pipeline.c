@@ -276,7 +276,7 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
 {
     struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = work->salt};
     struct ent_train_options options = {0};
-    struct ent_train_result trained;
+    struct ent_train_result trained = {0};
     struct ent_rows rows;
 
     ENT_REQUIRE(p->parts->part[ENT_SPLIT_TRAIN].n > 0, ENT_E_DATA,
@@ -289,7 +289,9 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
     options.progress = work->progress;
     options.ctx = work->ctx;
     ENT_TRY(keep_state(p, &options));
-    ENT_TRY(ent_train(p->model, &rows, &options, &trained));
+    if (options.epochs > 0) { /* 0 measures the round itself: the update is zero */
+        ENT_TRY(ent_train(p->model, &rows, &options, &trained));
+    }
     ENT_TRY(ent_fill_train(&fill, p->model, base, payload));
     result->rows = rows.n;
     result->mean_loss = trained.mean_loss;

@@ -100,4 +100,12 @@ void script_upload(struct script *s, struct ent_envelope *envelope);
 void script_ack(struct script *s, const uint8_t *digest, uint32_t code);
 void script_close(struct script *s);
 
+/* ---- rounds.c ---- */
+/* A member that is welcomed and has the plan of run 1. */
+void script_running(struct script *s);
+/* What arrived in `received` must be what another pipeline computes with the same salt. */
+void script_expect_payload(struct script *s, enum ent_task_kind task);
+/* A whole round, from RoundOpen to RoundClose. */
+void script_round(struct script *s, enum ent_task_kind task, bool push_model);
+
 #endif
