@@ -73,10 +73,11 @@ static const struct ent_field training_fields[] = {
     {.key = "epochs",
      .kind = ENT_FIELD_U32,
      .offset = AT(plan.epochs),
-     .lo = 1,
+     .lo = 0,
      .hi = 1000,
      .fallback = "1",
-     .help = "passes over a member's rows in each round"},
+     .help =
+         "passes over a member's rows in each round; 0 = none, which measures the round itself"},
     {.key = "batch",
      .kind = ENT_FIELD_NODE,
      .offset = AT(batch),
@@ -230,11 +231,6 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
         return ent_node_error(place(read, "split", "validation"),
                               "validation and test together are %g: no rows are left for training",
                               plan->split_validation + plan->split_test);
-    }
-    if (plan->rounds > 1 && plan->split_validation <= 0.0) {
-        return ent_node_error(
-            place(read, "split", "validation"),
-            "validation is 0: with more than one round, validation rows choose the best one");
     }
     if (plan->optimizer.keep_state && plan->optimizer.momentum <= 0.0) {
         return ent_node_error(place(read, "training", "optimizer"),

@@ -50,6 +50,10 @@ static void print_split(const struct ent_plan *plan, FILE *out)
             100.0 * plan->split_validation, 100.0 * plan->split_test,
             (unsigned long long)plan->split_key);
     }
+    if (plan->split_validation <= 0.0 && plan->rounds > 1) {
+        (void)fprintf(out,
+                      "            without validation rows the last model counts as the best\n");
+    }
 }
 
 static void print_model(const struct ent_plan *plan, FILE *out)

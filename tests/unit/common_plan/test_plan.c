@@ -186,9 +186,6 @@ ENT_TEST(plan, pairs_that_make_no_sense)
             "plan.yaml:2:15: 'y' is the label and a feature: the model would be told the answer");
     refused(FEATURES LABEL MODEL "split: {validation: 0.3, test: 0.7}\n",
             "plan.yaml:4:21: validation and test together are 1: no rows are left for training");
-    refused(FEATURES LABEL MODEL "split: {validation: 0}\n",
-            "plan.yaml:4:21: validation is 0: with more than one round, validation rows choose the "
-            "best one");
     refused(FEATURES LABEL MODEL "training: {optimizer: {sgd: {keep_state: true}}}\n",
             "plan.yaml:4:23: keep_state keeps the momentum between rounds, but momentum is 0");
     refused(FEATURES LABEL MODEL "aggregation: {weights: {fixed: {a: 1}}}\n",
