@@ -1,6 +1,7 @@
-/* First byte: the state of the connection (bit 0 opened, bit 1 a transfer is granted); two bytes: how much of it may still
- * come, in units of 64 bytes; then headers, one behind the other, each followed by its body as a peer would send it. What
- * is accepted must be encodable to the same bytes and within every limit. */
+/* First byte: the state of the connection (bit 0 opened, bit 1 a transfer is granted); two
+ * bytes: how much of it may still come, in units of 64 bytes; then headers, one behind the
+ * other, each followed by its body as a peer would send it. What is accepted must be encodable
+ * to the same bytes and within every limit. */
 #include <stdlib.h>
 #include <string.h>
 
