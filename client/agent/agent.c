@@ -200,5 +200,9 @@ enum ent_err ent_agent_run(struct ent_agent *agent, bool once)
         }
     }
     let_it_flush(agent);
-    return agent->status.code;
+    if (agent->status.code != ENT_E_OK) {
+        return ent_err_note(agent->status.code, "%s",
+                            agent->why[0] != '\0' ? agent->why : ent_err_text(agent->status.code));
+    }
+    return ENT_E_OK;
 }

@@ -29,10 +29,9 @@ struct ent_agent_transport {
 };
 
 enum ent_agent_say {
-    ENT_SAY_LINE,   /* what happened */
-    ENT_SAY_WARN,   /* something to look at */
-    ENT_SAY_STATUS, /* where it stands now: a terminal shows it in place of the one before */
-    ENT_SAY_ERROR   /* why it stops */
+    ENT_SAY_LINE,  /* what happened */
+    ENT_SAY_WARN,  /* something to look at */
+    ENT_SAY_STATUS /* where it stands now: a terminal shows it in place of the one before */
 };
 
 struct ent_agent_options {

@@ -83,6 +83,7 @@ struct ent_agent {
     bool renew_due;
     char decline_text[ENT_WIRE_TEXT_MAX_BYTES + 1];
     struct ent_agent_status status;
+    char why[ENT_AGENT_LINE_BYTES]; /* what was said last of a refusal, a lost line or a failure */
     bool computing;
     uint64_t said_ms; /* last status line while computing */
 };

@@ -103,7 +103,7 @@ void ent_agent_round_text(const struct ent_agent *agent, char out[ENT_AGENT_ROUN
 void ent_agent_fail(struct ent_agent *agent, enum ent_err err)
 {
     if (!agent->status.stopped) {
-        ent_agent_sayf(agent, ENT_SAY_ERROR, "%s", ent_err_message());
+        (void)snprintf(agent->why, sizeof agent->why, "%s", ent_err_message());
         agent->status.stopped = true;
         agent->status.code = err;
     }
@@ -268,6 +268,9 @@ static void process(struct ent_agent *agent, struct ent_agent_item *item)
         adopt_open(agent, item);
         if (item->line[0] != '\0') {
             ent_agent_sayf(agent, item->say, "%s", item->line);
+            if (item->say == ENT_SAY_WARN) {
+                memcpy(agent->why, item->line, sizeof agent->why);
+            }
         }
     }
     for (size_t i = 0; i < actions.n && !agent->status.stopped; i++) {

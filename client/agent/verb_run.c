@@ -17,7 +17,7 @@ struct terminal {
 static void say(void *ctx, enum ent_agent_say kind, const char *line)
 {
     struct terminal *t = ctx;
-    FILE *out = kind == ENT_SAY_WARN || kind == ENT_SAY_ERROR ? stderr : stdout;
+    FILE *out = kind == ENT_SAY_WARN ? stderr : stdout;
 
     if (kind == ENT_SAY_STATUS && !t->interactive) {
         return; /* piped: what happened, not what is happening */
