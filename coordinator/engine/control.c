@@ -14,6 +14,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "coordinator/engine/sysfail.h"
 
 #define PEER_TIMEOUT_S 5 /* an operator's program that stands still must not hold the others up */
 #define ANSWER_TIMEOUT_S 600 /* the engine may be in the middle of a large sum */
@@ -45,7 +46,7 @@ static void set_timeout(int fd, int option, time_t seconds)
     struct timeval tv = {.tv_sec = seconds};
 
     if (setsockopt(fd, SOL_SOCKET, option, &tv, sizeof tv) != 0) {
-        ent_log_debug("control socket: no timeout: %s", strerror(errno));
+        ent_log_debug("control socket: no timeout");
     }
 }
 
@@ -61,7 +62,8 @@ static enum ent_err read_line(int fd, struct ent_buf *line)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        ENT_REQUIRE(n > 0, ENT_E_NET, "control socket: %s", n == 0 ? "closed" : strerror(errno));
+        ENT_REQUIRE(n != 0, ENT_E_NET, "control socket: closed before the end of a line");
+        ENT_TRY(n > 0 ? ENT_E_OK : ent_sysfail(ENT_E_NET, "control socket"));
         end = memchr(piece, '\n', (size_t)n);
         ENT_TRY(ent_buf_add(line, piece, end != NULL ? (size_t)(end - piece) : (size_t)n));
         if (end != NULL) {
@@ -81,13 +83,12 @@ static enum ent_err write_line(int fd, const void *bytes, size_t len)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        ENT_REQUIRE(n > 0, ENT_E_NET, "control socket: %s", strerror(errno));
+        ENT_TRY(n > 0 ? ENT_E_OK : ent_sysfail(ENT_E_NET, "control socket"));
         p += n;
         len -= (size_t)n;
     }
-    ENT_REQUIRE(send(fd, &newline, 1, MSG_NOSIGNAL) == 1, ENT_E_NET, "control socket: %s",
-                strerror(errno));
-    return ENT_E_OK;
+    return send(fd, &newline, 1, MSG_NOSIGNAL) == 1 ? ENT_E_OK
+                                                    : ent_sysfail(ENT_E_NET, "control socket");
 }
 
 static enum ent_err serve_one(struct ent_control *control, int fd)
@@ -126,7 +127,9 @@ static void *run(void *arg)
         int fd;
 
         if (poll(fds, 2, -1) < 0 && errno != EINTR) {
-            ent_log_error("control socket: %s", strerror(errno));
+            if (ent_sysfail(ENT_E_IO, "control socket") != ENT_E_OK) {
+                ent_log_error("%s", ent_err_message());
+            }
             return NULL;
         }
         if (fds[1].revents != 0) {
@@ -150,13 +153,14 @@ static enum ent_err open_socket(struct ent_control *control)
     ENT_TRY(address_of(control->path, &address));
     ENT_TRY(ent_file_remove(control->path));
     control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ENT_REQUIRE(control->fd >= 0, ENT_E_IO, "control socket: %s", strerror(errno));
-    ENT_REQUIRE(bind(control->fd, (struct sockaddr *)&address, sizeof address) == 0, ENT_E_IO,
-                "%s: %s", control->path, strerror(errno));
+    if (control->fd < 0 || bind(control->fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        return ent_sysfail(ENT_E_IO, control->path);
+    }
     /* Nobody but the operator can have opened it before this: the directory is 0700, and nothing listens yet. */
-    ENT_REQUIRE(chmod(control->path, 0600) == 0 && listen(control->fd, 8) == 0, ENT_E_IO, "%s: %s",
-                control->path, strerror(errno));
-    ENT_REQUIRE(pipe(control->stop) == 0, ENT_E_IO, "control socket: %s", strerror(errno));
+    if (chmod(control->path, 0600) != 0 || listen(control->fd, 8) != 0 ||
+        pipe(control->stop) != 0) {
+        return ent_sysfail(ENT_E_IO, control->path);
+    }
     ENT_REQUIRE(pthread_create(&control->thread, NULL, run, control) == 0, ENT_E_NO_MEMORY,
                 "cannot start the control socket's thread");
     control->running = true;
@@ -218,7 +222,7 @@ static enum ent_err ask_on(int fd, const char *path, const char *request, struct
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
         enum ent_err err = errno == ENOENT || errno == ECONNREFUSED ? ENT_E_NOT_FOUND : ENT_E_IO;
 
-        return ent_err_note(err, "%s: %s", path, strerror(errno));
+        return ent_sysfail(err, path);
     }
     set_timeout(fd, SO_SNDTIMEO, PEER_TIMEOUT_S);
     set_timeout(fd, SO_RCVTIMEO, ANSWER_TIMEOUT_S);
@@ -235,8 +239,7 @@ enum ent_err ent_control_ask(const char *dir, const char *request, struct ent_bu
     ENT_REQUIRE(strchr(request, '\n') == NULL, ENT_E_INTERNAL, "a request is one line");
     ENT_TRY(ent_path_join(dir, "control.sock", &path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    err = fd >= 0 ? ask_on(fd, path, request, reply)
-                  : ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
+    err = fd >= 0 ? ask_on(fd, path, request, reply) : ent_sysfail(ENT_E_IO, path);
     close_fd(fd);
     free(path);
     return err;

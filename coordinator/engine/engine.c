@@ -377,7 +377,7 @@ static uint64_t sooner(uint64_t due, uint64_t at)
 
 uint64_t ent_engine_due_ms(const struct ent_engine *e)
 {
-    uint64_t due = e->now_ms + IDLE_STEP_MS * 60;
+    uint64_t due = e->now_ms + (uint64_t)IDLE_STEP_MS * 60;
 
     due = sooner(due, e->timer_ms);
     due = sooner(due, e->crl_due_ms);

@@ -15,6 +15,7 @@
 #include "common/crypto/sha256.h"
 #include "common/fixed/grid.h"
 #include "coordinator/engine/state.h"
+#include "coordinator/engine/sysfail.h"
 
 #define WINDOW ((size_t)256 * 1024) /* integers: 1 or 2 MiB of each update, 2 MiB of sums */
 
@@ -98,7 +99,7 @@ static enum ent_err read_piece(struct pass *p, uint32_t member, size_t first, si
 
     if (err == ENT_E_OK) {
         fd = open(path, O_RDONLY | O_CLOEXEC);
-        err = fd >= 0 ? ENT_E_OK : ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
+        err = fd >= 0 ? ENT_E_OK : ent_sysfail(ENT_E_IO, path);
     }
     while (err == ENT_E_OK && left > 0) {
         ssize_t got = pread(fd, out, left, offset);
@@ -107,8 +108,8 @@ static enum ent_err read_piece(struct pass *p, uint32_t member, size_t first, si
             continue;
         }
         if (got <= 0) {
-            err = ent_err_note(got < 0 ? ENT_E_IO : ENT_E_CORRUPT, "%s: %s", path,
-                               got < 0 ? strerror(errno) : "too short");
+            err = got < 0 ? ent_sysfail(ENT_E_IO, path)
+                          : ent_err_note(ENT_E_CORRUPT, "%s: too short", path);
             break;
         }
         out += got;

@@ -256,9 +256,8 @@ enum ent_err ent_home_address(const struct ent_home *home, const char *setting,
             enroll ? "enroll_listen" : "listen");
         ENT_TRY(err);
     }
-    ENT_REQUIRE(strlen(host) + strlen(stored) + 4 < ENT_HOME_ADDRESS_MAX, ENT_E_CONFIG,
+    ENT_REQUIRE(strlen(host) + sizeof stored + 4 < ENT_HOME_ADDRESS_MAX, ENT_E_CONFIG,
                 "federation.yaml: host is too long");
-    (void)snprintf(out, ENT_HOME_ADDRESS_MAX, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "",
-                   stored);
+    (void)snprintf(out, ENT_HOME_ADDRESS_MAX, v6 ? "[%.240s]:%s" : "%.240s:%s", host, stored);
     return ENT_E_OK;
 }

@@ -50,8 +50,9 @@ static void *wait_signals(void *arg)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGUSR1); /* ours: it wakes this thread when it may end */
     while (!atomic_load(&s->leaving)) {
-        if (sigwait(&set, &got) == 0 && !atomic_load(&s->leaving)) {
+        if (sigwait(&set, &got) == 0 && got != SIGUSR1) {
             atomic_store(&s->stop, true);
             ent_engine_wake(s->engine);
         }
@@ -67,6 +68,7 @@ static void block_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -74,7 +76,7 @@ static void end_signals(struct serving *s)
 {
     if (s->has_signals) {
         atomic_store(&s->leaving, true);
-        (void)pthread_kill(s->signals, SIGTERM);
+        (void)pthread_kill(s->signals, SIGUSR1);
         (void)pthread_join(s->signals, NULL);
     }
 }

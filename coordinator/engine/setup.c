@@ -9,6 +9,7 @@
 #include "common/base/mem.h"
 #include "common/crypto/csprng.h"
 #include "coordinator/engine/home.h"
+#include "coordinator/engine/sysfail.h"
 
 /* What init makes before it is moved to its place. */
 struct making {
@@ -253,12 +254,12 @@ enum ent_err ent_setup_init(const struct ent_setup_options *options, struct ent_
         err = make_all(&m);
     }
     if (err == ENT_E_OK && rename(m.dir, options->dir) != 0) {
-        err = ent_err_note(ENT_E_IO, "%s: %s", options->dir, strerror(errno));
+        err = ent_sysfail(ENT_E_IO, options->dir);
     }
     if (err == ENT_E_OK) {
         err = sync_parent(options->dir);
     } else if (nftw(m.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0) {
-        ent_log_warn("%s could not be removed: %s", m.dir, strerror(errno));
+        ent_log_warn("%s could not be removed", m.dir);
     }
     ent_cert_free(m.ca);
     ent_tls_key_free(m.ca_key);

@@ -12,6 +12,7 @@
 #include "common/fixed/grid.h"
 #include "common/fixed/weight.h"
 #include "coordinator/engine/state.h"
+#include "coordinator/engine/sysfail.h"
 
 #define CHECK_BYTES ((size_t)1024 * 1024)
 
@@ -226,7 +227,7 @@ static enum ent_err file_sink(const struct ent_engine *e, uint32_t member, uint6
 
     if (err == ENT_E_OK) {
         fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        err = fd >= 0 ? ENT_E_OK : ent_err_note(ENT_E_IO, "%s: %s", part, strerror(errno));
+        err = fd >= 0 ? ENT_E_OK : ent_sysfail(ENT_E_IO, part);
     }
     if (err == ENT_E_OK) {
         err = ent_sink_new_file(fd, part, bytes, out);
@@ -345,7 +346,7 @@ static enum ent_err write_part(const char *part, const struct ent_blob *blob)
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     enum ent_err err;
 
-    ENT_REQUIRE(fd >= 0, ENT_E_IO, "%s: %s", part, strerror(errno));
+    ENT_TRY(fd >= 0 ? ENT_E_OK : ent_sysfail(ENT_E_IO, part));
     err = ent_fd_write(fd, ent_blob_bytes(blob), ent_blob_len(blob));
     if (err == ENT_E_OK) {
         err = ent_fd_sync(fd, part);
@@ -369,7 +370,7 @@ static enum ent_err keep(struct ent_engine *e, uint32_t member, struct ent_sink 
         err = write_part(part, blob);
     }
     if (err == ENT_E_OK && rename(part, path) != 0) {
-        err = ent_err_note(ENT_E_IO, "%s: %s", path, strerror(errno));
+        err = ent_sysfail(ENT_E_IO, path);
     }
     if (err == ENT_E_OK) {
         ent_sink_keep(sink);

@@ -13,6 +13,7 @@
 #include "coordinator/engine/ops.h"
 #include "coordinator/engine/report.h"
 #include "coordinator/engine/serve.h"
+#include "coordinator/engine/sysfail.h"
 
 static void set_log(const struct ent_verb_options *o)
 {
@@ -201,8 +202,7 @@ static enum ent_err absolute(const char *path, char **out)
         return ENT_E_OK;
     }
     *out = realpath(path, NULL);
-    ENT_REQUIRE(*out != NULL, ENT_E_NOT_FOUND, "%s: %s", path, strerror(errno));
-    return ENT_E_OK;
+    return *out != NULL ? ENT_E_OK : ent_sysfail(ENT_E_NOT_FOUND, path);
 }
 
 static enum ent_err print_started(const struct ent_json *json, const char *dir)

@@ -99,6 +99,9 @@ void fed_offer(struct fed_member *m,
                int32_t q); /* computes and offers an update for the round it heard of */
 /* The next unread frame of that type (older ones are skipped); NULL: none. */
 const struct fed_frame *fed_next(struct fed_member *m, uint8_t type);
+/* Opened and verified as the coordinator's. */
+struct ent_envelope fed_open(struct fed_member *m, const struct fed_frame *frame);
+void fed_clear_inbox(struct fed_member *m);
 /* Code of the next Refused; ENT_E_OK when there is none. */
 enum ent_err fed_refused(struct fed_member *m);
 
