@@ -1,0 +1,512 @@
+#include "tests/integration/harness.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/engine/control.h"
+#include "coordinator/round/round.h"
+#include "tests/integration/faults.h"
+#include "tests/integration/ghosts.h"
+#include "tests/integration/record.h"
+#include "tests/support/ent_test.h"
+
+#define PUMP_MAX 100000
+
+void box_break(struct box *box, char law, const char *fmt, ...)
+{
+    va_list args;
+
+    if (box->broken) {
+        return;
+    }
+    box->broken = true;
+    box->law = law;
+    va_start(args, fmt);
+    (void)vsnprintf(box->text, sizeof box->text, fmt, args);
+    va_end(args);
+}
+
+void box_must(struct box *box, enum ent_err err, const char *what)
+{
+    if (err != ENT_E_OK) {
+        box_break(box, 'x', "%s: %s (%s)", what, ent_err_message(), ent_err_name(err));
+    }
+}
+
+static bool verbose(void)
+{
+    return getenv("ENTENTE_VERBOSE") != NULL;
+}
+
+/* ---- hooks of the test link ---- */
+
+static void on_point(void *ctx, const char *name)
+{
+    struct box *box = ctx;
+
+    if (strcmp(name, "store-after-commit") == 0) {
+        box->n_commits += box->engine_steps ? 1 : 0;
+        record_commit(box);
+    }
+    if (box->faults != NULL) {
+        faults_at_point(box, name);
+    }
+}
+
+static bool is_planted(void *ctx, const char *bug)
+{
+    struct box *box = ctx;
+
+    if (strcmp(bug, "killed-before-commit") == 0 || strcmp(bug, "killed-after-commit") == 0) {
+        return box->faults != NULL &&
+               faults_kill_engine(box, strcmp(bug, "killed-before-commit") == 0);
+    }
+    return box->plant != NULL && strcmp(bug, box->plant) == 0;
+}
+
+/* Salts and nonces are the seed's too. Agents of two threads would draw in no fixed order: not then. */
+static bool draw(void *ctx, void *out, size_t len)
+{
+    struct box *box = ctx;
+    struct ent_rng rng;
+    uint8_t *at = out;
+
+    if (box->threads > 1) {
+        return false;
+    }
+    rng = ent_rng_init(box->stream++, 99);
+    for (size_t i = 0; i < len; i++) {
+        at[i] = (uint8_t)ent_rng_u32(&rng);
+    }
+    return true;
+}
+
+static struct ent_link_mem_fault on_frame(void *ctx, const struct ent_link_mem_frame *frame)
+{
+    struct box *box = ctx;
+
+    record_frame(box, frame);
+    return box->faults != NULL ? faults_of_frame(box, frame)
+                               : (struct ent_link_mem_fault){ENT_LINK_MEM_PASS, 0};
+}
+
+/* ---- life ---- */
+
+void box_new(struct box *box, uint64_t seed, uint32_t n_members)
+{
+    const struct enrolled *from = enrolled_template();
+
+    memset(box, 0, sizeof *box);
+    box->time = (struct ent_clock_fake){.mono_ms = 1000, .wall_ms = ENROLLED_WALL_MS + 5000};
+    box->clock = ent_clock_of_fake(&box->time);
+    box->rng = ent_rng_init(seed, 1);
+    box->stream = seed << 20;
+    box->threads = 1;
+    box->engine_start_ms = BOX_NEVER;
+    box->stepping = BOX_NOBODY;
+    box->n_members = n_members;
+    enrolled_copy(from->dir, box->dir);
+    enrolled_path(box->fed, box->dir, "fed");
+    ENT_OK(ent_link_mem_net_new(box->clock, &box->net));
+    ent_link_mem_set_hook(box->net, on_frame, box);
+    for (uint32_t i = 0; i < BOX_MEMBERS; i++) {
+        struct box_member *m = &box->members[i];
+        char name[8];
+
+        m->box = box;
+        m->index = i;
+        m->start_ms = BOX_NEVER;
+        (void)snprintf(name, sizeof name, "m%u", (unsigned)i);
+        enrolled_path(m->dir, box->dir, name);
+    }
+    box->hooks = (struct ent_test_hooks){
+        .point = on_point, .planted = is_planted, .random = draw, .ctx = box};
+    ent_test_hooks_set(&box->hooks);
+    record_new(box);
+}
+
+void box_free(struct box *box)
+{
+    for (uint32_t i = 0; i < BOX_MEMBERS; i++) {
+        box_kill_member(box, i);
+    }
+    box_kill_engine(box);
+    ent_link_mem_net_free(box->net);
+    record_free(box);
+    ent_test_hooks_set(NULL);
+    enrolled_remove(box->dir);
+}
+
+static void engine_says(void *ctx, enum ent_say kind, const char *line)
+{
+    struct box *box = ctx;
+
+    (void)kind;
+    if (strstr(line, " declines: ") != NULL) {
+        box->n_declined++;
+        (void)snprintf(box->declined, sizeof box->declined, "%s", line);
+    }
+    if (verbose()) {
+        (void)fprintf(stderr, "%8llu coordinator: %s\n", (unsigned long long)box->time.mono_ms,
+                      line);
+    }
+}
+
+/* The engine dies inside the call when a fault says so; any other error is our own failure. */
+static void engine_call(struct box *box, enum ent_err (*call)(struct ent_engine *engine),
+                        const char *what)
+{
+    enum ent_err err;
+
+    box->engine_steps = true;
+    box->depth++;
+    err = call(box->engine);
+    box->depth--;
+    box->engine_steps = false;
+    if (err == ENT_E_STOPPED && box->faults != NULL && box->faults->killed) {
+        faults_engine_killed(box);
+    } else {
+        box_must(box, err, what);
+    }
+}
+
+void box_start_engine(struct box *box)
+{
+    struct ent_engine_options options = {
+        .clock = box->clock, .retry_ms = 2000, .say = engine_says, .ctx = box};
+    const struct ent_link_mem_identity identity = {0};
+    char bound[300];
+
+    box->engine_start_ms = BOX_NEVER;
+    box_must(box, ent_home_open(box->fed, &box->clock, &box->home), "home");
+    if (box->home == NULL) {
+        return;
+    }
+    options.home = box->home;
+    box_must(box, ent_engine_new(&options, &box->engine), "engine");
+    if (box->engine == NULL) {
+        return;
+    }
+    ENT_OK(
+        ent_link_mem_new(box->net, &identity, NULL, ent_engine_on_main, box->engine, &box->main));
+    ent_engine_attach(box->engine, box->main, NULL);
+    ENT_OK(ent_link_listen(box->main, "main:1", bound, sizeof bound));
+    engine_call(box, ent_engine_start, "engine start");
+}
+
+void box_kill_engine(struct box *box)
+{
+    ent_link_free(box->main);
+    ent_engine_free(box->engine);
+    ent_home_close(box->home);
+    box->main = NULL;
+    box->engine = NULL;
+    box->home = NULL;
+}
+
+static void member_says(void *ctx, enum ent_agent_say kind, const char *line)
+{
+    struct box_member *m = ctx;
+
+    (void)kind;
+    if (verbose()) {
+        (void)fprintf(stderr, "%8llu %s: %s\n", (unsigned long long)m->box->time.mono_ms,
+                      enrolled_name(m->index), line);
+    }
+}
+
+static enum ent_err open_link(void *ctx, ent_link_handler handler, void *handler_ctx,
+                              struct ent_link **out)
+{
+    const struct enrolled *from = enrolled_template();
+    struct ent_link_mem_identity identity = {0};
+    struct box_member *m = ctx;
+    char uri[ENT_CERTS_URI_BYTES];
+
+    ent_certs_member_uri(from->federation, from->handles[m->index], uri);
+    identity.uri = uri;
+    ENT_TRY(ent_link_mem_new(m->box->net, &identity, NULL, handler, handler_ctx, &m->link));
+    *out = m->link;
+    return ENT_E_OK;
+}
+
+void box_start_member(struct box *box, uint32_t member)
+{
+    struct box_member *m = &box->members[member];
+    struct ent_agent_options options = {.dir = m->dir,
+                                        .clock = box->clock,
+                                        .transport = {.ctx = m, .open = open_link},
+                                        .jitter_seed = 1 + ent_rng_u32(&box->rng),
+                                        .say = member_says,
+                                        .say_ctx = m};
+
+    m->start_ms = BOX_NEVER;
+    m->dying = false;
+    box_must(box, ent_agent_new(&options, &m->agent), enrolled_name(member));
+}
+
+void box_kill_member(struct box *box, uint32_t member)
+{
+    struct box_member *m = &box->members[member];
+
+    ent_agent_free(m->agent);
+    m->agent = NULL;
+    m->link = NULL;
+}
+
+/* ---- the operator ---- */
+
+void box_ask(struct box *box, const char *request)
+{
+    struct ent_buf reply;
+    const char *text = NULL;
+
+    ent_buf_init(&reply, ENT_CONTROL_REPLY_MAX_BYTES);
+    box_must(box, ent_engine_request(box->engine, request, &reply), "request");
+    box_must(box, ent_buf_str(&reply, &text), "reply");
+    if (text != NULL && strstr(text, "\"error\"") != NULL) {
+        box_break(box, 'x', "the operator's request was not carried out: %s", text);
+    }
+    ent_buf_release(&reply);
+}
+
+void box_start_run(struct box *box, const char *plan, const char *base)
+{
+    struct ent_json_writer w;
+    struct ent_buf request;
+    const char *text = NULL;
+
+    ent_buf_init(&request, (size_t)1024 * 1024);
+    ent_json_begin(&w, &request);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(&w, "verb", "start");
+    ent_json_put_key_string(&w, "name", "plan.yaml");
+    ent_json_put_key_string(&w, "plan", plan);
+    if (base != NULL) {
+        ent_json_put_key_string(&w, "base", base);
+    }
+    ent_json_put_close(&w);
+    ENT_OK(ent_json_end(&w));
+    ENT_OK(ent_buf_str(&request, &text));
+    box_ask(box, text);
+    ent_buf_release(&request);
+}
+
+/* ---- moving ---- */
+
+static bool step_member(struct box *box, uint32_t member)
+{
+    struct box_member *m = &box->members[member];
+    struct ent_agent_status status;
+    bool any;
+
+    if (m->agent == NULL) {
+        return false;
+    }
+    any = ent_agent_step(m->agent);
+    ent_agent_status(m->agent, &status);
+    if (status.stopped) {
+        box_break(box, 'x', "%s stopped for good: %s", enrolled_name(member),
+                  ent_err_name(status.code));
+    }
+    return any;
+}
+
+static bool step_alone(struct box *box, uint32_t member)
+{
+    struct box_member *m = &box->members[member];
+    uint32_t outer = box->stepping;
+    bool any;
+
+    box->stepping = member;
+    box->depth++;
+    any = step_member(box, member);
+    box->depth--;
+    box->stepping = outer;
+    if (m->dying) {
+        box_kill_member(box, member);
+    }
+    return any;
+}
+
+struct worker {
+    struct box *box;
+    uint32_t first; /* every second one from here on */
+    bool any;
+};
+
+static void *work(void *ctx)
+{
+    struct worker *w = ctx;
+
+    for (uint32_t i = w->first; i < w->box->n_members; i += 2) {
+        w->any = step_member(w->box, i) || w->any;
+    }
+    return NULL;
+}
+
+static bool step_by_two(struct box *box)
+{
+    struct worker workers[2] = {{box, 0, false}, {box, 1, false}};
+    pthread_t thread;
+
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, work, &workers[1]) == 0);
+    (void)work(&workers[0]);
+    (void)pthread_join(thread, NULL);
+    return workers[0].any || workers[1].any;
+}
+
+static bool step_members(struct box *box)
+{
+    uint32_t order[BOX_MEMBERS];
+    bool any = false;
+
+    if (box->threads > 1) {
+        return step_by_two(box);
+    }
+    for (uint32_t i = 0; i < box->n_members; i++) {
+        order[i] = i;
+    }
+    ent_rng_shuffle(&box->rng, order, box->n_members);
+    for (uint32_t i = 0; i < box->n_members; i++) {
+        if (order[i] != box->stepping && (box->faults == NULL || !ghosts_hold(box, order[i]))) {
+            any = step_alone(box, order[i]) || any;
+        }
+    }
+    return any;
+}
+
+void box_step_engine(struct box *box)
+{
+    if (box->engine != NULL) {
+        engine_call(box, ent_engine_step, "engine step");
+    }
+}
+
+void box_move_others(struct box *box)
+{
+    (void)ent_link_mem_pump(box->net, PUMP_MAX);
+    (void)step_members(box);
+    (void)ent_link_mem_pump(box->net, PUMP_MAX);
+}
+
+static void start_whoever_is_due(struct box *box)
+{
+    if (box->engine == NULL && box->engine_start_ms <= box->time.mono_ms) {
+        box_start_engine(box);
+    }
+    for (uint32_t i = 0; i < box->n_members; i++) {
+        if (box->members[i].agent == NULL && box->members[i].start_ms <= box->time.mono_ms) {
+            box_start_member(box, i);
+        }
+    }
+}
+
+bool box_turn(struct box *box)
+{
+    bool moved;
+
+    box->n_turns++;
+    start_whoever_is_due(box);
+    if (box->faults != NULL) {
+        faults_tick(box);
+    }
+    moved = ent_link_mem_pump(box->net, PUMP_MAX) > 0;
+    moved = step_members(box) || moved;
+    if (box->engine != NULL && (box->lazy == 0 || ent_rng_below(&box->rng, box->lazy + 1) == 0)) {
+        box_step_engine(box);
+    } else {
+        moved = moved || box->engine != NULL;
+    }
+    return moved;
+}
+
+void box_pass(struct box *box, uint64_t ms)
+{
+    box->time.mono_ms += ms;
+    box->time.wall_ms += ms;
+}
+
+static void sooner(uint64_t *at, uint64_t ms)
+{
+    *at = ms < *at ? ms : *at;
+}
+
+uint64_t box_next_ms(const struct box *box)
+{
+    uint64_t at = ent_link_mem_next_ms(box->net);
+
+    if (box->engine != NULL) {
+        sooner(&at, ent_engine_due_ms(box->engine));
+    }
+    sooner(&at, box->engine_start_ms);
+    for (uint32_t i = 0; i < box->n_members; i++) {
+        if (box->members[i].agent != NULL) {
+            sooner(&at, ent_agent_next_ms(box->members[i].agent));
+        }
+        sooner(&at, box->members[i].start_ms);
+    }
+    if (box->faults != NULL) {
+        sooner(&at, faults_next_ms(box));
+    }
+    return at > box->time.mono_ms ? at : box->time.mono_ms;
+}
+
+bool box_run(struct box *box, bool (*done)(struct box *box), uint64_t max_ms)
+{
+    uint64_t until_ms = box->time.mono_ms + max_ms;
+
+    while (!box->broken && !done(box)) {
+        bool moved = box_turn(box);
+        uint64_t next_ms = box_next_ms(box);
+
+        if (box->time.mono_ms >= until_ms) {
+            return false;
+        }
+        if (box->latency > 0) {
+            box_pass(box, ent_rng_below(&box->rng, box->latency + 1));
+        }
+        if (!moved && next_ms > box->time.mono_ms) {
+            box_pass(box, (next_ms < until_ms ? next_ms : until_ms) - box->time.mono_ms);
+        }
+    }
+    return !box->broken;
+}
+
+/* ---- looking ---- */
+
+enum ent_phase box_phase(const struct box *box)
+{
+    return box->engine != NULL ? ent_engine_round(box->engine)->phase : ENT_PHASE_IDLE;
+}
+
+uint32_t box_member_of_handle(const struct box *box, const uint8_t handle[ENT_HANDLE_BYTES])
+{
+    const struct enrolled *from = enrolled_template();
+
+    for (uint32_t i = 0; i < box->n_members; i++) {
+        if (memcmp(from->handles[i], handle, ENT_HANDLE_BYTES) == 0) {
+            return i;
+        }
+    }
+    return BOX_NOBODY;
+}
+
+bool box_run_over(struct box *box)
+{
+    if (box->engine == NULL || !record_run_ended(box)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < box->n_members; i++) {
+        const struct box_member *m = &box->members[i];
+        const struct ent_session *session = m->agent != NULL ? ent_agent_session(m->agent) : NULL;
+
+        if (session == NULL ? m->start_ms != BOX_NEVER
+                            : session->has_run || session->wants_best || session->n_fetches > 0) {
+            return false;
+        }
+    }
+    return true;
+}
