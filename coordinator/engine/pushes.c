@@ -84,6 +84,20 @@ static struct ent_push *place_for(struct ent_conn *conn, uint32_t kind)
     return oldest;
 }
 
+/* A member that is told twice of one round must not be offered its base twice: it would grant the first offer and skip
+ * the second, and the first would not stand any more. */
+static bool is_on_offer(const struct ent_conn *conn, uint32_t kind, const struct ent_blob *blob)
+{
+    for (size_t i = 0; i < ENT_PUSHES_MAX; i++) {
+        const struct ent_push *p = &conn->pushes[i];
+
+        if (p->state != ENT_PUSH_FREE && p->kind == kind && p->blob == blob) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offer_kind kind,
                       const uint8_t digest[32])
 {
@@ -95,6 +109,10 @@ void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offe
         blob = ent_blob_ref(e->plan_shelf.blob);
     } else if (ent_shelf_model(e, digest, &blob) != ENT_E_OK) {
         ent_engine_say(e, ENT_SAY_TROUBLE, "a model cannot be sent: %s", ent_err_message());
+        return;
+    }
+    if (is_on_offer(conn, kind, blob)) {
+        ent_blob_unref(blob);
         return;
     }
     if (push == NULL) { /* four under way that it asked for: it must take those first */

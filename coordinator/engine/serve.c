@@ -1,6 +1,8 @@
 #include "coordinator/engine/serve.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -39,44 +41,59 @@ struct serving {
     atomic_bool leaving; /* tells the signal thread that it may end */
 };
 
-/* ---- signals: one thread waits for them, so that nothing runs in a handler ---- */
+/* ---- signals ---- */
+
+/* A handler has no argument, so what it posts must be a global. One thread waits for it: the handler does nothing that
+ * is not allowed in one. (Blocking the signals and sigwait would not do: OpenBLAS starts a thread when it is loaded,
+ * which does not inherit our mask.) */
+static sem_t signalled;
+
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    (void)sem_post(&signalled);
+    errno = saved;
+}
 
 static void *wait_signals(void *arg)
 {
     struct serving *s = arg;
-    sigset_t set;
-    int got = 0;
 
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGUSR1); /* ours: it wakes this thread when it may end */
-    while (!atomic_load(&s->leaving)) {
-        if (sigwait(&set, &got) == 0 && got != SIGUSR1) {
-            atomic_store(&s->stop, true);
-            ent_engine_wake(s->engine);
+    for (;;) {
+        while (sem_wait(&signalled) != 0) { /* EINTR: a signal that this very thread got */
         }
+        if (atomic_load(&s->leaving)) {
+            return NULL;
+        }
+        atomic_store(&s->stop, true);
+        ent_engine_wake(s->engine);
     }
-    return NULL;
 }
 
-/* Before any other thread starts: they inherit the mask. */
-static void block_signals(void)
+static enum ent_err begin_signals(struct serving *s)
 {
-    sigset_t set;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGUSR1);
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    ENT_REQUIRE(sem_init(&signalled, 0, 0) == 0, ENT_E_NO_MEMORY, "cannot make a semaphore");
+    ENT_REQUIRE(sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0,
+                ENT_E_INTERNAL, "cannot handle signals");
+    ENT_REQUIRE(pthread_create(&s->signals, NULL, wait_signals, s) == 0, ENT_E_NO_MEMORY,
+                "cannot start the signal thread");
+    s->has_signals = true;
+    return ENT_E_OK;
 }
 
 static void end_signals(struct serving *s)
 {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
     if (s->has_signals) {
         atomic_store(&s->leaving, true);
-        (void)pthread_kill(s->signals, SIGUSR1);
+        (void)sigaction(SIGINT, &action, NULL);
+        (void)sigaction(SIGTERM, &action, NULL);
+        (void)sem_post(&signalled);
         (void)pthread_join(s->signals, NULL);
     }
 }
@@ -225,9 +242,7 @@ static enum ent_err open_all(struct serving *s)
     options.home = s->home;
     ENT_TRY(ent_engine_new(&options, &s->engine));
     s->progress.engine = s->engine;
-    ENT_REQUIRE(pthread_create(&s->signals, NULL, wait_signals, s) == 0, ENT_E_NO_MEMORY,
-                "cannot start the signal thread");
-    s->has_signals = true;
+    ENT_TRY(begin_signals(s));
     ENT_TRY(make_link(s, false, &s->main));
     ENT_TRY(make_link(s, true, &s->enroll));
     ent_engine_attach(s->engine, s->main, s->enroll);
@@ -330,7 +345,6 @@ enum ent_err ent_serve(const struct ent_serve_options *options)
     struct serving s = {.options = options, .clock = ent_clock_system()};
     enum ent_err err;
 
-    block_signals();
     ent_progress_init(&s.progress, stdout, &s.clock);
     err = open_all(&s);
     if (err == ENT_E_OK) {
