@@ -1,5 +1,6 @@
 #include "tests/integration/faults.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/integration/ghosts.h"
@@ -77,6 +78,13 @@ static struct ent_link_mem_fault of_kind(struct box *box, const struct ent_link_
     struct record_conn *conn = record_conn(box, frame->dialer_conn);
 
     count(box, kind);
+    if (getenv("ENTENTE_VERBOSE") != NULL) {
+        (void)fprintf(stderr, "%8llu %s: %s of a %s %s %s\n", (unsigned long long)box->time.mono_ms,
+                      ent_phase_name(box_phase(box)), fault_name(kind),
+                      frame->type == ENT_FRAME_DATA ? "data frame" : ent_msg_name(frame->type),
+                      frame->to_listener ? "from" : "to",
+                      conn->member != BOX_NOBODY ? enrolled_name(conn->member) : "somebody");
+    }
     switch (kind) {
     case FAULT_DROP:
         conn->wounded = true;
