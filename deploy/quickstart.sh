@@ -121,10 +121,15 @@ for name in "${members[@]}"; do
     pids+=("$!")
 done
 "$bin/entente-coordinator" start --dir "$top/coordinator" "$top/plan.yaml"
-tail -n +1 -f --pid="$serve" "$top/logs/coordinator.log" &
+# Of the coordinator's lines: who is here, every tenth training round, troubles, the end.
+tail -n +1 -f --pid="$serve" "$top/logs/coordinator.log" | awk '
+    /^round .*\(train\)/ { next }
+    /^round .*\(evaluate validation\)/ { if (++n % 10 != 1) next }
+    / invited$| enrolled | is gone/ { next }
+    { print; fflush() }' &
 pids+=("$!")
 wait "$serve" || fail "the coordinator ended with an error"
-for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+for pid in "${pids[@]}"; do wait "$pid" || fail "a member ended with an error"; done
 pids=()
 model=$top/${members[0]}/global.safetensors
 [ -r "$model" ] || fail "the members did not get the model"
@@ -137,17 +142,33 @@ for name in "${members[@]}" pooled; do
     "$bin/entente-client" train --local --dir "$top/$name" --plan "$top/plan.yaml" >"$top/logs/$name.local.log" 2>&1 ||
         { cat "$top/logs/$name.local.log" >&2; fail "local training of $name failed"; }
 done
-auc() { # member, model file -> "auc rows"
+auc() { # member, model file -> "auc rows"; "- rows" where the test rows hold one class only
     "$bin/entente-client" score --dir "$top/$1" --model "$2" --input "$top/data/$1.csv" \
-        --rows "$top/data/$1.test" --evaluate 2>>"$top/logs/score.log"
+        --rows "$top/data/$1.test" --evaluate 2>>"$top/logs/score.log" |
+        sed -n 's/.*auc=\([^ ]*\).*rows=\([0-9]*\).*/\1 \2/p'
 }
-{
-    for name in "${members[@]}"; do
-        echo "$name $(auc "$name" "$top/$name/local.safetensors") $(auc "$name" "$top/$name/global.safetensors")"
-    done
-    echo "pooled $(auc pooled "$top/pooled/local.safetensors") $(auc pooled "$model")"
-} >"$top/logs/table.txt"
-cat "$top/logs/table.txt"
+for name in "${members[@]}" pooled; do
+    echo "$name $(auc "$name" "$top/$name/local.safetensors") $(auc "$name" "$model")"
+done | awk '
+    function show(name, rows, alone, together) {
+        printf "%-28s %9s  %9.4f  %9.4f  %+9.4f\n", name, rows, alone, together, together - alone
+    }
+    BEGIN { printf "%-28s %9s  %9s  %9s  %9s\n", "test AUC", "test rows", "alone", "federated", "gain" }
+    $1 != "pooled" && $2 + 0 == $2 {
+        show($1, $3, $2, $4); n += $3; a += $2 * $3; f += $4 * $3
+    }
+    $1 == "pooled" {
+        show("mean, weighted by test rows", n, a / n, f / n)
+        printf "\n%-28s %9s  %9s  %9s  %9s\n", "test AUC over all customers", "test rows", "all data", "federated", "cost"
+        show("in one place / federated", $3, $2, $4)
+    }' | tee "$top/table.txt"
+cat <<TXT
+
+alone      trained on this member's rows only (entente-client train --local)
+federated  the federation's model; no row left a member
+all data   the same trainer on all rows in one place, which is what the members may not do
+The two tables are not comparable: the AUC over all customers also rewards telling members apart.
+TXT
 
 for name in "${members[@]}"; do
     "$bin/entente-client" score --dir "$top/$name" --model "$top/$name/global.safetensors" \
@@ -155,3 +176,7 @@ for name in "${members[@]}"; do
         fail "$name could not score"
 done
 say "done in $(($(date +%s) - started)) s after the build"
+cat <<TXT
+to explore: $(basename "$top")/coordinator (entente-coordinator status --dir quickstart/coordinator), the members' directories
+(scores.csv, global.safetensors), plan.yaml and logs; the programs are in build/release/bin
+TXT

@@ -26,7 +26,7 @@ struct ent_describe_options {
     uint32_t n_categories;
     /* The plan says test: file, and client.yaml names this one; NULL = split by hash. */
     const char *split_file;
-    uint32_t rounds;      /* 0 = 40 */
+    uint32_t rounds;      /* 0 = 100 */
     uint32_t max_values;  /* of a category; 0 = 30 */
     uint32_t min_members; /* of the drafted plan; 0 = 3 */
 };

@@ -37,7 +37,7 @@ static const char plan_model[] = "\n"
 static const char plan_training[] =
     "  epochs: 1\n"
     "  batch: 32\n"
-    "  optimizer: {sgd: {rate: 0.1, momentum: 0}}\n"
+    "  optimizer: {sgd: {rate: 0.15, momentum: 0}}\n"
     "  seed: 1\n"
     "\n"
     "# examples_log2: larger members count more, but only by the power of two below their rows.\n"
@@ -168,7 +168,7 @@ enum ent_err ent_draft_plan(const struct ent_draft *draft, struct ent_buf *out)
     ENT_TRY(add_label(draft, out));
     ENT_TRY(ent_buf_add(out, split, strlen(split)));
     ENT_TRY(ent_buf_add(out, plan_model, sizeof plan_model - 1));
-    ENT_TRY(ent_buf_addf(out, "  rounds: %u\n", o->rounds != 0 ? o->rounds : 40U));
+    ENT_TRY(ent_buf_addf(out, "  rounds: %u\n", o->rounds != 0 ? o->rounds : 100U));
     ENT_TRY(ent_buf_add(out, plan_training, sizeof plan_training - 1));
     return ent_buf_addf(
         out,

@@ -7,6 +7,7 @@
 
 #define PLOT_WIDTH 60
 #define PLOT_HEIGHT 8
+#define ROUNDS_SHOWN 10 /* training rounds in the middle of a long run */
 
 /* ---- values: what is absent or of another kind is shown as empty, never an error ---- */
 
@@ -170,8 +171,21 @@ static void plot(const struct series *s, FILE *out)
                   (unsigned long long)s->first, (unsigned long long)s->last);
 }
 
+/* A long run shows both its ends, every step-th training round, and whatever went otherwise than planned. */
+static bool worth_showing(const struct ent_json *rounds, size_t i)
+{
+    const struct ent_json *r = ent_json_at(rounds, i);
+    size_t n = ent_json_len(rounds);
+    uint64_t step = (n / 2 / ROUNDS_SHOWN + 1 + 4) / 5 * 5;
+
+    return n <= 4 * ROUNDS_SHOWN || i < 3 || i + 3 >= n || number(r, "train_round") % step == 0 ||
+           number(r, "accepted") < number(r, "invited") || number(r, "attempt") > 1;
+}
+
 static void print_rounds(const struct ent_json *rounds, FILE *out)
 {
+    size_t left_out = 0;
+
     (void)fprintf(out, "%5s  %-19s  %8s  %9s  %7s  %9s  %9s  %9s\n", "round", "task", "members",
                   "log loss", "AUC", "in", "out", "time");
     for (size_t i = 0; i < ent_json_len(rounds); i++) {
@@ -185,6 +199,10 @@ static void print_rounds(const struct ent_json *rounds, FILE *out)
         char sent[ENT_TIME_TEXT_BYTES];
         char time[ENT_TIME_TEXT_BYTES];
 
+        if (!worth_showing(rounds, i)) {
+            left_out++;
+            continue;
+        }
         (void)snprintf(task, sizeof task, "%s%s%s", text(r, "task"), evaluate ? " " : "",
                        evaluate ? text(r, "split") : "");
         (void)snprintf(members, sizeof members, "%llu of %llu",
@@ -200,6 +218,10 @@ static void print_rounds(const struct ent_json *rounds, FILE *out)
         (void)fprintf(out, "%5llu  %-19s  %8s  %9s  %7s  %9s  %9s  %9s\n",
                       (unsigned long long)number(r, "round"), task, members, loss, auc, in, sent,
                       time);
+    }
+    if (left_out > 0) {
+        (void)fprintf(out, "       (%zu more rounds: entente-coordinator status --json has all)\n",
+                      left_out);
     }
 }
 
