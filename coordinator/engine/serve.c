@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -43,17 +43,18 @@ struct serving {
 
 /* ---- signals ---- */
 
-/* A handler has no argument, so what it posts must be a global. One thread waits for it: the handler does nothing that
+/* A handler has no argument, so what it writes to must be a global. One thread waits for it: the handler does nothing that
  * is not allowed in one. (Blocking the signals and sigwait would not do: OpenBLAS starts a thread when it is loaded,
  * which does not inherit our mask.) */
-static sem_t signalled;
+static int signal_pipe[2] = {-1, -1};
 
 static void on_signal(int number)
 {
     int saved = errno;
+    ssize_t n = write(signal_pipe[1], "s", 1);
 
     (void)number;
-    (void)sem_post(&signalled);
+    (void)n; /* a full pipe: it is told already */
     errno = saved;
 }
 
@@ -61,10 +62,15 @@ static void *wait_signals(void *arg)
 {
     struct serving *s = arg;
 
+    char byte;
+
     for (;;) {
-        while (sem_wait(&signalled) != 0) { /* EINTR: a signal that this very thread got */
+        ssize_t n = read(signal_pipe[0], &byte, 1);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
         }
-        if (atomic_load(&s->leaving)) {
+        if (n <= 0 || atomic_load(&s->leaving)) {
             return NULL;
         }
         atomic_store(&s->stop, true);
@@ -76,7 +82,7 @@ static enum ent_err begin_signals(struct serving *s)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
-    ENT_REQUIRE(sem_init(&signalled, 0, 0) == 0, ENT_E_NO_MEMORY, "cannot make a semaphore");
+    ENT_REQUIRE(pipe(signal_pipe) == 0, ENT_E_NO_MEMORY, "cannot make a pipe");
     ENT_REQUIRE(sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0,
                 ENT_E_INTERNAL, "cannot handle signals");
     ENT_REQUIRE(pthread_create(&s->signals, NULL, wait_signals, s) == 0, ENT_E_NO_MEMORY,
@@ -93,8 +99,9 @@ static void end_signals(struct serving *s)
         atomic_store(&s->leaving, true);
         (void)sigaction(SIGINT, &action, NULL);
         (void)sigaction(SIGTERM, &action, NULL);
-        (void)sem_post(&signalled);
+        (void)close(signal_pipe[1]); /* ends the read */
         (void)pthread_join(s->signals, NULL);
+        (void)close(signal_pipe[0]);
     }
 }
 

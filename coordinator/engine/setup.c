@@ -258,7 +258,8 @@ enum ent_err ent_setup_init(const struct ent_setup_options *options, struct ent_
     }
     if (err == ENT_E_OK) {
         err = sync_parent(options->dir);
-    } else if (nftw(m.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0) {
+    } else if (nftw(/* NOLINT(concurrency-mt-unsafe): init has one thread */
+                    m.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0) {
         ent_log_warn("%s could not be removed", m.dir);
     }
     ent_cert_free(m.ca);
