@@ -95,13 +95,20 @@ static void copy_file(const char *from, const char *to, mode_t mode)
 
 void enrolled_copy(const char *from, char out[ENROLLED_PATH_MAX])
 {
+    new_dir(out);
+    ENT_BUG_ON(rmdir(out) != 0);
+    enrolled_copy_to(from, out);
+}
+
+void enrolled_copy_to(const char *from, const char *out)
+{
     char source[ENROLLED_PATH_MAX];
     char *const list[] = {source, NULL};
     size_t skip = strlen(from);
     FTS *fts;
     FTSENT *entry;
 
-    new_dir(out);
+    ENT_BUG_ON(mkdir(out, 0700) != 0);
     (void)snprintf(source, sizeof source, "%s", from);
     fts = fts_open(list, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     ENT_BUG_ON(fts == NULL);

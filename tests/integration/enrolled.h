@@ -24,8 +24,10 @@ struct enrolled {
 const char *enrolled_name(uint32_t member);
 /* Made at the first call. */
 const struct enrolled *enrolled_template(void);
-/* A copy of `from`'s directories under a new directory; out gets its path. */
+/* A copy of `from`'s content in a new directory; out gets its path. */
 void enrolled_copy(const char *from, char out[ENROLLED_PATH_MAX]);
+/* The same under a name that is free. */
+void enrolled_copy_to(const char *from, const char *to);
 void enrolled_remove(const char *dir);
 /* Names are cut short only by a bug: aborts then. */
 void enrolled_path(char out[ENROLLED_PATH_MAX], const char *dir, const char *name);

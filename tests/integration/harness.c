@@ -46,8 +46,8 @@ static void on_point(void *ctx, const char *name)
 {
     struct box *box = ctx;
 
-    if (strcmp(name, "store-after-commit") == 0) {
-        box->n_commits += box->engine_steps ? 1 : 0;
+    if (strcmp(name, "store-after-commit") == 0 && box->engine_steps) {
+        box->n_commits++;
         record_commit(box);
     }
     if (box->faults != NULL) {
@@ -292,6 +292,7 @@ void box_start_run(struct box *box, const char *plan, const char *base)
     ENT_OK(ent_buf_str(&request, &text));
     box_ask(box, text);
     ent_buf_release(&request);
+    record_commit(box); /* the rows are now those of this run: none yet */
 }
 
 /* ---- moving ---- */

@@ -248,7 +248,9 @@ static void check_accept(struct attempt *a, const struct ent_row *row)
         record_offer_of(a->box, row->member, row->run, row->round, row->attempt);
     uint32_t weight = o != NULL && o->rows_log2 > 0 ? 1U << (o->rows_log2 - 1) : 1;
 
-    weight = a->box->weights[row->member] != 0 ? a->box->weights[row->member] : weight;
+    if (row->task == ENT_ROUND_TRAIN && a->box->weights[row->member] != 0) {
+        weight = a->box->weights[row->member];
+    }
     a->accepted++;
     if (!a->begun || !a->joined[row->member]) {
         break_at(a, 'a', "an update of somebody who had not joined was accepted", row->member);

@@ -98,12 +98,12 @@ void record_commit(struct box *box)
     struct ent_row *rows = NULL;
     size_t n;
 
-    if (rec == NULL || rec->reader == NULL || !box->engine_steps) {
+    if (rec == NULL) {
         return;
     }
     rec->run = newest_run(box);
     n = rec->run != 0 ? record_rows_of(box, rec->run, &rows) : 0;
-    for (size_t i = rec->n_rows < n ? rec->n_rows : 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (rows[i].kind == ENT_ROW_CLOSE || rows[i].kind == ENT_ROW_OPEN) {
             capture_model(box, rows[i].model);
         }

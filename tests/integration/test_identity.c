@@ -1,0 +1,161 @@
+/* Byte identity: the same members and plan give the same models, whatever the order of things. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/integration/faults.h"
+#include "tests/integration/laws.h"
+#include "tests/integration/oracle.h"
+#include "tests/integration/record.h"
+#include "tests/support/ent_test.h"
+
+#define ROUNDS_MAX 16
+#define RUN_MAX_MS UINT64_C(1800000)
+
+/* All members in every round: who takes part is part of what is computed. */
+static const char plan[] =
+    "features: [{name: age, type: number, range: [18, 95]},\n"
+    "  {name: job, type: category, values: [admin, nurse, pilot]}, {name: loan, type: boolean}]\n"
+    "label: {name: y, positive: \"yes\"}\n"
+    "split: {key: 42, validation: 0.2, test: 0.2}\n"
+    "model: {layers: [{dense: 6}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}\n"
+    "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {sgd: {rate: 0.1, momentum: 0.9}},"
+    " seed: 5}\n"
+    "aggregation: {rule: fedavg, weights: examples_log2, scale_bits: 20, min_members: 5,"
+    " join: 60s, update: 10min, attempts: 3}\n";
+
+struct course {
+    uint64_t seed;
+    uint32_t order[BOX_MEMBERS]; /* in which they come */
+    uint32_t threads;
+    uint32_t kill_engine_every; /* commits; 0: never */
+    uint32_t kill_member_every; /* turns; 0: never */
+};
+
+struct models {
+    uint8_t digests[ROUNDS_MAX][32];
+    uint32_t n;
+    uint8_t *last;
+    size_t last_len;
+    uint32_t restarts;
+};
+
+static uint32_t
+    engine_every; /* of the course that is running: box_run's callback has no argument of its own */
+static uint32_t member_every;
+static uint32_t restarts;
+
+/* Done, and on the way there whoever is to be killed now. */
+static bool course_over(struct box *box)
+{
+    if (box->faults != NULL && engine_every > 0 && box->faults->kill_at == 0) {
+        box->faults->kill_at = box->n_commits + engine_every;
+        box->faults->kill_before = !box->faults->kill_before;
+        restarts++;
+    }
+    if (member_every > 0 && box->n_turns % member_every == member_every - 1) {
+        uint32_t member = (uint32_t)(box->n_turns / member_every) % box->n_members;
+
+        if (box->members[member].agent != NULL) {
+            box_kill_member(box, member);
+            box->members[member].start_ms = box->time.mono_ms + 50;
+            restarts++;
+        }
+    }
+    return box_run_over(box);
+}
+
+static void take_models(const struct box *box, struct models *out)
+{
+    const struct box_record *rec = box->record;
+
+    for (size_t i = 0; i < rec->n_rows; i++) {
+        if (rec->rows[i].kind == ENT_ROW_CLOSE) {
+            const struct record_bytes *model = record_model(box, rec->rows[i].model);
+
+            CU_ASSERT_FATAL(model != NULL && out->n < ROUNDS_MAX);
+            memcpy(out->digests[out->n++], rec->rows[i].model, 32);
+            free(out->last);
+            out->last = malloc(model->len);
+            CU_ASSERT_FATAL(out->last != NULL);
+            memcpy(out->last, model->bytes, model->len);
+            out->last_len = model->len;
+        }
+    }
+}
+
+static struct models run(const struct course *c)
+{
+    struct box_faults faults = {.until_ms = BOX_NEVER, .healed = true, .compute_max_ms = 100};
+    struct models models = {0};
+    struct box box;
+
+    box_new(&box, c->seed, BOX_MEMBERS);
+    faults.rng = ent_rng_init(c->seed, 2);
+    box.faults = c->kill_engine_every > 0 ? &faults : NULL;
+    box.threads = c->threads;
+    box.lazy = (uint32_t)(c->seed % 4);
+    box.latency = 20;
+    for (uint32_t i = 0; i < BOX_MEMBERS; i++) {
+        box.members[c->order[i]].start_ms = box.time.mono_ms + 100 + 300 * (uint64_t)i;
+    }
+    engine_every = c->kill_engine_every;
+    member_every = c->kill_member_every;
+    restarts = 0;
+    box_start_engine(&box);
+    box_start_run(&box, plan, NULL);
+    if (!box_run(&box, course_over, RUN_MAX_MS)) {
+        box_break(&box, 'f', "not over in time");
+    }
+    CU_ASSERT_EQUAL(oracle_check(&box, plan), 3);
+    laws_of_rows(&box, 5);
+    laws_of_members(&box);
+    if (box.broken) {
+        printf("\nlaw %c: %s\n", box.law, box.text);
+    }
+    CU_ASSERT(!box.broken);
+    take_models(&box, &models);
+    models.restarts = restarts;
+    box.faults = NULL;
+    box_free(&box);
+    return models;
+}
+
+static void same_as_first(const struct course *c)
+{
+    const struct course first = {.seed = 4, .order = {0, 1, 2, 3, 4}, .threads = 1};
+    struct models a = run(&first);
+    struct models b = run(c);
+
+    CU_ASSERT_EQUAL(a.n, 8);
+    CU_ASSERT_EQUAL_FATAL(a.n, b.n);
+    for (uint32_t i = 0; i < a.n; i++) {
+        CU_ASSERT_EQUAL(memcmp(a.digests[i], b.digests[i], 32), 0);
+    }
+    CU_ASSERT(a.last_len == b.last_len && memcmp(a.last, b.last, a.last_len) == 0);
+    CU_ASSERT(memcmp(a.digests[0], a.digests[1], 32) != 0); /* it learned something */
+    CU_ASSERT((c->kill_engine_every == 0 && c->kill_member_every == 0) || b.restarts >= 3);
+    free(a.last);
+    free(b.last);
+}
+
+ENT_TEST(identity, another_order_of_joining)
+{
+    same_as_first(&(struct course){.seed = 7, .order = {4, 2, 0, 3, 1}, .threads = 1});
+}
+
+ENT_TEST(identity, members_in_two_threads)
+{
+    same_as_first(&(struct course){.seed = 8, .order = {1, 0, 4, 3, 2}, .threads = 2});
+}
+
+ENT_TEST(identity, coordinator_restarts)
+{
+    same_as_first(&(struct course){
+        .seed = 9, .order = {3, 4, 0, 1, 2}, .threads = 1, .kill_engine_every = 5});
+}
+
+ENT_TEST(identity, members_restart)
+{
+    same_as_first(&(struct course){
+        .seed = 10, .order = {2, 1, 0, 4, 3}, .threads = 1, .kill_member_every = 13});
+}
