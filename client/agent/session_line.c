@@ -159,6 +159,8 @@ void ent_session_on_welcome(struct ent_session *s, const struct ent_session_even
     if (ev->id.run != 0) {
         memcpy(s->plan, ev->digest, sizeof s->plan);
         s->has_plan = ev->has_plan;
+    } else if (!s->has_plan) {
+        s->has_run = false; /* over before its plan came: RunEnd goes to those who had it */
     }
     if (ent_session_same_round(s, &ev->id)) {
         go_on(s, ev, out);
