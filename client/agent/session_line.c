@@ -161,6 +161,7 @@ void ent_session_on_welcome(struct ent_session *s, const struct ent_session_even
         s->has_plan = ev->has_plan;
     } else if (!s->has_plan) {
         s->has_run = false; /* over before its plan came: RunEnd goes to those who had it */
+        s->wants_best = false;
     }
     if (ent_session_same_round(s, &ev->id)) {
         go_on(s, ev, out);
