@@ -39,7 +39,7 @@ struct ent_server_optim {
     const char *summary; /* a few words for plan-check */
     enum ent_err (*check)(const struct ent_server_hyper *hyper);
     uint32_t n_state; /* vectors, at most ENT_SERVER_STATE_MAX */
-    /* The value that a state vector starts with. */
+    /* The value that a state vector starts with; NULL: no state. */
     float (*start)(const struct ent_server_hyper *hyper, uint32_t vector);
     void (*step)(const struct ent_server_hyper *hyper, const struct ent_server_slice *slice);
 };
@@ -48,16 +48,16 @@ struct ent_server_optim {
 const struct ent_server_optim *ent_server_optim_find(const char *name);
 const struct ent_server_optim *ent_server_optim_at(size_t i); /* NULL beyond the end */
 
-/* A whole round onto float32 parameters: params [n] += the step of sum[i] * unit / weight, sum and weight as the aggregation
- * room makes them (unit: 2^-scale_bits). state: [n_state * n], one vector behind the other; NULL
- * without. No allocation. NONFINITE when a parameter would not stay finite (params and state are
- * then spoiled: keep the old ones). */
+/* A stretch of a round onto float32 parameters: out[i] = model[i] + the step of sum[i] * c, with c
+ * of ent_grid_factor (common/fixed). Any stretch, so that whoever streams does so here as well; with
+ * "sgd" and rate 1 the bits of ent_grid_apply. No allocation. RANGE when some |sum| >= 2^53,
+ * NONFINITE when a result or a state is: out and state are then not to be used. */
 struct ent_server_round {
-    const int64_t *sum;
-    int64_t weight; /* > 0 */
-    double unit;
-    float *params;
-    float *state;
+    const float *model; /* [n] */
+    const int64_t *sum; /* [n] */
+    double c;
+    float *state[ENT_SERVER_STATE_MAX]; /* [n] each, changed */
+    float *out;                         /* [n]; may be model */
     size_t n;
 };
 ENT_MUST enum ent_err ent_server_optim_apply(const struct ent_server_optim *optim,
