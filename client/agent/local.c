@@ -6,26 +6,20 @@
 
 static const uint8_t no_salt[ENT_UPDATE_SALT_BYTES]; /* nothing of this leaves */
 
-/* Means and deviations of the member's own training rows, by the code that the federation uses. */
-static enum ent_err own_moments(struct ent_pipeline *p, struct ent_moments *moments)
+/* The statistics of the member's own training rows, by the code that the federation uses. */
+static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
 {
     struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = no_salt};
     struct ent_payload payload = {0};
-    struct ent_stat_column *columns = NULL;
     int64_t *sum = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_fill_stats(&fill, &p->parts->part[ENT_SPLIT_TRAIN], &payload));
     err = ent_calloc(payload.dim, sizeof *sum, &sum);
     if (err == ENT_E_OK) {
-        err = ent_calloc(p->plan->n_features, sizeof *columns, &columns);
-    }
-    if (err == ENT_E_OK) {
         ent_payload_int64(&payload, sum);
-        ent_plan_stat_columns(p->plan, columns);
-        err = ent_task_stats_finish(columns, p->plan->n_features, sum, payload.dim, moments);
+        err = ent_task_stats_finish(p->plan->features, p->plan->n_features, sum, payload.dim, out);
     }
-    free(columns);
     free(sum);
     ent_payload_release(&payload);
     return err;
@@ -33,28 +27,12 @@ static enum ent_err own_moments(struct ent_pipeline *p, struct ent_moments *mome
 
 static enum ent_err standardise(struct ent_pipeline *p)
 {
-    uint32_t n = p->plan->n_features;
-    struct ent_moments *moments = NULL;
-    double *values = NULL;
-    enum ent_err err = ent_calloc(n, sizeof *moments, &moments);
+    struct ent_fits *fits = NULL;
+    enum ent_err err;
 
-    if (err == ENT_E_OK) {
-        err = ent_calloc((size_t)n * 2, sizeof *values, &values);
-    }
-    if (err == ENT_E_OK) {
-        err = own_moments(p, moments);
-    }
-    for (uint32_t i = 0; err == ENT_E_OK && i < n; i++) {
-        bool number = p->plan->features[i].type == ENT_FEATURE_NUMBER;
-
-        values[i] = number ? moments[i].mean : 0.0;
-        values[n + i] = number ? moments[i].sd : 1.0;
-    }
-    if (err == ENT_E_OK) {
-        err = ent_pipeline_prepare(p, values, values + n);
-    }
-    free(values);
-    free(moments);
+    ENT_TRY(own_fits(p, &fits));
+    err = ent_pipeline_prepare(p, fits->fit);
+    ent_fits_free(fits);
     return err;
 }
 
@@ -151,58 +129,28 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
     return err;
 }
 
-static void describe_features(const struct ent_pipeline *p, struct ent_model_feature *features)
-{
-    static const enum ent_model_feature_type types[] = {
-        [ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
-        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
-        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN,
-    };
-
-    for (uint32_t i = 0; i < p->plan->n_features; i++) {
-        const struct ent_feature *f = &p->plan->features[i];
-
-        features[i] = (struct ent_model_feature){.name = f->name,
-                                                 .type = types[f->type],
-                                                 .lo = f->lo,
-                                                 .hi = f->hi,
-                                                 .mean = p->mean[i],
-                                                 .sd = p->sd[i],
-                                                 .indicator = f->indicator,
-                                                 .values = f->values,
-                                                 .n_values = f->n_values,
-                                                 .first_input = f->first_input,
-                                                 .n_inputs = f->n_inputs};
-    }
-}
-
 static enum ent_err write_model(const struct ent_pipeline *p, const char *path)
 {
-    struct ent_model_feature *features = NULL;
     struct ent_model_layer *layers = NULL;
     struct ent_model_options options;
-    struct ent_model_info info = {.n_features = p->plan->n_features,
+    struct ent_model_info info = {.features = p->plan->features,
+                                  .fits = p->fits->fit,
+                                  .n_features = p->plan->n_features,
                                   .n_inputs = p->plan->n_inputs,
                                   .n_layers = p->plan->n_layers,
                                   .loss = "bce",
                                   .label_name = p->plan->label_name,
                                   .label_positive = p->plan->label_positive};
-    enum ent_err err = ent_calloc(p->plan->n_features, sizeof *features, &features);
+    enum ent_err err = ent_calloc(p->plan->n_layers, sizeof *layers, &layers);
 
     if (err == ENT_E_OK) {
-        err = ent_calloc(p->plan->n_layers, sizeof *layers, &layers);
-    }
-    if (err == ENT_E_OK) {
-        describe_features(p, features);
         ent_plan_model_options(p->plan, 1, layers, &options);
-        info.features = features;
         info.layers = layers;
         memcpy(info.plan, p->plan->digest, sizeof info.plan);
         err = ent_modelfile_write(path, &info, ent_model_params(p->model),
                                   ent_model_n_params(p->model));
     }
     free(layers);
-    free(features);
     return err;
 }
 

@@ -30,7 +30,9 @@ static void drop_prep(struct ent_pipeline *p)
         p->gathers[i] = NULL;
     }
     ent_prep_free(p->prep);
+    ent_fits_free(p->fits);
     p->prep = NULL;
+    p->fits = NULL;
 }
 
 static void drop_all(struct ent_pipeline *p)
@@ -39,15 +41,12 @@ static void drop_all(struct ent_pipeline *p)
     ent_model_free(p->model);
     ent_parts_free(p->parts);
     ent_table_free(p->table);
-    free(p->mean);
     free(p->state);
     free(p->state_next);
     ent_plan_free(p->plan);
     p->model = NULL;
     p->parts = NULL;
     p->table = NULL;
-    p->mean = NULL;
-    p->sd = NULL;
     p->state = NULL;
     p->state_next = NULL;
     p->state_steps = 0;
@@ -104,33 +103,28 @@ enum ent_err ent_pipeline_load(struct ent_pipeline *p)
     }
     ENT_TRY(ent_table_load_plan(p->plan, p->config, &table));
     err = ent_split_table(p->plan, table, p->config->split_file, &parts);
-    if (err == ENT_E_OK) {
-        err = ent_calloc((size_t)p->plan->n_features * 2, sizeof *p->mean, &p->mean);
-    }
     if (err != ENT_E_OK) {
         ent_parts_free(parts);
         ent_table_free(table);
         return err;
     }
-    p->sd = p->mean + p->plan->n_features;
     p->schema = ent_schema_of_plan(p->plan);
     p->table = table;
     p->parts = parts;
     return ENT_E_OK;
 }
 
-/* Batches under these means and deviations; kept while they stay the same. */
-enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const double *mean, const double *sd)
+/* Batches under these statistics; kept while they stay the same. */
+enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const struct ent_fit *fits)
 {
-    size_t bytes = p->plan->n_features * sizeof *mean;
+    uint32_t n = p->plan->n_features;
 
-    if (p->prep != NULL && memcmp(mean, p->mean, bytes) == 0 && memcmp(sd, p->sd, bytes) == 0) {
+    if (p->prep != NULL && ent_fits_same(fits, p->fits->fit, n)) {
         return ENT_E_OK;
     }
     drop_prep(p);
-    memcpy(p->mean, mean, bytes);
-    memcpy(p->sd, sd, bytes);
-    return ent_prep_new(&p->schema, p->mean, p->sd, &p->prep);
+    ENT_TRY(ent_fits_copy(fits, n, &p->fits));
+    return ent_prep_new(&p->schema, p->fits->fit, &p->prep);
 }
 
 enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
@@ -152,30 +146,6 @@ enum ent_err ent_pipeline_model(struct ent_pipeline *p)
         return ENT_E_OK;
     }
     return ent_train_model_new(p->plan, true, &p->model);
-}
-
-static bool same_feature(const struct ent_feature *a, const struct ent_model_feature *b)
-{
-    static const enum ent_model_feature_type types[] = {
-        [ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
-        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
-        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN,
-    };
-
-    if (strcmp(a->name, b->name) != 0 || types[a->type] != b->type ||
-        a->indicator != b->indicator || a->n_inputs != b->n_inputs ||
-        a->first_input != b->first_input || a->n_values != b->n_values) {
-        return false;
-    }
-    if (a->type == ENT_FEATURE_NUMBER && (a->lo != b->lo || a->hi != b->hi)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->n_values; i++) {
-        if (strcmp(a->values[i], b->values[i]) != 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool same_layers(const struct ent_plan *plan, const struct ent_model_info *info,
@@ -206,7 +176,7 @@ static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_mo
                     file->n_params == ent_plan_n_params(p->plan),
                 ENT_E_SHAPE, "the base model is not one of this plan: its sizes differ");
     for (uint32_t i = 0; i < p->plan->n_features; i++) {
-        ENT_REQUIRE(same_feature(&p->plan->features[i], &file->info.features[i]), ENT_E_SHAPE,
+        ENT_REQUIRE(ent_feature_same(&p->plan->features[i], &file->info.features[i]), ENT_E_SHAPE,
                     "the base model is not one of this plan: feature %s differs",
                     p->plan->features[i].name);
     }
@@ -215,24 +185,6 @@ static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_mo
     free(layers);
     ENT_REQUIRE(fits, ENT_E_SHAPE, "the base model is not one of this plan: its layers differ");
     return ENT_E_OK;
-}
-
-static enum ent_err prepare_from(struct ent_pipeline *p, const struct ent_modelfile *file)
-{
-    uint32_t n = p->plan->n_features;
-    double *moments;
-    enum ent_err err;
-
-    ENT_TRY(ent_calloc((size_t)n * 2, sizeof *moments, &moments));
-    for (uint32_t i = 0; i < n; i++) {
-        bool number = p->plan->features[i].type == ENT_FEATURE_NUMBER;
-
-        moments[i] = number ? file->info.features[i].mean : 0.0;
-        moments[n + i] = number ? file->info.features[i].sd : 1.0;
-    }
-    err = ent_pipeline_prepare(p, moments, moments + n);
-    free(moments);
-    return err;
 }
 
 /* Optimizer state that outlives the round: worked on in a copy until the round is closed. */
@@ -349,7 +301,7 @@ static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *wor
     ENT_TRY(ent_modelfile_read(work->base, &file));
     err = check_base(p, file);
     if (err == ENT_E_OK) {
-        err = prepare_from(p, file);
+        err = ent_pipeline_prepare(p, file->info.fits);
     }
     if (err == ENT_E_OK) {
         err = ent_pipeline_model(p);

@@ -11,8 +11,7 @@ struct ent_pipeline {
     struct ent_schema schema;
     struct ent_table *table;
     struct ent_parts *parts;
-    double *mean; /* [2 * n_features]: mean, then sd */
-    double *sd;
+    struct ent_fits *fits; /* what prep was made from */
     struct ent_prep *prep;
     struct ent_gather *gathers[4]; /* by enum ent_split */
     struct ent_model *model;
@@ -23,8 +22,8 @@ struct ent_pipeline {
     bool state_pending; /* state_next is that of a round that is not closed yet */
 };
 
-ENT_MUST enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const double *mean,
-                                           const double *sd);
+/* fits: [n_features], copied. */
+ENT_MUST enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const struct ent_fit *fits);
 ENT_MUST enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
                                           struct ent_rows *rows);
 ENT_MUST enum ent_err ent_pipeline_model(struct ent_pipeline *p);

@@ -6,9 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/base/options.h"
 #include "common/config/scalar.h"
+#include "common/feature/date.h"
 
 /* ---- which column ---- */
 
@@ -182,11 +184,12 @@ static enum ent_err bind_columns(const struct ent_table_options *options,
         char what[128];
 
         bound->feature = f;
-        bound->map = find_map(options->config, f->name);
+        bound->map = find_map(options->config, f->column);
         (void)snprintf(what, sizeof what, "feature %.100s", f->name);
-        ENT_TRY(find_field(header, n, bound->map != NULL ? bound->map->column : f->name, what,
+        ENT_TRY(find_field(header, n, bound->map != NULL ? bound->map->column : f->column, what,
                            &bound->field));
-        if (f->type == ENT_FEATURE_CATEGORY) {
+        if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_DECLARED &&
+            f->part == ENT_DATE_NONE) {
             ENT_TRY(build_words(bound));
         }
     }
@@ -242,6 +245,9 @@ enum ent_err ent_bindings_new(const struct ent_table_options *options,
 
     ENT_TRY(ent_calloc(1, sizeof *b, &b));
     err = bind_all(options, header, n_header, b);
+    if (err == ENT_E_OK) {
+        err = ent_sha256_init(&b->hash);
+    }
     if (err != ENT_E_OK) {
         ent_bindings_free(b);
         return err;
@@ -259,6 +265,7 @@ void ent_bindings_free(struct ent_bindings *bindings)
         free(bindings->columns[i].words);
     }
     free(bindings->columns);
+    ent_sha256_release(&bindings->hash);
     free(bindings);
 }
 
@@ -285,13 +292,68 @@ static struct ent_text translate(const struct ent_bindings *all, const struct en
     return t;
 }
 
+/* A date's seconds; NULL, or why not. */
+static const char *read_date(const struct ent_bindings *all, const struct ent_bound *bound,
+                             const struct ent_text *field, bool *missing, int64_t *seconds)
+{
+    struct ent_text t = translate(all, bound->map, field, missing);
+
+    if (!*missing && !ent_date_parse(bound->feature->format, t.text, t.len, seconds)) {
+        return "not a date in the plan's format";
+    }
+    return NULL;
+}
+
+static const char *bind_age(const struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, float *out)
+{
+    bool missing;
+    int64_t seconds = 0;
+    const char *why = read_date(all, bound, field, &missing, &seconds);
+
+    if (why == NULL) {
+        *out =
+            missing ? NAN : (float)((double)(bound->feature->reference - seconds) / 86400.0) + 0.0F;
+    }
+    return why;
+}
+
+static const char *bind_date_code(const struct ent_bindings *all, const struct ent_bound *bound,
+                                  const struct ent_text *field, uint16_t *out)
+{
+    bool missing;
+    int64_t seconds = 0;
+    const char *why = read_date(all, bound, field, &missing, &seconds);
+    uint32_t code = ENT_CODE_MISSING;
+
+    if (why == NULL && !missing) {
+        switch (bound->feature->part) {
+        case ENT_DATE_MONTH:
+            code = ent_date_month(seconds) - 1;
+            break;
+        case ENT_DATE_WEEKDAY:
+            code = ent_date_weekday(seconds);
+            break;
+        default:
+            code = ent_date_hour(seconds);
+            break;
+        }
+    }
+    *out = (uint16_t)code;
+    return why;
+}
+
 const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
                             const struct ent_text *field, float *out)
 {
     bool missing;
-    struct ent_text t = translate(all, bound->map, field, &missing);
+    struct ent_text t;
     double v;
 
+    if (bound->feature->part != ENT_DATE_NONE) {
+        return bind_age(all, bound, field, out);
+    }
+    t = translate(all, bound->map, field, &missing);
     if (missing) {
         *out = NAN;
         return NULL;
@@ -308,9 +370,13 @@ const char *ent_bind_category(const struct ent_bindings *all, const struct ent_b
                               const struct ent_text *field, uint16_t *out)
 {
     struct ent_text t = ent_text_trim(field->text, field->len);
-    const struct ent_word *word = slot(bound, t.text, t.len);
+    const struct ent_word *word;
     bool missing;
 
+    if (bound->feature->part != ENT_DATE_NONE) {
+        return bind_date_code(all, bound, field, out);
+    }
+    word = slot(bound, t.text, t.len);
     if (word->text != NULL && word->spelled) {
         *out = word->code;
         return NULL;
@@ -324,6 +390,51 @@ const char *ent_bind_category(const struct ent_bindings *all, const struct ent_b
         return "not UTF-8 text";
     }
     *out = word->text != NULL ? word->code : (uint16_t)bound->feature->n_values;
+    return NULL;
+}
+
+static void add_text(struct ent_sha256 *hash, const char *text)
+{
+    size_t len = strlen(text);
+    uint8_t be[4];
+
+    ent_put_be32(be, (uint32_t)len);
+    ent_sha256_add(hash, be, sizeof be);
+    ent_sha256_add(hash, text, len);
+}
+
+enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
+                           const void *value, size_t len, uint32_t *out)
+{
+    static const char domain[] = "entente/value/v1"; /* its zero byte is hashed as well */
+    uint8_t digest[ENT_SHA256_BYTES];
+
+    ENT_TRY(ent_sha256_init(hash));
+    ent_sha256_add(hash, domain, sizeof domain);
+    add_text(hash, feature->salt);
+    add_text(hash, feature->name);
+    ent_sha256_add(hash, value, len);
+    ent_sha256_finish(hash, digest);
+    *out = ent_get_be32(digest) >> (32U - feature->bits);
+    return ENT_E_OK;
+}
+
+const char *ent_bind_bucket(struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, uint32_t *out)
+{
+    bool missing;
+    struct ent_text t = translate(all, bound->map, field, &missing);
+    enum ent_err err;
+
+    *out = ENT_BUCKET_MISSING;
+    if (missing) {
+        return NULL;
+    }
+    if (!ent_text_valid(t.text, t.len)) {
+        return "not UTF-8 text"; /* another encoding would be another hash */
+    }
+    err = ent_bind_hash(&all->hash, bound->feature, t.text, t.len, out);
+    all->err = all->err == ENT_E_OK ? err : all->err;
     return NULL;
 }
 

@@ -7,6 +7,7 @@
 
 #include "client/data/source.h"
 #include "client/data/table.h"
+#include "common/crypto/sha256.h"
 
 #define ENT_BIND_NONE ((size_t)-1)
 
@@ -34,6 +35,8 @@ struct ent_bindings {
     size_t unit; /* field of unit_key, or ENT_BIND_NONE */
     size_t id;
     struct ent_strings missing;
+    struct ent_sha256 hash; /* of hashed values */
+    enum ent_err err;       /* the first that a value met which is no fault of the value; sticks */
 };
 
 ENT_MUST enum ent_err ent_bindings_new(const struct ent_table_options *options,
@@ -41,12 +44,20 @@ ENT_MUST enum ent_err ent_bindings_new(const struct ent_table_options *options,
                                        struct ent_bindings **out);
 void ent_bindings_free(struct ent_bindings *bindings);
 
+/* The bucket of a value: the first `bits` bits of SHA-256("entente/value/v1\0" || be32 length of the salt || salt ||
+ * be32 length of the feature's name || name || value). Without the salt nobody can try values offline; with it (every
+ * member has it) one can: see docs on what a vocabulary reveals. */
+ENT_MUST enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
+                                    const void *value, size_t len, uint32_t *out);
+
 /* Each returns NULL, or why the text is no such value (static; no value in it). Missing: NaN, ENT_CODE_MISSING, -1,
  * ENT_LABEL_ABSENT. */
 const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
                             const struct ent_text *field, float *out);
 const char *ent_bind_category(const struct ent_bindings *all, const struct ent_bound *bound,
                               const struct ent_text *field, uint16_t *out);
+const char *ent_bind_bucket(struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, uint32_t *out);
 const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bound *bound,
                              const struct ent_text *field, int8_t *out);
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,

@@ -84,12 +84,21 @@ struct ent_feature {
     uint32_t n_inputs;
 };
 
+/* Their names, in plans and model files. */
+extern const char *const ent_encode_names[];    /* standard log ple */
+extern const char *const ent_scale_names[];     /* log linear */
+extern const char *const ent_outliers_names[];  /* clip missing drop_row */
+extern const char *const ent_codes_names[];     /* declared hashed vocabulary */
+extern const char *const ent_date_part_names[]; /* none month weekday hour age */
+
 /* Inputs by the table above (not those stored in the struct). */
 uint32_t ent_feature_inputs(const struct ent_feature *feature);
 /* Codes of a CATEGORY: its inputs. The last is `other`. An embedding has as many rows. */
 uint32_t ent_feature_n_codes(const struct ent_feature *feature);
 /* Fills first_input and n_inputs of each; returns their sum (64 bits: the caller bounds it). */
 uint64_t ent_features_number(struct ent_feature *features, uint32_t n);
+/* Whether it is whole: limits, a range that is one, inputs that fit. CONFIG, NONFINITE. */
+ENT_MUST enum ent_err ent_feature_check(const struct ent_feature *feature);
 /* Whether both say the same of a column (a model's schema against the plan's); places included. */
 bool ent_feature_same(const struct ent_feature *a, const struct ent_feature *b);
 /* "number, 16 quantile bins on the log scale -> 33 inputs": for plan-check and check. out: [160] */
@@ -104,51 +113,62 @@ const char *const *ent_date_part_values(enum ent_date_part part, uint32_t *n);
 double ent_slog(double x);
 double ent_sexp(double y);
 /* x as statistics and encoding see it: itself, or its signed log (LOG; PLE on the log scale). */
+bool ent_feature_logs(const struct ent_feature *feature);
 double ent_feature_map(const struct ent_feature *feature, double x);
 double ent_feature_unmap(const struct ent_feature *feature, double y);
+/* The mapped range of a NUMBER, computed once for many values. */
+struct ent_place {
+    bool log;
+    double lo; /* mapped */
+    double span;
+};
+struct ent_place ent_place_of(const struct ent_feature *feature);
 /* Where the clipped x lies in the mapped range, [0, 1]. */
-double ent_feature_unit(const struct ent_feature *feature, double clipped);
-/* Its cell, below ENT_FEATURE_CELLS; and the lower end of a cell in x (cell ENT_FEATURE_CELLS: hi). */
-uint32_t ent_feature_cell(const struct ent_feature *feature, double clipped);
+double ent_place_unit(const struct ent_place *place, double clipped);
+/* Its cell, below ENT_FEATURE_CELLS. */
+uint32_t ent_place_cell(const struct ent_place *place, double clipped);
+/* The lower end of a cell in x; of cell ENT_FEATURE_CELLS: hi. */
 double ent_feature_cell_edge(const struct ent_feature *feature, uint32_t cell);
 
 /* ---- what the pooled statistics made of it ---- */
 
 struct ent_fit {
-    double mean;         /* NUMBER: of map(x); PLE: the x that stands for a missing one */
-    double sd;           /* NUMBER standard, log: of map(x), > 0; otherwise 1 */
-    const double *edges; /* PLE: in x, strictly increasing; none (no value present) or at least 2 */
+    double mean;   /* NUMBER: of map(x); PLE: the x that stands for a missing one */
+    double sd;     /* NUMBER standard, log: of map(x), > 0; otherwise 1 */
+    double *edges; /* PLE: in x, strictly increasing; none (no value present) or at least 2 */
     uint32_t n_edges;
-    const uint32_t *buckets; /* VOCABULARY: strictly increasing; code = place */
+    uint32_t *buckets; /* VOCABULARY: strictly increasing; code = place */
     uint32_t n_buckets;
 };
 
+/* Fits and the arrays they point into, one allocation each. */
 struct ent_fits {
     uint32_t n;
-    struct ent_fit *fit; /* [n] as the features */
-    void *memory;        /* of edges and buckets */
+    struct ent_fit *fit;
+    double *edges;
+    uint32_t *buckets;
 };
-void ent_fits_free(struct ent_fits *fits);
-/* Room for n features whose edges and buckets are at most what the features allow; all {0, 1}. NO_MEMORY, LIMIT. */
-ENT_MUST enum ent_err ent_fits_new(const struct ent_feature *features, uint32_t n,
+/* n fits {0, 1, none} and room for so many edges and buckets, which the caller hands out. NO_MEMORY, LIMIT. */
+ENT_MUST enum ent_err ent_fits_new(uint32_t n, size_t n_edges, size_t n_buckets,
                                    struct ent_fits **out);
+void ent_fits_free(struct ent_fits *fits);
 /* A copy that outlives the original. */
-ENT_MUST enum ent_err ent_fits_copy(const struct ent_feature *features, const struct ent_fit *fits,
-                                    uint32_t n, struct ent_fits **out);
-bool ent_fits_same(const struct ent_feature *features, const struct ent_fit *a,
-                   const struct ent_fit *b, uint32_t n);
-/* Whether a fit can be one of this feature (a model file's): CORRUPT or NONFINITE says what is wrong. */
+ENT_MUST enum ent_err ent_fits_copy(const struct ent_fit *fits, uint32_t n, struct ent_fits **out);
+bool ent_fits_same(const struct ent_fit *a, const struct ent_fit *b, uint32_t n);
+/* Whether a fit can be one of this feature (a model file's). CONFIG, NONFINITE. */
 ENT_MUST enum ent_err ent_fit_check(const struct ent_feature *feature, const struct ent_fit *fit);
 
-/* PLE edges as cells, out of a histogram. With n rows in all and B bins: for t = 0 .. B-1 the cell that holds the
- * row of rank floor(t n / B), and the end of the last cell that is not empty. Where cells hold more than a fifth of
- * the rows (`heavy`): also, for t = 0 .. B-1, the cell that holds rank floor(t m / B) of the m rows outside of them.
- * Repeats dropped, ascending. Integers only, so members' summed histograms give what the pooled one gives.
+/* PLE edges as cells, out of a histogram. With n rows in all and B bins: for t = 0 .. B-1 the cell
+ * that holds the row of rank floor(t n / B), and the end of the last cell that is not empty. Where
+ * cells hold more than a fifth of the rows each (`heavy`): also, for t = 0 .. B-1, the cell that
+ * holds rank floor(t m / B) of the m rows outside of them. Repeats dropped, ascending. Integers
+ * only, so summed histograms give what the pooled one gives.
  * edges: [2 B + 1]; returns how many (0 without rows). */
 uint32_t ent_ple_cells(const int64_t cells[ENT_FEATURE_CELLS], uint32_t bins, bool heavy,
                        uint32_t *edges);
-/* The buckets that have at least min_customers customers in at least min_members members; when there are more than
- * `size`, those with most customers (equal: the lower bucket). buckets: [size], ascending; returns how many. */
+/* The buckets that have at least min_customers customers in at least min_members members; when
+ * there are more than `size`, those with most customers (equal: the lower bucket). buckets: [size],
+ * ascending; *n: how many. */
 ENT_MUST enum ent_err ent_vocabulary_keep(const struct ent_feature *feature,
                                           const int64_t *customers, const int64_t *members,
                                           uint32_t *buckets, uint32_t *n);

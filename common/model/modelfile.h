@@ -18,6 +18,7 @@
 #include "common/base/blob.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/feature/feature.h"
 #include "common/model/model.h"
 
 struct ent_json;
@@ -27,28 +28,9 @@ struct ent_json;
 #define ENT_MODELFILE_PARAMS_MAX 268435456u /* 1 GiB of float32 */
 #define ENT_MODELFILE_FEATURES_MAX 65536u
 
-enum ent_model_feature_type { ENT_MODEL_NUMBER, ENT_MODEL_CATEGORY, ENT_MODEL_BOOLEAN };
-
-/* One input column, as score needs it. Model inputs: NUMBER 1 (+ 1 with indicator), CATEGORY
- * n_values + 1 (the last is `other`), BOOLEAN 2 (false, true). A number goes in as (clip(x, lo, hi)
- * - mean) / sd; missing as 0 (the mean). */
-struct ent_model_feature {
-    const char *name;
-    enum ent_model_feature_type type;
-    double lo; /* NUMBER */
-    double hi;
-    double mean;
-    double sd; /* > 0 */
-    bool indicator;
-    const char *const *values; /* CATEGORY */
-    uint32_t n_values;
-    uint32_t first_input; /* inputs are consecutive in the order of the features */
-    uint32_t n_inputs;
-};
-
 struct ent_model_info {
-    const struct ent_model_feature
-        *features; /* may be none (n_features = 0): a model over bare inputs */
+    const struct ent_feature *features; /* may be none (n_features = 0): a model over bare inputs */
+    const struct ent_fit *fits;         /* [n_features] */
     uint32_t n_features;
     uint32_t n_inputs;
     const struct ent_model_layer *layers;
@@ -87,7 +69,8 @@ struct ent_modelfile {
     /* what info points to */
     struct ent_json *docs[ENT_MODELFILE_DOCS];
     struct ent_model_layer *layers;
-    struct ent_model_feature *features;
+    struct ent_feature *features;
+    struct ent_fits *fits;
     const char **values;
 };
 

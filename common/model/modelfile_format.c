@@ -1,38 +1,17 @@
 #include "common/model/modelfile_format.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 
-static uint64_t inputs_of(const struct ent_model_feature *f)
+static enum ent_err check_feature(const struct ent_feature *f, const struct ent_fit *fit,
+                                  uint64_t first_input)
 {
-    switch (f->type) {
-    case ENT_MODEL_NUMBER:
-        return f->indicator ? 2 : 1;
-    case ENT_MODEL_CATEGORY:
-        return (uint64_t)f->n_values + 1;
-    case ENT_MODEL_BOOLEAN:
-        return 2;
-    }
-    return 0;
-}
-
-static enum ent_err check_feature(const struct ent_model_feature *f, uint64_t first_input)
-{
-    ENT_REQUIRE(f->name != NULL && f->name[0] != 0, ENT_E_CONFIG, "a feature has no name");
-    ENT_REQUIRE(f->first_input == first_input && f->n_inputs == inputs_of(f) && f->n_inputs > 0,
-                ENT_E_CONFIG, "feature %s: its inputs do not fit its type and place", f->name);
-    ENT_REQUIRE(f->indicator == false || f->type == ENT_MODEL_NUMBER, ENT_E_CONFIG,
-                "feature %s: only numbers have an indicator", f->name);
-    if (f->type == ENT_MODEL_NUMBER) {
-        ENT_REQUIRE(isfinite(f->lo) && isfinite(f->hi) && isfinite(f->mean) && isfinite(f->sd),
-                    ENT_E_NONFINITE, "feature %s: range, mean and sd must be finite", f->name);
-        ENT_REQUIRE(f->lo <= f->hi && f->sd > 0.0, ENT_E_CONFIG,
-                    "feature %s: its range is empty or its sd is not above 0", f->name);
-    }
-    return ENT_E_OK;
+    ENT_TRY(ent_feature_check(f));
+    ENT_REQUIRE(f->first_input == first_input && f->n_inputs == ent_feature_inputs(f), ENT_E_CONFIG,
+                "feature %s: its inputs do not fit its type and place", f->name);
+    return ent_fit_check(f, fit);
 }
 
 static int by_text(const void *pa, const void *pb)
@@ -79,7 +58,7 @@ enum ent_err ent_modelfile_check(const struct ent_model_info *info, struct ent_l
     ENT_REQUIRE(strcmp(info->loss, "bce") == 0, ENT_E_CONFIG, "the loss is not bce");
     ENT_REQUIRE(info->round <= INT64_MAX, ENT_E_CONFIG, "the round's number is too large");
     for (uint32_t i = 0; i < info->n_features; i++) {
-        ENT_TRY(check_feature(&info->features[i], first_input));
+        ENT_TRY(check_feature(&info->features[i], &info->fits[i], first_input));
         first_input += info->features[i].n_inputs;
     }
     ENT_REQUIRE(info->n_features == 0 || first_input == info->n_inputs, ENT_E_CONFIG,

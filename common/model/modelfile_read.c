@@ -65,87 +65,6 @@ static enum ent_err parse_architecture(struct ent_modelfile *file, const struct 
     return ENT_E_OK;
 }
 
-static enum ent_err parse_number(const struct ent_json *value, struct ent_model_feature *out)
-{
-    ENT_TRY(ent_json_double(ent_json_get(value, "lo"), "lo", &out->lo));
-    ENT_TRY(ent_json_double(ent_json_get(value, "hi"), "hi", &out->hi));
-    ENT_TRY(ent_json_double(ent_json_get(value, "mean"), "mean", &out->mean));
-    ENT_TRY(ent_json_double(ent_json_get(value, "sd"), "sd", &out->sd));
-    ENT_TRY(ent_json_bool(ent_json_get(value, "indicator"), "indicator", &out->indicator));
-    out->type = ENT_MODEL_NUMBER;
-    out->n_inputs = out->indicator ? 2 : 1;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_category(const struct ent_json *value, struct ent_model_feature *out,
-                                   const char **values)
-{
-    const struct ent_json *list = ent_json_get(value, "values");
-
-    ENT_REQUIRE(list != NULL && ent_json_kind(list) == ENT_JSON_ARRAY, ENT_E_CORRUPT,
-                "values: a list is expected");
-    out->n_values = (uint32_t)ent_json_len(list);
-    for (uint32_t i = 0; i < out->n_values; i++) {
-        ENT_TRY(ent_json_string(ent_json_at(list, i), "values", &values[i]));
-    }
-    out->type = ENT_MODEL_CATEGORY;
-    out->values = values;
-    out->n_inputs = out->n_values + 1;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_feature(const struct ent_json *value, struct ent_model_feature *out,
-                                  const char **values)
-{
-    const char *type;
-    uint64_t first;
-
-    ENT_TRY(ent_json_string(ent_json_get(value, "name"), "name", &out->name));
-    ENT_TRY(ent_json_string(ent_json_get(value, "type"), "type", &type));
-    ENT_TRY(ent_json_uint(ent_json_get(value, "first_input"), "first_input", UINT32_MAX, &first));
-    out->first_input = (uint32_t)first;
-    if (strcmp(type, "number") == 0) {
-        return parse_number(value, out);
-    }
-    if (strcmp(type, "category") == 0) {
-        return parse_category(value, out, values);
-    }
-    ENT_REQUIRE(strcmp(type, "boolean") == 0, ENT_E_UNSUPPORTED,
-                "a feature of a type that this build does not know");
-    out->type = ENT_MODEL_BOOLEAN;
-    out->n_inputs = 2;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_features(struct ent_modelfile *file, const struct ent_json *doc)
-{
-    size_t n = ent_json_len(doc);
-    size_t n_values = 0;
-    const char **values;
-
-    ENT_REQUIRE(ent_json_kind(doc) == ENT_JSON_ARRAY && n <= ENT_MODELFILE_FEATURES_MAX,
-                ENT_E_CORRUPT, "a list of at most %u is expected", ENT_MODELFILE_FEATURES_MAX);
-    for (size_t i = 0; i < n; i++) {
-        const struct ent_json *list = ent_json_get(ent_json_at(doc, i), "values");
-
-        n_values += list != NULL ? ent_json_len(list) : 0;
-    }
-    ENT_TRY(ent_calloc(n, sizeof *file->features, &file->features));
-    ENT_TRY(ent_calloc(n_values, sizeof *file->values, &file->values));
-    values = file->values;
-    for (size_t i = 0; i < n; i++) {
-        enum ent_err err = parse_feature(ent_json_at(doc, i), &file->features[i], values);
-
-        if (err != ENT_E_OK) {
-            return ent_err_prefix(err, "feature %zu", i);
-        }
-        values += file->features[i].n_values;
-    }
-    file->info.features = file->features;
-    file->info.n_features = (uint32_t)n;
-    return ENT_E_OK;
-}
-
 static enum ent_err parse_label(struct ent_modelfile *file, const struct ent_json *doc)
 {
     ENT_TRY(ent_json_string(ent_json_get(doc, "name"), "name", &file->info.label_name));
@@ -184,7 +103,7 @@ static enum ent_err parse_parts(struct ent_modelfile *file, const struct ent_jso
         enum ent_err (*parse)(struct ent_modelfile *, const struct ent_json *);
     } parts[] = {
         {DOC_ARCHITECTURE, "entente.architecture", parse_architecture},
-        {DOC_FEATURES, "entente.features", parse_features},
+        {DOC_FEATURES, "entente.features", ent_modelfile_parse_features},
         {DOC_LABEL, "entente.label", parse_label},
         {DOC_LINEAGE, "entente.lineage", parse_lineage},
     };
@@ -349,6 +268,7 @@ void ent_modelfile_free(struct ent_modelfile *file)
     }
     free(file->layers);
     free(file->features);
+    ent_fits_free(file->fits);
     free(file->values);
     ent_blob_unref(file->blob);
     free(file);

@@ -62,40 +62,6 @@ static void put_architecture(struct ent_json_writer *w, const struct ent_model_i
     ent_json_put_close(w);
 }
 
-static void put_feature(struct ent_json_writer *w, const struct ent_model_feature *f)
-{
-    static const char *const types[] = {"number", "category", "boolean"};
-
-    ent_json_put_object(w, ENT_JSON_SORTED);
-    ent_json_put_key_string(w, "name", f->name);
-    ent_json_put_key_string(w, "type", types[f->type]);
-    ent_json_put_key_uint(w, "first_input", f->first_input);
-    if (f->type == ENT_MODEL_NUMBER) {
-        ent_json_put_key_double(w, "lo", f->lo);
-        ent_json_put_key_double(w, "hi", f->hi);
-        ent_json_put_key_double(w, "mean", f->mean);
-        ent_json_put_key_double(w, "sd", f->sd);
-        ent_json_put_key_bool(w, "indicator", f->indicator);
-    } else if (f->type == ENT_MODEL_CATEGORY) {
-        ent_json_put_key(w, "values");
-        ent_json_put_array(w);
-        for (uint32_t i = 0; i < f->n_values; i++) {
-            ent_json_put_string(w, f->values[i]);
-        }
-        ent_json_put_close(w);
-    }
-    ent_json_put_close(w);
-}
-
-static void put_features(struct ent_json_writer *w, const struct ent_model_info *info)
-{
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < info->n_features; i++) {
-        put_feature(w, &info->features[i]);
-    }
-    ent_json_put_close(w);
-}
-
 static void put_label(struct ent_json_writer *w, const struct ent_model_info *info)
 {
     ent_json_put_object(w, ENT_JSON_SORTED);
@@ -151,7 +117,7 @@ static enum ent_err put_metadata(struct ent_json_writer *w, const struct ent_mod
     ent_json_put_object(w, ENT_JSON_SORTED);
     ent_json_put_key_string(w, "entente.version", ENT_MODELFILE_VERSION);
     ENT_TRY(put_part(w, "entente.architecture", put_architecture, info));
-    ENT_TRY(put_part(w, "entente.features", put_features, info));
+    ENT_TRY(put_part(w, "entente.features", ent_modelfile_put_features, info));
     ENT_TRY(put_part(w, "entente.label", put_label, info));
     ENT_TRY(put_part(w, "entente.lineage", put_lineage, info));
     ent_json_put_close(w);

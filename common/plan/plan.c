@@ -140,11 +140,33 @@ static const struct ent_field aggregation_fields[] = {
      .help = "attempts at a round before the run waits for the operator"},
     {0}};
 
+static const struct ent_choice duplicates[] = {{"keep", false}, {"drop", true}, {NULL, 0}};
+
+static const struct ent_field clean_fields[] = {
+    {.key = "duplicates",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(duplicates),
+     .choices = duplicates,
+     .fallback = "keep",
+     .help = "drop: a row that equals an earlier one in unit, features and label is not used"},
+    {0}};
+
 static const struct ent_field plan_fields[] = {{.key = "features",
                                                 .kind = ENT_FIELD_NODE,
                                                 .required = true,
                                                 .offset = AT(features),
                                                 .help = "list of input columns, see below"},
+                                               {.key = "salt",
+                                                .kind = ENT_FIELD_STRING,
+                                                .offset = AT(plan.salt),
+                                                .lo = 1,
+                                                .hi = ENT_FEATURE_SALT_MAX,
+                                                .help = "of hashed values: long and new, so that "
+                                                        "hashes of other plans say nothing here"},
+                                               {.key = "clean",
+                                                .kind = ENT_FIELD_MAP,
+                                                .fields = clean_fields,
+                                                .help = "what a member does before it uses rows"},
                                                {.key = "label",
                                                 .kind = ENT_FIELD_MAP,
                                                 .required = true,
@@ -175,6 +197,10 @@ void ent_plan_print_fields(FILE *out)
     ent_config_print_fields(plan_fields, "", out);
     (void)fprintf(out, "an entry of features\n");
     ent_config_print_fields(ent_plan_feature_fields, "", out);
+    (void)fprintf(out, "hashed\n");
+    ent_config_print_fields(ent_plan_hashed_fields, "", out);
+    (void)fprintf(out, "vocabulary\n");
+    ent_config_print_fields(ent_plan_vocabulary_fields, "", out);
     (void)fprintf(out, "training.optimizer: sgd\n");
     ent_config_print_fields(ent_plan_sgd_fields, "", out);
 }
@@ -220,7 +246,7 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
     const struct ent_plan *plan = &read->plan;
 
     for (uint32_t i = 0; i < plan->n_features; i++) {
-        if (strcmp(plan->features[i].name, plan->label_name) == 0) {
+        if (strcmp(plan->features[i].column, plan->label_name) == 0) {
             return ent_node_error(
                 place(read, "label", "name"),
                 "'%.80s' is the label and a feature: the model would be told the answer",
@@ -248,6 +274,7 @@ static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_r
 {
     read->root = ent_config_root(config);
     ENT_TRY(ent_config_take(read->root, "the plan", plan_fields, &read->plan.arena, read));
+    read->plan.drop_duplicates = read->duplicates != 0;
     ENT_TRY(ent_plan_read_features(read));
     ENT_TRY(ent_plan_read_layers(read));
     ENT_TRY(ent_plan_read_training(read));
@@ -310,18 +337,10 @@ void ent_plan_free(struct ent_plan *plan)
     }
 }
 
-void ent_plan_stat_columns(const struct ent_plan *plan, struct ent_stat_column *columns)
+struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan)
 {
-    static const enum ent_stat_kind kinds[] = {[ENT_FEATURE_NUMBER] = ENT_STAT_NUMBER,
-                                               [ENT_FEATURE_CATEGORY] = ENT_STAT_CATEGORY,
-                                               [ENT_FEATURE_BOOLEAN] = ENT_STAT_BOOLEAN};
-
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        const struct ent_feature *f = &plan->features[i];
-
-        columns[i] = (struct ent_stat_column){
-            .kind = kinds[f->type], .n_values = f->n_values, .lo = f->lo, .hi = f->hi};
-    }
+    return (struct ent_task_sizes){
+        .features = plan->features, .n_features = plan->n_features, .n_params = plan->n_params};
 }
 
 uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member)

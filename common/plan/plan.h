@@ -10,6 +10,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/err.h"
+#include "common/feature/feature.h"
 #include "common/model/model.h"
 #include "common/task/task.h"
 
@@ -19,23 +20,6 @@
 #define ENT_PLAN_MAX_INPUTS 262144
 #define ENT_PLAN_MAX_LAYERS 64
 #define ENT_PLAN_MAX_PARAMS 100000000 /* 400 MB of float32 */
-
-enum ent_feature_type { ENT_FEATURE_NUMBER, ENT_FEATURE_CATEGORY, ENT_FEATURE_BOOLEAN };
-
-/* One input column of the schema. Inputs of the model: NUMBER 1 (standardised; + 1 with
- * `indicator`: 1 where the value is missing), CATEGORY n_values + 1 (the last is `other`: unknown
- * or missing), BOOLEAN 2 (false, true; missing: neither). */
-struct ent_feature {
-    const char *name;
-    enum ent_feature_type type;
-    double lo; /* NUMBER: range; values are clipped to it and counted */
-    double hi;
-    bool indicator;
-    const char *const *values; /* CATEGORY: declared values, in the plan's order */
-    uint32_t n_values;
-    uint32_t first_input; /* index of its first model input */
-    uint32_t n_inputs;
-};
 
 enum ent_layer_kind { ENT_LAYER_DENSE, ENT_LAYER_RELU, ENT_LAYER_DROPOUT };
 
@@ -66,9 +50,11 @@ struct ent_plan {
     struct ent_arena arena;
     uint8_t digest[32];
 
-    struct ent_feature *features;
+    struct ent_feature *features; /* a date is several, see common/feature/feature.h */
     uint32_t n_features;
     uint32_t n_inputs;
+    const char *salt;     /* of hashed values; NULL: nothing is hashed */
+    bool drop_duplicates; /* rows that equal an earlier one in unit, features and label */
     const char *label_name;
     const char *label_positive;
 
@@ -117,8 +103,8 @@ void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
                             struct ent_model_layer *layers, struct ent_model_options *out);
 /* Parameters of the plan's model (the parser has checked that they can be counted). */
 size_t ent_plan_n_params(const struct ent_plan *plan);
-/* The schema as the statistics task wants it: fills columns[n_features]. */
-void ent_plan_stat_columns(const struct ent_plan *plan, struct ent_stat_column *columns);
+/* What sizes the plan's task vectors (borrows the plan's features). */
+struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan);
 /* Weight of a member under `weights: fixed`; 0 when the plan does not list it. */
 uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member);
 

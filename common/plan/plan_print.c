@@ -6,6 +6,7 @@
 static void print_features(const struct ent_plan *plan, FILE *out)
 {
     uint32_t count[3] = {0, 0, 0};
+    char text[ENT_FEATURE_TEXT_BYTES];
 
     for (uint32_t i = 0; i < plan->n_features; i++) {
         count[plan->features[i].type]++;
@@ -17,18 +18,11 @@ static void print_features(const struct ent_plan *plan, FILE *out)
     for (uint32_t i = 0; i < plan->n_features; i++) {
         const struct ent_feature *f = &plan->features[i];
 
-        switch (f->type) {
-        case ENT_FEATURE_NUMBER:
-            (void)fprintf(out, "  %-28s number in [%g, %g]%s\n", f->name, f->lo, f->hi,
-                          f->indicator ? ", with an input for missing" : "");
-            break;
-        case ENT_FEATURE_CATEGORY:
-            (void)fprintf(out, "  %-28s category of %u values and other\n", f->name, f->n_values);
-            break;
-        case ENT_FEATURE_BOOLEAN:
-            (void)fprintf(out, "  %-28s boolean\n", f->name);
-            break;
-        }
+        ent_feature_text(f, text);
+        (void)fprintf(out, "  %-28s %s\n", f->name, text);
+    }
+    if (plan->drop_duplicates) {
+        (void)fprintf(out, "clean       rows that equal an earlier one are dropped\n");
     }
     (void)fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
                   plan->label_positive);
@@ -123,14 +117,11 @@ static void print_traffic(const struct ent_plan *plan, FILE *out)
     double train = ENT_UPDATE_SALT_BYTES + 4.0 * (double)plan->n_params;
     double evaluate = ENT_UPDATE_SALT_BYTES + 8.0 * (double)ent_task_evaluate_dim();
     double model = 4.0 * (double)plan->n_params;
-    uint64_t stats = 2;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
+    size_t stats = 0;
 
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        const struct ent_feature *f = &plan->features[i];
-
-        stats += f->type == ENT_FEATURE_NUMBER
-                     ? 5
-                     : (f->type == ENT_FEATURE_BOOLEAN ? 3 : f->n_values + 2U);
+    if (ent_task_stats_dim(sizes.features, sizes.n_features, &stats) != ENT_E_OK) {
+        return; /* cannot be: the parser has bounded it */
     }
     print_size("traffic     a member sends: statistics once",
                ENT_UPDATE_SALT_BYTES + 8.0 * (double)stats, out);

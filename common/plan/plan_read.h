@@ -17,9 +17,21 @@ struct ent_plan_read {
     const struct ent_node *batch;
     const struct ent_node *optimizer;
     const struct ent_node *weights;
+    int duplicates; /* clean.duplicates */
 };
 
-/* features: names, types, ranges, values; first_input and n_inputs. */
+/* A list of features, wherever a plan has one: rows' columns, events' attributes. */
+struct ent_plan_schema {
+    struct ent_arena *arena;
+    const char *salt; /* NULL: nothing may be hashed */
+    struct ent_feature *features;
+    uint32_t n_features;
+    uint32_t n_inputs;
+};
+/* names, types, ranges, values; first_input and n_inputs. */
+ENT_MUST enum ent_err ent_plan_read_schema(const struct ent_node *list,
+                                           struct ent_plan_schema *schema);
+/* The plan's `features`. */
 ENT_MUST enum ent_err ent_plan_read_features(struct ent_plan_read *read);
 /* model.layers; n_params. */
 ENT_MUST enum ent_err ent_plan_read_layers(struct ent_plan_read *read);
@@ -30,6 +42,8 @@ ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
 
 /* The tables of what stands inside list entries, for ent_plan_print_fields. */
 extern const struct ent_field ent_plan_feature_fields[];
+extern const struct ent_field ent_plan_hashed_fields[];
+extern const struct ent_field ent_plan_vocabulary_fields[];
 extern const struct ent_field ent_plan_sgd_fields[];
 
 /* The place of a text that stands in a list (or among a map's keys) a second time, or NULL. `text` gives an entry's

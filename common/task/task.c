@@ -70,12 +70,14 @@ enum ent_err ent_task_payload_bytes(const struct ent_task *task, const struct en
 static enum ent_err check_values(const struct ent_task *task, const struct ent_task_sizes *sizes,
                                  const uint8_t *ints, size_t dim)
 {
+    struct ent_task_sizes one = *sizes;
     int64_t *v;
     enum ent_err err;
 
+    one.n_members = 1;
     ENT_TRY(ent_calloc(dim, sizeof *v, &v));
     ent_grid_load64(ints, dim, v);
-    err = task->check(sizes, v, dim);
+    err = task->check(&one, v, dim);
     free(v);
     return err;
 }

@@ -12,30 +12,8 @@
 
 /* ---- the initial model ---- */
 
-static void feature_info(const struct ent_feature *from, const struct ent_moments *moments,
-                         struct ent_model_feature *to)
-{
-    static const enum ent_model_feature_type types[] = {[ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
-                                                        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
-                                                        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN};
-
-    *to = (struct ent_model_feature){.name = from->name,
-                                     .type = types[from->type],
-                                     .lo = from->lo,
-                                     .hi = from->hi,
-                                     .mean = from->type == ENT_FEATURE_NUMBER ? moments->mean : 0.0,
-                                     .sd = from->type == ENT_FEATURE_NUMBER ? moments->sd : 1.0,
-                                     .indicator = from->indicator,
-                                     .values = from->values,
-                                     .n_values = from->n_values,
-                                     .first_input = from->first_input,
-                                     .n_inputs = from->n_inputs};
-}
-
 struct initial {
-    struct ent_stat_column *columns;
-    struct ent_moments *moments;
-    struct ent_model_feature *features;
+    struct ent_fits *fits;
     struct ent_model_layer layers[ENT_PLAN_MAX_LAYERS];
     struct ent_model_options options;
     struct ent_model_info info;
@@ -47,16 +25,10 @@ static enum ent_err describe(const struct ent_engine *e, struct initial *in, con
 {
     const struct ent_plan *plan = e->plan;
 
-    ENT_TRY(ent_calloc(plan->n_features, sizeof *in->columns, &in->columns));
-    ENT_TRY(ent_calloc(plan->n_features, sizeof *in->moments, &in->moments));
-    ENT_TRY(ent_calloc(plan->n_features, sizeof *in->features, &in->features));
-    ent_plan_stat_columns(plan, in->columns);
-    ENT_TRY(ent_task_stats_finish(in->columns, plan->n_features, sum, dim, in->moments));
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        feature_info(&plan->features[i], &in->moments[i], &in->features[i]);
-    }
+    ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, dim, &in->fits));
     ent_plan_model_options(plan, 1, in->layers, &in->options);
-    in->info = (struct ent_model_info){.features = in->features,
+    in->info = (struct ent_model_info){.features = plan->features,
+                                       .fits = in->fits->fit,
                                        .n_features = plan->n_features,
                                        .n_inputs = plan->n_inputs,
                                        .layers = in->layers,
@@ -126,9 +98,7 @@ enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, si
         }
     }
     free(in.params);
-    free(in.columns);
-    free(in.moments);
-    free(in.features);
+    ent_fits_free(in.fits);
     return err;
 }
 

@@ -19,26 +19,11 @@
 enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task, size_t *dim,
                                 uint64_t *bytes)
 {
-    struct ent_stat_column *columns = NULL;
-    size_t integers;
-    size_t n = 0;
-    enum ent_err err = ENT_E_OK;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(e->plan);
+    const struct ent_task *which = ent_task_find((uint32_t)task);
 
-    if (task == ENT_ROUND_TRAIN) {
-        n = ent_plan_n_params(e->plan);
-    } else if (task == ENT_ROUND_EVALUATE) {
-        n = ent_task_evaluate_dim();
-    } else {
-        ENT_TRY(ent_calloc(e->plan->n_features, sizeof *columns, &columns));
-        ent_plan_stat_columns(e->plan, columns);
-        err = ent_task_stats_dim(columns, e->plan->n_features, &n);
-        free(columns);
-    }
-    ENT_TRY(err);
-    ENT_TRY(ent_size_mul(n, ent_task_int_bytes((enum ent_task_kind)task), &integers));
-    *dim = n;
-    *bytes = (uint64_t)integers + ENT_UPDATE_SALT_BYTES;
-    return ENT_E_OK;
+    ENT_TRY(which->dim(&sizes, dim));
+    return ent_task_payload_bytes(which, &sizes, bytes);
 }
 
 /* ---- the statement ---- */
@@ -319,21 +304,21 @@ void ent_uploads_pump(struct ent_engine *e)
 
 /* ---- what arrived ---- */
 
-static enum ent_err check_integers(enum ent_round_task task, const uint8_t *bytes, size_t len)
-{
-    return task == ENT_ROUND_TRAIN ? ent_grid_check32(bytes, len / 4)
-                                   : ent_grid_check64(bytes, len / 8);
-}
-
-static enum ent_err check_blob(enum ent_round_task task, const struct ent_blob *blob)
+/* A training update in pieces, so that a mapped file's pages are used once and may go; the others whole, for their
+ * integers must also fit together. */
+static enum ent_err check_blob(const struct ent_engine *e, const struct ent_blob *blob)
 {
     const uint8_t *at = ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES;
     size_t left = ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(e->plan);
 
-    while (left > 0) { /* in pieces, so that a mapped file's pages are used once and may go */
+    if (e->round.task != ENT_ROUND_TRAIN) {
+        return ent_task_check_payload(ent_task_find((uint32_t)e->round.task), &sizes, at, left);
+    }
+    while (left > 0) {
         size_t n = left < CHECK_BYTES ? left : CHECK_BYTES;
 
-        ENT_TRY(check_integers(task, at, n));
+        ENT_TRY(ent_grid_check32(at, n / 4));
         at += n;
         left -= n;
     }
@@ -392,7 +377,7 @@ static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct en
     ENT_REQUIRE(memcmp(digest, u->digest, sizeof digest) == 0, ENT_E_DIGEST,
                 "the bytes that arrived are not those that were signed");
     ENT_TRY(ent_sink_blob(sink, &blob));
-    err = check_blob(e->round.task, blob);
+    err = check_blob(e, blob);
     if (err == ENT_E_OK) {
         err = keep(e, member, sink, blob);
     }
