@@ -156,23 +156,15 @@ static void check_stats(const struct oracle *o)
 {
     const struct record_bytes *bytes = NULL;
     struct ent_modelfile *file = open_model(o, o->close->model, &bytes);
-    struct ent_stat_column *columns = NULL;
-    struct ent_moments *moments = NULL;
+    struct ent_fits *fits = NULL;
 
-    ENT_BUG_ON(ent_calloc(o->plan->n_features, sizeof *columns, &columns) != ENT_E_OK);
-    ENT_BUG_ON(ent_calloc(o->plan->n_features, sizeof *moments, &moments) != ENT_E_OK);
-    ent_plan_stat_columns(o->plan, columns);
-    box_must(o->box, ent_task_stats_finish(columns, o->plan->n_features, o->sum, o->dim, moments),
-             "moments");
-    for (uint32_t i = 0; file != NULL && i < o->plan->n_features; i++) {
-        const struct ent_model_feature *f = &file->info.features[i];
-
-        if (f->type == ENT_MODEL_NUMBER && (f->mean != moments[i].mean || f->sd != moments[i].sd)) {
-            wrong(o, "the model does not standardise by the summed statistics");
-        }
+    box_must(o->box,
+             ent_task_stats_finish(o->plan->features, o->plan->n_features, o->sum, o->dim, &fits),
+             "statistics");
+    if (file != NULL && !ent_fits_same(file->info.fits, fits->fit, o->plan->n_features)) {
+        wrong(o, "the model does not prepare its inputs by the summed statistics");
     }
-    free(columns);
-    free(moments);
+    ent_fits_free(fits);
     ent_modelfile_free(file);
 }
 

@@ -205,8 +205,7 @@ ENT_TEST(real, prepared_numbers_have_mean_0_and_deviation_1)
     struct set s;
     struct ent_schema schema;
     struct ent_prep *prep;
-    double mean[32] = {0};
-    double sd[32] = {0};
+    struct ent_fit fits[32] = {{0}};
     double *sums;
     float *x;
 
@@ -223,14 +222,14 @@ ENT_TEST(real, prepared_numbers_have_mean_0_and_deviation_1)
         for (uint32_t r = 0; v != NULL && r < s.table->n_rows; r++) {
             if (!isnan(v[r])) {
                 n += 1.0;
-                mean[i] += (double)v[r];
+                fits[i].mean += (double)v[r];
                 square += (double)v[r] * (double)v[r];
             }
         }
-        mean[i] = v != NULL ? mean[i] / n : 0.0;
-        sd[i] = v != NULL ? sqrt(square / n - mean[i] * mean[i]) : 0.0;
+        fits[i].mean = v != NULL ? fits[i].mean / n : 0.0;
+        fits[i].sd = v != NULL ? sqrt(square / n - fits[i].mean * fits[i].mean) : 1.0;
     }
-    ENT_OK(ent_prep_new(&schema, mean, sd, &prep));
+    ENT_OK(ent_prep_new(&schema, fits, &prep));
     x = malloc((size_t)s.table->n_rows * schema.n_inputs * sizeof *x);
     sums = calloc(schema.n_inputs, 2 * sizeof *sums);
     CU_ASSERT_TRUE_FATAL(x != NULL && sums != NULL);

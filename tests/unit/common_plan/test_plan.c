@@ -168,14 +168,15 @@ ENT_TEST(plan, features_that_are_wrong)
     refused("features: [{name: a, type: number, range: [1, x]}]\n" LABEL MODEL,
             "plan.yaml:1:47: range is 'x': each end must be a number between -1e30 and 1e30");
     refused("features: [{name: a, type: category}]\n" LABEL MODEL,
-            "plan.yaml:1:12: category 'a' has no values: the list of its values");
+            "plan.yaml:1:12: category 'a' has no values: the list of its values (or hashed, or "
+            "vocabulary)");
     refused("features: [{name: a, type: category, values: [x, y, x]}]\n" LABEL MODEL,
             "plan.yaml:1:53: value 'x' of 'a' stands here a second time");
     refused("features: [{name: a, type: category, values: [\" x\"]}]\n" LABEL MODEL,
             "plan.yaml:1:47: a value of 'a' is blank or has blanks at its ends: members' values "
             "come without them");
     refused("features: [{name: a, type: boolean, range: [0, 1]}]\n" LABEL MODEL,
-            "plan.yaml:1:12: boolean 'a' takes no range, values or indicator");
+            "plan.yaml:1:44: range does not belong to a boolean; 'a' is one");
     refused("features: [{name: a, type: boolean}, {name: a, type: boolean}]\n" LABEL MODEL,
             "plan.yaml:1:38: feature 'a' stands here a second time");
 }
@@ -194,19 +195,18 @@ ENT_TEST(plan, pairs_that_make_no_sense)
 
 ENT_TEST(plan, what_others_derive_from_it)
 {
-    struct ent_stat_column columns[4];
+    struct ent_task_sizes sizes;
     struct ent_model_layer layers[4];
     struct ent_model_options options;
     struct ent_plan *p;
     size_t n;
 
     ENT_OK(parse(full, &p));
-    ent_plan_stat_columns(p, columns);
-    CU_ASSERT_EQUAL(columns[0].kind, ENT_STAT_NUMBER);
-    CU_ASSERT_EQUAL(columns[0].hi, 95.0);
-    CU_ASSERT_EQUAL(columns[2].kind, ENT_STAT_CATEGORY);
-    CU_ASSERT_EQUAL(columns[2].n_values, 3);
-    CU_ASSERT_EQUAL(columns[3].kind, ENT_STAT_BOOLEAN);
+    sizes = ent_plan_task_sizes(p);
+    CU_ASSERT_PTR_EQUAL(sizes.features, p->features);
+    CU_ASSERT(sizes.n_features == 4 && sizes.n_params == p->n_params);
+    CU_ASSERT(p->features[0].encode == ENT_ENCODE_STANDARD && p->features[0].hi == 95.0);
+    CU_ASSERT_EQUAL(p->features[2].codes, ENT_CODES_DECLARED);
     ent_plan_model_options(p, 32, layers, &options);
     CU_ASSERT_EQUAL(options.n_inputs, 9);
     CU_ASSERT_EQUAL(layers[0].units, 128);

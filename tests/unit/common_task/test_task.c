@@ -9,16 +9,16 @@
 
 #define ROWS 4000
 
-static const struct ent_stat_column columns[] = {
-    {.kind = ENT_STAT_NUMBER, .lo = -50.0, .hi = 150.0},
-    {.kind = ENT_STAT_CATEGORY, .n_values = 3},
-    {.kind = ENT_STAT_BOOLEAN},
+static const struct ent_feature columns[] = {
+    {.type = ENT_FEATURE_NUMBER, .lo = -50.0, .hi = 150.0},
+    {.type = ENT_FEATURE_CATEGORY, .n_values = 3},
+    {.type = ENT_FEATURE_BOOLEAN},
 };
 enum { N_COLUMNS = 3, DIM = 2 + 5 + 5 + 3 };
 
 ENT_TEST(contract, every_task)
 {
-    struct ent_task_sizes sizes = {.columns = columns, .n_columns = N_COLUMNS, .n_params = 10};
+    struct ent_task_sizes sizes = {.features = columns, .n_features = N_COLUMNS, .n_params = 10};
 
     for (size_t i = 0; ent_task_at(i) != NULL; i++) {
         const struct ent_task *task = ent_task_at(i);
@@ -68,7 +68,7 @@ static void add_number(int64_t *v, double x, double lo, double hi, uint64_t *squ
 ENT_TEST(stats, moments_of_known_numbers)
 {
     int64_t sum[DIM] = {0};
-    struct ent_moments m[N_COLUMNS];
+    struct ent_fits *m = NULL;
     struct ent_rng rng = ent_rng_init(1, 1);
     double total = 0.0;
     double squares = 0.0;
@@ -89,30 +89,33 @@ ENT_TEST(stats, moments_of_known_numbers)
     sum[1] = 5;
     sum[7] = (int64_t)4 * ROWS;  /* category: all the first value */
     sum[12] = (int64_t)4 * ROWS; /* boolean: all false */
-    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, m));
+    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, &m));
     total /= 4.0 * ROWS;
     squares = sqrt(squares / (4.0 * ROWS) - total * total);
-    CU_ASSERT_DOUBLE_EQUAL(m[0].mean, total, 1e-4);
-    CU_ASSERT_DOUBLE_EQUAL(m[0].sd, squares, 1e-3);
-    CU_ASSERT(m[1].mean == 0.0 && m[1].sd == 1.0);
+    CU_ASSERT_DOUBLE_EQUAL(m->fit[0].mean, total, 1e-4);
+    CU_ASSERT_DOUBLE_EQUAL(m->fit[0].sd, squares, 1e-3);
+    CU_ASSERT(m->fit[1].mean == 0.0 && m->fit[1].sd == 1.0);
+    ent_fits_free(m);
 }
 
 ENT_TEST(stats, nothing_present_and_constant)
 {
     int64_t sum[7] = {10, 0, 0, 10, 0, 0, 0};
-    struct ent_moments m[1];
+    struct ent_fits *m = NULL;
     uint64_t u2 = 0;
 
-    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, m));
-    CU_ASSERT(m[0].mean == 50.0 && m[0].sd == 1.0);
+    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, &m));
+    CU_ASSERT(m->fit[0].mean == 50.0 && m->fit[0].sd == 1.0);
+    ent_fits_free(m);
     sum[3] = 0;
     for (int i = 0; i < 10; i++) {
         add_number(sum + 2, 33.3, -50.0, 150.0, &u2);
     }
     sum[6] = (int64_t)(u2 >> ENT_STAT_UNIT_BITS);
-    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, m));
-    CU_ASSERT_DOUBLE_EQUAL(m[0].mean, 33.3, 1e-4);
-    CU_ASSERT_EQUAL(m[0].sd, 200.0 / 1024.0);
+    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, &m));
+    CU_ASSERT_DOUBLE_EQUAL(m->fit[0].mean, 33.3, 1e-4);
+    CU_ASSERT_EQUAL(m->fit[0].sd, 200.0 / 1024.0);
+    ent_fits_free(m);
 }
 
 /* Numbered tampers: sums that contradict themselves. */
@@ -134,15 +137,16 @@ ENT_TEST(stats, contradictions)
         {7, INT64_MAX},  /* 10: overflow of a naive check */
     };
     static const int64_t good[DIM] = {10, 4, 10, 0, 2, 5 << 20, 3 << 20, 1, 2, 3, 4, 0, 5, 5, 0};
-    struct ent_moments m[N_COLUMNS];
+    struct ent_fits *m = NULL;
     int64_t sum[DIM];
 
-    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, good, DIM, m));
-    ENT_FAILS(ent_task_stats_finish(columns, N_COLUMNS, good, DIM - 1, m), ENT_E_SHAPE);
+    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, good, DIM, &m));
+    ent_fits_free(m);
+    ENT_FAILS(ent_task_stats_finish(columns, N_COLUMNS, good, DIM - 1, &m), ENT_E_SHAPE);
     for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
         memcpy(sum, good, sizeof sum);
         sum[tampers[i].at] = tampers[i].value;
-        CU_ASSERT_EQUAL(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, m), ENT_E_DATA);
+        CU_ASSERT_EQUAL(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, &m), ENT_E_DATA);
     }
 }
 
