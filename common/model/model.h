@@ -132,9 +132,9 @@ void ent_model_predict_batch(struct ent_model *model, const struct ent_model_bat
  * sum over all pieces' targets of loss / n_total. Pieces give the same bits as one step only when
  * cut at the same rows. */
 struct ent_model_piece {
-    const float *x; /* [n][n_inputs] */
-    const float *y; /* [n][n_targets], or [all steps][n_targets] when ent_model_per_step; a target
-                       that is NaN (softmax: or below 0) has no loss */
+    const float *x; /* [n][n_inputs]; sequences: [all steps][n_inputs] */
+    const float *y; /* [n][n_targets], or [all steps][n_targets] when ent_model_per_step; softmax: a
+                       target below 0 has no loss */
     uint32_t n;
     uint32_t n_total;        /* targets of the whole batch: rows, sequences, or all steps */
     bool first;              /* replaces the gradient; otherwise adds to it */

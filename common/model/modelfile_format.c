@@ -81,7 +81,7 @@ enum ent_err ent_modelfile_tensors(const struct ent_layer *layers, uint32_t n_la
         struct ent_layer_tensor tensors[ENT_LAYER_TENSORS_MAX];
         uint32_t n = layer->vtable->tensors == NULL
                          ? 0
-                         : layer->vtable->tensors(layer->n_in, layer->n_out, tensors);
+                         : layer->vtable->tensors(layer, tensors);
 
         for (uint32_t t = 0; t < n; t++) {
             struct ent_modelfile_tensor out = {.tensor = tensors[t], .begin = at};
