@@ -6,20 +6,39 @@
 
 static const uint8_t no_salt[ENT_UPDATE_SALT_BYTES]; /* nothing of this leaves */
 
+/* As they are for one member alone: what it learns of its own data needs no other member to have it too. */
+static enum ent_err alone(const struct ent_plan *plan, struct ent_feature **out)
+{
+    struct ent_feature *features;
+
+    ENT_TRY(ent_calloc(plan->n_features, sizeof *features, &features));
+    memcpy(features, plan->features, plan->n_features * sizeof *features);
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        features[i].min_members = features[i].min_members > 1 ? 1 : features[i].min_members;
+    }
+    *out = features;
+    return ENT_E_OK;
+}
+
 /* The statistics of the member's own training rows, by the code that the federation uses. */
 static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
 {
     struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = no_salt};
     struct ent_payload payload = {0};
+    struct ent_feature *features = NULL;
     int64_t *sum = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_fill_stats(&fill, &p->parts->part[ENT_SPLIT_TRAIN], &payload));
     err = ent_calloc(payload.dim, sizeof *sum, &sum);
     if (err == ENT_E_OK) {
-        ent_payload_int64(&payload, sum);
-        err = ent_task_stats_finish(p->plan->features, p->plan->n_features, sum, payload.dim, out);
+        err = alone(p->plan, &features);
     }
+    if (err == ENT_E_OK) {
+        ent_payload_int64(&payload, sum);
+        err = ent_task_stats_finish(features, p->plan->n_features, sum, payload.dim, out);
+    }
+    free(features);
     free(sum);
     ent_payload_release(&payload);
     return err;
