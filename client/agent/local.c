@@ -118,12 +118,27 @@ static enum ent_err note_best(struct ent_pipeline *p, struct best *best)
     return ENT_E_OK;
 }
 
+/* Optimizer state that goes on from stretch to stretch, as a member keeps it from round to round. */
+static enum ent_err keep_state(const struct ent_pipeline *p, struct ent_train_options *options,
+                               uint64_t *steps)
+{
+    size_t n_state = options->optim->n_state(&options->hyper);
+
+    if (!p->plan->optimizer.keep_state || n_state == 0) {
+        return ENT_E_OK;
+    }
+    options->state_steps = steps;
+    return ent_calloc_aligned(n_state * ent_model_n_params(p->model), sizeof *options->state,
+                              &options->state);
+}
+
 static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *local,
                               struct best *best, struct ent_train_result *trained)
 {
     struct stretch stretch = {.local = local, .epochs = p->plan->epochs, .rounds = p->plan->rounds};
     struct ent_train_options options = {0};
     struct ent_trainer *trainer = NULL;
+    uint64_t steps = 0;
     struct ent_rows rows;
     enum ent_err err;
 
@@ -131,11 +146,15 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
     ent_train_options_of(p->plan, &options);
     options.progress = local->progress != NULL ? stretch_progress : NULL;
     options.ctx = &stretch;
-    ENT_TRY(ent_trainer_new(p->model, &options, rows.n, &trainer));
-    err = note_best(p, best);
+    ENT_TRY(keep_state(p, &options, &steps));
+    err = ent_trainer_new(p->model, &options, rows.n, &trainer);
+    if (err == ENT_E_OK) {
+        err = note_best(p, best);
+    }
     for (uint32_t r = 1; err == ENT_E_OK && r <= p->plan->rounds; r++) {
         stretch.round = r;
         options.stream = r;
+        options.round = r;
         err = ent_fill_seed(p->plan->seed, r, p->member, &options.seed);
         if (err == ENT_E_OK) {
             err = ent_trainer_run(trainer, &rows, &options, trained);
@@ -145,6 +164,7 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
         }
     }
     ent_trainer_free(trainer);
+    free(options.state);
     return err;
 }
 
@@ -155,16 +175,13 @@ static enum ent_err write_model(const struct ent_pipeline *p, const char *path)
     struct ent_model_info info = {.features = p->plan->features,
                                   .fits = p->fits->fit,
                                   .n_features = p->plan->n_features,
-                                  .n_inputs = p->plan->n_inputs,
-                                  .n_layers = p->plan->n_layers,
-                                  .loss = "bce",
                                   .label_name = p->plan->label_name,
                                   .label_positive = p->plan->label_positive};
     enum ent_err err = ent_calloc(p->plan->n_layers, sizeof *layers, &layers);
 
     if (err == ENT_E_OK) {
         ent_plan_model_options(p->plan, 1, layers, &options);
-        info.layers = layers;
+        ent_modelfile_of_options(&options, &info);
         memcpy(info.plan, p->plan->digest, sizeof info.plan);
         err = ent_modelfile_write(path, &info, ent_model_params(p->model),
                                   ent_model_n_params(p->model));

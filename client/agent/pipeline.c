@@ -148,28 +148,11 @@ enum ent_err ent_pipeline_model(struct ent_pipeline *p)
     return ent_train_model_new(p->plan, true, &p->model);
 }
 
-static bool same_layers(const struct ent_plan *plan, const struct ent_model_info *info,
-                        struct ent_model_layer *layers)
-{
-    struct ent_model_options options;
-
-    if (plan->n_layers != info->n_layers) {
-        return false;
-    }
-    ent_plan_model_options(plan, 1, layers, &options);
-    for (uint32_t i = 0; i < plan->n_layers; i++) {
-        if (layers[i].kind != info->layers[i].kind || layers[i].units != info->layers[i].units ||
-            layers[i].rate != info->layers[i].rate) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The coordinator sends a model; whether it is one of this plan is not its word to take. */
 static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_modelfile *file)
 {
     struct ent_model_layer *layers = NULL;
+    struct ent_model_options options;
     bool fits;
 
     ENT_REQUIRE(file->info.n_features == p->plan->n_features &&
@@ -181,7 +164,8 @@ static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_mo
                     p->plan->features[i].name);
     }
     ENT_TRY(ent_calloc(p->plan->n_layers, sizeof *layers, &layers));
-    fits = same_layers(p->plan, &file->info, layers);
+    ent_plan_model_options(p->plan, 1, layers, &options);
+    fits = ent_modelfile_same(&file->info, &options);
     free(layers);
     ENT_REQUIRE(fits, ENT_E_SHAPE, "the base model is not one of this plan: its layers differ");
     return ENT_E_OK;
@@ -237,6 +221,8 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
     ent_train_options_of(p->plan, &options);
     ENT_TRY(ent_fill_seed(p->plan->seed, work->round, p->member, &options.seed));
     options.stream = work->round;
+    options.round = work->train_round;
+    options.base = base;
     options.keep_going = work->keep_going;
     options.progress = work->progress;
     options.ctx = work->ctx;

@@ -32,10 +32,11 @@ uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split s
 
 struct ent_work {
     enum ent_task_kind task;
-    enum ent_split split;          /* EVALUATE */
-    uint64_t round;                /* TRAIN: seeds shuffles and dropout, with the member's name */
-    struct ent_blob *base;         /* model file; NULL in STATS */
-    const uint8_t *salt;           /* [ENT_UPDATE_SALT_BYTES] */
+    enum ent_split split;  /* EVALUATE */
+    uint64_t round;        /* TRAIN: seeds shuffles and dropout, with the member's name */
+    uint32_t train_round;  /* TRAIN: which of the plan's rounds, from 1: the rate's schedule */
+    struct ent_blob *base; /* model file; NULL in STATS */
+    const uint8_t *salt;   /* [ENT_UPDATE_SALT_BYTES] */
     bool (*keep_going)(void *ctx); /* may be NULL */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
@@ -68,7 +69,7 @@ struct ent_local {
     void *ctx;
 };
 /* The same trainer on this member's data alone: own standardisation (the same statistics code), rounds x epochs
- * passes, momentum restarted after every `epochs` as a round would. */
+ * passes, momentum restarted or kept after every `epochs` as in a round. */
 ENT_MUST enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline,
                                          const struct ent_local *local,
                                          struct ent_local_result *out);

@@ -58,13 +58,11 @@ static enum ent_err open_schema(struct scorer *s)
 static enum ent_err open_model(struct scorer *s)
 {
     const struct ent_model_info *info;
-    struct ent_model_options options = {.batch_max = ENT_MODEL_BLOCK};
+    struct ent_model_options options;
 
     ENT_TRY(ent_modelfile_open(s->options->model, &s->file));
     info = &s->file->info;
-    options.n_inputs = info->n_inputs;
-    options.layers = info->layers;
-    options.n_layers = info->n_layers;
+    ent_modelfile_options(info, ENT_MODEL_BLOCK, &options);
     ENT_TRY(ent_model_new(&options, &s->model));
     memcpy(ent_model_params(s->model), ent_modelfile_params(s->file),
            s->file->n_params * sizeof(float));

@@ -122,8 +122,8 @@ ENT_MUST enum ent_err ent_train_predict(struct ent_model *model, const struct en
 /* What a member trained: out = after - before, float32. out may be `after`. */
 void ent_train_delta(const float *after, const float *before, size_t n, float *out);
 
-/* A plan's model (batch_max from the plan's batch), and its training options without callbacks, stream
- * and state. */
+/* A plan's model (batch_max from the plan's batch), and its training options without callbacks, stream,
+ * round, state and base. */
 ENT_MUST enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training,
                                           struct ent_model **out);
 void ent_train_options_of(const struct ent_plan *plan, struct ent_train_options *out);

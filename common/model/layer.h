@@ -94,6 +94,10 @@ struct ent_layer_vtable {
     void (*backward)(const struct ent_layer *layer, const struct ent_layer_pass *pass);
 };
 
+/* What a layer's description holds besides its kind. */
+enum ent_layer_argument { ENT_LAYER_BARE, ENT_LAYER_UNITS, ENT_LAYER_UNITS_VALUES, ENT_LAYER_RATE };
+enum ent_layer_argument ent_layer_argument(enum ent_model_layer_kind kind);
+
 /* NULL for a number that is no kind. */
 const struct ent_layer_vtable *ent_layer_vtable(enum ent_model_layer_kind kind);
 /* What stands for dense in an ensemble. */

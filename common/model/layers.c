@@ -18,6 +18,23 @@ const struct ent_layer_vtable *ent_layer_vtable(enum ent_model_layer_kind kind)
     return (size_t)kind < ENT_ARRAY_LEN(kinds) ? kinds[kind] : NULL;
 }
 
+enum ent_layer_argument ent_layer_argument(enum ent_model_layer_kind kind)
+{
+    switch (kind) {
+    case ENT_MODEL_DENSE:
+    case ENT_MODEL_RNN:
+    case ENT_MODEL_GRU:
+    case ENT_MODEL_LSTM:
+        return ENT_LAYER_UNITS;
+    case ENT_MODEL_EMBEDDING:
+        return ENT_LAYER_UNITS_VALUES;
+    case ENT_MODEL_DROPOUT:
+        return ENT_LAYER_RATE;
+    default:
+        return ENT_LAYER_BARE;
+    }
+}
+
 const char *ent_model_layer_name(enum ent_model_layer_kind kind)
 {
     const struct ent_layer_vtable *vtable = ent_layer_vtable(kind);

@@ -35,7 +35,9 @@ struct ent_model_info {
     uint32_t n_inputs;
     const struct ent_model_layer *layers;
     uint32_t n_layers;
-    const char *loss; /* "bce" */
+    const char *loss;  /* "bce", ... */
+    uint32_t ensemble; /* sub-networks; 0 or 1: none */
+    uint32_t seq_max;  /* steps of the longest sequence; 0: rows */
     const char *label_name;
     const char *label_positive;
     /* Lineage. All zero = not from a federation (train --local). */
@@ -45,6 +47,14 @@ struct ent_model_info {
     uint8_t plan[32]; /* plan digest */
     uint8_t base[32]; /* digest of the model file it was made from; zero = none */
 };
+
+/* The architecture part of a description from a model's options, and back (for scoring: batch_max as
+ * given, not training). Both point at the same layers. */
+void ent_modelfile_of_options(const struct ent_model_options *options, struct ent_model_info *info);
+void ent_modelfile_options(const struct ent_model_info *info, uint32_t batch_max,
+                           struct ent_model_options *options);
+/* Whether a file's architecture is that of these options. */
+bool ent_modelfile_same(const struct ent_model_info *info, const struct ent_model_options *options);
 
 /* What comes before the data section (length, JSON, padding), appended to out; n_params is what the
  * data section must then hold. Give `out` a maximum of ENT_MODELFILE_HEADER_MAX + 8. Whoever

@@ -35,15 +35,23 @@ static void put_layer(struct ent_json_writer *w, const struct ent_model_layer *l
 {
     const char *name = ent_model_layer_name(layer->kind);
 
-    if (layer->kind == ENT_MODEL_RELU) {
+    switch (ent_layer_argument(layer->kind)) {
+    case ENT_LAYER_BARE:
         ent_json_put_string(w, name);
         return;
-    }
-    ent_json_put_object(w, ENT_JSON_SORTED);
-    if (layer->kind == ENT_MODEL_DENSE) {
+    case ENT_LAYER_UNITS:
+        ent_json_put_object(w, ENT_JSON_SORTED);
         ent_json_put_key_uint(w, name, layer->units);
-    } else {
+        break;
+    case ENT_LAYER_UNITS_VALUES:
+        ent_json_put_object(w, ENT_JSON_SORTED);
+        ent_json_put_key_uint(w, name, layer->units);
+        ent_json_put_key_uint(w, "values", layer->values);
+        break;
+    case ENT_LAYER_RATE:
+        ent_json_put_object(w, ENT_JSON_SORTED);
         ent_json_put_key_double(w, name, shortest(layer->rate));
+        break;
     }
     ent_json_put_close(w);
 }
@@ -51,6 +59,9 @@ static void put_layer(struct ent_json_writer *w, const struct ent_model_layer *l
 static void put_architecture(struct ent_json_writer *w, const struct ent_model_info *info)
 {
     ent_json_put_object(w, ENT_JSON_SORTED);
+    if (info->ensemble > 1) {
+        ent_json_put_key_uint(w, "ensemble", info->ensemble);
+    }
     ent_json_put_key_uint(w, "inputs", info->n_inputs);
     ent_json_put_key(w, "layers");
     ent_json_put_array(w);
@@ -59,6 +70,9 @@ static void put_architecture(struct ent_json_writer *w, const struct ent_model_i
     }
     ent_json_put_close(w);
     ent_json_put_key_string(w, "loss", info->loss);
+    if (info->seq_max > 0) {
+        ent_json_put_key_uint(w, "sequence", info->seq_max);
+    }
     ent_json_put_close(w);
 }
 

@@ -14,7 +14,8 @@
 
 #define AT(member_) offsetof(struct ent_plan_read, member_)
 
-static const struct ent_choice losses[] = {{"bce", ENT_LOSS_BCE}, {NULL, 0}};
+static const struct ent_choice losses[] = {
+    {"bce", ENT_MODEL_BCE}, {"softmax", ENT_MODEL_SOFTMAX}, {"mse", ENT_MODEL_MSE}, {NULL, 0}};
 
 static const struct ent_field label_fields[] = {
     {.key = "name",
@@ -53,13 +54,35 @@ static const struct ent_field model_fields[] = {
      .kind = ENT_FIELD_NODE,
      .required = true,
      .offset = AT(layers),
-     .help = "list of: dense: UNITS, relu, dropout: RATE; the last is dense: 1"},
+     .help =
+         "list of: dense: UNITS, relu, tanh, sigmoid, dropout: RATE, rnn: UNITS, gru: UNITS, lstm: "
+         "UNITS, last, max_pool, mean_pool; the last is dense (dense: 1 for bce)"},
+    {.key = "ensemble",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.ensemble),
+     .lo = 1,
+     .hi = ENT_MODEL_ENSEMBLE_MAX,
+     .fallback = "1",
+     .help = "sub-networks that share the dense layers' matrices and whose mean is the prediction"},
     {.key = "loss",
      .kind = ENT_FIELD_CHOICE,
      .offset = AT(plan.loss),
      .choices = losses,
      .fallback = "bce",
-     .help = "what training makes small"},
+     .help =
+         "what training makes small: bce for a label with a positive value, softmax for classes, "
+         "mse for a number"},
+    {.key = "class_weights",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(class_weights),
+     .help =
+         "list of factors of each class's loss, in [0, 1e6]; bce: [others, positive]; default 1"},
+    {.key = "truncate",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.truncate),
+     .hi = ENT_MODEL_SEQ_MAX,
+     .fallback = "0",
+     .help = "recurrent layers: back-propagation stops after every so many steps; 0 = never"},
     {0}};
 
 static const struct ent_field training_fields[] = {
@@ -86,6 +109,24 @@ static const struct ent_field training_fields[] = {
      .kind = ENT_FIELD_NODE,
      .offset = AT(optimizer),
      .help = "one of the optimizers below with its options, default sgd"},
+    {.key = "schedule",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(schedule),
+     .help =
+         "of the rate over the rounds: constant (default), cosine (to 0), or step: {every: ROUNDS, "
+         "factor: F}"},
+    {.key = "clip",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(plan.clip_norm),
+     .hi = 1e9,
+     .fallback = "0",
+     .help = "largest norm of a step's gradient; 0 = any"},
+    {.key = "proximal",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(plan.proximal),
+     .hi = 1000,
+     .fallback = "0",
+     .help = "FedProx: how strongly a member is held to the round's model; 0 = not"},
     {.key = "seed",
      .kind = ENT_FIELD_U64,
      .offset = AT(plan.seed),
@@ -99,6 +140,10 @@ static const struct ent_field aggregation_fields[] = {
      .offset = AT(plan.rule),
      .fallback = "fedavg",
      .help = "how updates become one"},
+    {.key = "optimizer",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(server),
+     .help = "one of the server optimizers below with its options, default sgd: plain averaging"},
     {.key = "weights",
      .kind = ENT_FIELD_NODE,
      .offset = AT(weights),
@@ -201,8 +246,7 @@ void ent_plan_print_fields(FILE *out)
     ent_config_print_fields(ent_plan_hashed_fields, "", out);
     (void)fprintf(out, "vocabulary\n");
     ent_config_print_fields(ent_plan_vocabulary_fields, "", out);
-    (void)fprintf(out, "training.optimizer: sgd\n");
-    ent_config_print_fields(ent_plan_sgd_fields, "", out);
+    ent_plan_print_optimizers(out);
 }
 
 /* The node that a message about a pair of options points at. */
@@ -258,7 +302,7 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
                               "validation and test together are %g: no rows are left for training",
                               plan->split_validation + plan->split_test);
     }
-    if (plan->optimizer.keep_state && plan->optimizer.momentum <= 0.0) {
+    if (plan->optimizer.keep_state && plan->optimizer.optim->n_state(&plan->optimizer.hyper) == 0) {
         return ent_node_error(place(read, "training", "optimizer"),
                               "keep_state keeps the momentum between rounds, but momentum is 0");
     }

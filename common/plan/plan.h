@@ -12,33 +12,41 @@
 #include "common/base/err.h"
 #include "common/feature/feature.h"
 #include "common/model/model.h"
+#include "common/optim/optim.h"
+#include "common/optim/server.h"
 #include "common/task/task.h"
 
 #define ENT_PLAN_MAX_BYTES 1048576U /* what travels: ENT_WIRE_PLAN_MAX_BYTES */
 #define ENT_PLAN_MAX_FEATURES 4096
 #define ENT_PLAN_MAX_VALUES 60000 /* of one category: codes are 16 bit in a member's table */
 #define ENT_PLAN_MAX_INPUTS 262144
-#define ENT_PLAN_MAX_LAYERS 64
+#define ENT_PLAN_MAX_LAYERS ENT_MODEL_LAYERS_MAX /* embeddings in front and model.layers */
+#define ENT_PLAN_MAX_LIST 64                     /* entries of model.layers */
+#define ENT_PLAN_MAX_CLASSES 65536
 #define ENT_PLAN_MAX_PARAMS 100000000 /* 400 MB of float32 */
 
-enum ent_layer_kind { ENT_LAYER_DENSE, ENT_LAYER_RELU, ENT_LAYER_DROPOUT };
-
-/* One entry of model.layers. */
+/* One entry of model.layers, or an embedding in front of them. */
 struct ent_layer_spec {
-    enum ent_layer_kind kind;
-    uint32_t units; /* DENSE */
-    double rate;    /* DROPOUT: probability of zero, [0, 1) */
+    enum ent_model_layer_kind kind;
+    uint32_t units;  /* DENSE, RNN, GRU, LSTM, EMBEDDING */
+    double rate;     /* DROPOUT: probability of zero, [0, 1) */
+    uint32_t values; /* EMBEDDING */
 };
 
-enum ent_loss_kind { ENT_LOSS_BCE };
+/* What the label is: one value against all others, one of n_classes, or a number. */
+enum ent_label_kind { ENT_LABEL_POSITIVE, ENT_LABEL_CLASSES, ENT_LABEL_NUMBER };
 enum ent_weights_rule { ENT_WEIGHTS_EQUAL, ENT_WEIGHTS_EXAMPLES_LOG2, ENT_WEIGHTS_FIXED };
-enum ent_optim_kind { ENT_OPTIM_SGD };
 
 struct ent_optim_spec {
-    enum ent_optim_kind kind;
-    double rate;
-    double momentum;
-    bool keep_state; /* momentum kept between rounds; default false */
+    const struct ent_optim *optim;
+    struct ent_optim_hyper hyper;
+    bool keep_state; /* kept between rounds; default true for adam and adamw, false for sgd */
+};
+
+/* What the coordinator makes of a round's mean update. */
+struct ent_server_spec {
+    const struct ent_server_optim *optim; /* never NULL; "sgd" with rate 1: plain averaging */
+    struct ent_server_hyper hyper;
 };
 
 struct ent_fixed_weight {
@@ -65,18 +73,32 @@ struct ent_plan {
     bool split_test_file; /* `test: file`: the member's own file of row numbers (client.yaml
                              split_file) */
 
+    enum ent_label_kind label_kind;
+    uint32_t n_classes; /* ENT_LABEL_CLASSES */
+
+    /* The first n_embeddings are embeddings: one for each token of a row or step, in their order. */
     struct ent_layer_spec *layers;
     uint32_t n_layers;
-    enum ent_loss_kind loss;
+    uint32_t n_embeddings;
+    enum ent_model_loss_kind loss;
+    float *class_weights; /* [n_class_weights], or NULL and 0 */
+    uint32_t n_class_weights;
+    uint32_t ensemble; /* sub-networks; 1: none */
+    uint32_t seq_max;  /* steps of the longest sequence; 0: rows */
+    uint32_t truncate; /* steps of back-propagation; 0: all */
     size_t n_params;
 
     uint32_t rounds; /* 0 = statistics and evaluation of the base only */
     uint32_t epochs;
     uint32_t batch; /* rows; 0 = full batch */
     struct ent_optim_spec optimizer;
+    struct ent_schedule schedule;
+    double clip_norm; /* 0: not clipped */
+    double proximal;  /* FedProx's mu; 0: none */
     uint64_t seed;
 
     const char *rule; /* "fedavg": a name out of aggregators.def */
+    struct ent_server_spec server;
     enum ent_weights_rule weights;
     struct ent_fixed_weight *fixed_weights;
     uint32_t n_fixed_weights;
@@ -96,8 +118,8 @@ ENT_MUST enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size
 ENT_MUST enum ent_err ent_plan_read(const char *path, struct ent_plan **out);
 void ent_plan_free(struct ent_plan *plan);
 
-/* The plan's layers as the model room wants them: fills layers[n_layers] and *out, which points at
- * `layers`. batch_max: rows of the largest batch the caller will use (plan.batch may be 0 = full).
+/* The plan's layers as the model room wants them: fills layers[n_layers] (room for
+ * ENT_PLAN_MAX_LAYERS) and *out, which points at `layers` and into the plan. batch_max: rows of the largest batch the caller will use (plan.batch may be 0 = full).
  */
 void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
                             struct ent_model_layer *layers, struct ent_model_options *out);

@@ -1,4 +1,6 @@
 /* A plan in words and figures, for plan-check. */
+#include <string.h>
+
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/plan/plan.h"
@@ -56,15 +58,46 @@ static void print_model(const struct ent_plan *plan, FILE *out)
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         const struct ent_layer_spec *l = &plan->layers[i];
 
-        if (l->kind == ENT_LAYER_DENSE) {
-            (void)fprintf(out, " > dense %u", l->units);
-        } else if (l->kind == ENT_LAYER_RELU) {
-            (void)fprintf(out, " > relu");
-        } else {
-            (void)fprintf(out, " > dropout %g", l->rate);
+        (void)fprintf(out, " > %s", ent_model_layer_name(l->kind));
+        if (l->kind == ENT_MODEL_EMBEDDING) {
+            (void)fprintf(out, " %u of %u", l->units, l->values);
+        } else if (l->kind == ENT_MODEL_DROPOUT) {
+            (void)fprintf(out, " %g", l->rate);
+        } else if (l->units > 0) {
+            (void)fprintf(out, " %u", l->units);
         }
     }
-    (void)fprintf(out, ": %zu parameters, loss bce\n", plan->n_params);
+    if (plan->ensemble > 1) {
+        (void)fprintf(out, ", %u-fold", plan->ensemble);
+    }
+    (void)fprintf(out, ": %zu parameters, loss %s\n", plan->n_params,
+                  ent_model_loss_name(plan->loss));
+}
+
+static void print_optimizer(const struct ent_plan *plan, FILE *out)
+{
+    const struct ent_optim_spec *o = &plan->optimizer;
+
+    (void)fprintf(out, ", %s rate %g", o->optim->name, o->hyper.rate);
+    if (strcmp(o->optim->name, "sgd") == 0) {
+        (void)fprintf(out, " momentum %g", o->hyper.momentum);
+    }
+    if (o->hyper.weight_decay > 0.0) {
+        (void)fprintf(out, " decay %g", o->hyper.weight_decay);
+    }
+    (void)fprintf(out, "%s", o->keep_state ? " (kept between rounds)" : "");
+    if (plan->schedule.kind == ENT_SCHEDULE_COSINE) {
+        (void)fprintf(out, ", cosine to 0");
+    } else if (plan->schedule.kind == ENT_SCHEDULE_STEP) {
+        (void)fprintf(out, ", times %g every %u rounds", plan->schedule.factor,
+                      plan->schedule.every);
+    }
+    if (plan->clip_norm > 0.0) {
+        (void)fprintf(out, ", gradient clipped to %g", plan->clip_norm);
+    }
+    if (plan->proximal > 0.0) {
+        (void)fprintf(out, ", proximal %g", plan->proximal);
+    }
 }
 
 static void print_training(const struct ent_plan *plan, FILE *out)
@@ -76,10 +109,8 @@ static void print_training(const struct ent_plan *plan, FILE *out)
     } else {
         (void)fprintf(out, "batch %u", plan->batch);
     }
-    (void)fprintf(out, ", sgd rate %g momentum %g%s, seed %llu\n", plan->optimizer.rate,
-                  plan->optimizer.momentum,
-                  plan->optimizer.keep_state ? " (kept between rounds)" : "",
-                  (unsigned long long)plan->seed);
+    print_optimizer(plan, out);
+    (void)fprintf(out, ", seed %llu\n", (unsigned long long)plan->seed);
 }
 
 static void print_weights(const struct ent_plan *plan, FILE *out)
@@ -92,6 +123,11 @@ static void print_weights(const struct ent_plan *plan, FILE *out)
     ent_duration_text(plan->update_ms, update);
     (void)fprintf(out, "aggregation %s, weights %s, at least %u members, scale 2^%u\n", plan->rule,
                   names[plan->weights], plan->min_members, plan->scale_bits);
+    if (strcmp(plan->server.optim->name, "sgd") != 0 || plan->server.hyper.rate < 1.0 ||
+        plan->server.hyper.rate > 1.0) {
+        (void)fprintf(out, "            then %s, rate %g\n", plan->server.optim->summary,
+                      plan->server.hyper.rate);
+    }
     for (uint32_t i = 0; i < plan->n_fixed_weights; i++) {
         (void)fprintf(out, "  %-28s weight %u\n", plan->fixed_weights[i].member,
                       plan->fixed_weights[i].weight);

@@ -16,6 +16,9 @@ struct ent_plan_read {
     const struct ent_node *test;
     const struct ent_node *batch;
     const struct ent_node *optimizer;
+    const struct ent_node *schedule;
+    const struct ent_node *class_weights;
+    const struct ent_node *server;
     const struct ent_node *weights;
     int duplicates; /* clean.duplicates */
 };
@@ -35,8 +38,10 @@ ENT_MUST enum ent_err ent_plan_read_schema(const struct ent_node *list,
 ENT_MUST enum ent_err ent_plan_read_features(struct ent_plan_read *read);
 /* model.layers; n_params. */
 ENT_MUST enum ent_err ent_plan_read_layers(struct ent_plan_read *read);
-/* training.batch, training.optimizer, split.test, aggregation.weights. */
+/* training.batch, training.optimizer, training.schedule, aggregation.optimizer (optimizers.c); split.test,
+ * aggregation.weights. */
 ENT_MUST enum ent_err ent_plan_read_training(struct ent_plan_read *read);
+ENT_MUST enum ent_err ent_plan_read_optimizers(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_split(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
 
@@ -44,7 +49,7 @@ ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
 extern const struct ent_field ent_plan_feature_fields[];
 extern const struct ent_field ent_plan_hashed_fields[];
 extern const struct ent_field ent_plan_vocabulary_fields[];
-extern const struct ent_field ent_plan_sgd_fields[];
+void ent_plan_print_optimizers(FILE *out);
 
 /* The place of a text that stands in a list (or among a map's keys) a second time, or NULL. `text` gives an entry's
  * text. Sorted, so that 60,000 entries cost no quadratic time. */

@@ -30,14 +30,11 @@ static enum ent_err describe(const struct ent_engine *e, struct initial *in, con
     in->info = (struct ent_model_info){.features = plan->features,
                                        .fits = in->fits->fit,
                                        .n_features = plan->n_features,
-                                       .n_inputs = plan->n_inputs,
-                                       .layers = in->layers,
-                                       .n_layers = plan->n_layers,
-                                       .loss = "bce",
                                        .label_name = plan->label_name,
                                        .label_positive = plan->label_positive,
                                        .run = e->run.config.run,
                                        .round = e->round.round};
+    ent_modelfile_of_options(&in->options, &in->info);
     memcpy(in->info.federation, e->home->issuer.federation, sizeof in->info.federation);
     memcpy(in->info.plan, plan->digest, sizeof in->info.plan);
     return ENT_E_OK;

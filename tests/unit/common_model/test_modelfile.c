@@ -200,7 +200,7 @@ ENT_TEST(modelfile, tampers_in_the_header)
     ENT_FAILS(tamper("{\\\"dense\\\":3}", "{\\\"dense\\\":4}"), ENT_E_CORRUPT);
     ENT_FAILS(tamper("\\\"relu\\\"", "\\\"selu\\\""), ENT_E_UNSUPPORTED);
     ENT_FAILS(tamper("\\\"inputs\\\":9", "\\\"inputs\\\":8"), ENT_E_CORRUPT);
-    ENT_FAILS(tamper("\\\"bce\\\"", "\\\"mse\\\""), ENT_E_CORRUPT);
+    ENT_FAILS(tamper("\\\"bce\\\"", "\\\"abc\\\""), ENT_E_UNSUPPORTED);
     ENT_FAILS(tamper("\\\"loan\\\"", "\\\"job\\\" "), ENT_E_CORRUPT); /* two features of one name */
     ENT_FAILS(tamper("\\\"hi\\\":95.5", "\\\"hi\\\":9.5 "), ENT_E_CORRUPT); /* an empty range */
     ENT_FAILS(tamper("\\\"lo\\\":18", "\\\"lo\\\": 9"),

@@ -70,12 +70,12 @@ ENT_TEST(plan, everything_is_read)
     CU_ASSERT_EQUAL(p->split_key, 42);
     CU_ASSERT_EQUAL(p->split_test, 0.2);
     CU_ASSERT_EQUAL(p->n_layers, 4);
-    CU_ASSERT_EQUAL(p->layers[2].kind, ENT_LAYER_DROPOUT);
+    CU_ASSERT_EQUAL(p->layers[2].kind, ENT_MODEL_DROPOUT);
     CU_ASSERT_EQUAL(p->layers[2].rate, 0.5);
     CU_ASSERT_EQUAL(p->n_params, 9 * 128 + 128 + 128 + 1);
     CU_ASSERT_EQUAL(p->epochs, 2);
     CU_ASSERT_EQUAL(p->batch, 64);
-    CU_ASSERT_EQUAL(p->optimizer.momentum, 0.9);
+    CU_ASSERT_EQUAL(p->optimizer.hyper.momentum, 0.9);
     CU_ASSERT_TRUE(p->optimizer.keep_state);
     CU_ASSERT_EQUAL(p->seed, 7);
     CU_ASSERT_STRING_EQUAL(p->rule, "fedavg");
@@ -102,8 +102,8 @@ ENT_TEST(plan, defaults)
     CU_ASSERT_FALSE(p->split_test_file);
     CU_ASSERT_EQUAL(p->rounds, 40);
     CU_ASSERT_EQUAL(p->batch, 32);
-    CU_ASSERT_EQUAL(p->optimizer.rate, 0.1);
-    CU_ASSERT_EQUAL(p->optimizer.momentum, 0.0);
+    CU_ASSERT_EQUAL(p->optimizer.hyper.rate, 0.1);
+    CU_ASSERT_EQUAL(p->optimizer.hyper.momentum, 0.0);
     CU_ASSERT_EQUAL(p->weights, ENT_WEIGHTS_EQUAL);
     CU_ASSERT_EQUAL(p->scale_bits, 20);
     CU_ASSERT_EQUAL(p->min_members, 3);
@@ -140,7 +140,7 @@ ENT_TEST(plan, values_that_are_wrong)
     refused(FEATURES LABEL MODEL "training: {optimizer: {sgd: {rate: abc}}}\n",
             "plan.yaml:4:36: rate is 'abc': must be a number in (0, 10]");
     refused(FEATURES LABEL MODEL "training: {optimizer: adamm}\n",
-            "plan.yaml:4:23: unknown optimizer 'adamm'; known are: sgd");
+            "plan.yaml:4:23: unknown optimizer 'adamm': did you mean 'adam'?");
     refused(FEATURES LABEL MODEL "training: {batch: 0}\n",
             "plan.yaml:4:19: batch is '0': must be a whole number from 1 to 1000000");
     refused(FEATURES LABEL MODEL "split: {test: fil}\n",
