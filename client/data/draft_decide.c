@@ -180,7 +180,7 @@ static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column 
         if (c->few_whole) {
             (void)choose_values(d, c, max_values); /* for the line that is offered instead */
         }
-        c->indicator = (p->n_text - p->n_number + p->n_blank) * 100 >= d->profiles->n_rows;
+        c->indicator = p->n_text - p->n_number + p->n_blank > 0;
         return round_range(p, &c->lo, &c->hi) ? ENT_ROLE_NUMBER : ENT_ROLE_UNUSABLE;
     }
     return choose_values(d, c, max_values) ? ENT_ROLE_CATEGORY : ENT_ROLE_FREE_TEXT;
