@@ -1,9 +1,8 @@
-#include "client/train/trainer.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/train/block.h"
 #include "common/base/mem.h"
 #include "common/math/vec.h"
 
@@ -12,11 +11,9 @@
 struct ent_trainer {
     struct ent_model *model;
     uint32_t n_rows_max;
-    uint32_t block; /* rows of one piece */
+    struct ent_train_block block; /* one piece */
     uint32_t n_state_max;
     uint32_t *order; /* [n_rows_max] */
-    float *x;        /* [block][n_inputs] */
-    float *y;        /* [block] */
     float *state;    /* [n_state_max * n_params]; used when the caller keeps none */
     float *base;     /* [n_params]; the proximal term's, when the caller has none */
 };
@@ -36,6 +33,7 @@ struct run {
     uint64_t rows_said; /* at the last progress call */
     uint64_t steps;
     double epoch_loss;
+    uint64_t epoch_targets;
 };
 
 static enum ent_err check_options(const struct ent_train_options *options)
@@ -68,12 +66,11 @@ static enum ent_err alloc(struct ent_trainer *trainer, const struct ent_train_op
 {
     bool own_state = options->state == NULL;
     bool own_base = options->proximal > 0.0 && options->base == NULL;
-    size_t n = trainer->block;
+    size_t n;
 
     ENT_TRY(ent_calloc(trainer->n_rows_max, sizeof *trainer->order, &trainer->order));
-    ENT_TRY(ent_calloc_aligned(n, sizeof *trainer->y, &trainer->y));
-    ENT_TRY(ent_size_mul(n, ent_model_n_inputs(trainer->model), &n));
-    ENT_TRY(ent_calloc_aligned(n, sizeof *trainer->x, &trainer->x));
+    ENT_TRY(ent_train_block_init(&trainer->block, trainer->model,
+                                 block_of(options, trainer->n_rows_max)));
     if (own_state && trainer->n_state_max > 0) {
         ENT_TRY(ent_size_mul(trainer->n_state_max, ent_model_n_params(trainer->model), &n));
         ENT_TRY(ent_calloc_aligned(n, sizeof *trainer->state, &trainer->state));
@@ -97,7 +94,6 @@ enum ent_err ent_trainer_new(struct ent_model *model, const struct ent_train_opt
     ENT_TRY(ent_calloc(1, sizeof *trainer, &trainer));
     trainer->model = model;
     trainer->n_rows_max = n_rows;
-    trainer->block = block_of(options, n_rows);
     trainer->n_state_max = options->optim->n_state(&options->hyper);
     err = alloc(trainer, options);
     if (err != ENT_E_OK) {
@@ -112,8 +108,7 @@ void ent_trainer_free(struct ent_trainer *trainer)
 {
     if (trainer != NULL) {
         free(trainer->order);
-        free(trainer->x);
-        free(trainer->y);
+        ent_train_block_release(&trainer->block);
         free(trainer->state);
         free(trainer->base);
         free(trainer);
@@ -128,7 +123,7 @@ static void say_progress(struct run *run, uint32_t epoch_rows)
         .epochs = options->epochs,
         .rows_done = run->rows_done,
         .rows_total = (uint64_t)options->epochs * run->rows->n,
-        .mean_loss = run->epoch_loss / epoch_rows,
+        .mean_loss = run->epoch_loss / (double)run->epoch_targets,
     };
 
     if (options->progress == NULL ||
@@ -171,7 +166,13 @@ static enum ent_err run_batch(struct run *run, const uint32_t *order, uint32_t n
 {
     struct ent_trainer *trainer = run->trainer;
     const struct ent_train_options *options = run->options;
-    struct ent_model_piece piece = {.x = trainer->x, .y = trainer->y, .n_total = n};
+    struct ent_train_block *block = &trainer->block;
+    uint32_t n_total = ent_train_block_targets(block, run->rows, order, n);
+    struct ent_model_piece piece = {.x = block->x,
+                                    .y = block->y,
+                                    .tokens = block->tokens,
+                                    .lengths = block->lengths,
+                                    .n_total = n_total};
     double loss = 0.0;
 
     for (uint32_t from = 0; from < n; from += piece.n) {
@@ -179,8 +180,8 @@ static enum ent_err run_batch(struct run *run, const uint32_t *order, uint32_t n
             return ent_err_note(ENT_E_STOPPED, "training was stopped");
         }
         piece.first = from == 0;
-        piece.n = n - from < trainer->block ? n - from : trainer->block;
-        run->rows->gather(run->rows->ctx, order + from, piece.n, trainer->x, trainer->y);
+        ENT_TRY(ent_train_block_fill(block, run->rows, order + from, n - from));
+        piece.n = block->n;
         ent_model_step_piece(trainer->model, &piece, &run->dropout, &loss);
     }
     ENT_REQUIRE(
@@ -189,6 +190,7 @@ static enum ent_err run_batch(struct run *run, const uint32_t *order, uint32_t n
         run->epoch, (unsigned long long)(run->steps + 1), run->hyper.rate);
     optimizer_step(run);
     run->epoch_loss += loss;
+    run->epoch_targets += n_total;
     return ENT_E_OK;
 }
 
@@ -198,6 +200,7 @@ static enum ent_err run_epoch(struct run *run)
     uint32_t batch = run->options->batch == 0 ? n : run->options->batch;
 
     run->epoch_loss = 0.0;
+    run->epoch_targets = 0;
     for (uint32_t from = 0; from < n;) {
         uint32_t rows = n - from < batch ? n - from : batch;
 
@@ -269,8 +272,9 @@ enum ent_err ent_trainer_run(struct ent_trainer *trainer, const struct ent_rows 
     if (options->state != NULL && options->state_steps != NULL) {
         *options->state_steps = run.state_steps;
     }
-    *out = (struct ent_train_result){
-        .mean_loss = run.epoch_loss / rows->n, .rows_done = run.rows_done, .steps = run.steps};
+    *out = (struct ent_train_result){.mean_loss = run.epoch_loss / (double)run.epoch_targets,
+                                     .rows_done = run.rows_done,
+                                     .steps = run.steps};
     return ENT_E_OK;
 }
 

@@ -85,7 +85,7 @@ struct ent_train_options {
 };
 
 struct ent_train_result {
-    double mean_loss;   /* of the last epoch, over its rows, while training */
+    double mean_loss;   /* of the last epoch, over its targets, while training */
     uint64_t rows_done; /* over all epochs */
     uint64_t steps;
 };
