@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/data/describe.h"
+#include "client/data/leak.h"
 #include "client/data/prep.h"
 #include "client/data/split.h"
 #include "common/base/file.h"
@@ -213,6 +214,10 @@ ENT_TEST(real, prepared_numbers_have_mean_0_and_deviation_1)
                   (struct ent_describe_options){0}, &s)) {
         return;
     }
+    for (uint32_t i = 0; i < s.plan->n_features; i++) {
+        s.plan->features[i].encode = ENT_ENCODE_STANDARD;
+    }
+    s.plan->n_inputs = (uint32_t)ent_features_number(s.plan->features, s.plan->n_features);
     schema = ent_schema_of_plan(s.plan);
     for (uint32_t i = 0; i < schema.n_features; i++) {
         const float *v = s.table->columns[i].numbers;
@@ -261,4 +266,38 @@ ENT_TEST(real, prepared_numbers_have_mean_0_and_deviation_1)
     free(sums);
     ent_prep_free(prep);
     drop(&s);
+}
+
+/* What `check` warns of on the three sets: `duration` in Bank, nothing without it, nothing in the others. */
+static void check_leaks(const char *file, const char *split, const char *label, const char *without,
+                        const char *expected)
+{
+    struct ent_describe_options options = {.without = &without, .n_without = without != NULL};
+    struct ent_parts *parts = NULL;
+    struct ent_leak leaks[32];
+    struct set s;
+    bool judged = false;
+
+    if (!open_set(file, split, 1, label, options, &s)) {
+        return;
+    }
+    CU_ASSERT_FATAL(s.plan->n_features <= 32);
+    ENT_OK(ent_split_table(s.plan, s.table, s.splits[0], &parts));
+    ENT_OK(ent_leak_find(s.table, &parts->part[ENT_SPLIT_TRAIN], leaks, &judged));
+    CU_ASSERT_TRUE(judged);
+    for (uint32_t i = 0; i < s.plan->n_features; i++) {
+        bool named = expected != NULL && strcmp(s.plan->features[i].name, expected) == 0;
+
+        CU_ASSERT_EQUAL(leaks[i].leaks, named);
+    }
+    ent_parts_free(parts);
+    drop(&s);
+}
+
+ENT_TEST(real, leaks_are_named_and_nothing_else)
+{
+    check_leaks("bank-full-80.csv.gz", "bank-full-80", "y=yes", NULL, "duration");
+    check_leaks("bank-full-80.csv.gz", "bank-full-80", "y=yes", "duration", NULL);
+    check_leaks("online_shoppers_intention.csv.gz", "online-shoppers", "Revenue=TRUE", NULL, NULL);
+    check_leaks("telco-customer-churn.csv.gz", "telco-churn", "Churn=Yes", NULL, NULL);
 }
