@@ -256,9 +256,6 @@ void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item
         ent_agent_fail(agent, err);
         return;
     }
-    if (agent->session.accepted) {
-        ent_pipeline_commit_round(agent->pipeline);
-    }
     ent_agent_round_text(agent, round);
     ent_agent_metrics_text(item->metrics, item->close->n_metrics, metrics, sizeof metrics);
     ent_agent_sayf(agent, ENT_SAY_LINE, "%s closed with %zu members%s%s; %u of %u training rounds",

@@ -118,27 +118,13 @@ static enum ent_err note_best(struct ent_pipeline *p, struct best *best)
     return ENT_E_OK;
 }
 
-/* Optimizer state that goes on from stretch to stretch, as a member keeps it from round to round. */
-static enum ent_err keep_state(const struct ent_pipeline *p, struct ent_train_options *options,
-                               uint64_t *steps)
-{
-    size_t n_state = options->optim->n_state(&options->hyper);
-
-    if (!p->plan->optimizer.keep_state || n_state == 0) {
-        return ENT_E_OK;
-    }
-    options->state_steps = steps;
-    return ent_calloc_aligned(n_state * ent_model_n_params(p->model), sizeof *options->state,
-                              &options->state);
-}
-
 static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *local,
                               struct best *best, struct ent_train_result *trained)
 {
     struct stretch stretch = {.local = local, .epochs = p->plan->epochs, .rounds = p->plan->rounds};
     struct ent_train_options options = {0};
     struct ent_trainer *trainer = NULL;
-    uint64_t steps = 0;
+    struct ent_kept kept = {0};
     struct ent_rows rows;
     enum ent_err err;
 
@@ -146,7 +132,7 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
     ent_train_options_of(p->plan, &options);
     options.progress = local->progress != NULL ? stretch_progress : NULL;
     options.ctx = &stretch;
-    ENT_TRY(keep_state(p, &options, &steps));
+    ENT_TRY(ent_pipeline_keep(p, &kept, &options)); /* from stretch to stretch */
     err = ent_trainer_new(p->model, &options, rows.n, &trainer);
     if (err == ENT_E_OK) {
         err = note_best(p, best);
@@ -164,7 +150,7 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
         }
     }
     ent_trainer_free(trainer);
-    free(options.state);
+    ent_kept_release(&kept);
     return err;
 }
 

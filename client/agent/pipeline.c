@@ -41,16 +41,10 @@ static void drop_all(struct ent_pipeline *p)
     ent_model_free(p->model);
     ent_parts_free(p->parts);
     ent_table_free(p->table);
-    free(p->state);
-    free(p->state_next);
     ent_plan_free(p->plan);
     p->model = NULL;
     p->parts = NULL;
     p->table = NULL;
-    p->state = NULL;
-    p->state_next = NULL;
-    p->state_steps = 0;
-    p->state_pending = false;
     p->plan = NULL;
 }
 
@@ -171,40 +165,38 @@ static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_mo
     return ENT_E_OK;
 }
 
-/* Optimizer state that outlives the round: worked on in a copy until the round is closed. */
-static enum ent_err keep_state(struct ent_pipeline *p, struct ent_train_options *options)
+size_t ent_pipeline_kept_floats(const struct ent_plan *plan)
 {
-    size_t n;
+    const struct ent_optim_spec *o = &plan->optimizer;
 
-    if (!p->plan->optimizer.keep_state || options->optim->n_state(&options->hyper) == 0) {
+    return o->keep_state ? (size_t)o->optim->n_state(&o->hyper) * ent_plan_n_params(plan) : 0;
+}
+
+/* Optimizer state that outlives the round. */
+enum ent_err ent_pipeline_keep(const struct ent_pipeline *p, struct ent_kept *kept,
+                               struct ent_train_options *options)
+{
+    size_t n = ent_pipeline_kept_floats(p->plan);
+
+    if (n == 0 || kept == NULL) {
         return ENT_E_OK;
     }
-    n = ent_model_n_params(p->model) * options->optim->n_state(&options->hyper);
-    if (p->state == NULL) {
-        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &p->state));
+    if (kept->n == 0) {
+        ENT_TRY(ent_calloc_aligned(n, sizeof *kept->state, &kept->state));
+        kept->n = n;
+        kept->steps = 0;
     }
-    if (p->state_next == NULL) {
-        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &p->state_next));
-    }
-    memcpy(p->state_next, p->state, n * sizeof(float));
-    p->steps_next = p->state_steps;
-    p->state_pending = true;
-    options->state = p->state_next;
-    options->state_steps = &p->steps_next;
+    ENT_REQUIRE(kept->n == n, ENT_E_SHAPE,
+                "the optimizer's kept state has %zu numbers; this plan's has %zu", kept->n, n);
+    options->state = kept->state;
+    options->state_steps = &kept->steps;
     return ENT_E_OK;
 }
 
-void ent_pipeline_commit_round(struct ent_pipeline *pipeline)
+void ent_kept_release(struct ent_kept *kept)
 {
-    float *next = pipeline->state_next;
-
-    if (!pipeline->state_pending) {
-        return;
-    }
-    pipeline->state_next = pipeline->state;
-    pipeline->state = next;
-    pipeline->state_steps = pipeline->steps_next;
-    pipeline->state_pending = false;
+    free(kept->state);
+    *kept = (struct ent_kept){0};
 }
 
 static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work, const float *base,
@@ -226,7 +218,7 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
     options.keep_going = work->keep_going;
     options.progress = work->progress;
     options.ctx = work->ctx;
-    ENT_TRY(keep_state(p, &options));
+    ENT_TRY(ent_pipeline_keep(p, work->kept, &options));
     if (options.epochs > 0) { /* 0 measures the round itself: the update is zero */
         ENT_TRY(ent_train(p->model, &rows, &options, &trained));
     }
@@ -309,7 +301,6 @@ enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline, const struct en
     struct ent_fill fill = {.plan = pipeline->plan, .table = pipeline->table, .salt = work->salt};
     struct ent_work_result made = {0};
 
-    pipeline->state_pending = false;
     if (work->task == ENT_TASK_STATS) {
         made.rows = pipeline->parts->part[ENT_SPLIT_TRAIN].n;
         ENT_TRY(ent_fill_stats(&fill, &pipeline->parts->part[ENT_SPLIT_TRAIN], payload));

@@ -30,6 +30,16 @@ const struct ent_parts *ent_pipeline_parts(const struct ent_pipeline *pipeline);
 /* Rows of one part; STATS and TRAIN use the training rows. */
 uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split split);
 
+/* What an optimizer keeps between the rounds of a run (keep_state). It never leaves the member. */
+struct ent_kept {
+    float *state;
+    size_t n; /* floats; 0: nothing kept yet, the next round starts at zero */
+    uint64_t steps;
+};
+void ent_kept_release(struct ent_kept *kept);
+/* Floats that a plan's optimizer keeps; 0: it keeps nothing. */
+size_t ent_pipeline_kept_floats(const struct ent_plan *plan);
+
 struct ent_work {
     enum ent_task_kind task;
     enum ent_split split;  /* EVALUATE */
@@ -37,6 +47,8 @@ struct ent_work {
     uint32_t train_round;  /* TRAIN: which of the plan's rounds, from 1: the rate's schedule */
     struct ent_blob *base; /* model file; NULL in STATS */
     const uint8_t *salt;   /* [ENT_UPDATE_SALT_BYTES] */
+    struct ent_kept *kept; /* TRAIN: the state before, then after it (on error not to be used);
+                              NULL: it starts at zero and is not kept */
     bool (*keep_going)(void *ctx); /* may be NULL */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
@@ -51,8 +63,6 @@ struct ent_work_result {
 ENT_MUST enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline,
                                            const struct ent_work *work, struct ent_payload *payload,
                                            struct ent_work_result *result);
-/* Under `keep_state` the optimizer's state of a training round counts once the round was closed. */
-void ent_pipeline_commit_round(struct ent_pipeline *pipeline);
 
 /* ---- train --local ---- */
 

@@ -15,11 +15,6 @@ struct ent_pipeline {
     struct ent_prep *prep;
     struct ent_gather *gathers[4]; /* by enum ent_split */
     struct ent_model *model;
-    float *state; /* optimizer state kept between rounds */
-    float *state_next;
-    uint64_t state_steps;
-    uint64_t steps_next;
-    bool state_pending; /* state_next is that of a round that is not closed yet */
 };
 
 /* fits: [n_features], copied. */
@@ -27,6 +22,9 @@ ENT_MUST enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const struct 
 ENT_MUST enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
                                           struct ent_rows *rows);
 ENT_MUST enum ent_err ent_pipeline_model(struct ent_pipeline *p);
+/* The optimizer goes on from `kept` (NULL: from zero), if the plan keeps its state. */
+ENT_MUST enum ent_err ent_pipeline_keep(const struct ent_pipeline *p, struct ent_kept *kept,
+                                        struct ent_train_options *options);
 /* rows = 0 where the payload counts none. */
 ENT_MUST enum ent_err ent_pipeline_metrics(const struct ent_payload *payload,
                                            struct ent_metrics *out);

@@ -104,10 +104,35 @@ static enum ent_err insert(struct ent_state *state, const struct ent_state_updat
     ent_stmt_bind_u64(stmt, 9, ent_blob_len(update->payload));
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
-    if (err == ENT_E_OK) {
-        ENT_HOOK_POINT("state.update.row");
-    }
     return err;
+}
+
+static enum ent_err insert_both(struct ent_state *state, const struct ent_state_update *update,
+                                const uint8_t optimizer[ENT_SHA256_BYTES])
+{
+    enum ent_err err;
+
+    ENT_TRY(ent_db_begin(state->db));
+    err = insert(state, update);
+    if (err == ENT_E_OK && update->optimizer != NULL) {
+        err = ent_state_optimizer_note(state, update->at, update->optimizer->steps, optimizer);
+    }
+    ENT_TRY(ent_db_end(state->db, err));
+    ENT_HOOK_POINT("state.update.row");
+    return ENT_E_OK;
+}
+
+static enum ent_err put_new(struct ent_state *state, const struct ent_state_update *update)
+{
+    uint8_t optimizer[ENT_SHA256_BYTES] = {0};
+
+    ENT_TRY(write_payload(state, update));
+    if (update->optimizer == NULL) {
+        return insert_both(state, update, optimizer);
+    }
+    ENT_TRY(ent_state_optimizer_write(state, update->optimizer, optimizer));
+    ENT_TRY(insert_both(state, update, optimizer));
+    return ent_state_sweep_optimizer(state); /* the one before */
 }
 
 enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_state_update *update)
@@ -124,8 +149,7 @@ enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_stat
                 "an update without payload");
     err = find(state, update->at, &known, &payload_bytes);
     if (err == ENT_E_NOT_FOUND) {
-        ENT_TRY(write_payload(state, update));
-        return insert(state, update);
+        return put_new(state, update);
     }
     ENT_TRY(err);
     same = same_update(&known, update);

@@ -381,6 +381,14 @@ void ent_plan_free(struct ent_plan *plan)
     }
 }
 
+uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round)
+{
+    uint64_t each = plan->split_validation > 0.0 ? 2 : 1;
+    uint64_t train = round < 2 ? 0 : (round - 2) / each + 1;
+
+    return train < plan->rounds ? (uint32_t)train : plan->rounds;
+}
+
 struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan)
 {
     return (struct ent_task_sizes){

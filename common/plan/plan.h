@@ -125,6 +125,10 @@ void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
                             struct ent_model_layer *layers, struct ent_model_options *out);
 /* Parameters of the plan's model (the parser has checked that they can be counted). */
 size_t ent_plan_n_params(const struct ent_plan *plan);
+/* Which training round a run's round `round` is, or follows: rounds are statistics, then training and
+ * (with validation rows) an evaluation in turn. So a member knows the rate that is due whatever it
+ * is told. 0 before the first; at most plan->rounds. */
+uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round);
 /* What sizes the plan's task vectors (borrows the plan's features). */
 struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan);
 /* Weight of a member under `weights: fixed`; 0 when the plan does not list it. */
