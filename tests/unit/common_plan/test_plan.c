@@ -306,33 +306,33 @@ ENT_TEST(features, options_that_are_wrong)
 {
 #define ONE(entry_) "features: [{name: a, " entry_ "}]\n" LABEL MODEL
     refused(ONE("type: number, range: [0, 1], values: [x]"),
-            "plan.yaml:1:58: values does not belong to a number; 'a' is one");
+            "plan.yaml:1:59: values does not belong to a number; 'a' is one");
     refused(ONE("type: number, range: [0, 1], bins: 8"),
-            "plan.yaml:1:56: bins belongs to encode: ple, and 'a' has another");
+            "plan.yaml:1:57: bins belongs to encode: ple, and 'a' has another");
     refused(ONE("type: number, range: [0, 1], encode: ple, bins: 65"),
-            "plan.yaml:1:69: bins is '65': must be a whole number in [2, 64]");
+            "plan.yaml:1:70: bins is '65': must be a whole number from 2 to 64");
     refused(ONE("type: category, hashed: {bits: 4}"),
             "plan.yaml:1:46: 'a' is hashed, and the plan has no salt: any text that is long and "
             "new, as salt: at the top");
     refused("salt: s\n" ONE("type: category, hashed: {bits: 17}"),
-            "plan.yaml:2:53: bits is '17': must be a whole number in [1, 16]");
+            "plan.yaml:2:53: bits is '17': must be a whole number from 1 to 16");
     refused("salt: s\n" ONE("type: category, values: [x], hashed: {bits: 4}"),
             "plan.yaml:2:12: category 'a' has more than one of values, hashed and vocabulary");
     refused("salt: s\n" ONE("type: category, vocabulary: {bits: 4, size: 17}"),
             "plan.yaml:2:50: vocabulary of 'a': its size is more than its 16 buckets");
     refused("salt: s\n" ONE("type: category, vocabulary: {bits: 4, min_members: 1}"),
-            "plan.yaml:2:73: min_members is '1': must be a whole number in [2, 2000]");
+            "plan.yaml:2:73: min_members is '1': must be a whole number from 2 to 2000");
     refused(ONE("type: date"),
             "plan.yaml:1:12: date 'a' needs parts: a list out of month, weekday, hour, age");
     refused(ONE("type: date, parts: [month], range: [0, 1]"),
-            "plan.yaml:1:56: range is of a date's age, and 'a' has no such part");
+            "plan.yaml:1:57: range is of a date's age, and 'a' has no such part");
     refused(ONE("type: date, parts: [age], range: [0, 1]"),
             "plan.yaml:1:12: date 'a' has an age, and no reference: the day it is counted to, as "
             "2024-12-31");
     refused(ONE("type: date, parts: [month, month]"),
             "plan.yaml:1:11: two features are called 'a.month'");
     refused(ONE("type: date, parts: [month], format: \"%Y\""),
-            "plan.yaml:1:57: format of 'a' has a letter that is not one of YYYY MM DD hh mm ss (or "
+            "plan.yaml:1:58: format of 'a' has a letter that is not one of YYYY MM DD hh mm ss (or "
             "T)");
     refused("features: [{name: y, type: date, parts: [hour]}]\n" LABEL MODEL,
             "plan.yaml:2:15: 'y' is the label and a feature: the model would be told the answer");

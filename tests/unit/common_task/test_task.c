@@ -312,3 +312,128 @@ ENT_TEST(evaluate, contradictions)
     }
     ENT_FAILS(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS - 1, &m), ENT_E_SHAPE);
 }
+
+/* ---- histograms and vocabularies ---- */
+
+enum { N_RICH = 4, RICH_DIM = 2 + (5 + 512) + 5 + 2 + (1 + 16) };
+
+static const struct ent_feature rich[N_RICH] = {
+    {.name = "p",
+     .type = ENT_FEATURE_NUMBER,
+     .lo = 0.0,
+     .hi = 512.0,
+     .encode = ENT_ENCODE_PLE,
+     .scale = ENT_SCALE_LINEAR,
+     .bins = 4,
+     .heavy = true},
+    {.name = "g", .type = ENT_FEATURE_NUMBER, .lo = -9.0, .hi = 99.0, .encode = ENT_ENCODE_LOG},
+    {.name = "h", .type = ENT_FEATURE_CATEGORY, .codes = ENT_CODES_HASHED, .bits = 4, .salt = "s"},
+    {.name = "v",
+     .type = ENT_FEATURE_CATEGORY,
+     .codes = ENT_CODES_VOCABULARY,
+     .bits = 3,
+     .salt = "s",
+     .size = 4,
+     .min_customers = 5,
+     .min_members = 2}};
+enum {
+    P = 2,
+    P_CELLS = P + 5,
+    G = P_CELLS + 512,
+    H = G + 5,
+    V = H + 2,
+    CUSTOMERS = V + 1,
+    MEMBERS = CUSTOMERS + 8
+};
+
+/* Two members, ten rows each; both have bucket 1, the second alone bucket 6. */
+static void rich_sum(int64_t sum[RICH_DIM])
+{
+    memset(sum, 0, RICH_DIM * sizeof *sum);
+    sum[0] = 20;
+    sum[1] = 3;
+    sum[P] = 20;
+    sum[P + 3] = INT64_C(5) << ENT_STAT_UNIT_BITS;
+    sum[P + 4] = INT64_C(2) << ENT_STAT_UNIT_BITS;
+    for (size_t c = 100; c < 120; c++) {
+        sum[P_CELLS + c] = 1;
+    }
+    sum[G] = 20;
+    sum[G + 3] = INT64_C(10) << ENT_STAT_UNIT_BITS;
+    sum[G + 4] = INT64_C(10) << ENT_STAT_UNIT_BITS;
+    sum[H] = 18;
+    sum[H + 1] = 2;
+    sum[V] = 1;
+    sum[CUSTOMERS + 1] = 9;
+    sum[MEMBERS + 1] = 2;
+    sum[CUSTOMERS + 6] = 10;
+    sum[MEMBERS + 6] = 1;
+}
+
+ENT_TEST(stats, edges_logarithms_and_vocabulary)
+{
+    int64_t sum[RICH_DIM];
+    struct ent_fits *fits = NULL;
+    size_t dim = 0;
+
+    rich_sum(sum);
+    ENT_OK(ent_task_stats_dim(rich, N_RICH, &dim));
+    CU_ASSERT_EQUAL_FATAL(dim, RICH_DIM);
+    ENT_OK(ent_task_stats_finish(rich, N_RICH, sum, dim, &fits));
+    CU_ASSERT_EQUAL_FATAL(fits->fit[0].n_edges, 5);
+    for (size_t t = 0; t < 5; t++) {
+        CU_ASSERT_EQUAL(fits->fit[0].edges[t], 100.0 + 5.0 * (double)t);
+    }
+    CU_ASSERT(fits->fit[0].mean == 128.0 && fits->fit[0].sd == 1.0); /* 5 / 20 of the range */
+    /* half of the rows at each end of the logarithmic range */
+    CU_ASSERT_DOUBLE_EQUAL(fits->fit[1].mean, 0.5 * (log(100.0) - log(10.0)), 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(fits->fit[1].sd, 0.5 * (log(100.0) + log(10.0)), 1e-12);
+    CU_ASSERT_EQUAL_FATAL(fits->fit[3].n_buckets, 1); /* one member's bucket is nobody's */
+    CU_ASSERT_EQUAL(fits->fit[3].buckets[0], 1);
+    for (uint32_t i = 0; i < N_RICH; i++) {
+        ENT_OK(ent_fit_check(&rich[i], &fits->fit[i]));
+    }
+    ent_fits_free(fits);
+}
+
+ENT_TEST(stats, contradictions_of_histograms_and_vocabularies)
+{
+    static const struct {
+        size_t at;
+        int64_t value;
+    } tampers[] = {
+        {P_CELLS + 100, 2},  /* cells above the rows */
+        {P_CELLS + 100, 0},  /* below them */
+        {H, 19},             /* hashed: present and missing */
+        {V, 21},             /* more missing than rows */
+        {CUSTOMERS + 1, 20}, /* customers above the rows with a value */
+        {MEMBERS + 1, 10},   /* more members than customers */
+        {MEMBERS + 1, 0},    /* customers of no member */
+        {MEMBERS + 0, 1},    /* a member without customers */
+    };
+    int64_t sum[RICH_DIM];
+    struct ent_fits *fits = NULL;
+
+    for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
+        rich_sum(sum);
+        sum[tampers[i].at] = tampers[i].value;
+        CU_ASSERT_EQUAL(ent_task_stats_finish(rich, N_RICH, sum, RICH_DIM, &fits), ENT_E_DATA);
+    }
+}
+
+/* The floor of members rests on this: one member cannot pass for two. */
+ENT_TEST(stats, one_member_is_one_member)
+{
+    const struct ent_task *task = ent_task_find(ENT_TASK_STATS);
+    struct ent_task_sizes sizes = {.features = rich, .n_features = N_RICH};
+    int64_t v[RICH_DIM];
+    uint8_t bytes[RICH_DIM * 8];
+
+    rich_sum(v);
+    v[MEMBERS + 1] = 1;
+    ent_grid_store64(v, RICH_DIM, bytes);
+    ENT_OK(ent_task_check_payload(task, &sizes, bytes, sizeof bytes));
+    v[MEMBERS + 1] = 2;
+    ent_grid_store64(v, RICH_DIM, bytes);
+    ENT_FAILS(ent_task_check_payload(task, &sizes, bytes, sizeof bytes), ENT_E_DATA);
+}
