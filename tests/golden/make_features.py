@@ -69,7 +69,7 @@ def ints(name, values, kind="uint32_t"):
 
 def golden_log(rng):
     xs = [0.0, 1e-12, -1e-6, 0.25, -0.4999, 0.5, 1.0, -1.0, 2.5, 41.0, -8019.0, 102127.0, 1e9, -1e30]
-    xs += [math.exp(rng.uniform(-12, 60)) * rng.choice((-1, 1)) for _ in range(26)]
+    xs += [math.exp(rng.uniform(-12, 60)) * rng.choice((-1, 1)) for _ in range(14)]
     doubles("golden_log_x", xs)
     doubles("golden_log_y", [slog(x) for x in xs])
 
@@ -94,11 +94,11 @@ def f32(v):
 
 
 def golden_columns(rng):
-    spread = [f32(rng.gauss(1300, 900)) for _ in range(400)]
+    spread = [f32(rng.gauss(1300, 900)) for _ in range(96)]
     column("spread", spread, -5000.0, 10000.0, True, 16, [f32(v) for v in (-9e9, -812.5, 0, 700, 1303.25, 4000, 9e9)])
-    heavy = [0.0] * 230 + [-1.0] * 90 + [f32(math.floor(math.exp(rng.uniform(0, 6)))) for _ in range(80)]
+    heavy = [0.0] * 60 + [-1.0] * 24 + [f32(math.floor(math.exp(rng.uniform(0, 6)))) for _ in range(24)]
     column("heavy", heavy, -50.0, 900.0, True, 8, [f32(v) for v in (-50, -1, 0, 1, 2, 3.5, 50, 150, 900)])
-    few = [float(rng.randint(1, 4)) for _ in range(97)]
+    few = [float(rng.randint(1, 4)) for _ in range(40)]
     column("few", few, 0.0, 5.0, False, 16, [f32(v) for v in (0, 1, 2, 2.5, 3, 4, 5)])
 
 
@@ -117,7 +117,7 @@ def golden_hash():
 
 def golden_dates(rng):
     rows = []
-    for _ in range(40):
+    for _ in range(16):
         d = datetime.datetime(1, 1, 1) + datetime.timedelta(seconds=rng.randrange(0, 315537897599))
         seconds = int((d - datetime.datetime(1970, 1, 1)).total_seconds())
         rows.append((d.strftime("%Y").zfill(4) + d.strftime("-%m-%d %H:%M:%S"), seconds, d.month, d.weekday(), d.hour))

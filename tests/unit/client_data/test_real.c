@@ -201,6 +201,15 @@ ENT_TEST(real, eshop_names_with_brackets_and_sessions_that_stay_whole)
     drop(&s);
 }
 
+static struct ent_schema standardised(struct ent_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        plan->features[i].encode = ENT_ENCODE_STANDARD;
+    }
+    plan->n_inputs = (uint32_t)ent_features_number(plan->features, plan->n_features);
+    return ent_schema_of_plan(plan);
+}
+
 ENT_TEST(real, prepared_numbers_have_mean_0_and_deviation_1)
 {
     struct set s;
@@ -214,11 +223,7 @@ ENT_TEST(real, prepared_numbers_have_mean_0_and_deviation_1)
                   (struct ent_describe_options){0}, &s)) {
         return;
     }
-    for (uint32_t i = 0; i < s.plan->n_features; i++) {
-        s.plan->features[i].encode = ENT_ENCODE_STANDARD;
-    }
-    s.plan->n_inputs = (uint32_t)ent_features_number(s.plan->features, s.plan->n_features);
-    schema = ent_schema_of_plan(s.plan);
+    schema = standardised(s.plan);
     for (uint32_t i = 0; i < schema.n_features; i++) {
         const float *v = s.table->columns[i].numbers;
         double n = 0.0;
