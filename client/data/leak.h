@@ -35,6 +35,6 @@ ENT_MUST enum ent_err ent_leak_find(const struct ent_table *table,
                                     const struct ent_split_rows *rows, struct ent_leak *out,
                                     bool *judged);
 /* A sentence for each column that leaks; nothing otherwise. */
-void ent_leak_print(const struct ent_table *table, const struct ent_leak *leaks, FILE *out);
+void ent_leak_print(const struct ent_table *table, const struct ent_leak *found, FILE *out);
 
 #endif

@@ -381,7 +381,7 @@ static struct ent_split_rows every_row(const struct ent_table *table)
 
     rows.rows = calloc(table->n_rows, sizeof *rows.rows);
     CU_ASSERT_PTR_NOT_NULL_FATAL(rows.rows);
-    for (uint32_t i = 0; i < rows.n; i++) {
+    for (uint32_t i = 0; rows.rows != NULL && i < rows.n; i++) {
         rows.rows[i] = i;
     }
     return rows;
