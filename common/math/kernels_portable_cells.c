@@ -31,13 +31,13 @@ static float tanh1(float x)
     float e;
 
     if (a < ENT_TANH_NEAR) {
-        float q = x * x;
+        float q = a * a;
 
         p = p * q + ENT_TANH_P1;
         p = p * q + ENT_TANH_P2;
         p = p * q + ENT_TANH_P3;
         p = p * q + ENT_TANH_P4;
-        return p * q * x + x;
+        return copysignf(p * q * a + a, x);
     }
     e = ent_kernels_exp(-2.0f * a);
     return copysignf((1.0f - e) / (1.0f + e), x);

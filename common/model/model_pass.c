@@ -32,6 +32,7 @@ static float *forward(struct ent_model *model, const struct ent_block *block, st
 
         pass.rng = rng;
         if (layer->copies) { /* what lies there is still needed, or is the caller's */
+            ENT_BUG_ON(pass.x == NULL);
             memcpy(layer->y, pass.x, pass.n * layer->n_in * sizeof *pass.x);
         }
         layer->vtable->forward(layer, &pass);

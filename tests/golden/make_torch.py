@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes torch_golden.h: losses, predictions and gradients of networks, and steps of optimizers, by PyTorch.
+"""Writes torch_golden.inc: losses, predictions and gradients of networks, and steps of optimizers, by PyTorch.
 
     tests/golden/make_torch.py [FILE]      to FILE, or to standard output
     tests/golden/make_torch.py --check     says whether the committed file still is what this PyTorch gives
@@ -319,7 +319,7 @@ def same(a, b):
 def main():
     torch.manual_seed(20)
     say("/* Written by tests/golden/make_torch.py with PyTorch 1.13. Included behind the types it uses. */")
-    say("#ifndef ENT_TESTS_GOLDEN_TORCH_GOLDEN_H\n#define ENT_TESTS_GOLDEN_TORCH_GOLDEN_H\n")
+    say("#ifndef ENT_TESTS_GOLDEN_TORCH_GOLDEN_INC\n#define ENT_TESTS_GOLDEN_TORCH_GOLDEN_INC\n")
     say('#include "tests/golden/torch_case.h"\n')
     networks()
     optimizers()
@@ -327,12 +327,12 @@ def main():
     text = "\n".join(OUT) + "\n"
     if len(sys.argv) > 1 and sys.argv[1] == "--check":
         here = os.path.dirname(os.path.abspath(__file__))
-        with open(os.path.join(here, "torch_golden.h"), encoding="utf-8") as f:
+        with open(os.path.join(here, "torch_golden.inc"), encoding="utf-8") as f:
             committed = f.read()
         squeeze = lambda t: re.sub(r"\s+", "", t)
         if not same(squeeze(committed), squeeze(text)):
-            sys.exit("torch_golden.h is not what PyTorch " + torch.__version__ + " gives")
-        print("torch_golden.h agrees with PyTorch " + torch.__version__)
+            sys.exit("torch_golden.inc is not what PyTorch " + torch.__version__ + " gives")
+        print("torch_golden.inc agrees with PyTorch " + torch.__version__)
     elif len(sys.argv) > 1:
         with open(sys.argv[1], "w", encoding="utf-8") as f:
             f.write(text)

@@ -1,4 +1,4 @@
-/* One network with what PyTorch makes of it (torch_golden.h). */
+/* One network with what PyTorch makes of it (torch_golden.inc). */
 #ifndef ENT_TESTS_GOLDEN_TORCH_CASE_H
 #define ENT_TESTS_GOLDEN_TORCH_CASE_H
 

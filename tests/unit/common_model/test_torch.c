@@ -5,7 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/model/layer.h"
-#include "tests/golden/torch_golden.h"
+#include "tests/golden/torch_golden.inc"
 #include "tests/support/ent_test.h"
 
 static uint32_t longest(const struct torch_case *c)

@@ -5,7 +5,7 @@
 #include "common/base/mem.h"
 #include "common/optim/optim.h"
 #include "tests/golden/learn_golden.h"
-#include "tests/golden/torch_golden.h"
+#include "tests/golden/torch_golden.inc"
 #include "tests/support/ent_test.h"
 
 /* Exact bits: the reference rounds to float32 after every operation. */
