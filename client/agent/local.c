@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,26 +97,51 @@ static void stretch_progress(void *ctx, const struct ent_train_progress *progres
     s->local->progress(s->local->ctx, &whole);
 }
 
-/* Best parameters so far by validation loss, as a federation keeps its best round; without validation rows the last. */
+/* Best parameters so far by the plan's validation figure, as a federation keeps its best round; without validation rows
+ * the last. */
 struct best {
     float *params;
     struct ent_metrics validation;
+    uint32_t round; /* 0: what training started from */
     bool set;
 };
 
-static enum ent_err note_best(struct ent_pipeline *p, struct best *best)
+/* On a tie the earlier one stays; where no AUC is defined the loss decides. */
+static bool is_better(const struct ent_plan *plan, const struct ent_metrics *now,
+                      const struct ent_metrics *best)
+{
+    double a = isfinite(now->auc) ? now->auc : 0.0;
+    double b = isfinite(best->auc) ? best->auc : 0.0;
+
+    if (plan->best_by == ENT_BEST_BY_AUC && (a > b || a < b)) {
+        return a > b;
+    }
+    return now->log_loss < best->log_loss;
+}
+
+static enum ent_err note_best(struct ent_pipeline *p, struct best *best, uint32_t round)
 {
     struct ent_metrics now;
 
     ENT_TRY(evaluate(p, ENT_SPLIT_VALIDATION, &now));
-    if (best->set && now.rows > 0 && now.log_loss >= best->validation.log_loss) {
+    if (best->set && now.rows > 0 && !is_better(p->plan, &now, &best->validation)) {
         return ENT_E_OK;
     }
     best->set = true;
+    best->round = round;
     best->validation = now;
     memcpy(best->params, ent_model_params(p->model),
            ent_model_n_params(p->model) * sizeof *best->params);
     return ENT_E_OK;
+}
+
+/* Before round `next`, as the round machine counts: what training started from was no round. */
+static bool out_of_patience(const struct ent_pipeline *p, const struct best *best, uint32_t next)
+{
+    uint32_t from = best->round > 0 ? best->round : 1;
+
+    return p->plan->patience > 0 && best->validation.rows > 0 && next > from &&
+           next - 1 - from >= p->plan->patience;
 }
 
 static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *local,
@@ -135,9 +161,10 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
     ENT_TRY(ent_pipeline_keep(p, &kept, &options)); /* from stretch to stretch */
     err = ent_trainer_new(p->model, &options, rows.n, &trainer);
     if (err == ENT_E_OK) {
-        err = note_best(p, best);
+        err = note_best(p, best, 0);
     }
-    for (uint32_t r = 1; err == ENT_E_OK && r <= p->plan->rounds; r++) {
+    for (uint32_t r = 1; err == ENT_E_OK && r <= p->plan->rounds && !out_of_patience(p, best, r);
+         r++) {
         stretch.round = r;
         options.stream = r;
         options.round = r;
@@ -146,7 +173,7 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
             err = ent_trainer_run(trainer, &rows, &options, trained);
         }
         if (err == ENT_E_OK) {
-            err = note_best(p, best);
+            err = note_best(p, best, r);
         }
     }
     ent_trainer_free(trainer);
@@ -188,6 +215,7 @@ static enum ent_err run_local(struct ent_pipeline *p, const struct ent_local *lo
     ENT_TRY(train_all(p, local, best, &trained));
     memcpy(ent_model_params(p->model), best->params, n * sizeof *best->params);
     out->validation = best->validation;
+    out->best_round = best->round;
     out->rows = p->parts->part[ENT_SPLIT_TRAIN].n;
     out->train_loss = trained.mean_loss;
     ENT_TRY(evaluate(p, ENT_SPLIT_TEST, &out->test));

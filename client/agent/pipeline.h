@@ -69,8 +69,9 @@ ENT_MUST enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline,
 struct ent_local_result {
     struct ent_metrics validation; /* rows = 0: the plan holds none out */
     struct ent_metrics test;
-    uint32_t rows;     /* trained on */
-    double train_loss; /* mean of the last epoch */
+    uint32_t rows;       /* trained on */
+    double train_loss;   /* mean of the last epoch */
+    uint32_t best_round; /* the model's; 0: what training started from */
 };
 
 struct ent_local {
@@ -79,7 +80,8 @@ struct ent_local {
     void *ctx;
 };
 /* The same trainer on this member's data alone: own standardisation (the same statistics code), rounds x epochs
- * passes, momentum restarted or kept after every `epochs` as in a round. */
+ * passes, fewer when the plan's patience ends; after every `epochs` what a round does: the next rate of the schedule,
+ * momentum restarted or kept, a look at the validation rows. */
 ENT_MUST enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline,
                                          const struct ent_local *local,
                                          struct ent_local_result *out);

@@ -74,6 +74,7 @@ static enum ent_err print_json(const struct ent_local_result *r, const char *pat
     ent_json_put_key_string(&w, "model", path);
     ent_json_put_key_uint(&w, "rows", r->rows);
     ent_json_put_key_double(&w, "train_loss", r->train_loss);
+    ent_json_put_key_uint(&w, "best_round", r->best_round);
     put_metrics(&w, "validation", &r->validation);
     put_metrics(&w, "test", &r->test);
     ent_json_put_close(&w);

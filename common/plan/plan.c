@@ -85,6 +85,9 @@ static const struct ent_field model_fields[] = {
      .help = "recurrent layers: back-propagation stops after every so many steps; 0 = never"},
     {0}};
 
+static const struct ent_choice best_by[] = {
+    {"log_loss", ENT_BEST_BY_LOG_LOSS}, {"auc", ENT_BEST_BY_AUC}, {NULL, 0}};
+
 static const struct ent_field training_fields[] = {
     {.key = "rounds",
      .kind = ENT_FIELD_U32,
@@ -127,6 +130,18 @@ static const struct ent_field training_fields[] = {
      .hi = 1000,
      .fallback = "0",
      .help = "FedProx: how strongly a member is held to the round's model; 0 = not"},
+    {.key = "patience",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.patience),
+     .hi = 100000,
+     .fallback = "0",
+     .help = "training ends after so many rounds in a row without a better model; 0 = never"},
+    {.key = "best_by",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(plan.best_by),
+     .choices = best_by,
+     .fallback = "log_loss",
+     .help = "figure of the pooled validation rows that chooses the best round"},
     {.key = "seed",
      .kind = ENT_FIELD_U64,
      .offset = AT(plan.seed),
@@ -305,6 +320,15 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
     if (plan->optimizer.keep_state && plan->optimizer.optim->n_state(&plan->optimizer.hyper) == 0) {
         return ent_node_error(place(read, "training", "optimizer"),
                               "keep_state keeps the momentum between rounds, but momentum is 0");
+    }
+    if (plan->patience > 0 && plan->split_validation <= 0.0) {
+        return ent_node_error(place(read, "training", "patience"),
+                              "patience looks at validation rows, but validation is 0");
+    }
+    if (plan->best_by == ENT_BEST_BY_AUC && plan->loss != ENT_MODEL_BCE) {
+        return ent_node_error(place(read, "training", "best_by"),
+                              "there is an AUC with loss bce only, not with %s",
+                              ent_model_loss_name(plan->loss));
     }
     if (plan->weights == ENT_WEIGHTS_FIXED && plan->n_fixed_weights < plan->min_members) {
         return ent_node_error(place(read, "aggregation", "weights"),

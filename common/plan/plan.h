@@ -37,6 +37,9 @@ struct ent_layer_spec {
 enum ent_label_kind { ENT_LABEL_POSITIVE, ENT_LABEL_CLASSES, ENT_LABEL_NUMBER };
 enum ent_weights_rule { ENT_WEIGHTS_EQUAL, ENT_WEIGHTS_EXAMPLES_LOG2, ENT_WEIGHTS_FIXED };
 
+/* What the pooled validation rows choose the best round by. */
+enum ent_best_by { ENT_BEST_BY_LOG_LOSS, ENT_BEST_BY_AUC };
+
 struct ent_optim_spec {
     const struct ent_optim *optim;
     struct ent_optim_hyper hyper;
@@ -93,8 +96,10 @@ struct ent_plan {
     uint32_t batch; /* rows; 0 = full batch */
     struct ent_optim_spec optimizer;
     struct ent_schedule schedule;
-    double clip_norm; /* 0: not clipped */
-    double proximal;  /* FedProx's mu; 0: none */
+    double clip_norm;  /* 0: not clipped */
+    double proximal;   /* FedProx's mu; 0: none */
+    uint32_t patience; /* rounds without a better model that end training; 0: never */
+    enum ent_best_by best_by;
     uint64_t seed;
 
     const char *rule; /* "fedavg": a name out of aggregators.def */

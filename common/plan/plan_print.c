@@ -111,6 +111,14 @@ static void print_training(const struct ent_plan *plan, FILE *out)
     }
     print_optimizer(plan, out);
     (void)fprintf(out, ", seed %llu\n", (unsigned long long)plan->seed);
+    if (plan->split_validation > 0.0) {
+        (void)fprintf(out, "            best round by validation %s",
+                      plan->best_by == ENT_BEST_BY_AUC ? "AUC" : "log loss");
+        if (plan->patience > 0) {
+            (void)fprintf(out, ", ends after %u rounds without a better one", plan->patience);
+        }
+        (void)fprintf(out, "\n");
+    }
 }
 
 static void print_weights(const struct ent_plan *plan, FILE *out)

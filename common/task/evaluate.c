@@ -7,7 +7,13 @@
 
 #include "common/task/plugins.h"
 
-enum { ROWS, POSITIVES, LOSS, OVERFLOWED, CELLS };
+enum {
+    ROWS = ENT_EVAL_ROWS,
+    POSITIVES = ENT_EVAL_POSITIVES,
+    LOSS = ENT_EVAL_LOSS,
+    OVERFLOWED = ENT_EVAL_OVERFLOWED,
+    CELLS = ENT_EVAL_CELLS_AT
+};
 #define DIM (CELLS + 2 * (size_t)ENT_EVAL_CELLS)
 
 size_t ent_task_evaluate_dim(void)

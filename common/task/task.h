@@ -27,6 +27,15 @@ enum ent_split {
 #define ENT_LOSS_MAX_NATS 64     /* more is an overflowed loss: counted as this much */
 #define ENT_UPDATE_SALT_BYTES 32 /* before the integers in a payload */
 
+/* EVALUATE: where its integers are. */
+enum ent_eval_at {
+    ENT_EVAL_ROWS,
+    ENT_EVAL_POSITIVES,
+    ENT_EVAL_LOSS,
+    ENT_EVAL_OVERFLOWED,
+    ENT_EVAL_CELLS_AT /* of label 0, then of label 1 */
+};
+
 /* STATS, int64: [rows, positives], then for each feature over the training rows
  *   NUMBER      present, missing, clipped, sum of u, sum of u^2 (summed in full, shifted right by
  *               20 bits once a member), with u = round(2^20 * place of x in the mapped range)

@@ -8,7 +8,7 @@
 #include "coordinator/engine/state.h"
 
 #define INIT_STREAM 1 /* of the plan's seed; training takes others */
-#define PIECE ((size_t)256 * 1024)
+#define PIECE ENT_APPLY_PIECE
 
 /* ---- the initial model ---- */
 
@@ -104,6 +104,7 @@ enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, si
 struct ent_apply {
     struct ent_modelfile *base;
     struct ent_store_writer *writer;
+    struct ent_server *server;
     float *window;
     size_t at; /* parameters done */
     double c;
@@ -131,6 +132,7 @@ static enum ent_err begin(struct ent_engine *e, struct ent_apply *a, uint64_t ro
     info.run = e->run.config.run;
     info.round = round;
     ENT_TRY(ent_calloc_aligned(PIECE, sizeof *a->window, &a->window));
+    ENT_TRY(ent_server_begin(e, &a->server));
     ENT_TRY(ent_store_model_begin(e->store, &a->writer));
     return write_header(a->writer, &info, &n);
 }
@@ -155,11 +157,17 @@ enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_
 {
     const float *base = ent_modelfile_params(apply->base);
 
-    ENT_BUG_ON(n > apply->base->n_params - apply->at);
+    ENT_BUG_ON(n > apply->base->n_params - apply->at || apply->at % PIECE != 0);
     for (size_t done = 0; done < n;) {
         size_t k = n - done < PIECE ? n - done : PIECE;
 
-        ENT_TRY(ent_grid_apply(base + apply->at, sum + done, k, apply->c, apply->window));
+        struct ent_server_round slice = {.model = base + apply->at,
+                                         .sum = sum + done,
+                                         .c = apply->c,
+                                         .out = apply->window,
+                                         .n = k};
+
+        ENT_TRY(ent_server_slice(apply->server, &slice));
         ENT_TRY(ent_store_model_write(apply->writer, apply->window, k * sizeof(float)));
         apply->at += k;
         done += k;
@@ -167,13 +175,21 @@ enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_
     return ENT_E_OK;
 }
 
-enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32])
+enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32], uint8_t state[32])
 {
     struct ent_store_writer *writer = apply_take->writer;
+    struct ent_server *server = apply_take->server;
+    enum ent_err err;
 
     ENT_BUG_ON(apply_take->at != apply_take->base->n_params);
     apply_take->writer = NULL;
+    apply_take->server = NULL;
     ent_apply_discard(apply_take);
+    err = ent_server_commit(server, state);
+    if (err != ENT_E_OK) {
+        ent_store_model_discard(writer);
+        return err;
+    }
     return ent_store_model_commit(writer, digest);
 }
 
@@ -183,6 +199,7 @@ void ent_apply_discard(struct ent_apply *apply_take)
         return;
     }
     ent_store_model_discard(apply_take->writer);
+    ent_server_discard(apply_take->server);
     ent_modelfile_free(apply_take->base);
     free(apply_take->window);
     free(apply_take);

@@ -278,8 +278,17 @@ void ent_report_run(const struct ent_json *status, FILE *out)
     print_traffic(ent_json_get(run, "traffic"), out);
     (void)fprintf(out, "\n");
     print_test(rounds, out);
+    if (yes(run, "stopped_early")) {
+        (void)fprintf(
+            out, "training ended after %llu of %llu rounds: %llu in a row without a better %s\n",
+            (unsigned long long)number(run, "train_done"),
+            (unsigned long long)number(run, "train_rounds"),
+            (unsigned long long)number(run, "patience"),
+            strcmp(text(run, "best_by"), "auc") == 0 ? "AUC" : "log loss");
+    }
     if (text(run, "best")[0] != '\0') {
-        (void)fprintf(out, "best model: models/%s.safetensors\n", text(run, "best"));
+        (void)fprintf(out, "best model: models/%s.safetensors (training round %llu)\n",
+                      text(run, "best"), (unsigned long long)number(run, "best_train_round"));
     }
     ent_duration_text(ended > started ? ended - started : 0, time);
     (void)fprintf(out, "time: %s\n", time);
@@ -306,6 +315,10 @@ static void print_phase(const struct ent_json *run, FILE *out)
     if (number(run, "deadline_left_ms") > 0) {
         ent_duration_text(number(run, "deadline_left_ms"), left);
         (void)fprintf(out, ", at most %s left", left);
+    }
+    if (number(run, "best_train_round") > 0) {
+        (void)fprintf(out, ", best so far training round %llu",
+                      (unsigned long long)number(run, "best_train_round"));
     }
     (void)fprintf(out, "%s\n", yes(run, "stopping") ? ", stops after this round" : "");
     if (ent_json_len(waiting) > 0) {

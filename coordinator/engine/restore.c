@@ -55,6 +55,7 @@ static enum ent_err load_last_end(struct ent_engine *e)
             e->last_end.code = runs[i].state == ENT_RUN_STOPPED ? ENT_E_STOPPED : ENT_E_OK;
             memcpy(e->last_end.plan, runs[i].plan_digest, 32);
             memcpy(e->last_end.best, runs[i].best, 32);
+            e->last_end.best_round = runs[i].best_train;
         }
     }
     free(runs);

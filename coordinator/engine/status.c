@@ -91,13 +91,18 @@ static uint32_t total_rounds(const struct ent_run_config *c)
     return 1 + c->train_rounds * (c->validate ? 2 : 1) + (c->test ? 1 : 0);
 }
 
-static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
+static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w,
+                                const struct ent_store_run *run)
 {
     struct ent_store_figures *figures = NULL;
     size_t n = 0;
+    uint32_t train_done;
 
-    ENT_TRY(ent_store_figures(e->store, run, &figures, &n));
-    ent_json_put_key_uint(w, "train_done", n > 0 ? figures[n - 1].train_round : 0);
+    ENT_TRY(ent_store_figures(e->store, run->config.run, &figures, &n));
+    train_done = n > 0 ? figures[n - 1].train_round : 0;
+    ent_json_put_key_uint(w, "train_done", train_done);
+    ent_json_put_key_bool(w, "stopped_early",
+                          run->state == ENT_RUN_ENDED && train_done < run->config.train_rounds);
     ent_json_put_key(w, "rounds");
     ent_json_put_array(w);
     for (size_t i = 0; i < n; i++) {
@@ -148,6 +153,20 @@ static enum ent_err put_run_traffic(struct ent_engine *e, struct ent_json_writer
     return ENT_E_OK;
 }
 
+static void put_best(const struct ent_engine *e, struct ent_json_writer *w,
+                     const struct ent_store_run *run)
+{
+    bool by_auc = run->config.best_by == ENT_ROUND_BEST_BY_AUC;
+    bool goes_on = run->config.run == e->run.config.run;
+
+    ent_json_put_key_uint(w, "patience", run->config.patience);
+    ent_json_put_key_string(w, "best_by", by_auc ? "auc" : "log_loss");
+    ent_json_put_key_uint(w, "best_train_round", goes_on ? e->round.best_train : run->best_train);
+    if (!ent_is_zero(run->best)) {
+        put_hex(w, "best", run->best, 32);
+    }
+}
+
 /* The run that is going on, otherwise the newest one. */
 static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
 {
@@ -176,10 +195,8 @@ static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
     if (run.config.run == e->run.config.run) {
         put_phase(e, w);
     }
-    if (!ent_is_zero(run.best)) {
-        put_hex(w, "best", run.best, 32);
-    }
-    ENT_TRY(put_figures(e, w, run.config.run));
+    put_best(e, w, &run);
+    ENT_TRY(put_figures(e, w, &run));
     ENT_TRY(put_run_traffic(e, w, run.config.run));
     ent_json_put_close(w);
     return ENT_E_OK;

@@ -13,6 +13,7 @@ static void end_run(struct ent_step *step, enum ent_err code)
     struct ent_action *act;
 
     row.code = code;
+    row.best_train = r->best_train;
     memcpy(row.model, best, sizeof row.model);
     ent_step_row(step, &row);
     r->deadline_ms = 0;

@@ -54,6 +54,14 @@ static const char *const migrations[] = {
     "CREATE TABLE refusal("
     " idx INTEGER NOT NULL, cause INTEGER NOT NULL, count INTEGER NOT NULL,"
     " last_ms INTEGER NOT NULL, PRIMARY KEY(idx, cause)) STRICT;",
+    /* 1 -> 2: early stopping, optimizers of the server, the sums of evaluations */
+    "ALTER TABLE run ADD COLUMN patience INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN best_by INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN best_train INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE event ADD COLUMN state BLOB;"
+    "ALTER TABLE event ADD COLUMN auc INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE event ADD COLUMN best_train INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE figures ADD COLUMN sum BLOB;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

@@ -18,10 +18,11 @@
     "label: {name: y, positive: \"yes\"}\n"                                                        \
     "split: {key: 42, validation: 0.2, test: 0.2}\n"                                               \
     "model: {layers: [{dense: 6}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}\n"
-#define TAIL                                                                                       \
+#define TAIL_WITH(more_)                                                                           \
     " seed: 5}\n"                                                                                  \
     "aggregation: {rule: fedavg, weights: examples_log2, scale_bits: 20, min_members: 5,"          \
-    " join: 60s, update: 10min, attempts: 3}\n"
+    " join: 60s, update: 10min, attempts: 3" more_ "}\n"
+#define TAIL TAIL_WITH("")
 
 static const char plain[] = HEAD
     "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {sgd: {rate: 0.1, momentum: 0.9}}," TAIL;
@@ -29,6 +30,13 @@ static const char plain[] = HEAD
 static const char kept[] =
     HEAD "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {adam: {rate: 0.02}},"
          " schedule: cosine," TAIL;
+
+#define SGD "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {sgd: {rate: 0.1}},"
+/* The coordinator keeps moments too; the best round is the one with the best AUC. */
+static const char fedadam[] =
+    HEAD SGD " best_by: auc," TAIL_WITH(", optimizer: {fedadam: {rate: 0.05}}");
+static const char server_momentum[] =
+    HEAD SGD TAIL_WITH(", optimizer: {momentum: {rate: 0.8, momentum: 0.5}}");
 
 struct course {
     const char *plan; /* NULL: plain */
@@ -168,6 +176,22 @@ ENT_TEST(identity, members_restart)
 {
     same_as_first(&(struct course){
         .seed = 10, .order = {2, 1, 0, 4, 3}, .threads = 1, .kill_member_every = 13});
+}
+
+/* The coordinator's own moments are files that its rows name: a restart goes on from them. The oracle recomputes every
+ * step. */
+ENT_TEST(identity, coordinator_restarts_with_its_moments)
+{
+    same_as_first(&(struct course){.plan = fedadam,
+                                   .seed = 12,
+                                   .order = {3, 4, 0, 1, 2},
+                                   .threads = 1,
+                                   .kill_engine_every = 5});
+    same_as_first(&(struct course){.plan = server_momentum,
+                                   .seed = 13,
+                                   .order = {0, 4, 3, 1, 2},
+                                   .threads = 1,
+                                   .kill_engine_every = 7});
 }
 
 /* What the optimizer kept outlives the process that kept it: the same bytes as undisturbed. */

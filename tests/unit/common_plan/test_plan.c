@@ -355,3 +355,15 @@ ENT_TEST(plan, training_round_of_a_round)
     CU_ASSERT_EQUAL(ent_plan_train_round(&plan, 4), 3);
     CU_ASSERT_EQUAL(ent_plan_train_round(&plan, 5), 3);
 }
+
+ENT_TEST(plan, patience_and_best_round)
+{
+    static const char text[] = FEATURES LABEL MODEL "training: {patience: 5, best_by: auc}\n";
+    struct ent_plan *p = NULL;
+
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)text, sizeof text - 1, &p));
+    CU_ASSERT(p->patience == 5 && p->best_by == ENT_BEST_BY_AUC);
+    ent_plan_free(p);
+    refused(FEATURES LABEL MODEL "split: {validation: 0}\ntraining: {patience: 1}\n",
+            "plan.yaml:5:22: patience looks at validation rows, but validation is 0");
+}

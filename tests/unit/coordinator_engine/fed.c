@@ -373,8 +373,8 @@ static void make_payload(const struct fed_member *m, int32_t q, struct ent_buf *
     memset(salt, m->handle[0], sizeof salt);
     ENT_OK(ent_buf_add(out, salt, sizeof salt));
     if (m->open.task == ENT_TASK_TRAIN) {
-        for (int32_t i = 0; i < 2; i++) {
-            ent_put_le32(le, (uint32_t)(i == 0 ? q : -q));
+        for (int32_t i = 0; i < (int32_t)(m->fed->n_params > 0 ? m->fed->n_params : 2); i++) {
+            ent_put_le32(le, (uint32_t)((i % 2 == 0 ? q : -q) + i / 2 % 5));
             ENT_OK(ent_buf_add(out, le, sizeof le));
         }
     } else if (m->open.task == ENT_TASK_STATS) {
@@ -401,7 +401,7 @@ void fed_offer(struct fed_member *m, int32_t q)
     struct ent_buf payload;
     uint8_t digest[32];
 
-    ent_buf_init(&payload, (size_t)1024 * 1024);
+    ent_buf_init(&payload, (size_t)8 * 1024 * 1024);
     make_payload(m, q, &payload);
     ENT_OK(ent_sha256(payload.data, payload.len, digest));
     header.has_update = true;
