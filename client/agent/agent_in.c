@@ -326,16 +326,18 @@ static enum ent_err take_run_end(struct ent_agent *agent, const struct ent_envel
 {
     struct ent_msg_run_end m;
     char metrics[128];
+    char found[ENT_AGENT_FOUND_TEXT];
 
     ENT_TRY(ent_msg_run_end_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
     ENT_TRY(keep_metrics(item, m.metrics, m.n_metrics));
     item->ev.id.run = envelope->header.run;
     item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_STOPPED;
     ent_agent_metrics_text(item->metrics, m.n_metrics, metrics, sizeof metrics);
-    (void)snprintf(item->line, sizeof item->line, "run %u %s; best model of training round %u%s%s",
-                   (unsigned)item->ev.id.run,
-                   item->ev.code == ENT_E_OK ? "is complete" : "was stopped",
-                   (unsigned)m.best_round, metrics[0] != '\0' ? "; on test rows " : "", metrics);
+    ent_agent_found_of(agent, item->metrics, m.n_metrics, found);
+    (void)snprintf(
+        item->line, sizeof item->line, "run %u %s; best model of training round %u%s%s%s",
+        (unsigned)item->ev.id.run, item->ev.code == ENT_E_OK ? "is complete" : "was stopped",
+        (unsigned)m.best_round, metrics[0] != '\0' ? "; on test rows " : "", metrics, found);
     if (m.has_best) {
         memcpy(item->ev.digest, m.best, sizeof item->ev.digest);
         item->ev.has_it = ent_agent_model_here(agent, m.best);

@@ -22,7 +22,7 @@
 #include "common/plan/client_config.h"
 #include "common/wire/wire.h"
 
-#define ENT_AGENT_LINE_BYTES 400
+#define ENT_AGENT_LINE_BYTES 512
 
 /* The RoundOpen of a round, as far as later messages and tasks need it. */
 struct ent_open_round {
@@ -135,6 +135,13 @@ void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t 
 void ent_agent_fetch_drop(struct ent_agent *agent);
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);
 void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item);
+/* "; of those with y = yes, 38 % are in the top 10 % of scores; random would find 10 %" */
+#define ENT_AGENT_FOUND_TEXT 256
+void ent_agent_found_text(const struct ent_agent *agent, double found,
+                          char out[ENT_AGENT_FOUND_TEXT]);
+/* The same out of metrics; "" when they do not say. */
+void ent_agent_found_of(const struct ent_agent *agent, const struct ent_msg_metric *metrics,
+                        size_t n, char out[ENT_AGENT_FOUND_TEXT]);
 /* "AUC 0.79, log loss 0.28 over 700 rows", "" without such metrics. */
 void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size);
 void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -334,6 +335,25 @@ static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kep
     return err;
 }
 
+/* What the final model is worth on this member's own test rows: said here, and nowhere else. */
+static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
+{
+    char found[ENT_AGENT_FOUND_TEXT] = "";
+    char auc[32] = "";
+
+    if (isfinite(m->auc)) {
+        (void)snprintf(auc, sizeof auc, "AUC %.4f, ", m->auc);
+    }
+    if (isfinite(m->top[1].found)) {
+        ent_agent_found_text(agent, m->top[1].found, found);
+    }
+    ent_agent_sayf(
+        agent, ENT_SAY_LINE,
+        "this member's own test rows: %slog loss %.4f over %llu rows%s (these figures stay "
+        "here)",
+        auc, m->log_loss, (unsigned long long)m->rows, found);
+}
+
 static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_BYTES])
 {
     struct ent_work_result result = {0};
@@ -347,7 +367,9 @@ static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_B
     ent_kept_release(&kept);
     if (err == ENT_E_OK) {
         ent_agent_round_text(agent, round);
-        if (agent->open->msg.task == ENT_TASK_STATS) {
+        if (agent->open->msg.split == ENT_SPLIT_TEST && result.metrics.rows > 0) {
+            say_own(agent, &result.metrics);
+        } else if (agent->open->msg.task == ENT_TASK_STATS) {
             ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows", round, (unsigned)result.rows);
         } else {
             ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, own loss %.4f", round,

@@ -250,6 +250,7 @@ static enum ent_err do_evaluate(struct ent_pipeline *p, const struct ent_work *w
     *payload = made;
     result->rows = rows.n;
     result->mean_loss = metrics.rows > 0 ? metrics.log_loss : 0.0;
+    result->metrics = metrics;
     return ENT_E_OK;
 }
 

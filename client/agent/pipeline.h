@@ -57,6 +57,8 @@ struct ent_work {
 struct ent_work_result {
     uint32_t rows;
     double mean_loss; /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
+    struct ent_metrics
+        metrics; /* EVALUATE: of this member's rows alone, they stay here; rows = 0: none */
 };
 
 /* One task. SHAPE or PROTOCOL when the base model is not one of this plan; STOPPED; NONFINITE, RANGE with advice. */

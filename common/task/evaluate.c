@@ -1,9 +1,5 @@
-/* Evaluation of one model: score histograms by label and the log loss as an integer.
- *
- * AUC = P(score of a positive > score of a negative), ties half. From cells, pairs in different cells are ordered
- * rightly and pairs in the same cell count half, so the error is at most half the share of pairs that meet in a cell. */
+/* Evaluation of one model: score histograms by label, and what cannot be had from them as integer sums. */
 #include <inttypes.h>
-#include <math.h>
 
 #include "common/task/plugins.h"
 
@@ -12,6 +8,8 @@ enum {
     POSITIVES = ENT_EVAL_POSITIVES,
     LOSS = ENT_EVAL_LOSS,
     OVERFLOWED = ENT_EVAL_OVERFLOWED,
+    BRIER = ENT_EVAL_BRIER,
+    PREDICTED = ENT_EVAL_PREDICTED,
     CELLS = ENT_EVAL_CELLS_AT
 };
 #define DIM (CELLS + 2 * (size_t)ENT_EVAL_CELLS)
@@ -44,6 +42,40 @@ static enum ent_err check_cells(const int64_t *cells, int64_t rows, const char *
     return ENT_E_OK;
 }
 
+/* Between what the cells' edges allow: the products are exact or rounded far below the row's own rounding. */
+static bool is_between(int64_t v, double low, double high, double rows)
+{
+    const double slack = 0x1p-30;
+
+    return (double)v >= low * (1.0 - slack) - rows && (double)v <= high * (1.0 + slack) + rows;
+}
+
+/* Scores and squared errors cannot be others than the cells say. In 2^-20: the edge of cell i is i * 2^10, its square
+ * i^2. */
+static enum ent_err check_sums(const int64_t *v)
+{
+    double predicted[2] = {0.0, 0.0};
+    double brier[2] = {0.0, 0.0};
+    double rows = (double)v[ROWS];
+
+    for (size_t i = 0; i < ENT_EVAL_CELLS; i++) {
+        double negative = (double)v[CELLS + i];
+        double positive = (double)v[CELLS + ENT_EVAL_CELLS + i];
+        double edge[2] = {(double)i, (double)i + 1.0};
+        double rest[2] = {(double)ENT_EVAL_CELLS - edge[1], (double)ENT_EVAL_CELLS - edge[0]};
+
+        for (size_t k = 0; k < 2; k++) {
+            predicted[k] += (negative + positive) * edge[k] * (double)ENT_EVAL_CELLS;
+            brier[k] += negative * edge[k] * edge[k] + positive * rest[k] * rest[k];
+        }
+    }
+    ENT_REQUIRE(is_between(v[PREDICTED], predicted[0], predicted[1], rows), ENT_E_DATA,
+                "evaluation: the scores are not those of the cells");
+    ENT_REQUIRE(is_between(v[BRIER], brier[0], brier[1], rows), ENT_E_DATA,
+                "evaluation: the squared errors are not those of the cells");
+    return ENT_E_OK;
+}
+
 static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, size_t dim)
 {
     (void)sizes;
@@ -56,36 +88,8 @@ static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, 
     ENT_REQUIRE(v[LOSS] / ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS) <= v[ROWS], ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
     ENT_TRY(check_cells(v + CELLS, v[ROWS] - v[POSITIVES], "negative"));
-    return check_cells(v + CELLS + ENT_EVAL_CELLS, v[POSITIVES], "positive");
-}
-
-/* Double, one fixed order: the same on every machine. */
-enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim, struct ent_metrics *out)
-{
-    const int64_t *negatives = sum + CELLS;
-    const int64_t *positives = negatives + ENT_EVAL_CELLS;
-    double below = 0.0; /* negatives in lower cells */
-    double won = 0.0;
-    double shared = 0.0;
-    double pairs;
-
-    ENT_TRY(check(NULL, sum, dim));
-    for (size_t i = 0; i < ENT_EVAL_CELLS; i++) {
-        won += (double)positives[i] * below;
-        shared += (double)positives[i] * (double)negatives[i];
-        below += (double)negatives[i];
-    }
-    pairs = (double)sum[POSITIVES] * (double)(sum[ROWS] - sum[POSITIVES]);
-    *out = (struct ent_metrics){
-        .rows = (uint64_t)sum[ROWS],
-        .positives = (uint64_t)sum[POSITIVES],
-        .auc = pairs > 0.0 ? (won + 0.5 * shared) / pairs : (double)NAN,
-        .auc_error = pairs > 0.0 ? 0.5 * shared / pairs : (double)NAN,
-        .log_loss = sum[ROWS] > 0
-                        ? (double)sum[LOSS] / (double)sum[ROWS] / (double)(1 << ENT_LOSS_UNIT_BITS)
-                        : (double)NAN,
-    };
-    return ENT_E_OK;
+    ENT_TRY(check_cells(v + CELLS + ENT_EVAL_CELLS, v[POSITIVES], "positive"));
+    return check_sums(v);
 }
 
 static enum ent_err dim_of(const struct ent_task_sizes *sizes, size_t *out)
@@ -105,7 +109,7 @@ static enum ent_err finish(const struct ent_task_sizes *sizes, const int64_t *su
 const struct ent_task ent_task_plugin_evaluate = {
     .kind = ENT_TASK_EVALUATE,
     .name = "evaluate",
-    .summary = "score histograms by label and the log loss of one model on held-out rows",
+    .summary = "score histograms by label and summed losses of one model on held-out rows",
     .int_bytes = 8,
     .needs_base = true,
     .dim = dim_of,

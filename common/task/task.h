@@ -11,6 +11,7 @@
 
 #include "common/base/err.h"
 #include "common/feature/feature.h"
+#include "common/task/metrics.h"
 
 /* On the wire: never reuse. */
 enum ent_task_kind { ENT_TASK_STATS = 1, ENT_TASK_TRAIN = 2, ENT_TASK_EVALUATE = 3 };
@@ -33,7 +34,9 @@ enum ent_eval_at {
     ENT_EVAL_POSITIVES,
     ENT_EVAL_LOSS,
     ENT_EVAL_OVERFLOWED,
-    ENT_EVAL_CELLS_AT /* of label 0, then of label 1 */
+    ENT_EVAL_BRIER,     /* (score - label)^2 counts 2^20 */
+    ENT_EVAL_PREDICTED, /* a score of 1 counts 2^20 */
+    ENT_EVAL_CELLS_AT   /* of label 0, then of label 1; whatever comes later stands behind them */
 };
 
 /* STATS, int64: [rows, positives], then for each feature over the training rows
@@ -44,8 +47,7 @@ enum ent_eval_at {
  *               vocabulary: missing, then for each bucket how many different units have it, then for
  *               each bucket 1 if any has (summed: how many members)
  *   BOOLEAN     false, true, missing
- * EVALUATE, int64: [rows, positives, loss, overflowed losses], then the cells of label 0, then the
- * cells of label 1.
+ * EVALUATE, int64: as enum ent_eval_at says, then the cells of label 0, then the cells of label 1.
  * TRAIN, int32: n_params. */
 ENT_MUST enum ent_err ent_task_stats_dim(const struct ent_feature *features, uint32_t n,
                                          size_t *dim);
@@ -62,16 +64,6 @@ size_t ent_task_int_bytes(enum ent_task_kind kind);
 ENT_MUST enum ent_err ent_task_stats_finish(const struct ent_feature *features, uint32_t n,
                                             const int64_t *sum, size_t dim, struct ent_fits **out);
 
-struct ent_metrics {
-    uint64_t rows;
-    uint64_t positives;
-    double auc;       /* from the cells; ties inside a cell count half; NaN with one class only */
-    double auc_error; /* bound of the binning error: half the weight of pairs that share a cell */
-    double log_loss;  /* mean, nats; NaN without rows */
-};
-/* SHAPE, DATA as above. */
-ENT_MUST enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim,
-                                               struct ent_metrics *out);
 /* Cell of a probability: floor(p * 1024), 1023 for 1. */
 uint32_t ent_task_eval_cell(float prob);
 

@@ -122,6 +122,7 @@ void ent_engine_free(struct ent_engine *e)
     ent_shelf_release(e);
     ent_fold_clear(e);
     ent_plan_free(e->plan);
+    free(e->sum);
     ent_arena_release(&e->arena);
     free(e->fold.inputs);
     free(e->conns);

@@ -239,6 +239,11 @@ static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
     struct ent_engine *e = p->e;
 
     ENT_TRY(ent_task_evaluate_finish(p->whole, p->dim, &e->metrics.m));
+    free(e->sum);
+    e->sum = NULL;
+    e->sum_len = p->dim * sizeof(int64_t);
+    ENT_TRY(ent_calloc(p->dim, sizeof(int64_t), &e->sum));
+    ent_grid_store64(p->whole, p->dim, e->sum);
     e->metrics.known = true;
     e->newest = e->metrics;
     result->rows = (uint64_t)p->whole[ENT_EVAL_ROWS];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "coordinator/engine/evaluation.h"
 
 #define PLOT_WIDTH 60
 #define PLOT_HEIGHT 8
@@ -278,6 +279,7 @@ void ent_report_run(const struct ent_json *status, FILE *out)
     print_traffic(ent_json_get(run, "traffic"), out);
     (void)fprintf(out, "\n");
     print_test(rounds, out);
+    ent_evaluation_print(run, out);
     if (yes(run, "stopped_early")) {
         (void)fprintf(
             out, "training ended after %llu of %llu rounds: %llu in a row without a better %s\n",

@@ -65,11 +65,9 @@ static enum ent_err load_last_end(struct ent_engine *e)
     err = ent_store_figures(e->store, e->last_end.run, &figures, &n_figures);
     for (size_t i = 0; err == ENT_E_OK && i < n_figures; i++) {
         if (figures[i].has_metrics && figures[i].split == ENT_ROUND_ON_TEST) {
-            e->last_end.test = (struct ent_run_metrics){.known = true,
-                                                        .m = {.rows = figures[i].rows,
-                                                              .positives = figures[i].positives,
-                                                              .auc = figures[i].auc,
-                                                              .log_loss = figures[i].log_loss}};
+            err = ent_commit_metrics_of(e, e->last_end.run, figures[i].round, &e->last_end.test.m);
+            e->last_end.test.known = err == ENT_E_OK;
+            err = err == ENT_E_NOT_FOUND ? ENT_E_OK : err; /* from before sums were kept */
         }
     }
     free(figures);

@@ -118,7 +118,6 @@ struct ent_fold {
     size_t cap;
 };
 
-#define ENT_METRICS_N 4
 struct ent_run_metrics {
     bool known;
     struct ent_metrics m;
@@ -184,9 +183,11 @@ struct ent_engine {
 
     struct ent_fold fold;
     struct ent_run_metrics metrics; /* of the round being closed */
-    struct ent_run_metrics newest;  /* of any round, for those who watch */
-    uint64_t opened_ms;             /* monotonic, of the current attempt */
-    uint64_t round_in;              /* bytes of the current round */
+    uint8_t *sum;                   /* its integers, little-endian; NULL: none */
+    size_t sum_len;
+    struct ent_run_metrics newest; /* of any round, for those who watch */
+    uint64_t opened_ms;            /* monotonic, of the current attempt */
+    uint64_t round_in;             /* bytes of the current round */
     uint64_t round_out;
     uint32_t refused[ENT_E_COUNT]; /* of nobody proven, not stored yet */
     uint32_t (*member_refused)[ENT_E_COUNT];
@@ -221,6 +222,9 @@ ENT_MUST enum ent_err ent_commit(struct ent_engine *e);
 /* What the engine remembers of a row, also of those replayed. */
 void ent_commit_note(struct ent_engine *e, const struct ent_row *row);
 ENT_MUST enum ent_err ent_commit_refusals(struct ent_engine *e);
+/* Metrics of a stored round, out of its sum. NOT_FOUND: it has none. */
+ENT_MUST enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
+                                            struct ent_metrics *out);
 /* Metrics of a round that was closed but not released before a restart. */
 ENT_MUST enum ent_err ent_commit_reload_metrics(struct ent_engine *e);
 

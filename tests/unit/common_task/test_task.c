@@ -188,6 +188,8 @@ static double exact_auc(struct scored *rows, size_t n)
     return won / (positives * ((double)n - positives));
 }
 
+#define EVAL_DIM (ENT_EVAL_CELLS_AT + 2 * ENT_EVAL_CELLS)
+
 static void add_row(int64_t *v, struct scored row)
 {
     double p = row.label ? (double)row.prob : 1.0 - (double)row.prob;
@@ -197,7 +199,10 @@ static void add_row(int64_t *v, struct scored row)
     v[1] += row.label;
     v[2] += llround(fmin(loss, ENT_LOSS_MAX_NATS) * (double)(1 << ENT_LOSS_UNIT_BITS));
     v[3] += loss > ENT_LOSS_MAX_NATS;
-    v[4 + (row.label ? (size_t)ENT_EVAL_CELLS : 0) + ent_task_eval_cell(row.prob)]++;
+    v[ENT_EVAL_BRIER] += llround((1.0 - p) * (1.0 - p) * (double)(1 << ENT_LOSS_UNIT_BITS));
+    v[ENT_EVAL_PREDICTED] += llround((double)row.prob * (double)(1 << ENT_LOSS_UNIT_BITS));
+    v[ENT_EVAL_CELLS_AT + (row.label ? (size_t)ENT_EVAL_CELLS : 0) +
+      ent_task_eval_cell(row.prob)]++;
 }
 
 enum shape { SMOOTH, TIED, EXTREME, USELESS, SHAPES };
@@ -222,7 +227,7 @@ static float score(enum shape shape, double z)
 static void compare(enum shape shape, uint64_t seed)
 {
     static struct scored rows[ROWS];
-    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    static int64_t sum[EVAL_DIM];
     struct ent_rng rng = ent_rng_init(seed, shape);
     struct ent_metrics m;
     double loss = 0.0;
@@ -254,7 +259,7 @@ static void compare(enum shape shape, uint64_t seed)
 /* The stated bound holds on smooth, tied, extreme and useless scores. */
 ENT_TEST(evaluate, auc_within_its_own_bound)
 {
-    CU_ASSERT_EQUAL(ent_task_evaluate_dim(), 4 + 2 * ENT_EVAL_CELLS);
+    CU_ASSERT_EQUAL(ent_task_evaluate_dim(), EVAL_DIM);
     for (unsigned shape = SMOOTH; shape < SHAPES; shape++) {
         for (uint64_t seed = 0; seed < 10; seed++) {
             compare((enum shape)shape, seed);
@@ -264,14 +269,14 @@ ENT_TEST(evaluate, auc_within_its_own_bound)
 
 ENT_TEST(evaluate, one_class_no_rows_and_cells)
 {
-    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    static int64_t sum[EVAL_DIM];
     struct ent_metrics m;
 
-    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
     CU_ASSERT(m.rows == 0 && isnan(m.auc) && isnan(m.log_loss));
     add_row(sum, (struct scored){0.5f, 1});
     add_row(sum, (struct scored){0.0f, 1});
-    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
     CU_ASSERT(m.positives == 2 && isnan(m.auc));
     CU_ASSERT_DOUBLE_EQUAL(m.log_loss, (64.0 + log(2.0)) / 2.0, 1e-6);
     CU_ASSERT_EQUAL(ent_task_eval_cell(0.0f), 0);
@@ -285,32 +290,34 @@ ENT_TEST(evaluate, one_class_no_rows_and_cells)
 
 ENT_TEST(evaluate, contradictions)
 {
-    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    static int64_t sum[EVAL_DIM];
     struct ent_metrics m;
     static const struct {
         size_t at;
         int64_t add;
     } tampers[] = {
-        {0, 1},                  /* 1: rows without a cell */
-        {1, 1},                  /* 2: positives without a cell */
-        {3, 3},                  /* 3: more overflowed losses than rows */
-        {2, (int64_t)200 << 20}, /* 4: loss */
-        {4, 1},                  /* 5: a negative more */
-        {4 + ENT_EVAL_CELLS, 1}, /* 6: a positive more */
-        {4, INT64_MAX - 10},     /* 7: overflow of a naive check */
-        {700, -1},               /* 8: negative */
+        {0, 1},                                  /* 1: rows without a cell */
+        {1, 1},                                  /* 2: positives without a cell */
+        {3, 3},                                  /* 3: more overflowed losses than rows */
+        {2, (int64_t)200 << 20},                 /* 4: loss */
+        {ENT_EVAL_CELLS_AT, 1},                  /* 5: a negative more */
+        {ENT_EVAL_CELLS_AT + ENT_EVAL_CELLS, 1}, /* 6: a positive more */
+        {ENT_EVAL_CELLS_AT, INT64_MAX - 10},     /* 7: overflow of a naive check */
+        {700, -1},                               /* 8: negative */
+        {ENT_EVAL_BRIER, 3 << 10},               /* 9: squared errors beyond their cells */
+        {ENT_EVAL_PREDICTED, -(3 << 10)},        /* 10: scores below theirs */
     };
 
     add_row(sum, (struct scored){0.7f, 1});
     add_row(sum, (struct scored){0.2f, 0});
-    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
     CU_ASSERT(m.auc == 1.0 && m.auc_error == 0.0);
     for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
         sum[tampers[i].at] += tampers[i].add;
-        CU_ASSERT_EQUAL(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m), ENT_E_DATA);
+        CU_ASSERT_EQUAL(ent_task_evaluate_finish(sum, EVAL_DIM, &m), ENT_E_DATA);
         sum[tampers[i].at] -= tampers[i].add;
     }
-    ENT_FAILS(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS - 1, &m), ENT_E_SHAPE);
+    ENT_FAILS(ent_task_evaluate_finish(sum, EVAL_DIM - 1, &m), ENT_E_SHAPE);
 }
 
 /* ---- histograms and vocabularies ---- */

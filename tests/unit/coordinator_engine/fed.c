@@ -384,9 +384,10 @@ static void make_payload(const struct fed_member *m, int32_t q, struct ent_buf *
             put_le64(out, stats[i]);
         }
     } else {
-        const int64_t head[] = {10, 4, 10 * 524288, 0};
+        /* scores and squared errors of 6 and 4 rows in the middle of cells 100 and 900 */
+        const int64_t head[ENT_EVAL_CELLS_AT] = {10, 4, 10 * 524288, 0, 121608, 4305920};
 
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < ENT_EVAL_CELLS_AT; i++) {
             put_le64(out, head[i]);
         }
         for (int i = 0; i < 2 * ENT_EVAL_CELLS; i++) {
