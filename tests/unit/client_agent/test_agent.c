@@ -13,7 +13,9 @@
 ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
 {
     struct script s;
-    struct ent_msg_run_end end = {.has_best = true, .best_round = 1};
+    struct ent_msg_metric metrics[] = {{.name = "found_10", .nano = 384000000}};
+    struct ent_msg_run_end end = {
+        .has_best = true, .best_round = 1, .metrics = metrics, .n_metrics = 1};
     struct ent_agent_status status;
     struct ent_buf saved;
     char path[512];
@@ -36,6 +38,8 @@ ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
     ent_buf_release(&saved);
     CU_ASSERT(script_nothing(&s));
     CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "run 1 is complete"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "; of those with y = yes, 38 % are in the top 10 % of "
+                                          "scores; random would find 10 %"));
     script_free(&s);
 }
 
