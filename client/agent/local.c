@@ -219,7 +219,7 @@ static enum ent_err run_local(struct ent_pipeline *p, const struct ent_local *lo
     out->rows = p->parts->part[ENT_SPLIT_TRAIN].n;
     out->train_loss = trained.mean_loss;
     ENT_TRY(evaluate(p, ENT_SPLIT_TEST, &out->test));
-    return write_model(p, local->model_path);
+    return local->model_path != NULL ? write_model(p, local->model_path) : ENT_E_OK;
 }
 
 enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline, const struct ent_local *local,

@@ -77,7 +77,7 @@ struct ent_local_result {
 };
 
 struct ent_local {
-    const char *model_path; /* where the model file goes */
+    const char *model_path; /* where the model file goes; NULL: it is not written */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
 };
