@@ -268,7 +268,8 @@ static enum ent_err add(struct ent_sim *s, struct ent_sim_worker *w, uint32_t me
                                         .int_bytes = s->int_bytes,
                                         .inputs_min = 1,
                                         .inputs_max = s->n_members,
-                                        .weight_max = s->weight_max};
+                                        .weight_max =
+                                            s->round.task == ENT_ROUND_TRAIN ? s->weight_max : 1};
 
         ENT_TRY(ent_agg_new(s->round.task == ENT_ROUND_TRAIN ? s->plan->rule : "fedavg", &config,
                             &w->agg));
