@@ -38,6 +38,8 @@ static void drop_prep(struct ent_pipeline *p)
 static void drop_all(struct ent_pipeline *p)
 {
     drop_prep(p);
+    ent_modelfile_free(p->base);
+    p->base = NULL;
     ent_model_free(p->model);
     ent_parts_free(p->parts);
     ent_table_free(p->table);
@@ -269,6 +271,31 @@ enum ent_err ent_pipeline_metrics(const struct ent_payload *payload, struct ent_
     return err;
 }
 
+/* The task's model, read and checked; a pipeline of many members does so once for all of them. */
+static enum ent_err take_base(struct ent_pipeline *p, struct ent_blob *blob,
+                              struct ent_modelfile **out)
+{
+    struct ent_modelfile *file = NULL;
+    enum ent_err err;
+
+    if (p->base != NULL && p->base->blob == blob) { /* it holds a reference: the same content */
+        *out = p->base;
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_modelfile_read(blob, &file));
+    err = check_base(p, file);
+    if (err != ENT_E_OK) {
+        ent_modelfile_free(file);
+        return err;
+    }
+    if (p->keeps_base) {
+        ent_modelfile_free(p->base);
+        p->base = file;
+    }
+    *out = file;
+    return ENT_E_OK;
+}
+
 static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *work,
                               struct ent_payload *payload, struct ent_work_result *result)
 {
@@ -277,11 +304,8 @@ static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *wor
 
     ENT_REQUIRE(work->base != NULL, ENT_E_PROTOCOL,
                 "this task starts from a model, and none is named");
-    ENT_TRY(ent_modelfile_read(work->base, &file));
-    err = check_base(p, file);
-    if (err == ENT_E_OK) {
-        err = ent_pipeline_prepare(p, file->info.fits);
-    }
+    ENT_TRY(take_base(p, work->base, &file));
+    err = ent_pipeline_prepare(p, file->info.fits);
     if (err == ENT_E_OK) {
         err = ent_pipeline_model(p);
     }
@@ -292,7 +316,9 @@ static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *wor
                   ? do_train(p, work, ent_modelfile_params(file), payload, result)
                   : do_evaluate(p, work, payload, result);
     }
-    ent_modelfile_free(file);
+    if (file != p->base) {
+        ent_modelfile_free(file);
+    }
     return err;
 }
 

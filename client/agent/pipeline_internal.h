@@ -15,6 +15,8 @@ struct ent_pipeline {
     struct ent_prep *prep;
     struct ent_gather *gathers[4]; /* by enum ent_split */
     struct ent_model *model;
+    bool keeps_base; /* for many members in turn: the round's model is read once */
+    struct ent_modelfile *base;
 };
 
 /* fits: [n_features], copied. */

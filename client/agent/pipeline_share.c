@@ -14,6 +14,7 @@ enum ent_err ent_pipeline_borrow(struct ent_plan *plan, struct ent_table *table,
     p->plan = plan;
     p->table = table;
     p->schema = ent_schema_of_plan(plan);
+    p->keeps_base = true;
     *out = p;
     return ENT_E_OK;
 }
