@@ -299,6 +299,7 @@ void ent_db_close(struct ent_db *db)
 {
     if (db != NULL) {
         ent_db_rollback(db);
+        ent_stmt_drop_idle(db);
         ENT_BUG_ON(sqlite3_close(db->sqlite) != SQLITE_OK); /* a statement was not freed */
         free(db->path);
         free(db);
