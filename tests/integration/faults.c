@@ -1,5 +1,6 @@
 #include "tests/integration/faults.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,12 +177,42 @@ static void heal(struct box *box, bool all)
 
 /* ---- ends of processes ---- */
 
+/* The disk did not keep what it was given: one update in the coordinator's or a member's directory is altered. Its
+ * owner must see it and ask again, or say that it is lost. */
+static void damage_update(const char *dir)
+{
+    char updates[ENROLLED_PATH_MAX];
+    char path[ENROLLED_PATH_MAX];
+    struct dirent *entry;
+    DIR *list;
+
+    enrolled_path(updates, dir, "updates");
+    list = opendir(updates);
+    while (list != NULL && (entry = readdir(list)) != NULL) {
+        FILE *file;
+
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        enrolled_path(path, updates, entry->d_name);
+        file = fopen(path, "r+b");
+        ENT_BUG_ON(file == NULL || fputc('!', file) == EOF || fclose(file) != 0);
+        break;
+    }
+    if (list != NULL) {
+        (void)closedir(list);
+    }
+}
+
 static void restart_member(struct box *box, uint32_t member)
 {
     struct box_faults *f = box->faults;
 
     count(box, FAULT_MEMBER);
     box_kill_member(box, member);
+    if (one_in(f, 6)) {
+        damage_update(box->members[member].dir);
+    }
     box->members[member].start_ms =
         box->time.mono_ms + (one_in(f, 2) ? 0 : ent_rng_below(&f->rng, 4000));
 }
@@ -192,6 +223,9 @@ void faults_engine_killed(struct box *box)
 
     f->killed = false;
     box_kill_engine(box);
+    if (!over(box) && one_in(f, 4)) {
+        damage_update(box->fed);
+    }
     box->engine_start_ms = box->time.mono_ms + (one_in(f, 2) ? 0 : ent_rng_below(&f->rng, 4000));
 }
 
