@@ -251,15 +251,15 @@ void record_sequence(struct box *box, uint32_t member, const struct ent_envelope
     memcpy(q->statement, env->statement, sizeof q->statement);
 }
 
-static void note_data(struct box *box, const struct ent_link_mem_frame *frame)
+/* A payload, as DATA or inside its envelope. */
+static void note_payload(struct box *box, const uint8_t *bytes, size_t len)
 {
     struct box_record *rec = box->record;
     uint8_t digest[32];
 
-    ENT_BUG_ON(ent_sha256(frame->body, frame->len, digest) != ENT_E_OK);
+    ENT_BUG_ON(ent_sha256(bytes, len, digest) != ENT_E_OK);
     if (record_payload(box, digest) == NULL) {
-        add_bytes(&rec->payloads, &rec->n_payloads, &rec->cap_payloads, digest, frame->body,
-                  frame->len);
+        add_bytes(&rec->payloads, &rec->n_payloads, &rec->cap_payloads, digest, bytes, len);
     }
 }
 
@@ -271,7 +271,7 @@ static void note_from_member(struct box *box, struct record_conn *conn,
     uint32_t member;
 
     if (frame->type == ENT_FRAME_DATA) {
-        note_data(box, frame);
+        note_payload(box, frame->body, frame->len);
         return;
     }
     if (ent_msg_info(frame->type) == NULL || !ent_msg_info(frame->type)->enveloped) {
@@ -289,6 +289,9 @@ static void note_from_member(struct box *box, struct record_conn *conn,
         conn->member = member;
     } else if (frame->type == ENT_MSG_UPDATE) {
         note_offer(box, member, frame, &env);
+        if (env.payload_len > 0) {
+            note_payload(box, env.payload, env.payload_len);
+        }
     }
 }
 
