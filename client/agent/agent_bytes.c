@@ -46,8 +46,10 @@ static enum ent_err open_sink(struct ent_agent *agent, const struct ent_session_
     err = ent_sink_new_file(fd, agent->fetch.tmp, action->bytes, out);
     if (err != ENT_E_OK) {
         (void)close(fd);
+        return err;
     }
-    return err;
+    ent_sink_no_sync(*out); /* a model that a power failure damages is fetched again */
+    return ENT_E_OK;
 }
 
 void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action)
@@ -80,9 +82,9 @@ void ent_agent_fetch_drop(struct ent_agent *agent)
     agent->fetch = (struct ent_agent_fetch){0};
 }
 
-static enum ent_err keep_plan(struct ent_agent *agent, struct ent_sink *sink)
+static enum ent_err write_plan(struct ent_agent *agent, const uint8_t *digest,
+                               const struct ent_blob *blob)
 {
-    struct ent_blob *blob = NULL;
     char *dir = NULL;
     char *path = NULL;
     enum ent_err err;
@@ -91,15 +93,22 @@ static enum ent_err keep_plan(struct ent_agent *agent, struct ent_sink *sink)
     err = ent_dir_make(dir);
     free(dir);
     if (err == ENT_E_OK) {
-        err = ent_sink_blob(sink, &blob);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_agent_plan_path(agent, agent->fetch.action.digest, &path);
+        err = ent_agent_plan_path(agent, digest, &path);
     }
     if (err == ENT_E_OK) {
         err = ent_file_write_atomic(path, ent_blob_bytes(blob), ent_blob_len(blob), 0600);
     }
     free(path);
+    return err;
+}
+
+static enum ent_err keep_plan(struct ent_agent *agent, struct ent_sink *sink)
+{
+    struct ent_blob *blob = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_sink_blob(sink, &blob));
+    err = write_plan(agent, agent->fetch.action.digest, blob);
     ent_blob_unref(blob);
     return err;
 }
@@ -111,15 +120,11 @@ static enum ent_err keep_model(struct ent_agent *agent, struct ent_sink *sink)
     enum ent_err err;
 
     ENT_TRY(ent_state_model_path(agent->state, digest, &path));
-    if (rename(agent->fetch.tmp, path) != 0) {
-        err = ent_agent_io(path);
-    } else {
-        ent_sink_keep(sink);
-        err = ent_dir_sync(agent->dir);
-    }
+    err = rename(agent->fetch.tmp, path) != 0 ? ent_agent_io(path) : ENT_E_OK;
     free(path);
     if (err == ENT_E_OK) {
-        err = ent_state_model_add(agent->state, digest);
+        ent_sink_keep(sink);
+        err = ent_state_model_add_verified(agent->state, digest);
     }
     if (err == ENT_E_OK) {
         err = ent_state_models_prune(agent->state, MODELS_KEPT, NULL, 0);
@@ -145,6 +150,40 @@ void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t 
 {
     answer_fetch(agent, keep(agent, sink, request));
     ent_agent_fetch_drop(agent);
+}
+
+/* ---- content that came with its offer ---- */
+
+static enum ent_err keep_content(struct ent_agent *agent, const struct ent_session_action *action)
+{
+    const struct ent_blob *content = agent->content;
+
+    ENT_HOOK_POINT("agent.fetched");
+    if (action->offer == ENT_BYTES_PLAN) {
+        return write_plan(agent, action->digest, content);
+    }
+    ENT_TRY(ent_state_model_put(agent->state, action->digest, ent_blob_bytes(content),
+                                ent_blob_len(content)));
+    return ent_state_models_prune(agent->state, MODELS_KEPT, NULL, 0);
+}
+
+void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_action *action)
+{
+    struct ent_agent_item *item = ent_agent_item(agent, ENT_SEV_KEPT);
+
+    if (item == NULL) {
+        return;
+    }
+    ENT_BUG_ON(agent->content == NULL);
+    item->ev.offer = action->offer;
+    memcpy(item->ev.digest, action->digest, sizeof item->ev.digest);
+    item->ev.code = keep_content(agent, action);
+    if (item->ev.code != ENT_E_OK) {
+        item->say = ENT_SAY_WARN;
+        (void)snprintf(item->line, sizeof item->line, "what was sent could not be kept: %s",
+                       ent_err_message());
+    }
+    ent_agent_push_first(agent, item);
 }
 
 /* ---- the end of a round ---- */

@@ -257,6 +257,7 @@ static enum ent_err take_begin(struct ent_agent *agent, const struct ent_envelop
 static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelope *envelope,
                                struct ent_agent_item *item)
 {
+    uint8_t digest[ENT_SHA256_BYTES];
     struct ent_msg_offer m;
 
     ENT_TRY(ent_msg_offer_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
@@ -265,7 +266,14 @@ static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelop
     memcpy(item->ev.digest, m.digest, sizeof item->ev.digest);
     item->ev.has_it = m.kind == ENT_OFFER_PLAN ? ent_agent_plan_here(agent, m.digest)
                                                : ent_agent_model_here(agent, m.digest);
-    return ENT_E_OK;
+    item->ev.has_content = m.content.len > 0;
+    if (!item->ev.has_content || item->ev.has_it) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_sha256(m.content.data, m.content.len, digest));
+    ENT_REQUIRE(memcmp(digest, m.digest, sizeof digest) == 0, ENT_E_DIGEST,
+                "what was offered is not what came with it");
+    return ent_blob_new_copy(m.content.data, m.content.len, &item->content);
 }
 
 static enum ent_err take_ack(struct ent_agent *agent, const struct ent_envelope *envelope,

@@ -38,6 +38,7 @@ struct ent_agent_item {
     struct ent_open_round *open;                         /* ROUND_OPEN */
     struct ent_msg_round_close *close;                   /* ROUND_CLOSE: counts and metrics */
     struct ent_msg_metric metrics[ENT_WIRE_METRICS_MAX]; /* of close */
+    struct ent_blob *content;                            /* OFFER: verified; NULL: to be granted */
     enum ent_agent_say say;
     char line[ENT_AGENT_LINE_BYTES]; /* "" = nothing */
 };
@@ -77,6 +78,7 @@ struct ent_agent {
     uint64_t renew_sequence;
     struct ent_open_round *open; /* of the session's round */
     struct ent_agent_fetch fetch;
+    struct ent_blob *content; /* of the offer that is being handled */
     struct ent_blob *payload; /* of the stored update of this attempt */
     struct ent_tls_key *renew_key;
     uint64_t cert_check_ms; /* wall clock of the next look at the certificate's age */
@@ -133,6 +135,7 @@ ENT_MUST enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type 
 void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action);
 void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t request);
 void ent_agent_fetch_drop(struct ent_agent *agent);
+void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_action *action);
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);
 void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item);
 /* "AUC 0.79, log loss 0.28 over 700 rows", "" without such metrics. */

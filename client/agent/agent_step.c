@@ -64,6 +64,7 @@ void ent_agent_item_free(struct ent_agent_item *item)
     if (item != NULL) {
         ent_agent_open_free(item->open);
         free(item->close);
+        ent_blob_unref(item->content);
         free(item);
     }
 }
@@ -196,6 +197,9 @@ static void act(struct ent_agent *agent, const struct ent_session_action *action
     case ENT_SACT_FETCH:
         ent_agent_fetch(agent, action);
         break;
+    case ENT_SACT_KEEP:
+        ent_agent_keep_content(agent, action);
+        break;
     case ENT_SACT_CHECK:
         ent_agent_check(agent);
         break;
@@ -273,9 +277,11 @@ static void process(struct ent_agent *agent, struct ent_agent_item *item)
             }
         }
     }
+    agent->content = item->content; /* KEEP is an answer to the very offer */
     for (size_t i = 0; i < actions.n && !agent->status.stopped; i++) {
         act(agent, &actions.list[i]);
     }
+    agent->content = NULL;
 }
 
 bool ent_agent_drain_one(struct ent_agent *agent)

@@ -102,6 +102,21 @@ static void grant(enum ent_session_action_kind kind, const struct ent_session_fe
     memcpy(action->digest, fetch->digest, sizeof action->digest);
 }
 
+/* The bytes came with their offer. */
+static void take_content(struct ent_session *s, const struct ent_session_event *ev,
+                         struct ent_session_actions *out)
+{
+    struct ent_session_action *action;
+
+    if (ev->has_it) {
+        here(s, ev->offer, ev->digest, out);
+    } else if (wanted(s, ev)) {
+        action = ent_session_act(out, ENT_SACT_KEEP);
+        action->offer = ev->offer;
+        memcpy(action->digest, ev->digest, sizeof action->digest);
+    }
+}
+
 void ent_session_on_offer(struct ent_session *s, const struct ent_session_event *ev,
                           struct ent_session_actions *out)
 {
@@ -111,7 +126,9 @@ void ent_session_on_offer(struct ent_session *s, const struct ent_session_event 
         .offer = ev->offer, .bytes = ev->bytes, .request = ev->request};
 
     memcpy(fetch.digest, ev->digest, sizeof fetch.digest);
-    if (ev->bytes <= max && (!wanted(s, ev) || ev->has_it || asked_already(s, ev->digest))) {
+    if (ev->has_content) {
+        take_content(s, ev, out);
+    } else if (ev->bytes <= max && (!wanted(s, ev) || ev->has_it || asked_already(s, ev->digest))) {
         grant(ENT_SACT_SKIP, &fetch, out);
         if (ev->has_it) {
             here(s, ev->offer, ev->digest, out);
@@ -144,6 +161,16 @@ void ent_session_on_fetched(struct ent_session *s, const struct ent_session_even
         grant(ENT_SACT_FETCH, &s->fetches[0], out);
     }
     here(s, done.offer, done.digest, out);
+}
+
+void ent_session_on_kept(struct ent_session *s, const struct ent_session_event *ev,
+                         struct ent_session_actions *out)
+{
+    if (ev->code != ENT_E_OK) {
+        ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code;
+        return;
+    }
+    here(s, ev->offer, ev->digest, out);
 }
 
 void ent_session_on_run_end(struct ent_session *s, const struct ent_session_event *ev,

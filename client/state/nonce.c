@@ -59,6 +59,9 @@ static enum ent_err store(struct ent_state *state, const struct nonces *nonces)
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
     if (err == ENT_E_OK) {
+        err = ent_state_commit(state);
+    }
+    if (err == ENT_E_OK) {
         ENT_HOOK_POINT("state.nonce.stored");
     }
     return err;

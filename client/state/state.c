@@ -6,10 +6,11 @@
 #include "client/state/private.h"
 #include "common/base/file.h"
 #include "common/base/hooks.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 #define APPLICATION_ID 0x456e7443 /* "EntC" */
-#define SEQUENCE_STEP 32 /* numbers stored ahead of their use: one commit for as many messages */
+#define SEQUENCE_STEP 256 /* numbers stored ahead of their use: one commit for as many messages */
 
 /* Append only. */
 static const char *const migrations[] = {
@@ -43,6 +44,9 @@ static const char *const migrations[] = {
     "CREATE TABLE metric(run INTEGER NOT NULL, round INTEGER NOT NULL, name TEXT NOT NULL, nano "
     "INTEGER NOT NULL,"
     " PRIMARY KEY(run, round, name)) STRICT;",
+    /* 1 -> 2: small payloads and models in their row; NULL: a file */
+    "ALTER TABLE stored_update ADD COLUMN payload BLOB;"
+    "ALTER TABLE model ADD COLUMN bytes BLOB;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};
@@ -80,6 +84,8 @@ static enum ent_err open_in(struct ent_state *state, const char *dir)
     err = ent_db_open(path, &schema, &state->db);
     free(path);
     ENT_TRY(err);
+    /* DIR is locked anyway: locks of each statement would only cost time. */
+    ENT_TRY(ent_db_exec(state->db, "PRAGMA locking_mode=EXCLUSIVE"));
     ENT_TRY(ent_db_check(state->db));
     ENT_TRY(read_sequence(state));
     ENT_TRY(ent_state_sweep_updates(state));
@@ -105,11 +111,31 @@ enum ent_err ent_state_open(const char *dir, struct ent_state **out)
 void ent_state_close(struct ent_state *state)
 {
     if (state != NULL) {
+        if (state->db != NULL && ent_state_flush(state) != ENT_E_OK) {
+            ent_log_warn("%s", ent_err_message());
+        }
+        ent_blob_unref(state->fresh);
+        ent_blob_unref(state->seen.blob);
         ent_db_close(state->db);
         free(state->updates);
         free(state->models);
         free(state);
     }
+}
+
+enum ent_err ent_state_join_next(struct ent_state *state)
+{
+    return ent_db_in_transaction(state->db) ? ENT_E_OK : ent_db_begin(state->db);
+}
+
+enum ent_err ent_state_commit(struct ent_state *state)
+{
+    return ent_db_in_transaction(state->db) ? ent_db_commit(state->db) : ENT_E_OK;
+}
+
+enum ent_err ent_state_flush(struct ent_state *state)
+{
+    return ent_state_commit(state);
 }
 
 uint64_t ent_state_commits(const struct ent_state *state)
@@ -127,6 +153,9 @@ static enum ent_err store_sequence(struct ent_state *state, uint64_t reserved)
     ent_stmt_bind_u64(stmt, 1, reserved);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
+    if (err == ENT_E_OK) {
+        err = ent_state_commit(state);
+    }
     if (err == ENT_E_OK) {
         state->sequence_reserved = reserved;
         ENT_HOOK_POINT("state.sequence.stored");
@@ -210,5 +239,5 @@ enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_h
     ent_stmt_bind_blob(stmt, 2, head->root, sizeof head->root);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
-    return err;
+    return err == ENT_E_OK ? ent_state_commit(state) : err;
 }

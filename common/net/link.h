@@ -94,6 +94,8 @@ ENT_MUST enum ent_err ent_sink_new_file(int fd_take, const char *path, uint64_t 
                                         struct ent_sink **out);
 void ent_sink_free(struct ent_sink *sink);
 void ent_sink_keep(struct ent_sink *sink);
+/* The file need not survive a power failure: no fsync at its end. */
+void ent_sink_no_sync(struct ent_sink *sink);
 uint64_t ent_sink_len(const struct ent_sink *sink); /* n_bytes */
 void ent_sink_sha256(const struct ent_sink *sink,
                      uint8_t out[32]); /* of all bytes; valid once complete */

@@ -166,6 +166,7 @@ struct ent_msg_offer {
     uint8_t digest[ENT_WIRE_DIGEST_BYTES];
     uint32_t kind; /* enum ent_offer_kind */
     uint64_t bytes;
+    struct ent_bytes content; /* the bytes themselves; empty: to be granted */
 };
 ENT_MUST enum ent_err ent_msg_offer_encode(const struct ent_msg_offer *m, struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_offer_decode(const uint8_t *bytes, size_t len,

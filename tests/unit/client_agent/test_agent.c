@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +6,11 @@
 #include "client/state/state.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/db/db.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/client_agent/support.h"
 
-ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
+static void whole_run(bool granting)
 {
     struct script s;
     struct ent_msg_run_end end = {.has_best = true, .best_round = 1};
@@ -18,7 +18,11 @@ ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
     struct ent_buf saved;
     char path[512];
 
-    script_running(&s);
+    if (granting) {
+        script_running_granting(&s);
+    } else {
+        script_running(&s);
+    }
     script_round(&s, ENT_TASK_STATS, false);
     script_round(&s, ENT_TASK_TRAIN, true);
     script_round(&s, ENT_TASK_EVALUATE, false);
@@ -39,8 +43,15 @@ ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
     script_free(&s);
 }
 
+/* Small bytes within their messages, or each after its grant. */
+ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
+{
+    whole_run(false);
+    whole_run(true);
+}
+
 /* A member killed at any point between BEGIN and ACK sends the same bytes again, or computes for the first time. */
-ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
+static void killed_in_mid_round(bool granting)
 {
     struct script s;
     struct ent_msg_round_open open;
@@ -51,7 +62,11 @@ ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
     const struct script_frame *a;
     const struct script_frame *b;
 
-    script_running(&s);
+    if (granting) {
+        script_running_granting(&s);
+    } else {
+        script_running(&s);
+    }
     open = script_open_msg(&s, ENT_TASK_STATS);
     script_open(&s, &open);
     (void)script_take(&s, ENT_MSG_JOIN, NULL, NULL);
@@ -76,21 +91,26 @@ ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
     script_free(&s);
 }
 
-static void remove_files(const char *path)
+ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
 {
-    DIR *dir = opendir(path);
-    struct dirent *entry;
+    killed_in_mid_round(false);
+    killed_in_mid_round(true);
+}
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
-    while (dir != NULL && (entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
-        char name[1200];
+/* What a disk may do to a stored update. */
+static void damage_updates(const char *dir)
+{
+    static const char *const migrations[] = {"", ""}; /* both are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 2};
+    struct ent_db *db = NULL;
+    char *path = NULL;
 
-        (void)snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        (void)remove(name);
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
+    ENT_OK(ent_path_join(dir, "state.db", &path));
+    ENT_OK(ent_db_open(path, &schema, &db));
+    ENT_OK(ent_db_exec(db, "UPDATE stored_update SET payload = x'00'"));
+    CU_ASSERT_EQUAL(ent_db_changes(db), 1);
+    ent_db_close(db);
+    free(path);
 }
 
 ENT_TEST(agent, a_lost_stored_update_sits_the_round_out)
@@ -99,7 +119,6 @@ ENT_TEST(agent, a_lost_stored_update_sits_the_round_out)
     struct ent_msg_round_open open;
     struct ent_msg_welcome back = {
         .run = 1, .round = 1, .attempt = 1, .phase = 3, .outcome = 3, .has_plan = true};
-    char updates[600];
 
     script_running(&s);
     open = script_open_msg(&s, ENT_TASK_STATS);
@@ -108,8 +127,7 @@ ENT_TEST(agent, a_lost_stored_update_sits_the_round_out)
     script_begin(&s);
     (void)script_take(&s, ENT_MSG_UPDATE, NULL, NULL);
     script_kill(&s);
-    (void)snprintf(updates, sizeof updates, "%s/updates", s.dir);
-    remove_files(updates);
+    damage_updates(s.dir);
     script_restart(&s);
     memcpy(back.plan, s.plan->digest, 32);
     back.last_sequence = 100;

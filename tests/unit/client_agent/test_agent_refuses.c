@@ -219,6 +219,32 @@ ENT_TEST(agent, bytes_that_are_not_what_was_announced_end_the_connection)
     script_free(&s);
 }
 
+/* The same of bytes that come with their offer: they are not kept, and what is right is taken afterwards. */
+ENT_TEST(agent, content_that_is_not_what_was_offered_is_dropped)
+{
+    struct script s;
+    struct ent_msg_run_start start = {.plan_bytes = 100};
+    struct ent_msg_offer offer = {.kind = ENT_OFFER_PLAN, .bytes = 13};
+    struct ent_msg_round_open open;
+
+    script_new(&s, support_client_text());
+    script_welcome(&s, NULL);
+    memcpy(start.plan, s.plan->digest, 32);
+    script_say(&s, ENT_MSG_RUN_START, &start);
+    memcpy(offer.digest, s.plan->digest, 32);
+    offer.content = (struct ent_bytes){(const uint8_t *)"features: []\n", 13};
+    script_say(&s, ENT_MSG_OFFER, &offer);
+    open = script_open_msg(&s, ENT_TASK_STATS);
+    script_open(&s, &open);
+    CU_ASSERT(script_nothing(&s)); /* it waits for its plan */
+    script_push(&s, ENT_OFFER_PLAN, s.plan->digest, s.plan_blob);
+    (void)script_take(&s, ENT_MSG_JOIN, NULL, NULL);
+    script_push(&s, ENT_OFFER_PLAN, s.plan->digest, s.plan_blob); /* once more: nothing to do */
+    script_push(&s, ENT_OFFER_MODEL, s.model_digest, s.model); /* a model that no round asks for */
+    CU_ASSERT(script_nothing(&s));
+    script_free(&s);
+}
+
 /* A base model of another plan: the member says so instead of computing something else. */
 ENT_TEST(agent, a_model_of_another_plan_is_declined)
 {
