@@ -22,7 +22,7 @@ void faults_init(struct box_faults *f, uint64_t seed, uint64_t now_ms)
     *f = (struct box_faults){.rng = ent_rng_init(seed, 2)};
     f->focus = (enum fault_kind)(seed % FAULT_KINDS);
     f->focus_phase = (enum ent_phase)(seed / FAULT_KINDS % ENT_PHASE_COUNT);
-    f->focus_left = 1 + ent_rng_below(&f->rng, 2);
+    f->focus_left = 2 + ent_rng_below(&f->rng, 3);
     f->per_myriad = intensities[ent_rng_below(&f->rng, 4)];
     f->left = f->per_myriad > 0 ? 3 + ent_rng_below(&f->rng, 25) : 0;
     f->until_ms = now_ms + 10000 + ent_rng_below(&f->rng, 40000);
