@@ -373,6 +373,10 @@ void ent_conn_tear_down(struct ent_conn *c)
     ent_blob_unref(c->blob);
     c->blob = NULL;
     ent_buf_release(&c->recv_body);
-    (void)snprintf(event.text, sizeof event.text, "%s", c->text);
+    if (c->inbound && !c->opened) { /* nobody was told yet from where it came */
+        (void)snprintf(event.text, sizeof event.text, "%s: %.180s", c->address, c->text);
+    } else {
+        (void)snprintf(event.text, sizeof event.text, "%s", c->text);
+    }
     ent_conn_emit(c, &event);
 }

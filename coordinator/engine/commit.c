@@ -62,6 +62,9 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row)
     case ENT_ROW_ACCEPT:
     case ENT_ROW_REJECT:
     case ENT_ROW_DROP:
+        if (m != NULL && row->kind == ENT_ROW_ACCEPT) {
+            ENT_TRY(ent_uploads_store(e, row));
+        }
         if (m != NULL && m->upload.state != ENT_UPLOAD_NONE && m->upload.sequence > m->to_store) {
             m->to_store = m->upload.sequence;
         }
@@ -69,7 +72,9 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row)
     case ENT_ROW_CLOSE:
         ENT_TRY(store_figures(e, row));
         ENT_TRY(store_traffic(e, row));
-        break;
+        return ent_store_small_forget(e->store, row);
+    case ENT_ROW_ABORT:
+        return ent_store_small_forget(e->store, row);
     case ENT_ROW_END:
         ENT_TRY(store_traffic(e, row));
         break;
@@ -199,6 +204,9 @@ enum ent_err ent_commit(struct ent_engine *e)
     for (size_t i = 0; i < e->actions.n; i++) {
         if (e->actions.list[i].kind == ENT_ACT_ROW) {
             ent_commit_note(e, &e->actions.list[i].row);
+            if (e->actions.list[i].row.kind == ENT_ROW_ACCEPT) {
+                ent_uploads_stored(e, &e->actions.list[i].row);
+            }
             reset_traffic(e, &e->actions.list[i].row);
         }
     }

@@ -29,6 +29,19 @@ void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ..
     }
 }
 
+/* At most a handful of lines a minute: a storm of bad messages must not fill the disk. */
+bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said)
+{
+    if (e->now_ms - said->from_ms > 60000) {
+        if (said->lines > 30) {
+            ent_log_warn("%u more were refused; status shows them by cause",
+                         (unsigned)(said->lines - 30));
+        }
+        *said = (struct ent_say_budget){.from_ms = e->now_ms};
+    }
+    return ++said->lines <= 30;
+}
+
 void ent_engine_fail(struct ent_engine *e, enum ent_err err)
 {
     if (err != ENT_E_OK && e->fatal == ENT_E_OK) {
@@ -192,21 +205,34 @@ enum ent_err ent_engine_start(struct ent_engine *e)
     return ent_engine_settle(e);
 }
 
+/* A connection that ended before it was a member's. Who merely hung up is no news (a port scan, a monitor). */
+static void not_admitted(struct ent_engine *e, const struct ent_link_event *event, const char *text)
+{
+    enum ent_err why = event->why == ENT_E_OK ? ENT_E_NET : event->why;
+
+    ent_refusal_count(e, ENT_NO_MEMBER, why);
+    if (why != ENT_E_NET && ent_engine_may_say(e, &e->said_closed)) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "a connection was not admitted: %s", text);
+    } else {
+        ent_log_info("a connection was not admitted: %s", text);
+    }
+}
+
 static void on_closed(struct ent_engine *e, bool enroll, const struct ent_link_event *event)
 {
     struct ent_conn *conn = ent_conns_find(e, enroll, event->conn);
     const char *text = event->text[0] != '\0' ? event->text : ent_err_text(event->why);
+    char from[sizeof event->text + sizeof conn->peer.address + 2];
 
-    if (conn == NULL) { /* it never got as far as a message */
-        ent_refusal_count(e, ENT_NO_MEMBER, event->why == ENT_E_OK ? ENT_E_NET : event->why);
-        ent_log_info("a connection ended before its first message: %s", text);
+    if (conn == NULL) { /* it never got as far as a message; the link says from where it came */
+        not_admitted(e, event, text);
         return;
     }
     if (conn->member != ENT_NO_MEMBER) {
         ent_engine_say(e, ENT_SAY_MEMBER, "%s is gone: %s", e->members[conn->member].name, text);
     } else if (!conn->closing) {
-        ent_refusal_count(e, ENT_NO_MEMBER, event->why == ENT_E_OK ? ENT_E_NET : event->why);
-        ent_log_info("%s: connection ended: %s", conn->peer.address, text);
+        (void)snprintf(from, sizeof from, "%s: %s", conn->peer.address, text);
+        not_admitted(e, event, from);
     }
     ent_conns_unbind(e, conn);
     ent_conns_remove(e, conn);

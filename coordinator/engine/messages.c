@@ -139,20 +139,6 @@ void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn)
     ent_message_post(e, conn, ENT_MSG_WELCOME, 0, &w);
 }
 
-/* At most a handful of lines a minute: a storm of bad messages must not fill the disk. */
-static bool may_say(struct ent_engine *e)
-{
-    if (e->now_ms - e->said_from_ms > 60000) {
-        if (e->said > 30) {
-            ent_log_warn("%u more messages were refused; status shows them by cause",
-                         (unsigned)(e->said - 30));
-        }
-        e->said = 0;
-        e->said_from_ms = e->now_ms;
-    }
-    return ++e->said <= 30;
-}
-
 void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code,
                         uint64_t sequence, const char *text)
 {
@@ -162,7 +148,7 @@ void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_er
 
     ent_wire_text(refused.text, text);
     ent_refusal_count(e, conn->member, code);
-    if (may_say(e)) {
+    if (ent_engine_may_say(e, &e->said_refused)) {
         ent_engine_say(e, ENT_SAY_TROUBLE, "%s: refused (%s): %s", who, ent_err_name(code),
                        refused.text);
     }

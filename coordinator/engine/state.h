@@ -38,6 +38,8 @@ struct ent_upload {
     uint64_t charge; /* on the byte budget, while ARRIVING */
     uint64_t ticket; /* first come, first served */
     uint8_t digest[32];
+    struct ent_blob *content; /* of a small one that came within its message; NULL: none, or stored */
+    bool is_small;            /* it came so */
 };
 
 struct ent_recent {
@@ -84,6 +86,8 @@ struct ent_conn {
     uint32_t member;   /* ENT_NO_MEMBER until its HELLO */
     uint32_t told_run; /* run whose RunStart it got */
     uint8_t known_plan[32];
+    uint64_t sent_round; /* whose base went out within its offer */
+    uint32_t sent_attempt;
     struct ent_peer peer;
     struct ent_push pushes[ENT_PUSHES_MAX];
 };
@@ -110,6 +114,7 @@ struct ent_shelf {
 struct ent_fold_input {
     uint32_t member;
     uint32_t weight;
+    bool is_small; /* in the store's database, not in a file */
 };
 
 struct ent_fold {
@@ -132,6 +137,12 @@ struct ent_last_end {
     uint8_t best[32];
     uint32_t best_round;
     struct ent_run_metrics test;
+};
+
+/* Lines of one kind in the current minute. */
+struct ent_say_budget {
+    uint32_t lines;
+    uint64_t from_ms;
 };
 
 struct ent_engine {
@@ -168,7 +179,9 @@ struct ent_engine {
     struct ent_shelf plan_shelf;
     struct ent_shelf models[2];
     size_t next_model;      /* shelf to be reused */
-    uint8_t round_open[32]; /* hash of the current attempt's RoundOpen */
+    struct ent_buf sealed_open;  /* the current attempt's RoundOpen: the same envelope for all */
+    struct ent_buf sealed_begin; /* and its Begin */
+    uint8_t round_open[32];      /* hash of the current attempt's RoundOpen */
     bool begun;             /* BEGIN of the current attempt: who joined is final */
     struct ent_last_end last_end;
     uint32_t ended_run;
@@ -194,13 +207,15 @@ struct ent_engine {
     bool refusals_dirty;
     uint64_t refusals_due_ms;
     uint64_t crl_due_ms;
-    uint32_t said; /* lines about refusals in the current minute */
-    uint64_t said_from_ms;
+    struct ent_say_budget said_refused; /* messages */
+    struct ent_say_budget
+        said_closed;        /* connections: their storm must not hide a member's refusal */
     uint32_t enroll_tokens; /* rate limit of the enrolment listener */
     uint64_t enroll_refill_ms;
 };
 
 /* ---- engine.c ---- */
+bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said); /* bounded a minute */
 void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ...) ENT_PRINTF(3, 4);
 /* Our own failure (store, memory): remembered, ends the step. */
 void ent_engine_fail(struct ent_engine *e, enum ent_err err);
@@ -278,6 +293,9 @@ void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_er
 void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* e->round_open of the current attempt. */
 ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
+void ent_message_release(struct ent_engine *e);
+/* The row that names the current attempt, for the store. */
+struct ent_row ent_engine_attempt(const struct ent_engine *e);
 
 /* ---- admit.c ---- */
 void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
@@ -294,6 +312,9 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
 /* Its connection is gone, or the machine does not wait for it any more. */
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
 void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
+/* Small updates go into the transaction of their rows. */
+ENT_MUST enum ent_err ent_uploads_store(struct ent_engine *e, const struct ent_row *row);
+void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row); /* it is committed */
 /* Payload bytes of an update of this task. */
 ENT_MUST enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task,
                                          size_t *dim, uint64_t *bytes);

@@ -107,13 +107,18 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
                            "another upload of yours is under way");
         return;
     }
+    ent_blob_unref(u->content);
     *u = (struct ent_upload){.state = ENT_UPLOAD_OFFERED,
                              .request = request,
                              .sequence = env->header.sequence,
                              .round = env->header.round,
                              .attempt = env->header.attempt,
-                             .bytes = env->header.update.payload_bytes};
+                             .bytes = env->header.update.payload_bytes,
+                             .is_small = env->payload_len > 0};
     memcpy(u->digest, env->payload_sha256, sizeof u->digest);
+    if (u->is_small) {
+        ent_engine_fail(e, ent_blob_new_copy(env->payload, env->payload_len, &u->content));
+    }
     ent_engine_feed(e, &event);
     if (e->round.phase == ENT_PHASE_UPDATE) {
         u->bad = check_statement(e, &env->header.update);
@@ -168,6 +173,35 @@ static bool is_wanted(const struct ent_engine *e, uint32_t member)
            (m->standing == ENT_STANDING_OFFERED || m->damaged);
 }
 
+static enum ent_err check_integers(enum ent_round_task task, const uint8_t *bytes, size_t len);
+
+/* A small update is here already, within the memory that its frame was given: nothing to grant. Its
+ * digest was checked with the envelope. */
+static void take_content(struct ent_engine *e, uint32_t member)
+{
+    struct ent_upload *u = &e->members[member].upload;
+    struct ent_row row = ent_engine_attempt(e);
+    struct ent_event event;
+    enum ent_err err;
+
+    u->state = ENT_UPLOAD_DONE;
+    err = check_integers(e->round.task, ent_blob_bytes(u->content) + ENT_UPDATE_SALT_BYTES,
+                         ent_blob_len(u->content) - ENT_UPDATE_SALT_BYTES);
+    if (err != ENT_E_OK) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
+                       e->members[member].name, ent_err_message());
+        bad(e, member, err);
+        return;
+    }
+    if (e->round.members[member].damaged) { /* its row stands, no other will be written */
+        ent_engine_fail(e, ent_store_small_put(e->store, &row, e->members[member].handle,
+                                               ent_blob_bytes(u->content),
+                                               ent_blob_len(u->content)));
+    }
+    event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
+    ent_engine_feed(e, &event);
+}
+
 void ent_uploads_granted(struct ent_engine *e, uint32_t member)
 {
     struct ent_upload *u = &e->members[member].upload;
@@ -179,8 +213,34 @@ void ent_uploads_granted(struct ent_engine *e, uint32_t member)
         bad(e, member, u->bad);
         return;
     }
+    if (u->is_small) {
+        if (is_wanted(e, member)) {
+            take_content(e, member);
+        }
+        return;
+    }
     u->state = ENT_UPLOAD_WAITING;
     u->ticket = ++e->next_ticket;
+}
+
+enum ent_err ent_uploads_store(struct ent_engine *e, const struct ent_row *row)
+{
+    const struct ent_engine_member *m = &e->members[row->member];
+    const struct ent_upload *u = &m->upload;
+
+    if (u->content == NULL || memcmp(u->digest, row->digest, sizeof u->digest) != 0) {
+        return ENT_E_OK; /* in its file */
+    }
+    return ent_store_small_put(e->store, row, m->handle, ent_blob_bytes(u->content),
+                               ent_blob_len(u->content));
+}
+
+void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row)
+{
+    struct ent_upload *u = &e->members[row->member].upload;
+
+    ent_blob_unref(u->content);
+    u->content = NULL;
 }
 
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost)
