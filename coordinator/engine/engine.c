@@ -134,6 +134,10 @@ void ent_engine_free(struct ent_engine *e)
     }
     ent_shelf_release(e);
     ent_fold_clear(e);
+    ent_message_forget_sealed(e);
+    for (size_t i = 0; i < e->n_members; i++) {
+        ent_blob_unref(e->members[i].upload.content);
+    }
     ent_plan_free(e->plan);
     ent_arena_release(&e->arena);
     free(e->fold.inputs);
@@ -353,6 +357,7 @@ static void carry_out(struct ent_engine *e)
 {
     struct ent_actions now = e->actions;
 
+    ent_message_forget_sealed(e);
     e->actions = e->doing; /* what is fed from here on is committed in the next turn */
     e->actions.n = 0;
     e->doing = now;
@@ -360,6 +365,7 @@ static void carry_out(struct ent_engine *e)
         ent_act(e, &e->doing.list[i]);
     }
     e->doing.n = 0;
+    ent_message_forget_sealed(e);
 }
 
 /* A test that has engine and members in one process ends the engine here as kill -9 would: what was not committed is

@@ -105,8 +105,8 @@ void ent_fold_add(struct ent_engine *e, const struct ent_action *action)
         ent_engine_fail(e, err);
         return;
     }
-    fold->inputs[fold->n++] =
-        (struct ent_fold_input){.member = action->member, .weight = action->weight, .is_small = is_small};
+    fold->inputs[fold->n++] = (struct ent_fold_input){
+        .member = action->member, .weight = action->weight, .is_small = is_small};
 }
 
 /* ---- windows ---- */

@@ -38,8 +38,9 @@ struct ent_upload {
     uint64_t charge; /* on the byte budget, while ARRIVING */
     uint64_t ticket; /* first come, first served */
     uint8_t digest[32];
-    struct ent_blob *content; /* of a small one that came within its message; NULL: none, or stored */
-    bool is_small;            /* it came so */
+    struct ent_blob
+        *content;  /* of a small one that came within its message; NULL: none, or stored */
+    bool is_small; /* it came so */
 };
 
 struct ent_recent {
@@ -145,6 +146,14 @@ struct ent_say_budget {
     uint64_t from_ms;
 };
 
+/* An envelope that several members get: sealed once, while the actions of one step are carried out. */
+enum ent_sealed_kind { ENT_SEALED_OPEN, ENT_SEALED_BEGIN, ENT_SEALED_OFFER, ENT_SEALED_N };
+struct ent_sealed {
+    struct ent_buf body; /* empty: none */
+    uint8_t digest[32];  /* OFFER: of what */
+    uint32_t kind;
+};
+
 struct ent_engine {
     struct ent_engine_options options;
     struct ent_home *home;
@@ -178,10 +187,9 @@ struct ent_engine {
     struct ent_plan *plan;
     struct ent_shelf plan_shelf;
     struct ent_shelf models[2];
-    size_t next_model;      /* shelf to be reused */
-    struct ent_buf sealed_open;  /* the current attempt's RoundOpen: the same envelope for all */
-    struct ent_buf sealed_begin; /* and its Begin */
-    uint8_t round_open[32];      /* hash of the current attempt's RoundOpen */
+    size_t next_model; /* shelf to be reused */
+    struct ent_sealed sealed[ENT_SEALED_N];
+    uint8_t round_open[32]; /* hash of the current attempt's RoundOpen */
     bool begun;             /* BEGIN of the current attempt: who joined is final */
     struct ent_last_end last_end;
     uint32_t ended_run;
@@ -276,8 +284,16 @@ struct ent_about {
     uint64_t round;
     uint32_t attempt;
 };
+ENT_MUST enum ent_err ent_message_header(struct ent_engine *e, enum ent_msg_type type,
+                                         const struct ent_about *about, struct ent_header *out);
+ENT_MUST enum ent_err ent_message_seal(struct ent_engine *e, enum ent_msg_type type,
+                                       const struct ent_about *about, const void *message,
+                                       struct ent_buf *out);
+struct ent_about ent_message_about(const struct ent_engine *e); /* the current attempt */
 void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                       uint64_t request, const void *message);
+void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
+                           const struct ent_buf *body);
 void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn);
 void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn); /* and the plan's offer */
 void ent_message_open(struct ent_engine *e, uint32_t member);
@@ -293,7 +309,9 @@ void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_er
 void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* e->round_open of the current attempt. */
 ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
-void ent_message_release(struct ent_engine *e);
+/* An offer with its content: sealed once for all that get it. */
+void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_offer *m);
+void ent_message_forget_sealed(struct ent_engine *e);
 /* The row that names the current attempt, for the store. */
 struct ent_row ent_engine_attempt(const struct ent_engine *e);
 

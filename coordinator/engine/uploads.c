@@ -194,9 +194,9 @@ static void take_content(struct ent_engine *e, uint32_t member)
         return;
     }
     if (e->round.members[member].damaged) { /* its row stands, no other will be written */
-        ent_engine_fail(e, ent_store_small_put(e->store, &row, e->members[member].handle,
-                                               ent_blob_bytes(u->content),
-                                               ent_blob_len(u->content)));
+        ent_engine_fail(e,
+                        ent_store_small_put(e->store, &row, e->members[member].handle,
+                                            ent_blob_bytes(u->content), ent_blob_len(u->content)));
     }
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
     ent_engine_feed(e, &event);

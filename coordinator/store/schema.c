@@ -54,6 +54,11 @@ static const char *const migrations[] = {
     "CREATE TABLE refusal("
     " idx INTEGER NOT NULL, cause INTEGER NOT NULL, count INTEGER NOT NULL,"
     " last_ms INTEGER NOT NULL, PRIMARY KEY(idx, cause)) STRICT;",
+    /* 1 -> 2: small accepted updates of the open attempt, and small models of the current run */
+    "CREATE TABLE small_update("
+    " run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL, handle BLOB NOT NULL,"
+    " bytes BLOB NOT NULL, PRIMARY KEY(run, round, attempt, handle)) STRICT;"
+    "CREATE TABLE small_model(digest BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

@@ -93,6 +93,7 @@ static void serve(struct fed *fed)
 
     ENT_OK(ent_home_open(fed->dir, &fed->clock, &fed->home));
     options.home = fed->home;
+    options.no_inline = !fed->inlined;
     ENT_OK(ent_engine_new(&options, &fed->engine));
     ENT_OK(
         ent_link_mem_new(fed->net, &identity, NULL, ent_engine_on_main, fed->engine, &fed->main));
@@ -123,12 +124,13 @@ void fed_restart(struct fed *fed)
     fed_pump(fed);
 }
 
-void fed_new(struct fed *fed, size_t members)
+static void make_fed(struct fed *fed, size_t members, bool inlined)
 {
     struct ent_setup_options setup = {.name = "test", .host = "localhost"};
     struct ent_setup_result result;
 
     memset(fed, 0, sizeof *fed);
+    fed->inlined = inlined;
     ent_log_set(getenv("ENT_TEST_VERBOSE") != NULL ? ENT_LOG_DEBUG : ENT_LOG_ERROR, stderr);
     fed->time = (struct ent_clock_fake){.mono_ms = 1000, .wall_ms = 1764000000000};
     fed->clock = ent_clock_of_fake(&fed->time);
@@ -145,6 +147,16 @@ void fed_new(struct fed *fed, size_t members)
         (void)snprintf(name, sizeof name, "brand-%c", (char)('a' + i));
         fed_enroll(fed, i, name);
     }
+}
+
+void fed_new(struct fed *fed, size_t members)
+{
+    make_fed(fed, members, false);
+}
+
+void fed_new_inline(struct fed *fed, size_t members)
+{
+    make_fed(fed, members, true);
 }
 
 void fed_free(struct fed *fed)
@@ -395,6 +407,17 @@ static void make_payload(const struct fed_member *m, int32_t q, struct ent_buf *
     }
 }
 
+static void put_inside(struct fed_member *m, const struct ent_buf *payload)
+{
+    struct ent_buf sealed = m->update;
+
+    ent_buf_init(&m->update, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    ENT_OK(ent_wire_put_payload((struct ent_bytes){sealed.data, sealed.len},
+                                (struct ent_bytes){payload->data, payload->len}, &m->fed->arena,
+                                &m->update));
+    ent_buf_release(&sealed);
+}
+
 void fed_offer(struct fed_member *m, int32_t q)
 {
     struct ent_header header = fed_header(m, ENT_MSG_UPDATE);
@@ -414,6 +437,9 @@ void fed_offer(struct fed_member *m, int32_t q)
     ent_buf_release(&m->update);
     ent_buf_init(&m->update, ENT_WIRE_ENVELOPE_MAX_BYTES);
     ENT_OK(ent_wire_seal_update(m->key, &header, digest, &m->update));
+    if (m->fed->inlined) {
+        put_inside(m, &payload);
+    }
     ent_blob_unref(m->payload);
     ENT_OK(ent_blob_new_copy(payload.data, payload.len, &m->payload));
     ent_buf_release(&payload);

@@ -66,10 +66,12 @@ struct fed {
     struct ent_link *enroll;
     struct fed_member members[FED_MEMBERS];
     struct ent_arena arena;
+    bool inlined; /* small bytes travel within their messages; otherwise all wait for their grant */
 };
 
 /* init, open, serve; `members` enrolled. */
 void fed_new(struct fed *fed, size_t members);
+void fed_new_inline(struct fed *fed, size_t members);
 void fed_free(struct fed *fed);
 /* The coordinator dies and starts again; connections are lost. */
 void fed_restart(struct fed *fed);
