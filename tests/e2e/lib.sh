@@ -55,7 +55,7 @@ fail() {
         case $log in */init.log | */data.log | *.invite.log) continue ;; esac
         [ -s "$log" ] || continue
         echo "== $(basename "$log")" >&2
-        tail -n 25 "$log" >&2
+        tail -n 15 "$log" >&2
     done
     exit 1
 }
