@@ -52,7 +52,7 @@ fail() {
     local log
     echo "FAILED $(basename "$0") line ${BASH_LINENO[-2]:-?}: $*" >&2
     for log in "$LOGS"/*.log; do
-        case $log in */init.log | */data.log | *.invite.log) continue ;; esac
+        case $log in */init.log | */data.log | *.invite.log | *.enroll.log) continue ;; esac
         [ -s "$log" ] || continue
         echo "== $(basename "$log")" >&2
         tail -n 15 "$log" >&2
@@ -145,6 +145,7 @@ fed_init() {
 }
 # fed_data N [ROWS] [ROUNDS]: member-1.csv ... and a small plan for them
 fed_data() {
+    rm -rf "$TOP/data" "$PLAN" "$TOP/client.yaml"
     "$BIN/entente-demo-data" generate --members "$1" --rows "${2:-1600}" --out "$TOP/data" --pooled >"$LOGS/data.log"
     client describe --input "$TOP/data/pooled.csv" --label bought=yes --exclude brand --rounds "${3:-3}" \
         --out "$TOP" >>"$LOGS/data.log" 2>&1 || fail "describe"
@@ -223,4 +224,27 @@ fed_finish() {
     members_exit "$1" 20
     expect_line serve 'run 1 is complete' 1
     same_models "$1"
+}
+# An undisturbed run of N enrolled members (serve is stopped): its model is kept as $TOP/twin.safetensors, then the
+# directories are put back as they were: what is run with them must end in the same bytes.
+fed_twin() {
+    local i
+    mkdir -p "$TOP/before"
+    cp -a "$FED" "$TOP"/member-? "$TOP/before"
+    fed_serve
+    fed_run "$1"
+    fed_start
+    fed_finish "$1"
+    cp "$(best_model)" "$TOP/twin.safetensors"
+    for i in $(seq "$1"); do rm -rf "$TOP/member-$i"; done
+    rm -rf "$FED"
+    mv "$TOP/before"/* "$TOP"
+    mkdir "$LOGS/twin"
+    mv "$LOGS"/serve.log "$LOGS"/member-?.log "$LOGS/twin"
+}
+same_as_twin() { cmp "$TOP/twin.safetensors" "$(best_model)" || fail "the model is not that of the undisturbed run"; }
+# serve, as Ctrl-C ends it
+fed_stop() {
+    kill -INT "${PID[serve]}"
+    expect_exit serve 10
 }
