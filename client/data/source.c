@@ -6,6 +6,7 @@
 #include "client/data/csv.h"
 #include "common/base/mem.h"
 #include "common/base/options.h"
+#include "common/config/scalar.h"
 
 static const struct ent_source_kind *const kinds[] = {
 #define ENT_PLUGIN(name_) &ent_source_##name_,
@@ -113,6 +114,20 @@ bool ent_text_valid(const char *text, size_t len)
         i += n;
     }
     return true;
+}
+
+bool ent_text_decimal_comma(const struct ent_text *text)
+{
+    const char *comma = memchr(text->text, ',', text->len);
+    char point[40];
+    double v;
+
+    if (comma == NULL || text->len >= sizeof point) {
+        return false;
+    }
+    memcpy(point, text->text, text->len);
+    point[comma - text->text] = '.'; /* a second comma or a point is refused below */
+    return ent_scalar_double(point, text->len, &v);
 }
 
 static bool is_blank(char c)
