@@ -41,6 +41,10 @@ ENT_MUST enum ent_err ent_bindings_new(const struct ent_table_options *options,
                                        struct ent_bindings **out);
 void ent_bindings_free(struct ent_bindings *bindings);
 
+/* Reasons that have an advice of their own (load.c). */
+extern const char ent_bind_comma[];
+extern const char ent_bind_not_boolean[];
+
 /* Each returns NULL, or why the text is no such value (static; no value in it). Missing: NaN, ENT_CODE_MISSING, -1,
  * ENT_LABEL_ABSENT. */
 const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,

@@ -177,6 +177,8 @@ static enum ent_err read_spellings(const struct ent_node *map, struct ent_arena 
 
         ENT_TRY(ent_arena_strndup(arena, e->key, strlen(e->key), &own));
         spellings[i].own = own;
+        spellings[i].line = e->line;
+        spellings[i].column = e->column;
         ENT_TRY(ent_config_take_value(e, &field, arena, &spellings[i].plan));
     }
     out->spellings = spellings;
@@ -207,6 +209,8 @@ static enum ent_err read_column(const struct ent_node *node, struct ent_arena *a
 
     ENT_TRY(ent_arena_strndup(arena, node->key, strlen(node->key), &feature));
     out->feature = feature;
+    out->line = node->key_line;
+    out->column_at = node->key_column;
     if (node->kind == ENT_NODE_SCALAR) {
         return ent_config_take_value(node, &column_fields[0], arena, &out->column);
     }
@@ -293,6 +297,24 @@ static enum ent_err read_plans(struct reading *r)
     return ENT_E_OK;
 }
 
+/* Where things stand, for errors that only the data or the plan can show. */
+static enum ent_err read_places(struct reading *r)
+{
+    struct ent_client_config *c = &r->config;
+    const struct ent_node *source = ent_node_get(ent_node_get(r->root, "data"), "source");
+    char at[320] = "";
+    char *text;
+
+    ENT_TRY(ent_arena_strndup(&c->arena, r->root->file, strlen(r->root->file), &text));
+    c->file = text;
+    if (source != NULL) {
+        (void)snprintf(at, sizeof at, "%.255s:%u:%u: ", source->file, source->line, source->column);
+    }
+    ENT_TRY(ent_arena_strndup(&c->arena, at, strlen(at), &text));
+    c->data.source_at = text;
+    return ENT_E_OK;
+}
+
 static enum ent_err read_all(struct reading *r, const char *dir)
 {
     struct ent_client_config *c = &r->config;
@@ -305,6 +327,7 @@ static enum ent_err read_all(struct reading *r, const char *dir)
         return ent_node_bad(ent_node_get(r->root, "coordinator"), "coordinator",
                             "must be HOST:PORT, such as fed.example:7443");
     }
+    ENT_TRY(read_places(r));
     ENT_TRY(read_delimiter(r));
     ENT_TRY(read_columns(r));
     ENT_TRY(read_tasks(r));

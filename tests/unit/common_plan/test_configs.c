@@ -107,6 +107,8 @@ ENT_TEST(client_config, everything_is_read)
     CU_ASSERT_STRING_EQUAL(c->columns[0].column, "Age");
     CU_ASSERT_STRING_EQUAL(c->columns[1].column, "Job Title");
     CU_ASSERT_STRING_EQUAL(c->columns[1].spellings[0].own, "Admin");
+    CU_ASSERT_STRING_EQUAL(c->file, "client.yaml");
+    CU_ASSERT_TRUE(c->columns[1].line > 0 && c->columns[1].spellings[0].line > 0);
     CU_ASSERT_STRING_EQUAL(c->columns[1].spellings[0].plan, "admin.");
     CU_ASSERT_STRING_EQUAL(c->columns[2].column, "loan");
     CU_ASSERT_STRING_EQUAL(c->unit_key, "customer_id");
