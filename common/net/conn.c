@@ -209,7 +209,8 @@ enum ent_err ent_conn_expect(struct ent_conn *c, uint64_t request, struct ent_si
     } else {
         c->sink = sink_take;
         c->sink_request = request;
-        c->sink_ms = 0;
+        c->sink_ms =
+            ent_conn_now(c); /* a grant that is never used ends like a transfer that stands */
     }
     (void)pthread_mutex_unlock(&c->lock);
     return err;
@@ -290,7 +291,7 @@ static void timed_out(struct ent_conn *c, const char *what, uint32_t ms)
     ent_conn_end_locked(c, ENT_E_TIMEOUT, text);
 }
 
-/* A transfer that was begun stands: between its DATA frames only other frames came. Within a
+/* A granted transfer stands: since the grant or its last DATA frame only other frames came. Within a
  * frame rx_ms tells. */
 static bool transfer_stands(const struct ent_conn *c, uint64_t span_ms, uint64_t now_ms)
 {
@@ -373,6 +374,10 @@ void ent_conn_tear_down(struct ent_conn *c)
     ent_blob_unref(c->blob);
     c->blob = NULL;
     ent_buf_release(&c->recv_body);
+    free(c->ahead);
+    c->ahead = NULL;
+    free(c->send_joined);
+    c->send_joined = NULL;
     if (c->inbound && !c->opened) { /* nobody was told yet from where it came */
         (void)snprintf(event.text, sizeof event.text, "%s: %.180s", c->address, c->text);
     } else {

@@ -128,6 +128,7 @@ struct ent_link_ops {
                               struct ent_blob *blob, uint64_t offset);
     enum ent_err (*expect)(struct ent_link *link, ent_conn_id conn, uint64_t request,
                            struct ent_sink *sink_take);
+    void (*hold)(struct ent_link *link, ent_conn_id conn, bool on); /* NULL: does nothing */
     void (*admit)(struct ent_link *link, ent_conn_id conn);
     void (*close)(struct ent_link *link, ent_conn_id conn, bool flush);
     void (*free)(struct ent_link *link);
@@ -150,6 +151,9 @@ ENT_MUST enum ent_err ent_link_dial(struct ent_link *link, const char *address, 
  * (and the connection is closed) when its queue is full. */
 ENT_MUST enum ent_err ent_link_send(struct ent_link *link, ent_conn_id conn, uint8_t type,
                                     uint64_t request, const uint8_t *body, size_t len);
+/* While on, what is sent on the connection is only queued; then it goes out together: several frames
+ * in one piece. Turn it off soon. */
+void ent_link_hold(struct ent_link *link, ent_conn_id conn, bool on);
 /* Send blob[offset..] as DATA frames of `request`; keeps a reference until SENT or CLOSED. BUSY
  * while one is going. */
 ENT_MUST enum ent_err ent_link_send_blob(struct ent_link *link, ent_conn_id conn, uint64_t request,

@@ -331,6 +331,16 @@ static enum ent_err link_expect(struct ent_link *link, ent_conn_id conn, uint64_
     return err;
 }
 
+static void link_hold(struct ent_link *link, ent_conn_id conn, bool on)
+{
+    struct ent_conn *c = find(of(link), conn);
+
+    if (c != NULL) {
+        ent_conn_hold(c, on);
+        ent_conn_unref(c);
+    }
+}
+
 static void link_admit(struct ent_link *link, ent_conn_id conn)
 {
     struct ent_conn *c = find(of(link), conn);
@@ -422,6 +432,7 @@ static const struct ent_link_ops nng_ops = {
     .send = link_send_frame,
     .send_blob = link_send_blob,
     .expect = link_expect,
+    .hold = link_hold,
     .admit = link_admit,
     .close = link_close_conn,
     .free = link_free,

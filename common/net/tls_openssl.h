@@ -38,6 +38,7 @@ struct ent_tls_conn {
     void *carrier_ctx;
     bool server;
     size_t filled;                 /* of the read that is under way */
+    atomic_size_t recv_min;        /* a read is over when so many bytes came; 0: all */
     atomic_uint_least64_t rx;      /* bytes of records that came, */
     atomic_uint_least64_t tx;      /* that went: progress that a long read or write does not show */
     enum ent_err why;              /* of the first failure */
@@ -49,8 +50,9 @@ struct ent_tls_conn {
 ENT_MUST enum ent_err ent_tls_conn_start(struct ent_tls_conn *conn, struct ent_tls *tls,
                                          bool server, const char *host);
 enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn);
-/* OK only when all `len` bytes came or went; after AGAIN the same call must be made again. */
-enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t len);
+/* OK only when recv_min bytes came (*len then is how many did, at most what it was), or all `len`
+ * bytes went; after AGAIN the same call must be made again. */
+enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len);
 enum ent_tls_io ent_tls_conn_write(struct ent_tls_conn *conn, const uint8_t *bytes, size_t len);
 void ent_tls_conn_shutdown(struct ent_tls_conn *conn); /* close_notify, if there is a session */
 void ent_tls_conn_release(struct ent_tls_conn *conn);

@@ -181,17 +181,26 @@ enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn)
     return ret == 1 ? ENT_TLS_OK : outcome(conn, ret);
 }
 
-enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t len)
+enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len)
 {
-    while (conn->filled < len) {
+    size_t min = atomic_load_explicit(&conn->recv_min, memory_order_relaxed);
+
+    min = min == 0 || min > *len ? *len : min;
+    while (conn->filled < *len) {
         size_t n;
 
         ERR_clear_error();
-        if (SSL_read_ex(conn->ssl, bytes + conn->filled, len - conn->filled, &n) != 1) {
-            return outcome(conn, 0);
+        if (SSL_read_ex(conn->ssl, bytes + conn->filled, *len - conn->filled, &n) != 1) {
+            enum ent_tls_io io = outcome(conn, 0);
+
+            if (conn->filled >= min) { /* should this be the end, the next read says so again */
+                break;
+            }
+            return io;
         }
         conn->filled += n;
     }
+    *len = conn->filled;
     conn->filled = 0;
     return ENT_TLS_OK;
 }

@@ -263,7 +263,7 @@ bool bare_write(struct bare *bare, const void *bytes, size_t len)
 
 bool bare_read(struct bare *bare, void *bytes, size_t len)
 {
-    return ent_tls_conn_read(&bare->conn, bytes, len) == ENT_TLS_OK;
+    return ent_tls_conn_read(&bare->conn, bytes, &len) == ENT_TLS_OK;
 }
 
 void bare_end(struct bare *bare)
