@@ -25,10 +25,11 @@ void ent_agent_look_at_cert(struct ent_agent *agent)
     agent->renew_due = ent_certs_renew_due(&info, wall);
     if (wall >= info.not_after_ms) { /* it cannot even ask for a new one: no handshake */
         ent_time_text(info.not_after_ms, ended);
-        ent_agent_sayf(agent, ENT_SAY_WARN,
-                       "this member's certificate ended at %s: ask the operator to revoke it and to "
-                       "invite this member anew (or set this machine's clock)",
-                       ended);
+        ent_agent_sayf(
+            agent, ENT_SAY_WARN,
+            "this member's certificate ended at %s: ask the operator to revoke it and to "
+            "invite this member anew (or set this machine's clock)",
+            ended);
     }
 }
 
