@@ -11,6 +11,8 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 
+/* "cannot DOING PATH: " and what errno says, at once after the call that failed. NOT_FOUND (ENOENT), IO. */
+enum ent_err ent_io_error(const char *doing, const char *path);
 /* Whole file into `out` (appended; LIMIT beyond its maximum). NOT_FOUND, IO. */
 ENT_MUST enum ent_err ent_file_read(const char *path, struct ent_buf *out);
 /* Old or new content, never a mixture: temporary file in the same directory, fsync, rename, fsync

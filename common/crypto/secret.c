@@ -84,8 +84,9 @@ enum ent_err ent_secret_read_file(struct ent_secret *secret, const char *path, s
     ENT_TRY(ent_secret_init(&got, (size_t)size));
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
+        err = ent_io_error("open", path);
         ent_secret_release(&got);
-        return ent_err_note(ENT_E_IO, "cannot open %s", path);
+        return err;
     }
     err = ent_fd_read(fd, got.bytes, got.len, &n);
     (void)close(fd);
