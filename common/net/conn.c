@@ -84,6 +84,9 @@ void ent_conn_emit_opened(struct ent_conn *c)
         return;
     }
     *event.peer = report.peer;
+    if (c->inbound && report.peer.has_cert) {
+        ent_room_verified(c->nng, c, report.peer.uri);
+    }
     (void)snprintf(event.peer->address, sizeof event.peer->address, "%s", c->address);
     ent_conn_emit(c, &event);
 }

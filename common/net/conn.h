@@ -37,6 +37,9 @@ struct ent_conn {
     atomic_uint refs;
     bool inbound;
     char address[64];
+    uint64_t origin; /* inbound: the machine it comes from, as room.c counts */
+    bool verified;   /* by a client certificate; with uri under the link's lock */
+    char uri[ENT_PEER_URI_MAX];
     pthread_mutex_t event_lock; /* one event at a time */
     pthread_mutex_t lock;
 

@@ -110,8 +110,8 @@ ENT_MUST enum ent_err ent_sink_finish(struct ent_sink *sink); /* digest, fsync o
 struct ent_link_limits {
     uint32_t handshake_ms;    /* from accept or dial to ent_link_admit; 10,000 */
     uint32_t idle_ms;         /* nothing received; 30,000 (PING goes out after a third of it) */
-    uint32_t half_open_max;   /* accepted, not admitted; 32 */
-    uint32_t connections_max; /* members + 16 */
+    uint32_t half_open_max;   /* accepted, no certificate shown yet; one more ends the oldest; 32 */
+    uint32_t connections_max; /* with a certificate, and dialed; members + 16 */
     uint32_t queue_max;       /* control frames waiting to be sent on one connection; 64 */
 };
 struct ent_link_limits ent_link_limits_default(void);
