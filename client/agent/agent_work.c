@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/advice.h"
 #include "client/agent/agent_internal.h"
 #include "client/policy/policy.h"
 #include "common/base/hooks.h"
@@ -58,6 +59,23 @@ static bool is_invited(const struct ent_agent *agent, const struct ent_open_roun
     return false;
 }
 
+static void warn(void *ctx, const char *line)
+{
+    ent_agent_sayf(ctx, ENT_SAY_WARN, "warning: %s", line);
+}
+
+/* What check would warn of is said when the data of a run is read, once. */
+static enum ent_err load_data(struct ent_agent *agent)
+{
+    bool first = ent_pipeline_table(agent->pipeline) == NULL;
+
+    ENT_TRY(ent_pipeline_load(agent->pipeline));
+    if (first) {
+        ent_advice_parts(agent->pipeline, warn, agent);
+    }
+    return ent_table_check_labels(ent_pipeline_table(agent->pipeline));
+}
+
 static enum ent_err check(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
@@ -74,7 +92,7 @@ static enum ent_err check(struct ent_agent *agent)
     ENT_TRY(ent_policy_check_round(policy, &request));
     ENT_TRY(load_plan(agent, m->plan));
     ENT_TRY(check_against_plan(m, ent_pipeline_plan(agent->pipeline)));
-    ENT_TRY(ent_pipeline_load(agent->pipeline));
+    ENT_TRY(load_data(agent));
     ENT_REQUIRE(m->task != ENT_TASK_TRAIN ||
                     ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN) > 0,
                 ENT_E_DATA, "there are no training rows left after the split");
@@ -95,6 +113,13 @@ static void note_decline(struct ent_agent *agent, enum ent_err code)
     (void)snprintf(agent->decline_text, sizeof agent->decline_text, "%.*s", ENT_WIRE_TEXT_MAX_BYTES,
                    may_leave(code) ? ent_err_message() : ent_err_text(code));
     ent_agent_round_text(agent, round);
+    if (agent->declined_run == agent->session.run &&
+        strcmp(agent->declined_why, ent_err_message()) == 0) {
+        ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part, as before", round);
+        return;
+    }
+    agent->declined_run = agent->session.run;
+    (void)snprintf(agent->declined_why, sizeof agent->declined_why, "%s", ent_err_message());
     ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part: %s", round,
                    ent_err_message());
 }
