@@ -50,6 +50,9 @@
 /* A CRL, DER: about 37 bytes for each revoked member, and it must fit an envelope. Bytes. */
 #define ENT_WIRE_CRL_MAX_BYTES 49152
 
+/* Sequence numbers, rounds: whoever receives one stores it, and SQLite's integers are signed. */
+#define ENT_WIRE_COUNTER_MAX ((uint64_t)INT64_MAX)
+
 /* Error codes: err.def has a few dozen; a later version's code passes as a number. */
 #define ENT_WIRE_CODE_MAX 4095
 /* Enumerations (task, split, phase, standing, rule, protocol version): what a value means is checked

@@ -37,9 +37,9 @@ static const struct ent_schema_field header_fields[] = {
     ENT_SCHEMA_FIXED_OPT(wire_header, 3, h.sender, h.from_member),
     ENT_SCHEMA_U32(wire_header, 4, h.type, ENT_MSG_FIRST, UINT32_MAX),
     ENT_SCHEMA_U32(wire_header, 5, h.run, 0, UINT32_MAX),
-    ENT_SCHEMA_U64(wire_header, 6, h.round, 0, UINT64_MAX),
+    ENT_SCHEMA_U64(wire_header, 6, h.round, 0, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_U32(wire_header, 7, h.attempt, 0, UINT32_MAX),
-    ENT_SCHEMA_U64(wire_header, 8, h.sequence, 0, UINT64_MAX),
+    ENT_SCHEMA_U64(wire_header, 8, h.sequence, 0, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_MSG(wire_header, 9, h.update, h.has_update, &ent_wire_statement_schema),
 };
 

@@ -1,6 +1,9 @@
 /* Envelopes: sealed, opened, verified; every way to change one is refused with its own code. */
 #include <string.h>
 
+#include <entente/v1/messages.pb-c.h>
+
+#include "common/base/mem.h"
 #include "common/crypto/sha256.h"
 #include "common/crypto/sign.h"
 #include "common/wire/schemas.h"
@@ -211,6 +214,56 @@ ENT_TEST(envelope, statement_belongs_to_update)
         ENT_MSG_UPDATE); /* a payload inside: sealed by hand, refused on arrival */
     ENT_OK(ent_wire_seal_payload(s.key, &header, (struct ent_bytes){s.pub, 32}, &s.bytes));
     ENT_FAILS(open_as(&s, ENT_MSG_UPDATE, ENT_SENDER_MEMBER), ENT_E_PROTOCOL);
+    end(&s);
+}
+
+static void add_raw_header(struct ent_buf *out, uint64_t sequence, uint64_t round)
+{
+    Entente__V1__Header h = ENTENTE__V1__HEADER__INIT;
+    Entente__V1__Envelope e = ENTENTE__V1__ENVELOPE__INIT;
+    uint8_t sender[ENT_WIRE_HANDLE_BYTES] = {1};
+    uint8_t digest[ENT_WIRE_DIGEST_BYTES] = {2};
+    uint8_t signature[ENT_WIRE_SIGNATURE_BYTES] = {3};
+    uint8_t header[ENT_WIRE_HEADER_MAX_BYTES];
+    uint8_t *p = NULL;
+
+    h.version = ENT_WIRE_VERSION;
+    h.federation = (ProtobufCBinaryData){sizeof sender, sender};
+    h.sender = (ProtobufCBinaryData){sizeof sender, sender};
+    h.type = ENT_MSG_JOIN;
+    h.round = round;
+    h.sequence = sequence;
+    e.header = (ProtobufCBinaryData){entente__v1__header__pack(&h, header), header};
+    e.payload_sha256 = (ProtobufCBinaryData){sizeof digest, digest};
+    e.signature = (ProtobufCBinaryData){sizeof signature, signature};
+    ENT_OK(ent_buf_extend(out, entente__v1__envelope__get_packed_size(&e), &p));
+    (void)entente__v1__envelope__pack(&e, p);
+}
+
+/* What no store can keep does not get past the header; one less gets as far as the payload's digest. */
+ENT_TEST(envelope, counters_fit_a_signed_integer)
+{
+    const struct {
+        uint64_t sequence;
+        uint64_t round;
+        enum ent_err err;
+    } cases[] = {{(uint64_t)1 << 63, 1, ENT_E_PROTOCOL},
+                 {1, (uint64_t)1 << 63, ENT_E_PROTOCOL},
+                 {UINT64_MAX, UINT64_MAX, ENT_E_PROTOCOL},
+                 {INT64_MAX, INT64_MAX, ENT_E_DIGEST}};
+    struct ent_header header = ent_sample_header(ENT_MSG_JOIN);
+    struct sealed s;
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(cases); i++) {
+        begin(&s);
+        add_raw_header(&s.bytes, cases[i].sequence, cases[i].round);
+        ENT_FAILS(open_as(&s, ENT_MSG_JOIN, ENT_SENDER_MEMBER), cases[i].err);
+        end(&s);
+    }
+    begin(&s);
+    header.sequence = (uint64_t)1 << 63;
+    ENT_FAILS(ent_wire_seal_payload(s.key, &header, (struct ent_bytes){s.pub, 32}, &s.bytes),
+              ENT_E_RANGE);
     end(&s);
 }
 
