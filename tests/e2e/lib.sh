@@ -43,7 +43,7 @@ e2e_cleanup() {
 trap e2e_cleanup EXIT
 trap 'exit 130' INT TERM
 
-say() { printf -- '--- %s\n' "$*"; }
+say() { printf -- '--- %3d s  %s\n' "$SECONDS" "$*"; }
 skip() { # the rest of the script, by name
     echo "SKIPPED $(basename "$0"): $*"
     exit 77
@@ -230,7 +230,8 @@ fed_finish() {
 fed_twin() {
     local i
     mkdir -p "$TOP/before"
-    cp -a "$FED" "$TOP"/member-? "$TOP/before"
+    cp -a "$FED" "$TOP/before/fed"
+    cp -a "$TOP"/member-? "$TOP/before"
     fed_serve
     fed_run "$1"
     fed_start
@@ -238,7 +239,8 @@ fed_twin() {
     cp "$(best_model)" "$TOP/twin.safetensors"
     for i in $(seq "$1"); do rm -rf "$TOP/member-$i"; done
     rm -rf "$FED"
-    mv "$TOP/before"/* "$TOP"
+    mv "$TOP/before/fed" "$FED"
+    mv "$TOP/before"/member-? "$TOP"
     mkdir "$LOGS/twin"
     mv "$LOGS"/serve.log "$LOGS"/member-?.log "$LOGS/twin"
 }
