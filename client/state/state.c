@@ -1,5 +1,6 @@
 #include "client/state/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,21 @@ static enum ent_err read_sequence(struct ent_state *state)
     return err;
 }
 
+/* Says what to do about damage, behind the finding. */
+static enum ent_err advise(const char *dir, enum ent_err err)
+{
+    char finding[320];
+
+    if (err != ENT_E_CORRUPT) {
+        return err;
+    }
+    (void)snprintf(finding, sizeof finding, "%s", ent_err_message());
+    return ent_err_note(ENT_E_CORRUPT,
+                        "%s -- restore %s/state.db from a backup (with its -wal file, if there is "
+                        "one), or enrol anew with another --dir",
+                        finding, dir);
+}
+
 static enum ent_err open_in(struct ent_state *state, const char *dir)
 {
     char *path = NULL;
@@ -99,7 +115,7 @@ enum ent_err ent_state_open(const char *dir, struct ent_state **out)
     enum ent_err err;
 
     ENT_TRY(ent_calloc(1, sizeof *state, &state));
-    err = open_in(state, dir);
+    err = advise(dir, open_in(state, dir));
     if (err != ENT_E_OK) {
         ent_state_close(state);
         return err;
