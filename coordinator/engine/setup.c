@@ -154,7 +154,7 @@ static enum ent_err name_option(enum ent_err err)
     for (char *p = text; *p != '\0' && *p != ' '; p++) {
         *p = (char)(*p == '_' ? '-' : *p);
     }
-    return ent_err_note(ENT_E_USAGE, "%s", text);
+    return ent_err_note(err, "%s", text);
 }
 
 static enum ent_err make_store(struct making *m)
