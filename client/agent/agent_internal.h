@@ -23,6 +23,8 @@
 #include "common/wire/wire.h"
 
 #define ENT_AGENT_LINE_BYTES 400
+#define ENT_AGENT_ITEMS_MAX                                                                        \
+    64 /* taken off the queue while a task is computed; the rest waits there */
 
 /* The RoundOpen of a round, as far as later messages and tasks need it. */
 struct ent_open_round {
@@ -66,6 +68,7 @@ struct ent_agent {
 
     struct ent_agent_item *first; /* items that wait */
     struct ent_agent_item *last;
+    size_t n_items;
     bool started;
     volatile sig_atomic_t stop_asked;
     bool stop_taken;

@@ -170,7 +170,7 @@ static bool keep_going(void *ctx)
 {
     struct ent_agent *agent = ctx;
 
-    while (ent_agent_drain_one(agent)) {
+    while (agent->n_items < ENT_AGENT_ITEMS_MAX && ent_agent_drain_one(agent)) {
     }
     for (const struct ent_agent_item *i = agent->first; i != NULL; i = i->next) {
         if (ent_session_ends_compute(&agent->session, &i->ev)) {

@@ -280,6 +280,14 @@ enum ent_err ent_path_join(const char *dir, const char *name, char **out)
     return ENT_E_OK;
 }
 
+static enum ent_err check_mode(const struct stat *sb, const char *path)
+{
+    ENT_REQUIRE((sb->st_mode & 077) == 0, ENT_E_PERMISSION,
+                "%s can be read by others (mode %04o); run: chmod 600 %s", path,
+                (unsigned)(sb->st_mode & 07777), path);
+    return ENT_E_OK;
+}
+
 enum ent_err ent_file_check_private(const char *path)
 {
     struct stat sb;
@@ -287,9 +295,22 @@ enum ent_err ent_file_check_private(const char *path)
     if (stat(path, &sb) != 0) {
         return ent_io_error("look at", path);
     }
-    ENT_REQUIRE((sb.st_mode & 077) == 0, ENT_E_PERMISSION,
-                "%s can be read by others (mode %04o); run: chmod 600 %s", path,
-                (unsigned)(sb.st_mode & 07777), path);
+    return check_mode(&sb, path);
+}
+
+enum ent_err ent_fd_check_private(int fd, const char *path, uint64_t *size)
+{
+    struct stat sb;
+
+    if (fstat(fd, &sb) != 0) {
+        return ent_io_error("look at", path);
+    }
+    ENT_REQUIRE(S_ISREG(sb.st_mode), ENT_E_PERMISSION, "%s is not a plain file", path);
+    ENT_TRY(check_mode(&sb, path));
+    ENT_REQUIRE(sb.st_uid == geteuid() || sb.st_uid == 0, ENT_E_PERMISSION,
+                "%s belongs to user %lu, not to the one that runs this program (%lu)", path,
+                (unsigned long)sb.st_uid, (unsigned long)geteuid());
+    *size = (uint64_t)sb.st_size;
     return ENT_E_OK;
 }
 

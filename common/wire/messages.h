@@ -272,7 +272,7 @@ struct ent_msg_enrolled {
     struct ent_bytes cert;
     struct ent_bytes ca;
     struct ent_bytes crl;
-    ent_name_text address;
+    ent_free_text address; /* HOST:PORT, an IPv6 host in brackets */
     uint8_t log_pub[ENT_WIRE_PUBLIC_BYTES];
     uint8_t root_pub[ENT_WIRE_PUBLIC_BYTES];
     uint8_t federation[ENT_WIRE_FEDERATION_BYTES];

@@ -189,6 +189,10 @@ static void on_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t membe
     if (err == ENT_E_OK) {
         err = check_hello(conn, &hello);
     }
+    if (err == ENT_E_OK && e->missing[0] != '\0') {
+        err = ent_err_note(ENT_E_BUSY, "the coordinator waits for a missing model file; its "
+                                       "operator knows");
+    }
     if (err != ENT_E_OK) {
         reject(e, conn, err, 0);
         return;

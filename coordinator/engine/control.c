@@ -17,6 +17,7 @@
 #include "coordinator/engine/sysfail.h"
 
 #define PEER_TIMEOUT_S 5 /* an operator's program that stands still must not hold the others up */
+#define REPLY_SECRET_BYTES 4096 /* an invitation, whose token must not stay in memory, fits */
 #define ANSWER_TIMEOUT_S 600 /* the engine may be in the middle of a large sum */
 
 struct ent_control {
@@ -104,6 +105,9 @@ static enum ent_err serve_one(struct ent_control *control, int fd)
     set_timeout(fd, SO_SNDTIMEO, PEER_TIMEOUT_S);
     err = read_line(fd, &line);
     if (err == ENT_E_OK) {
+        err = ent_buf_reserve(&reply, REPLY_SECRET_BYTES);
+    }
+    if (err == ENT_E_OK) {
         err = ent_buf_str(&line, &request);
     }
     if (err == ENT_E_OK) {
@@ -113,7 +117,7 @@ static enum ent_err serve_one(struct ent_control *control, int fd)
         err = write_line(fd, reply.data, reply.len);
     }
     ent_buf_release(&line);
-    ent_buf_release(&reply);
+    ent_buf_wipe(&reply);
     return err;
 }
 

@@ -61,7 +61,7 @@ struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kin
 }
 
 /* Room for what one step of the machine may answer, behind what is waiting already. */
-static bool reserve_actions(struct ent_engine *e)
+bool ent_engine_reserve(struct ent_engine *e)
 {
     size_t need = e->actions.n + 4 * (size_t)e->round.n_members + 16;
     enum ent_err err = ent_grow(&e->actions.list, &e->actions.cap, need, sizeof *e->actions.list);
@@ -72,7 +72,7 @@ static bool reserve_actions(struct ent_engine *e)
 
 void ent_engine_feed(struct ent_engine *e, struct ent_event *event)
 {
-    if (e->fatal != ENT_E_OK || !reserve_actions(e)) {
+    if (e->fatal != ENT_E_OK || !ent_engine_reserve(e)) {
         return;
     }
     event->now_ms = e->now_ms;
@@ -124,7 +124,7 @@ void ent_engine_free(struct ent_engine *e)
     if (e == NULL) {
         return;
     }
-    if (e->fatal == ENT_E_OK && ent_commit_refusals(e) != ENT_E_OK) {
+    if (e->fatal == ENT_E_OK && (ent_commit(e) != ENT_E_OK || ent_commit_refusals(e) != ENT_E_OK)) {
         ent_log_warn("%s", ent_err_message());
     }
     ent_queue_release(&e->queue);
@@ -192,20 +192,7 @@ enum ent_err ent_engine_start(struct ent_engine *e)
     if (swept > 0) {
         ent_log_debug("%zu files of updates that were never accepted removed", swept);
     }
-    if (e->run.config.run != 0) {
-        ENT_TRY(reserve_actions(e) ? ENT_E_OK : e->fatal);
-        if (ent_round_active(&e->round)) {
-            ent_engine_say(e, ENT_SAY_RUN, "run %u goes on in round %llu",
-                           (unsigned)e->run.config.run, (unsigned long long)e->round.round);
-            ENT_TRY(e->round.round > 0 ? ent_message_open_hash(e) : ENT_E_OK);
-            ENT_TRY(ent_commit_reload_metrics(e));
-            ent_round_resume(&e->round, e->now_ms, &e->actions);
-        } else {
-            struct ent_event event = ent_engine_event(e, ENT_EV_RUN_START, ENT_NO_MEMBER);
-
-            ent_engine_feed(e, &event);
-        }
-    }
+    ENT_TRY(ent_engine_go_on(e));
     return ent_engine_settle(e);
 }
 
@@ -322,6 +309,9 @@ static void housekeeping(struct ent_engine *e)
     bool made = false;
 
     tick_if_due(e);
+    if (e->missing[0] != '\0' && e->now_ms >= e->missing_due_ms) {
+        ent_engine_fail(e, ent_engine_go_on(e));
+    }
     if (e->refusals_dirty && e->now_ms >= e->refusals_due_ms) {
         ent_engine_fail(e, ent_commit_refusals(e));
         e->refusals_due_ms = e->now_ms + REFUSALS_FLUSH_MS;
@@ -379,14 +369,101 @@ static bool killed(struct ent_engine *e, const char *where)
     return e->fatal != ENT_E_OK;
 }
 
+/* ---- one commit for as much as possible ---- */
+
+static bool in_list(const struct ent_engine *e, enum ent_action_kind kind)
+{
+    for (size_t i = 0; i < e->actions.n; i++) {
+        if (e->actions.list[i].kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What only changes our own memory, or prepares frames that leave after the commit, need not wait for it: then the rows
+ * that follow from it share the commit. A sum of large updates waits, so that its members have their ACK meanwhile. */
+static bool may_precede(const struct ent_engine *e, enum ent_action_kind kind)
+{
+    switch (kind) {
+    case ENT_ACT_ADD:
+    case ENT_ACT_FINISH:
+        return ent_uploads_are_small(e);
+    case ENT_ACT_SEND_CLOSE: /* of the round whose standings we still have */
+    case ENT_ACT_TIMER:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void run_ahead(struct ent_engine *e)
+{
+    size_t kept = 0;
+    bool closed = in_list(e, ENT_ACT_SEND_CLOSE);
+
+    for (size_t i = 0; i < e->actions.n && e->fatal == ENT_E_OK; i++) {
+        struct ent_action action = e->actions.list[i];
+
+        if (may_precede(e, action.kind)) {
+            ent_act(e, &action); /* may append */
+        } else {
+            e->actions.list[kept++] = action;
+        }
+    }
+    e->actions.n = kept;
+    if (closed) { /* RELEASE, and OPEN of the next round */
+        tick_if_due(e);
+    }
+}
+
+/* Rows that nobody is told of by themselves (joins), or one member could wait a moment to be told of (accepted updates):
+ * others are about to follow. */
+static bool may_wait(const struct ent_engine *e)
+{
+    if (e->out_first != NULL || e->actions.n == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < e->actions.n; i++) {
+        const struct ent_action *a = &e->actions.list[i];
+        bool row = a->kind == ENT_ACT_ROW &&
+                   (a->row.kind == ENT_ROW_JOIN || a->row.kind == ENT_ROW_ACCEPT);
+
+        if (!row && a->kind != ENT_ACT_ACK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool waits(struct ent_engine *e)
+{
+    if (e->options.commit_ms == 0 || !may_wait(e)) {
+        e->lazy_due_ms = 0;
+        return false;
+    }
+    if (e->lazy_due_ms == 0) {
+        e->lazy_due_ms = e->now_ms + e->options.commit_ms;
+    }
+    if (e->now_ms < e->lazy_due_ms) {
+        return true;
+    }
+    e->lazy_due_ms = 0;
+    return false;
+}
+
 enum ent_err ent_engine_settle(struct ent_engine *e)
 {
     while (e->fatal == ENT_E_OK && (e->actions.n > 0 || e->out_first != NULL)) {
         if (ENT_HOOK_PLANTED("send-before-commit")) {
             ent_outbox_flush(e);
         }
-        if (killed(e, "killed-before-commit")) {
+        run_ahead(e);
+        if (e->fatal != ENT_E_OK || waits(e) || killed(e, "killed-before-commit")) {
             break;
+        }
+        if (in_list(e, ENT_ACT_ROW)) {
+            ent_outbox_let_go(e);
         }
         ent_engine_fail(e, ent_commit(e));
         if (e->fatal != ENT_E_OK || killed(e, "killed-after-commit")) {
@@ -399,6 +476,7 @@ enum ent_err ent_engine_settle(struct ent_engine *e)
             tick_if_due(e);
         }
     }
+    ent_outbox_let_go(e);
     return e->fatal;
 }
 
@@ -412,7 +490,9 @@ uint64_t ent_engine_due_ms(const struct ent_engine *e)
     uint64_t due = e->now_ms + (uint64_t)IDLE_STEP_MS * 60;
 
     due = sooner(due, e->timer_ms);
+    due = sooner(due, e->lazy_due_ms);
     due = sooner(due, e->crl_due_ms);
+    due = sooner(due, e->missing_due_ms);
     return e->refusals_dirty ? sooner(due, e->refusals_due_ms) : due;
 }
 
@@ -448,5 +528,6 @@ void ent_engine_bye(struct ent_engine *e, enum ent_err code)
     if (e->fatal == ENT_E_OK) {
         ent_message_bye_all(e, code);
         ent_outbox_flush(e);
+        ent_outbox_let_go(e);
     }
 }

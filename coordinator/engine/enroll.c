@@ -106,6 +106,16 @@ static enum ent_err issue(const struct ent_engine *e, const uint8_t handle[ENT_H
     return err;
 }
 
+static size_t n_not_revoked(const struct ent_engine *e)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < e->n_members; i++) {
+        n += e->members[i].revoked ? 0 : 1;
+    }
+    return n;
+}
+
 /* Token, request, certificate, roster: in this order, so that a refused token costs nothing more. */
 static enum ent_err admit(struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES],
                           const struct ent_msg_enroll_request *m, struct ent_store_member *member)
@@ -121,9 +131,12 @@ static enum ent_err admit(struct ent_engine *e, const uint8_t handle[ENT_HANDLE_
     memcpy(keys.statement_pub, m->statement_pub, sizeof keys.statement_pub);
     memcpy(keys.witness_pub, m->witness_pub, sizeof keys.witness_pub);
     memcpy(keys.nonce_commit, m->nonce_commit, sizeof keys.nonce_commit);
-    ENT_REQUIRE(e->n_members < e->home->config->members && e->n_members < ENT_ROUND_MEMBERS_MAX,
-                ENT_E_LIMIT, "the federation takes %u members at most",
+    ENT_REQUIRE(n_not_revoked(e) < e->home->config->members, ENT_E_LIMIT,
+                "the federation takes %u members at most (limits.members of federation.yaml)",
                 (unsigned)e->home->config->members);
+    ENT_REQUIRE(e->n_members < ENT_ROUND_MEMBERS_MAX, ENT_E_LIMIT,
+                "the roster is full: %u members, revoked ones included",
+                (unsigned)ENT_ROUND_MEMBERS_MAX);
     ENT_TRY(ent_store_enrol(e->store, handle, &keys, &cert, e->wall_ms, &index));
     ENT_TRY(ent_store_find_index(e->store, index, member));
     ENT_TRY(ent_members_add(e, member));
@@ -135,7 +148,9 @@ static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
                            const struct ent_store_member *member)
 {
     struct ent_msg_enrolled m = {.cert = {member->cert.der, member->cert.der_len},
-                                 .crl = {e->home->crl.data, e->home->crl.len}};
+                                 .crl = ent_message_crl(e)};
+    struct ent_about about = {.run = e->run.config.run};
+    struct ent_buf body;
     char address[ENT_HOME_ADDRESS_MAX];
     struct ent_buf ca;
     enum ent_err err;
@@ -153,7 +168,10 @@ static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
     err = ent_cert_encode(e->home->ca, &ca);
     if (err == ENT_E_OK) {
         m.ca = (struct ent_bytes){ca.data, ca.len};
-        ent_message_post(e, conn, ENT_MSG_ENROLLED, 0, &m);
+        err = ent_message_seal(e, ENT_MSG_ENROLLED, &about, &m, &body);
+    }
+    if (err == ENT_E_OK) {
+        ent_post(e, conn, ENT_MSG_ENROLLED, 0, &body);
     }
     ent_buf_release(&ca);
     return err;
@@ -198,8 +216,7 @@ static enum ent_err renew(struct ent_engine *e, struct ent_conn *conn,
     ENT_TRY(issue(e, e->members[conn->member].handle, m.csr, &cert, &keys));
     ENT_TRY(
         ent_store_renew(e->store, conn->member, &cert, keys.tls_pub, keys.tls_pub_len, e->wall_ms));
-    out = (struct ent_msg_renewed){.cert = {cert.der, cert.der_len},
-                                   .crl = {e->home->crl.data, e->home->crl.len}};
+    out = (struct ent_msg_renewed){.cert = {cert.der, cert.der_len}, .crl = ent_message_crl(e)};
     ent_message_post(e, conn, ENT_MSG_RENEWED, 0, &out);
     ent_engine_say(e, ENT_SAY_MEMBER, "%s renewed its certificate", e->members[conn->member].name);
     return ENT_E_OK;

@@ -40,9 +40,13 @@ struct ent_row ent_engine_attempt(const struct ent_engine *e)
 
 static enum ent_err read_small(const struct ent_engine *e, uint32_t member, struct ent_buf *out)
 {
+    const struct ent_upload *u = &e->members[member].upload;
     struct ent_row row = ent_engine_attempt(e);
 
     ent_buf_init(out, ENT_STORE_SMALL_MAX);
+    if (u->unstored) { /* it waits for the commit of its row */
+        return ent_buf_add(out, ent_blob_bytes(u->content), ent_blob_len(u->content));
+    }
     return ent_store_small_get(e->store, &row, e->members[member].handle, out);
 }
 
@@ -295,9 +299,6 @@ static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
     e->newest = e->metrics;
     result->rows = (uint64_t)p->whole[0];
     result->loss_sum = (uint64_t)p->whole[2];
-    if (e->round.split == ENT_ROUND_ON_TEST) {
-        e->last_end.test = e->metrics;
-    }
     return ENT_E_OK;
 }
 

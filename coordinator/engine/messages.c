@@ -63,6 +63,26 @@ void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, ui
     ent_post(e, conn, type, 0, &copy);
 }
 
+/* A message that breaks its own bounds is our mistake, but costs no more than the one who should have got it: a line and
+ * the connection. Everything else (store, memory, keys) ends the step. */
+static void unsendable(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                       enum ent_err err)
+{
+    if (err != ENT_E_RANGE && err != ENT_E_LIMIT && err != ENT_E_PROTOCOL) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    ent_refusal_count(e, conn != NULL ? conn->member : ENT_NO_MEMBER, err);
+    ent_engine_say(e, ENT_SAY_TROUBLE, "%s to %s cannot be sent: %s", ent_msg_name(type),
+                   conn == NULL                    ? "all"
+                   : conn->member != ENT_NO_MEMBER ? e->members[conn->member].name
+                                                   : conn->peer.address,
+                   ent_err_message());
+    if (conn != NULL) {
+        ent_post_close(e, conn);
+    }
+}
+
 static bool wants_news(const struct ent_conn *conn)
 {
     return conn->welcomed && conn->member != ENT_NO_MEMBER && !conn->closing;
@@ -76,7 +96,7 @@ static void broadcast(struct ent_engine *e, enum ent_msg_type type, const struct
     enum ent_err err = ent_message_seal(e, type, about, message, &body);
 
     if (err != ENT_E_OK) {
-        ent_engine_fail(e, err);
+        unsendable(e, NULL, type, err);
         return;
     }
     for (size_t i = 0; i < e->n_conns; i++) {
@@ -100,7 +120,7 @@ static void post_about(struct ent_engine *e, struct ent_conn *conn, enum ent_msg
     enum ent_err err = ent_message_seal(e, type, about, message, &body);
 
     if (err != ENT_E_OK) {
-        ent_engine_fail(e, err);
+        unsendable(e, conn, type, err);
         return;
     }
     ent_post(e, conn, (uint8_t)type, request, &body);
@@ -115,6 +135,13 @@ void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_
 }
 
 /* ---- connection ---- */
+
+struct ent_bytes ent_message_crl(const struct ent_engine *e)
+{
+    return e->home->crl.len <= ENT_WIRE_CRL_MAX_BYTES
+               ? (struct ent_bytes){e->home->crl.data, e->home->crl.len}
+               : (struct ent_bytes){0};
+}
 
 void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn)
 {
@@ -134,9 +161,7 @@ void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn)
         w.has_plan = true;
         memcpy(w.plan, e->plan->digest, sizeof w.plan);
     }
-    if (e->home->crl.len <= ENT_WIRE_CRL_MAX_BYTES) {
-        w.crl = (struct ent_bytes){e->home->crl.data, e->home->crl.len};
-    }
+    w.crl = ent_message_crl(e);
     ent_message_post(e, conn, ENT_MSG_WELCOME, 0, &w);
 }
 

@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "common/crypto/csprng.h"
 #include "common/crypto/secret.h"
-#include "common/model/modelfile.h"
+#include "common/schema/text.h"
 #include "coordinator/engine/control.h"
 
 #define GATHER_MS 5000 /* a run waits this long for enrolled members that are not up yet */
@@ -24,6 +24,23 @@ static enum ent_err text_of(const struct ent_json *request, const char *key, con
 }
 
 /* ---- invite ---- */
+
+/* What stands in ENROLLED, in logs and in plans' fixed weights: the wire's identifiers and no spaces around. */
+static enum ent_err check_name(const char *name)
+{
+    size_t len = strlen(name);
+
+    ENT_REQUIRE(len > 0 && name[0] != ' ' && name[len - 1] != ' ', ENT_E_USAGE,
+                "a member's name is not empty and has no spaces before or behind it");
+    for (size_t i = 0; i < len; i++) {
+        ENT_REQUIRE(ent_text_is_name(name + i, 1), ENT_E_USAGE,
+                    "a member's name holds only the letters A-Z and a-z, digits, spaces and "
+                    "._:/@+- (byte %zu is another); write it without accents, for example "
+                    "mueller-gmbh",
+                    i + 1);
+    }
+    return ENT_E_OK;
+}
 
 static enum ent_err make_token(struct ent_engine *e, const char *name, struct ent_token *token)
 {
@@ -51,6 +68,7 @@ enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request
     enum ent_err err;
 
     ENT_TRY(text_of(request, "name", &name));
+    ENT_TRY(check_name(name));
     err = make_token(e, name, &token);
     if (err == ENT_E_OK) {
         err = ent_token_encode(&token, text);
@@ -136,28 +154,6 @@ static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan
     return ENT_E_OK;
 }
 
-/* The model that a run starts from, into the store. */
-static enum ent_err take_base(struct ent_engine *e, const struct ent_plan *plan, const char *path,
-                              uint8_t digest[32])
-{
-    struct ent_modelfile *file = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_modelfile_open(path, &file));
-    err =
-        file->n_params == ent_plan_n_params(plan) && file->info.n_inputs == plan->n_inputs
-            ? ENT_E_OK
-            : ent_err_note(ENT_E_SHAPE, "%s has %zu parameters and %u inputs, the plan %zu and %u",
-                           path, file->n_params, (unsigned)file->info.n_inputs,
-                           ent_plan_n_params(plan), (unsigned)plan->n_inputs);
-    if (err == ENT_E_OK) {
-        err = ent_store_model_put(e->store, ent_blob_bytes(file->blob), ent_blob_len(file->blob),
-                                  digest);
-    }
-    ent_modelfile_free(file);
-    return err;
-}
-
 static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, const char *text,
                             const char *base_path)
 {
@@ -171,7 +167,7 @@ static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, c
                 "run %u is not over yet; stop it first, or wait", (unsigned)e->run.config.run);
     ENT_TRY(check_plan(e, plan));
     if (base_path != NULL) {
-        ENT_TRY(take_base(e, plan, base_path, base));
+        ENT_TRY(ent_engine_take_base(e, plan, base_path, base));
     }
     ent_buf_init(&yaml, ENT_STORE_PLAN_MAX);
     err = ent_buf_add(&yaml, text, strlen(text));
@@ -221,9 +217,23 @@ enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
     return ENT_E_OK;
 }
 
+/* A held run ends in the middle of its round: its model is lost, so the round cannot be closed. One that was closed
+ * already is released first. */
+static void end_active(struct ent_engine *e)
+{
+    struct ent_event stop = ent_engine_event(e, ENT_EV_STOP, ENT_NO_MEMBER);
+    struct ent_event gate = ent_engine_event(e, ENT_EV_GATE, ENT_NO_MEMBER);
+    bool held = (e->options.offline || e->missing[0] != '\0') && ent_engine_is_held(e);
+
+    stop.code = held ? ENT_E_LOST : ENT_E_OK;
+    ent_engine_feed(e, &stop);
+    if (held && e->round.phase == ENT_PHASE_RELEASE) {
+        ent_engine_feed(e, &gate);
+    }
+}
+
 enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out)
 {
-    struct ent_event event = ent_engine_event(e, ENT_EV_STOP, ENT_NO_MEMBER);
     uint32_t run = e->run.config.run;
     bool at_once;
 
@@ -235,9 +245,10 @@ enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out)
             (void)ent_round_add_member(&e->round, e->members[i].revoked);
         }
         e->run = (struct ent_store_run){0};
+        ent_engine_unhold(e);
         at_once = true;
     } else {
-        ent_engine_feed(e, &event);
+        end_active(e);
         at_once = !ent_round_active(&e->round);
     }
     ent_json_put_key_uint(out, "run", run);

@@ -336,6 +336,12 @@ static void print_phase(const struct ent_json *run, FILE *out)
         (void)fprintf(out, ", less than 1 s left");
     }
     (void)fprintf(out, "%s\n", yes(run, "stopping") ? ", stops after this round" : "");
+    if (text(run, "missing")[0] != '\0') {
+        (void)fprintf(out,
+                      "held: %s is missing or damaged; copy it there from a member's models/ "
+                      "folder or a backup, or end the run with stop\n",
+                      text(run, "missing"));
+    }
     if (ent_json_len(waiting) > 0) {
         (void)fprintf(out, "waiting for");
         for (size_t i = 0; i < ent_json_len(waiting); i++) {

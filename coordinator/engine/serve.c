@@ -18,6 +18,7 @@
 #include "coordinator/engine/progress.h"
 #include "coordinator/engine/report.h"
 
+#define COMMIT_MS 10       /* how long joins and updates may wait for a commit with others */
 #define WAIT_MAX_MS 200    /* a step at least this often: progress, signals */
 #define FETCH_MAX_MS 60000 /* --once: members may take this long to get the model */
 #define LEAVE_MS 2000      /* then to hang up by themselves */
@@ -240,7 +241,8 @@ static void say(void *ctx, enum ent_say kind, const char *line)
 
 static enum ent_err open_all(struct serving *s)
 {
-    struct ent_engine_options options = {.clock = s->clock, .say = say, .crl = new_crl, .ctx = s};
+    struct ent_engine_options options = {
+        .clock = s->clock, .commit_ms = COMMIT_MS, .say = say, .crl = new_crl, .ctx = s};
     char members[ENT_HOME_ADDRESS_MAX];
     char enrolment[ENT_HOME_ADDRESS_MAX];
 

@@ -15,6 +15,7 @@
 #define ENT_RECENT_MESSAGES 8
 #define ENT_PUSHES_MAX 4
 #define ENT_NO_MEMBER ENT_ROUND_NO_MEMBER
+#define ENT_MISSING_PATH 1024
 
 enum ent_upload_state {
     ENT_UPLOAD_NONE,
@@ -38,9 +39,9 @@ struct ent_upload {
     uint64_t charge; /* on the byte budget, while ARRIVING */
     uint64_t ticket; /* first come, first served */
     uint8_t digest[32];
-    struct ent_blob
-        *content;  /* of a small one that came within its message; NULL: none, or stored */
-    bool is_small; /* it came so */
+    struct ent_blob *content; /* of a small one that came within its message, until it is stored */
+    bool is_small;            /* it came so */
+    bool unstored; /* accepted, but its row is not committed yet: nothing may replace it */
 };
 
 struct ent_recent {
@@ -84,6 +85,7 @@ struct ent_conn {
     bool enroll; /* on the enrolment listener */
     bool welcomed;
     bool closing;
+    bool held;         /* its link holds back what is sent, for the rest of the step */
     uint32_t member;   /* ENT_NO_MEMBER until its HELLO */
     uint32_t told_run; /* run whose RunStart it got */
     uint8_t known_plan[32];
@@ -172,6 +174,8 @@ struct ent_engine {
     struct ent_actions actions; /* not carried out yet */
     struct ent_actions doing;   /* being carried out */
     uint64_t timer_ms;          /* 0 = none */
+    uint64_t lazy_due_ms;       /* rows that nobody waits for are committed by then; 0 = none */
+    char closed_line[1024];     /* said once its row is committed */
 
     struct ent_engine_member *members;
     size_t n_members;
@@ -206,7 +210,10 @@ struct ent_engine {
     struct ent_fold fold;
     struct ent_run_metrics metrics; /* of the round being closed */
     struct ent_run_metrics newest;  /* of any round, for those who watch */
-    uint64_t opened_ms;             /* monotonic, of the current attempt */
+    uint64_t opened_ms;             /* monotonic, of the current attempt; or the restart in it */
+    uint64_t open_before_ms;        /* how long it was under way before that */
+    char missing[ENT_MISSING_PATH]; /* the file that the run waits for; "": none */
+    uint64_t missing_due_ms;        /* looked for again */
     uint64_t round_in;              /* bytes of the current round */
     uint64_t round_out;
     uint32_t refused[ENT_E_COUNT]; /* of nobody proven, not stored yet */
@@ -233,8 +240,25 @@ struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kin
                                   uint32_t member);
 /* ---- restore.c ---- */
 ENT_MUST enum ent_err ent_restore(struct ent_engine *e);
+/* Of the run's test rows, as stored; not known: there was no such round. */
+ENT_MUST enum ent_err ent_engine_test_metrics(struct ent_engine *e, uint32_t run,
+                                              struct ent_run_metrics *out);
 /* The plan and everything derived of e->run. */
 ENT_MUST enum ent_err ent_engine_load_run(struct ent_engine *e);
+
+/* ---- base.c ---- */
+/* A model file of the plan's schema and architecture, into the store. SHAPE says what differs. */
+ENT_MUST enum ent_err ent_engine_take_base(struct ent_engine *e, const struct ent_plan *plan,
+                                           const char *path, uint8_t digest[32]);
+
+/* ---- missing.c ---- */
+/* The run of the store goes on where it was; or, while a model file that it needs is not there, is held: nothing of it
+ * moves, members are asked to come back later, and it goes on by itself when the file is back. */
+ENT_MUST enum ent_err ent_engine_go_on(struct ent_engine *e);
+/* Whether a file that the run needs is not there or damaged: e->missing says which. */
+bool ent_engine_is_held(struct ent_engine *e);
+void ent_engine_unhold(struct ent_engine *e); /* the run is over */
+bool ent_engine_reserve(struct ent_engine *e); /* engine.c: room for the machine's actions */
 
 /* One commit, and all that follows from it (engine.c). */
 ENT_MUST enum ent_err ent_engine_settle(struct ent_engine *e);
@@ -274,7 +298,8 @@ void ent_post(struct ent_engine *e, const struct ent_conn *conn, uint8_t type, u
               struct ent_buf *body_take);
 void ent_post_admit(struct ent_engine *e, const struct ent_conn *conn);
 void ent_post_close(struct ent_engine *e, struct ent_conn *conn);
-void ent_outbox_flush(struct ent_engine *e);
+void ent_outbox_flush(struct ent_engine *e);  /* onto the links, which hold it */
+void ent_outbox_let_go(struct ent_engine *e); /* out */
 void ent_outbox_release(struct ent_engine *e);
 
 /* ---- messages.c ---- */
@@ -295,6 +320,8 @@ void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_
 void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
                            const struct ent_buf *body);
 void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn);
+/* The revocation list, or nothing when it is too long for an envelope. */
+struct ent_bytes ent_message_crl(const struct ent_engine *e);
 void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn); /* and the plan's offer */
 void ent_message_open(struct ent_engine *e, uint32_t member);
 void ent_message_begin(struct ent_engine *e, uint32_t member);
@@ -330,6 +357,8 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
 /* Its connection is gone, or the machine does not wait for it any more. */
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
 void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
+/* Those of the current round are so small that they may come within their messages. */
+bool ent_uploads_are_small(const struct ent_engine *e);
 /* Small updates go into the transaction of their rows. */
 ENT_MUST enum ent_err ent_uploads_store(struct ent_engine *e, const struct ent_row *row);
 void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row); /* it is committed */

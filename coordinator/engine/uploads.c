@@ -41,6 +41,15 @@ enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task 
     return ENT_E_OK;
 }
 
+bool ent_uploads_are_small(const struct ent_engine *e)
+{
+    uint64_t bytes = 0;
+    size_t dim = 0;
+
+    return e->plan != NULL && ent_uploads_layout(e, e->round.task, &dim, &bytes) == ENT_E_OK &&
+           bytes <= ENT_WIRE_INLINE_MAX_BYTES;
+}
+
 /* ---- the statement ---- */
 
 static enum ent_err weight_of(const struct ent_engine *e, uint32_t member,
@@ -100,6 +109,10 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
     memcpy(event.digest, env->payload_sha256, sizeof event.digest);
     if (under_way) { /* the same once more: its GO is coming */
         ent_refusal_count(e, conn->member, ENT_E_REPEAT);
+        return;
+    }
+    if (u->unstored) {
+        ent_engine_feed(e, &event); /* a repeat, or nothing that could be taken */
         return;
     }
     if (u->state == ENT_UPLOAD_ARRIVING) {
@@ -173,7 +186,13 @@ static bool is_wanted(const struct ent_engine *e, uint32_t member)
            (m->standing == ENT_STANDING_OFFERED || m->damaged);
 }
 
-static enum ent_err check_integers(enum ent_round_task task, const uint8_t *bytes, size_t len);
+static enum ent_err check_vector(const struct ent_engine *e, const struct ent_blob *blob);
+
+static void drop_content(struct ent_upload *u)
+{
+    ent_blob_unref(u->content);
+    u->content = NULL;
+}
 
 /* A small update is here already, within the memory that its frame was given: nothing to grant. Its
  * digest was checked with the envelope. */
@@ -181,25 +200,26 @@ static void take_content(struct ent_engine *e, uint32_t member)
 {
     struct ent_upload *u = &e->members[member].upload;
     struct ent_row row = ent_engine_attempt(e);
+    bool again = e->round.members[member].damaged; /* its row stands, no other will be written */
     struct ent_event event;
     enum ent_err err;
 
     u->state = ENT_UPLOAD_DONE;
-    err = check_integers(e->round.task, ent_blob_bytes(u->content) + ENT_UPDATE_SALT_BYTES,
-                         ent_blob_len(u->content) - ENT_UPDATE_SALT_BYTES);
+    err = check_vector(e, u->content);
     if (err != ENT_E_OK) {
         ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
                        e->members[member].name, ent_err_message());
         bad(e, member, err);
         return;
     }
-    if (e->round.members[member].damaged) { /* its row stands, no other will be written */
+    if (again) {
         ent_engine_fail(e,
                         ent_store_small_put(e->store, &row, e->members[member].handle,
                                             ent_blob_bytes(u->content), ent_blob_len(u->content)));
     }
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
     ent_engine_feed(e, &event);
+    u->unstored = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
 }
 
 void ent_uploads_granted(struct ent_engine *e, uint32_t member)
@@ -217,6 +237,9 @@ void ent_uploads_granted(struct ent_engine *e, uint32_t member)
         if (is_wanted(e, member)) {
             take_content(e, member);
         }
+        if (!u->unstored) {
+            drop_content(u);
+        }
         return;
     }
     u->state = ENT_UPLOAD_WAITING;
@@ -228,7 +251,7 @@ enum ent_err ent_uploads_store(struct ent_engine *e, const struct ent_row *row)
     const struct ent_engine_member *m = &e->members[row->member];
     const struct ent_upload *u = &m->upload;
 
-    if (u->content == NULL || memcmp(u->digest, row->digest, sizeof u->digest) != 0) {
+    if (!u->unstored) {
         return ENT_E_OK; /* in its file */
     }
     return ent_store_small_put(e->store, row, m->handle, ent_blob_bytes(u->content),
@@ -239,8 +262,8 @@ void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row)
 {
     struct ent_upload *u = &e->members[row->member].upload;
 
-    ent_blob_unref(u->content);
-    u->content = NULL;
+    u->unstored = false;
+    drop_content(u);
 }
 
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost)
@@ -379,26 +402,44 @@ void ent_uploads_pump(struct ent_engine *e)
 
 /* ---- what arrived ---- */
 
-static enum ent_err check_integers(enum ent_round_task task, const uint8_t *bytes, size_t len)
-{
-    return task == ENT_ROUND_TRAIN ? ent_grid_check32(bytes, len / 4)
-                                   : ent_grid_check64(bytes, len / 8);
-}
-
-static enum ent_err check_blob(enum ent_round_task task, const struct ent_blob *blob)
+/* A training update's integers are bounded by the grid alone. In pieces, so that a mapped file's pages are used once and
+ * may go. */
+static enum ent_err check_range(const struct ent_blob *blob)
 {
     const uint8_t *at = ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES;
     size_t left = ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES;
 
-    while (left > 0) { /* in pieces, so that a mapped file's pages are used once and may go */
+    while (left > 0) {
         size_t n = left < CHECK_BYTES ? left : CHECK_BYTES;
 
-        ENT_TRY(check_integers(task, at, n));
+        ENT_TRY(ent_grid_check32(at, n / sizeof(int32_t)));
         at += n;
         left -= n;
     }
     ent_blob_drop_pages(blob);
     return ENT_E_OK;
+}
+
+/* Counts and sums that contradict each other would only be noticed in the total, where nobody could say whose they are. */
+static enum ent_err check_vector(const struct ent_engine *e, const struct ent_blob *blob)
+{
+    const struct ent_task *task = ent_task_find(e->round.task);
+    struct ent_stat_column *columns = NULL;
+    struct ent_task_sizes sizes = {.n_columns = e->plan->n_features,
+                                   .n_params = ent_plan_n_params(e->plan)};
+    enum ent_err err;
+
+    if (e->round.task == ENT_ROUND_TRAIN) {
+        return check_range(blob);
+    }
+    ENT_REQUIRE(task != NULL, ENT_E_INTERNAL, "no task %u", (unsigned)e->round.task);
+    ENT_TRY(ent_calloc(e->plan->n_features, sizeof *columns, &columns));
+    ent_plan_stat_columns(e->plan, columns);
+    sizes.columns = columns;
+    err = ent_task_check_payload(task, &sizes, ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES,
+                                 ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES);
+    free(columns);
+    return err;
 }
 
 static enum ent_err write_part(const char *part, const struct ent_blob *blob)
@@ -452,7 +493,7 @@ static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct en
     ENT_REQUIRE(memcmp(digest, u->digest, sizeof digest) == 0, ENT_E_DIGEST,
                 "the bytes that arrived are not those that were signed");
     ENT_TRY(ent_sink_blob(sink, &blob));
-    err = check_blob(e->round.task, blob);
+    err = check_vector(e, blob);
     if (err == ENT_E_OK) {
         err = keep(e, member, sink, blob);
     }

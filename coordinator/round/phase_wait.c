@@ -13,7 +13,8 @@ static void end_run(struct ent_step *step, enum ent_err code)
     struct ent_action *act;
 
     row.code = code;
-    memcpy(row.model, best, sizeof row.model);
+    /* What a run started from is no result of it. */
+    memcpy(row.model, r->train_done > 0 ? best : zero, sizeof row.model);
     ent_step_row(step, &row);
     r->deadline_ms = 0;
     r->stalled = false;

@@ -92,7 +92,8 @@ struct ent_run_config {
 enum ent_event_kind {
     /* From the operator and the connections. */
     ENT_EV_RUN_START, /* config was set by ent_round_begin */
-    ENT_EV_STOP,      /* end the run after the current round (in WAIT or JOIN: at once) */
+    ENT_EV_STOP,      /* end the run after the current round (in WAIT or JOIN: at once); code not OK:
+                         the round cannot be closed any more, in UPDATE at once as well */
     ENT_EV_TICK,      /* time passed */
     ENT_EV_UP,        /* member welcomed: invited from the next open on; a joined one goes on */
     ENT_EV_DOWN,      /* its (newest) connection ended: it keeps its place until the deadline */
@@ -143,7 +144,8 @@ enum ent_action_kind {
     ENT_ACT_SEND_CLOSE, /* RoundClose to every member that is up; row = the CLOSE row */
     ENT_ACT_GATE,       /* ask release_gate for this round; answer with GATE when open */
     ENT_ACT_SEND_ABORT, /* Abort to every member that is up; code */
-    ENT_ACT_SEND_END,   /* RunEnd to every member that is up; digest = best model; OK or STOPPED */
+    ENT_ACT_SEND_END,   /* RunEnd to every member that is up; digest = best model (zero: none was
+                           trained); OK or STOPPED */
     ENT_ACT_TIMER,      /* call TICK at at_ms (replaces an earlier timer; 0 = none) */
     /* Say for whom the run waits: enrolled members that are not up and, after attempts that failed
      * (code is not OK), those whose standing is not ACCEPTED. */
@@ -164,7 +166,7 @@ enum ent_row_kind {
     ENT_ROW_CLOSE = 9,  /* digest = result, model, sum_w, loss_sum, rows */
     ENT_ROW_ABORT = 10, /* code */
     ENT_ROW_RELEASE = 11,
-    ENT_ROW_END = 12, /* model = the best; code OK or STOPPED */
+    ENT_ROW_END = 12, /* model = the best, zero when none was trained; code OK or STOPPED */
     ENT_ROW_STOP = 13
 };
 

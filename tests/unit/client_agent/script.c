@@ -35,7 +35,7 @@ static void make_member(struct script *s)
     ent_buf_init(&csr, ENT_CSR_DER_MAX_BYTES);
     ENT_OK(ent_csr_make(tls, "m", &csr));
     ENT_OK(ent_certs_issue_member(&issuer, s->handle, csr.data, csr.len, s->time.wall_ms, &cert));
-    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, s->time.wall_ms, &crl));
+    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, s->time.wall_ms, s->time.wall_ms, &crl));
     memcpy(id.federation, s->federation, 16);
     memcpy(id.handle, s->handle, 16);
     memcpy(id.name, "brand-a", sizeof "brand-a");

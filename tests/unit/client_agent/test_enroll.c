@@ -56,7 +56,7 @@ static void answer(struct desk *d, ent_conn_id conn, const struct ent_link_event
     }
     ENT_OK(ent_certs_issue_member(&issuer, d->handle, request.csr.data, request.csr.len,
                                   d->time.wall_ms, &cert));
-    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, d->time.wall_ms, &crl));
+    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, d->time.wall_ms, d->time.wall_ms, &crl));
     ENT_OK(ent_cert_encode(cert, &der[0]));
     ENT_OK(ent_cert_encode(d->ca, &der[1]));
     ENT_OK(ent_crl_encode(crl, &der[2]));

@@ -113,15 +113,25 @@ static void unserve(struct fed *fed)
     ent_home_close(fed->home);
 }
 
-void fed_restart(struct fed *fed)
+void fed_down(struct fed *fed)
 {
     unserve(fed);
     (void)ent_link_mem_pump(fed->net, 100000);
     for (size_t i = 0; i < FED_MEMBERS; i++) {
         fed_clear_inbox(&fed->members[i]);
     }
+}
+
+void fed_up(struct fed *fed)
+{
     serve(fed);
     fed_pump(fed);
+}
+
+void fed_restart(struct fed *fed)
+{
+    fed_down(fed);
+    fed_up(fed);
 }
 
 static void make_fed(struct fed *fed, size_t members, bool inlined)
@@ -420,17 +430,35 @@ static void put_inside(struct fed_member *m, const struct ent_buf *payload)
 
 void fed_offer(struct fed_member *m, int32_t q)
 {
-    struct ent_header header = fed_header(m, ENT_MSG_UPDATE);
     struct ent_buf payload;
-    uint8_t digest[32];
 
     ent_buf_init(&payload, (size_t)1024 * 1024);
     make_payload(m, q, &payload);
-    ENT_OK(ent_sha256(payload.data, payload.len, digest));
+    fed_offer_payload(m, &payload);
+    ent_buf_release(&payload);
+}
+
+void fed_offer_int(struct fed_member *m, size_t i, int64_t v)
+{
+    struct ent_buf payload;
+
+    ent_buf_init(&payload, (size_t)1024 * 1024);
+    make_payload(m, 0, &payload);
+    ent_put_le64(payload.data + ENT_UPDATE_SALT_BYTES + 8 * i, (uint64_t)v);
+    fed_offer_payload(m, &payload);
+    ent_buf_release(&payload);
+}
+
+void fed_offer_payload(struct fed_member *m, const struct ent_buf *payload)
+{
+    struct ent_header header = fed_header(m, ENT_MSG_UPDATE);
+    uint8_t digest[32];
+
+    ENT_OK(ent_sha256(payload->data, payload->len, digest));
     header.has_update = true;
     header.update = (struct ent_update_statement){
         .has_base = m->open.has_base,
-        .payload_bytes = payload.len,
+        .payload_bytes = payload->len,
         .codec = m->open.task == ENT_TASK_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64};
     memcpy(header.update.round_open, m->open_hash, 32);
     memcpy(header.update.base, m->open.base, 32);
@@ -438,11 +466,10 @@ void fed_offer(struct fed_member *m, int32_t q)
     ent_buf_init(&m->update, ENT_WIRE_ENVELOPE_MAX_BYTES);
     ENT_OK(ent_wire_seal_update(m->key, &header, digest, &m->update));
     if (m->fed->inlined) {
-        put_inside(m, &payload);
+        put_inside(m, payload);
     }
     ent_blob_unref(m->payload);
-    ENT_OK(ent_blob_new_copy(payload.data, payload.len, &m->payload));
-    ent_buf_release(&payload);
+    ENT_OK(ent_blob_new_copy(payload->data, payload->len, &m->payload));
     m->has_ack = false;
     m->update_request = header.sequence;
     fed_send_frame(m, ENT_MSG_UPDATE, m->update_request, &m->update);
