@@ -383,9 +383,11 @@ static bool in_list(const struct ent_engine *e, enum ent_action_kind kind)
 
 /* What only changes our own memory, or prepares frames that leave after the commit, need not wait for it: then the rows
  * that follow from it share the commit. A sum of large updates waits, so that its members have their ACK meanwhile. */
-static bool may_precede(const struct ent_engine *e, enum ent_action_kind kind)
+static bool may_precede(const struct ent_engine *e, const struct ent_action *action)
 {
-    switch (kind) {
+    switch (action->kind) {
+    case ENT_ACT_GRANT: /* what is here already is only looked at */
+        return e->members[action->member].upload.is_small;
     case ENT_ACT_ADD:
     case ENT_ACT_FINISH:
         return ent_uploads_are_small(e);
@@ -405,7 +407,7 @@ static void run_ahead(struct ent_engine *e)
     for (size_t i = 0; i < e->actions.n && e->fatal == ENT_E_OK; i++) {
         struct ent_action action = e->actions.list[i];
 
-        if (may_precede(e, action.kind)) {
+        if (may_precede(e, &action)) {
             ent_act(e, &action); /* may append */
         } else {
             e->actions.list[kept++] = action;
