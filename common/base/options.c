@@ -232,8 +232,11 @@ static enum ent_err run_verb(const struct ent_program *program, const struct ent
         } else if (!only_args && strncmp(argv[i], "--", 2) == 0) {
             ENT_TRY(take_option(verb, argv, &i, options));
         } else {
-            ENT_REQUIRE(n_args < verb->max_args, ENT_E_USAGE, "'%s' is one argument too many",
-                        argv[i]);
+            /* Not whole: it may be a token, and this line may go to a log. */
+            ENT_REQUIRE(n_args<verb->max_args, ENT_E_USAGE, "'%.24s%s' is one argument too many",
+                               argv[i], strlen(argv[i])> 24
+                            ? "..."
+                            : "");
             args[n_args++] = argv[i];
         }
     }
