@@ -377,6 +377,9 @@ void ent_conn_tear_down(struct ent_conn *c)
     ent_blob_unref(c->blob);
     c->blob = NULL;
     ent_buf_release(&c->recv_body);
+    if (c->ahead != NULL) {
+        explicit_bzero(c->ahead, AHEAD_BYTES); /* what came last: an enrolment's secret */
+    }
     free(c->ahead);
     c->ahead = NULL;
     free(c->send_joined);

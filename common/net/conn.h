@@ -29,6 +29,11 @@ enum ent_conn_sending {
     SENDING_DATA_HEADER,
     SENDING_DATA
 };
+
+/* Small frames, and the beginnings of larger ones, come through a buffer: one receive for all that
+ * is there. */
+#define AHEAD_BYTES ((size_t)16 * 1024)
+
 enum ent_conn_step { STEP_HEADER, STEP_BODY, STEP_DATA };
 
 struct ent_conn {

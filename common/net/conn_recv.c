@@ -4,9 +4,6 @@
 #include "common/net/nng_link.h"
 #include "common/net/sink.h"
 
-/* Small frames, and the beginnings of larger ones, come through a buffer: one receive for all that
- * is there. */
-#define AHEAD_BYTES ((size_t)16 * 1024)
 /* The rest of a body is asked for in pieces that at most double what has come: a length that was
  * only announced costs nothing. */
 #define BODY_PIECE_BYTES ((size_t)4096)
