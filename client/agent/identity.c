@@ -138,11 +138,13 @@ enum ent_err ent_identity_read(const char *dir, struct ent_identity *out)
     char *path = NULL;
     enum ent_err err;
 
-    ENT_REQUIRE(ent_identity_exists(dir), ENT_E_NOT_FOUND,
-                "%s: no member is enrolled here; run: entente-client enroll --dir %s", dir, dir);
     ENT_TRY(in_dir(dir, "member.json", &path));
     err = member_read(path, &id);
     free(path);
+    if (err == ENT_E_NOT_FOUND) { /* and not: may not be read */
+        return ent_err_note(
+            err, "%s: no member is enrolled here; run: entente-client enroll --dir %s", dir, dir);
+    }
     if (err == ENT_E_OK) {
         err = load_statement(dir, &id.statement);
     }

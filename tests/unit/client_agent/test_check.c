@@ -127,6 +127,24 @@ ENT_TEST(check, rows_of_one_label_cannot_take_part)
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "capitals count"));
 }
 
+/* "Not enrolled" would send somebody to the operator for a directory that only cannot be read. */
+ENT_TEST(check, a_directory_that_cannot_be_read_is_not_one_without_member)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_check_verb verb = {.dir = support_file(dir, "file", "x", 1)};
+    struct ent_agent_options options = {.dir = verb.dir, .clock = ent_clock_system()};
+    struct ent_agent *agent = NULL;
+
+    verb.plan = support_file(dir, "plan.yaml", support_plan_text(), strlen(support_plan_text()));
+    ENT_FAILS(ent_verb_check(&verb, NULL, 0), ENT_E_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "file/client.yaml: Not a directory"));
+    ENT_FAILS(ent_agent_new(&options, &agent), ENT_E_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "file/member.json: Not a directory"));
+    options.dir = dir;
+    ENT_FAILS(ent_agent_new(&options, &agent), ENT_E_NOT_FOUND);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "no member is enrolled here"));
+}
+
 static unsigned count(const char *text, const char *word)
 {
     unsigned n = 0;
