@@ -320,7 +320,8 @@ void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA25
         err = ent_file_write_atomic(path, ent_blob_bytes(blob), ent_blob_len(blob), 0600);
     }
     if (err == ENT_E_OK) {
-        ent_agent_sayf(agent, ENT_SAY_LINE, "the run's best model is in %s", path);
+        ent_agent_sayf(agent, ENT_SAY_LINE, "the %srun's best model is in %s",
+                       agent->session.end_code == ENT_E_OK ? "" : "stopped ", path);
         ENT_HOOK_POINT("agent.best");
     } else {
         ent_agent_fail(agent, err);

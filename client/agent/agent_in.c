@@ -332,19 +332,25 @@ static enum ent_err take_round_close(struct ent_agent *agent, const struct ent_e
 static enum ent_err take_run_end(struct ent_agent *agent, const struct ent_envelope *envelope,
                                  struct ent_agent_item *item)
 {
+    char best[64] = "no model was trained, so none comes of it";
     struct ent_msg_run_end m;
     char metrics[128];
+    bool trained;
 
     ENT_TRY(ent_msg_run_end_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
     ENT_TRY(keep_metrics(item, m.metrics, m.n_metrics));
     item->ev.id.run = envelope->header.run;
     item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_STOPPED;
     ent_agent_metrics_text(item->metrics, m.n_metrics, metrics, sizeof metrics);
-    (void)snprintf(item->line, sizeof item->line, "run %u %s; best model of training round %u%s%s",
-                   (unsigned)item->ev.id.run,
-                   item->ev.code == ENT_E_OK ? "is complete" : "was stopped",
-                   (unsigned)m.best_round, metrics[0] != '\0' ? "; on test rows " : "", metrics);
-    if (m.has_best) {
+    trained = m.has_best && m.best_round > 0; /* what it started from is no result */
+    if (trained) {
+        (void)snprintf(best, sizeof best, "best model of training round %u",
+                       (unsigned)m.best_round);
+    }
+    (void)snprintf(item->line, sizeof item->line, "run %u %s; %s%s%s", (unsigned)item->ev.id.run,
+                   item->ev.code == ENT_E_OK ? "is complete" : "was stopped", best,
+                   metrics[0] != '\0' ? "; on test rows " : "", metrics);
+    if (trained) {
         memcpy(item->ev.digest, m.best, sizeof item->ev.digest);
         item->ev.has_it = ent_agent_model_here(agent, m.best);
     }

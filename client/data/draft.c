@@ -186,8 +186,9 @@ static enum ent_err add_data(const struct ent_draft *draft, struct ent_buf *out)
 
     ENT_TRY(ent_buf_addf(
         out,
-        "\n# Where the rows are. Only sums of all members' integers leave this machine, never a "
-        "row.\ndata:\n  source: csv\n  path: "));
+        "\n# Where the rows are. No row leaves this machine. What does are integers for each round "
+        "(counts\n# and sums, a model update, score counts): this member's own, to the "
+        "coordinator, which adds\n# those of all members.\ndata:\n  source: csv\n  path: "));
     err = ent_config_quote(out, path != NULL ? path : draft->options->input);
     free(path);
     ENT_TRY(err);

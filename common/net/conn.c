@@ -137,7 +137,8 @@ void ent_conn_broke_locked(struct ent_conn *c, int rv)
         return;
     }
     if (c->stream == NULL) {
-        (void)snprintf(text, sizeof text, "cannot connect to %s: %s", c->address, what);
+        (void)snprintf(text, sizeof text, "cannot connect to %s: %s", c->address,
+                       rv == NNG_EADDRINVAL ? "its host name cannot be resolved" : what);
     } else if (rv == NNG_ECONNSHUT) {
         (void)snprintf(text, sizeof text, "the other end closed the connection%s",
                        c->admitted ? "" : " before it had agreed to it");

@@ -43,6 +43,7 @@ static const struct ent_field data_fields[] = {
     {.key = "delimiter",
      .kind = ENT_FIELD_NODE,
      .offset = AT(delimiter),
+     .takes = "one character",
      .help = "\",\", \";\" or tab; detected from the header when absent"},
     {.key = "missing",
      .kind = ENT_FIELD_STRINGS,
@@ -62,6 +63,7 @@ static const struct ent_field policy_fields[] = {
     {.key = "tasks",
      .kind = ENT_FIELD_NODE,
      .offset = AT(tasks),
+     .takes = "a list",
      .help = "list out of stats, train, evaluate; all of them when absent"},
     {.key = "min_members",
      .kind = ENT_FIELD_U32,
@@ -73,6 +75,7 @@ static const struct ent_field policy_fields[] = {
     {.key = "plans",
      .kind = ENT_FIELD_NODE,
      .offset = AT(plans),
+     .takes = "any, or a list",
      .help =
          "any (default), or a list of plan digests (64 hex digits each; plan-check prints them)"},
     {0}};
@@ -90,6 +93,7 @@ static const struct ent_field client_fields[] = {
     {.key = "columns",
      .kind = ENT_FIELD_NODE,
      .offset = AT(columns),
+     .takes = "a map",
      .help = "map of the plan's names to own column names: age: Age, or job: {column: Job Title, "
              "values: {OWN: "
              "PLAN}}"},
@@ -198,6 +202,7 @@ static const struct ent_field column_fields[] = {{.key = "column",
                                                  {.key = "values",
                                                   .kind = ENT_FIELD_NODE,
                                                   .offset = offsetof(struct column_entry, values),
+                                                  .takes = "a map",
                                                   .help = "own spellings of the plan's values"},
                                                  {0}};
 
@@ -397,7 +402,10 @@ void ent_client_config_free(struct ent_client_config *config)
 
 static const char text_data[] =
     "\n"
-    "# Where the rows are. Only sums of all members' integers leave this machine, never a row.\n"
+    "# Where the rows are. No row leaves this machine. What does are integers for each round "
+    "(counts\n"
+    "# and sums, a model update, score counts): this member's own, to the coordinator, which adds\n"
+    "# those of all members.\n"
     "data:\n"
     "  source: csv\n"
     "  path: data.csv           # plain or .gz, relative to this file's directory: edit this\n"

@@ -37,14 +37,17 @@ const struct ent_field ent_plan_feature_fields[] = {
     {.key = "range",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct entry, range),
+     .takes = "a list of two numbers",
      .help = "[LO, HI] of a number: values outside are clipped to it and counted"},
     {.key = "values",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct entry, values),
+     .takes = "a list of texts",
      .help = "list of a category's values; any other value, and none, is other"},
     {.key = "indicator",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct entry, indicator),
+     .takes = "true or false",
      .help = "true: a number gets a second input that says where it is missing, default false"},
     {0}};
 

@@ -44,6 +44,7 @@ static const struct ent_field split_fields[] = {
     {.key = "test",
      .kind = ENT_FIELD_NODE,
      .offset = AT(test),
+     .takes = "a number in [0, 0.9], or file",
      .help = "fraction in [0, 0.9] that only the last evaluation sees, default 0.2; or file: each "
              "member's split_file"},
     {0}};
@@ -53,6 +54,7 @@ static const struct ent_field model_fields[] = {
      .kind = ENT_FIELD_NODE,
      .required = true,
      .offset = AT(layers),
+     .takes = "a list",
      .help = "list of: dense: UNITS, relu, dropout: RATE; the last is dense: 1"},
     {.key = "loss",
      .kind = ENT_FIELD_CHOICE,
@@ -81,10 +83,12 @@ static const struct ent_field training_fields[] = {
     {.key = "batch",
      .kind = ENT_FIELD_NODE,
      .offset = AT(batch),
+     .takes = "a whole number, or full",
      .help = "rows of one step, from 1 to 1000000, default 32; or full"},
     {.key = "optimizer",
      .kind = ENT_FIELD_NODE,
      .offset = AT(optimizer),
+     .takes = "a name, or a map of one",
      .help = "one of the optimizers below with its options, default sgd"},
     {.key = "seed",
      .kind = ENT_FIELD_U64,
@@ -102,6 +106,7 @@ static const struct ent_field aggregation_fields[] = {
     {.key = "weights",
      .kind = ENT_FIELD_NODE,
      .offset = AT(weights),
+     .takes = "a name, or a map of one",
      .help = "equal (default), examples_log2, or fixed: {MEMBER: WEIGHT, ...}"},
     {.key = "scale_bits",
      .kind = ENT_FIELD_U32,
@@ -137,13 +142,15 @@ static const struct ent_field aggregation_fields[] = {
      .lo = 1,
      .hi = 1000,
      .fallback = "3",
-     .help = "attempts at a round before the run waits for the operator"},
+     .help = "attempts at a round before its failures are reported as lasting; it is tried again "
+             "all the same, after pauses that grow"},
     {0}};
 
 static const struct ent_field plan_fields[] = {{.key = "features",
                                                 .kind = ENT_FIELD_NODE,
                                                 .required = true,
                                                 .offset = AT(features),
+                                                .takes = "a list",
                                                 .help = "list of input columns, see below"},
                                                {.key = "label",
                                                 .kind = ENT_FIELD_MAP,

@@ -269,6 +269,9 @@ static enum ent_err carry_out(struct ent_engine *e, const struct ent_json *reque
     if (strcmp(verb, "status") == 0) {
         return ent_ops_status(e, out);
     }
+    if (strcmp(verb, "roster") == 0) {
+        return ent_ops_roster(e, out);
+    }
     if (strcmp(verb, "invite") == 0) {
         return ent_ops_invite(e, request, out);
     }

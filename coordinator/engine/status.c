@@ -265,6 +265,11 @@ static enum ent_err put_refusals(struct ent_engine *e, struct ent_json_writer *w
     return ENT_E_OK;
 }
 
+enum ent_err ent_ops_roster(struct ent_engine *e, struct ent_json_writer *out)
+{
+    return put_members(e, out);
+}
+
 enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out)
 {
     put_federation(e, out);

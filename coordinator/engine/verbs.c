@@ -285,6 +285,12 @@ struct sight {
     bool over;    /* or there is none */
 };
 
+static void print_reply(const struct ent_buf *reply)
+{
+    (void)fwrite(reply->data, 1, reply->len, stdout);
+    (void)fputc('\n', stdout);
+}
+
 /* report NULL: only looked at. */
 static enum ent_err show(const struct ent_verb_options *o, report_fn *report, size_t max_lines,
                          struct sight *sight)
@@ -296,8 +302,7 @@ static enum ent_err show(const struct ent_verb_options *o, report_fn *report, si
 
     ENT_TRY(ask(o->dir, "status", NULL, &reply, &json));
     if (report != NULL && o->json) {
-        (void)fwrite(reply.data, 1, reply.len, stdout);
-        (void)fputc('\n', stdout);
+        print_reply(&reply);
     } else if (report != NULL) {
         report(json, max_lines, stdout);
     }
@@ -315,12 +320,20 @@ static enum ent_err show(const struct ent_verb_options *o, report_fn *report, si
 enum ent_err ent_verb_roster(const void *options, const char *const *args, size_t n_args)
 {
     const struct ent_verb_options *o = options;
-    struct sight sight;
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
 
     (void)args;
     (void)n_args;
     set_log(o);
-    return show(o, ent_report_roster, 0, &sight);
+    ENT_TRY(ask(o->dir, "roster", NULL, &reply, &json));
+    if (o->json) {
+        print_reply(&reply);
+    } else {
+        ent_report_roster(json, 0, stdout);
+    }
+    forget(&reply, json);
+    return ENT_E_OK;
 }
 
 /* Lines of the terminal, less the one that the cursor stands in; 0 when it does not say. */

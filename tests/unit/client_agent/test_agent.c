@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/agent.h"
 #include "client/agent/pipeline.h"
 #include "client/state/state.h"
 #include "common/base/file.h"
@@ -48,6 +49,92 @@ ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
 {
     whole_run(false);
     whole_run(true);
+}
+
+static void keep_old_global(const struct script *s, char path[512])
+{
+    (void)snprintf(path, 512, "%s/global.safetensors", s->dir);
+    (void)support_file(s->dir, "global.safetensors", "of an earlier run", 17);
+}
+
+static bool is_old_global(const char *path)
+{
+    struct ent_buf saved;
+    bool same;
+
+    ent_buf_init(&saved, (size_t)1024 * 1024);
+    ENT_OK(ent_file_read(path, &saved));
+    same = saved.len == 17 && memcmp(saved.data, "of an earlier run", 17) == 0;
+    ent_buf_release(&saved);
+    return same;
+}
+
+/* Whether none is named, or the one that the run started from. */
+ENT_TEST(agent, a_run_that_trained_nothing_leaves_the_last_model_alone)
+{
+    for (int named = 0; named < 2; named++) {
+        struct script s;
+        struct ent_msg_run_end end = {.code = ENT_E_STOPPED, .has_best = named == 1};
+        struct ent_agent_status status;
+        char path[512];
+
+        script_running(&s);
+        keep_old_global(&s, path);
+        script_round(&s, ENT_TASK_STATS, false);
+        if (named == 1) {
+            memcpy(end.best, s.model_digest, 32);
+            end.best_bytes = ent_blob_len(s.model);
+        }
+        script_say(&s, ENT_MSG_RUN_END, &end);
+        ent_agent_status(s.agent, &status);
+        CU_ASSERT_EQUAL(status.runs_ended, 1);
+        CU_ASSERT(is_old_global(path));
+        CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "run 1 was stopped; no model was trained"));
+        CU_ASSERT_PTR_NULL(strstr(s.said, "round 0"));
+        script_free(&s);
+    }
+}
+
+ENT_TEST(agent, a_run_that_was_stopped_leaves_its_best_model)
+{
+    struct script s;
+    struct ent_msg_run_end end = {.code = ENT_E_STOPPED, .has_best = true, .best_round = 1};
+    char path[512];
+
+    script_running(&s);
+    keep_old_global(&s, path);
+    script_round(&s, ENT_TASK_STATS, false);
+    script_round(&s, ENT_TASK_TRAIN, true);
+    memcpy(end.best, s.model_digest, 32);
+    end.best_bytes = ent_blob_len(s.model);
+    script_say(&s, ENT_MSG_RUN_END, &end);
+    CU_ASSERT_FALSE(is_old_global(path));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "run 1 was stopped; best model of training round 1"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "the stopped run's best model is in"));
+    script_free(&s);
+}
+
+ENT_TEST(agent, a_missing_or_damaged_file_is_named)
+{
+    struct ent_agent_options options = {.jitter_seed = 3};
+    struct ent_agent *agent = NULL;
+    struct script s;
+    char path[512];
+
+    script_running(&s);
+    script_kill(&s);
+    options.dir = s.dir;
+    options.clock = s.clock;
+    (void)snprintf(path, sizeof path, "%s/client.yaml", s.dir);
+    CU_ASSERT_EQUAL(remove(path), 0);
+    ENT_FAILS(ent_agent_new(&options, &agent), ENT_E_NOT_FOUND);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "describe drafts one"));
+    (void)snprintf(path, sizeof path, "%s/member.json", s.dir);
+    CU_ASSERT_EQUAL(remove(path), 0);
+    (void)support_file(s.dir, "member.json", "{\"version\": 1", 13);
+    CU_ASSERT_NOT_EQUAL(ent_agent_new(&options, &agent), ENT_E_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), path));
+    script_free(&s);
 }
 
 /* A member killed at any point between BEGIN and ACK sends the same bytes again, or computes for the first time. */

@@ -235,6 +235,8 @@ ENT_TEST(plan, the_account_for_plan_check)
         strstr(text, "9 > dense 128 > relu > dropout 0.5 > dense 1: 1409 parameters"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "each round update 5668 B"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "training.rounds"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "a list of two numbers"));
+    CU_ASSERT_PTR_NULL(strstr(text, "a map or a list")); /* each key says which */
     free(text);
     ent_plan_free(p);
 }

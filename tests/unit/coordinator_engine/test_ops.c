@@ -253,6 +253,19 @@ ENT_TEST(ops, revoked_members_make_room)
     fed_free(&fed);
 }
 
+ENT_TEST(ops, the_roster_is_the_members_and_no_more)
+{
+    struct fed fed;
+    struct ent_json *roster;
+
+    fed_new(&fed, 2);
+    roster = fed_ask(&fed, "{\"verb\":\"roster\"}");
+    CU_ASSERT_EQUAL(ent_json_len(ent_json_get(roster, "members")), 2);
+    CU_ASSERT_EQUAL(ent_json_len(roster), 1);
+    ent_json_free(roster);
+    fed_free(&fed);
+}
+
 /* ---- revocation lists ---- */
 
 static uint64_t crl_number(const struct fed *fed)
