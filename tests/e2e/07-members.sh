@@ -112,7 +112,7 @@ failing() {
     wait_for 20 grep -qE "$1" "$LOGS"/member-1.log "$LOGS"/member-2.log "$LOGS"/member-3.log "$LOGS"/member-4.log ||
         fail "no member says '$1'"
     expect_line serve "member-. declines: $2" 10
-    expect_line serve 'round 2 failed 1 times .*later; look at member-1, member-2, member-3, member-4' 20
+    expect_line serve 'round 2 failed 1 times .*tried again later.*member-[1-4]' 20
     coordinator stop --dir "$FED" >"$LOGS/stop.log"
     expect_exit serve 20
     members_exit 4 20

@@ -65,7 +65,7 @@ damaged() {
     rm -rf "$FED"
     cp -a "$TOP/whole" "$FED"
 }
-rubbish() { head -c 20000 /dev/urandom >"$1"; }
+rubbish() { head -c 4096 /dev/urandom >"$1"; }
 empty() { : >"$1"; }
 damaged federation.db 9 'federation.db.*malformed.*restore .*federation.db from a backup' truncate -s 50000
 damaged federation.db 9 'federation.db.*not a database.*restore .*federation.db from a backup' rubbish
@@ -96,11 +96,17 @@ damaged_member state.db 9 'state.db.*restore .*state.db from a backup' truncate 
 damaged_member state.db 9 'state.db.*restore .*state.db from a backup' rubbish
 damaged_member member.json 9 'member.json.*backup' truncate -s 60
 damaged_member keys/statement.key 9 'statement.key' empty
-damaged_member keys/tls.pem 9 'tls.pem' truncate -s 200
+damaged_member keys/tls.pem 9 'tls.pem.* -- put the file back' truncate -s 200
 damaged_member keys/tls.pem 6 'tls.pem' rm
-damaged_member ca.pem 9 'ca.pem' truncate -s 200
-damaged_member crl.pem 9 'crl.pem' truncate -s 200
+damaged_member ca.pem 9 'ca.pem.* -- put the file back' truncate -s 200
+damaged_member crl.pem 9 'crl.pem.* -- put the file back.*crl.pem may be removed' truncate -s 200
 damaged_member client.yaml 6 'client.yaml' rm
+rm "$TOP/member-1/crl.pem" # a newer one comes with WELCOME
+: >"$LOGS/member-1.log"
+member member-1
+expect_line member-1 'connected to' 10
+kill -INT "${PID[member-1]}"
+expect_exit member-1 5
 
 say "models that are no models"
 for what in rubbish empty; do
