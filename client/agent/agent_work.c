@@ -76,6 +76,12 @@ static enum ent_err load_data(struct ent_agent *agent)
     return ent_table_check_labels(ent_pipeline_table(agent->pipeline));
 }
 
+static struct ent_attempt attempt_of(const struct ent_agent *agent)
+{
+    return (struct ent_attempt){agent->session.id.run, agent->session.id.round,
+                                agent->session.id.attempt};
+}
+
 static enum ent_err check(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
@@ -88,6 +94,7 @@ static enum ent_err check(struct ent_agent *agent)
     ENT_REQUIRE(is_invited(agent, agent->open), ENT_E_PROTOCOL,
                 "this member is not among the invited");
     memcpy(request.plan, m->plan, sizeof request.plan);
+    ENT_TRY(ent_state_nonce_check(agent->state, attempt_of(agent)));
     ENT_TRY(ent_policy_check_plan(policy, m->plan));
     ENT_TRY(ent_policy_check_round(policy, &request));
     ENT_TRY(load_plan(agent, m->plan));
@@ -158,12 +165,6 @@ void ent_agent_check(struct ent_agent *agent)
 }
 
 /* ---- compute ---- */
-
-static struct ent_attempt attempt_of(const struct ent_agent *agent)
-{
-    return (struct ent_attempt){agent->session.id.run, agent->session.id.round,
-                                agent->session.id.attempt};
-}
 
 /* Asked before every batch: a message that ends the round ends the computation. */
 static bool keep_going(void *ctx)

@@ -195,6 +195,11 @@ enum ent_err ent_state_raise_sequence(struct ent_state *state, uint64_t at_least
     if (at_least <= state->sequence) {
         return ENT_E_OK;
     }
+    ENT_REQUIRE(
+        at_least - state->sequence <= ENT_STATE_SEQUENCE_JUMP_MAX, ENT_E_PROTOCOL,
+        "the coordinator claims message %llu of this member, which is at %llu: no backup is "
+        "that old",
+        (unsigned long long)at_least, (unsigned long long)state->sequence);
     ENT_REQUIRE(at_least < INT64_MAX - SEQUENCE_STEP, ENT_E_PROTOCOL,
                 "a sequence number near its end");
     if (at_least > state->sequence_reserved) {

@@ -36,7 +36,10 @@ uint64_t ent_state_commits(const struct ent_state *state);
 
 /* --- sequence numbers: one counter, stored before use --- */
 ENT_MUST enum ent_err ent_state_next_sequence(struct ent_state *state, uint64_t *out);
-/* The coordinator knows a higher one (this directory came from a backup): go on above it. */
+/* The coordinator knows a higher one (this directory came from a backup): go on above it. At most
+ * ENT_STATE_SEQUENCE_JUMP_MAX above the own one: PROTOCOL beyond, or one false answer could use up
+ * all numbers there are. */
+#define ENT_STATE_SEQUENCE_JUMP_MAX (UINT64_C(1) << 32)
 ENT_MUST enum ent_err ent_state_raise_sequence(struct ent_state *state, uint64_t at_least);
 
 /* --- runs seen --- */
@@ -134,6 +137,9 @@ ENT_MUST enum ent_err ent_state_nonce_first(struct ent_state *state, struct ent_
 ENT_MUST enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_csprng *csprng,
                                            struct ent_attempt at, uint8_t nonce[ENT_NONCE_BYTES],
                                            uint8_t next_commit[ENT_SHA256_BYTES]);
+
+/* Whether it can be joined at all: STALE for an attempt before the last one joined. */
+ENT_MUST enum ent_err ent_state_nonce_check(struct ent_state *state, struct ent_attempt at);
 
 /* --- models: content-addressed; small ones in their row, others files
  * DIR/models/<hex>.safetensors. Not synchronised: one that a power failure damaged does not fit its

@@ -36,6 +36,10 @@ ENT_TEST(sequence, rises_for_ever)
     ENT_OK(ent_state_next_sequence(s, &v));
     CU_ASSERT(v > 1000001);
     ENT_FAILS(ent_state_raise_sequence(s, UINT64_MAX), ENT_E_PROTOCOL);
+    /* A number near the end would leave this member none to use. */
+    ENT_FAILS(ent_state_raise_sequence(s, INT64_MAX - 1000), ENT_E_PROTOCOL);
+    ENT_OK(ent_state_next_sequence(s, &v));
+    ENT_FAILS(ent_state_raise_sequence(s, v + ENT_STATE_SEQUENCE_JUMP_MAX + 1), ENT_E_PROTOCOL);
     ent_state_close(s);
     ent_state_close(NULL);
 }
