@@ -428,6 +428,12 @@ static enum ent_err take_bare(struct ent_agent *agent, const struct ent_link_eve
         ENT_TRY(ent_msg_bye_decode(event->body.data, event->body.len, &agent->arena, &bye));
         item->ev.kind = ENT_SEV_BYE;
         item->ev.code = ent_err_valid(bye.code) ? (enum ent_err)bye.code : ENT_E_STOPPED;
+        if (item->ev.code == ENT_E_BUSY) {
+            item->say = ENT_SAY_WARN;
+            (void)snprintf(item->line, sizeof item->line,
+                           "another connection of %s took over: is it running twice?",
+                           agent->id.name);
+        }
         return ENT_E_OK;
     default:
         return ent_err_note(ENT_E_PROTOCOL, "frame type %u is no message of the coordinator",
@@ -467,7 +473,12 @@ static void take_closed(struct ent_agent *agent, const struct ent_link_event *ev
         return;
     }
     item->ev.code = event->why;
-    if (event->why != ENT_E_OK && event->why != ENT_E_STOPPED) {
+    if (event->why == ENT_E_REVOKED && strstr(event->text, "refused") != NULL) { /* not its own */
+        item->say = ENT_SAY_WARN;
+        (void)snprintf(item->line, sizeof item->line,
+                       "not connected: certificate revoked: this member was revoked; ask the "
+                       "operator of the federation");
+    } else if (event->why != ENT_E_OK && event->why != ENT_E_STOPPED) {
         item->say = ENT_SAY_WARN;
         (void)snprintf(item->line, sizeof item->line, "not connected: %s",
                        event->text[0] != '\0' ? event->text : ent_err_text(event->why));

@@ -238,6 +238,16 @@ static bool refused(const struct ent_session_actions *actions)
     return actions->n > 0 && actions->list[0].kind == ENT_SACT_WARN;
 }
 
+static bool ends_it(const struct ent_session_actions *actions)
+{
+    for (size_t i = 0; i < actions->n; i++) {
+        if (actions->list[i].kind == ENT_SACT_STOPPED && actions->list[i].code != ENT_E_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The RoundOpen of the round that the session is in now, if this item brought it. */
 static void adopt_open(struct ent_agent *agent, struct ent_agent_item *item)
 {
@@ -274,7 +284,9 @@ static void process(struct ent_agent *agent, struct ent_agent_item *item)
     if (!refused(&actions)) {
         adopt_open(agent, item);
         if (item->line[0] != '\0') {
-            ent_agent_sayf(agent, item->say, "%s", item->line);
+            if (!ends_it(&actions)) { /* the reason of the end is said there */
+                ent_agent_sayf(agent, item->say, "%s", item->line);
+            }
             if (item->say == ENT_SAY_WARN) {
                 memcpy(agent->why, item->line, sizeof agent->why);
             }

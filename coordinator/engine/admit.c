@@ -157,10 +157,12 @@ static void welcome(struct ent_engine *e, struct ent_conn *conn, uint32_t member
     struct ent_event up;
 
     if (older != NULL && older != conn) {
-        ent_engine_say(e, ENT_SAY_MEMBER, "%s connected anew; its older connection is closed",
-                       e->members[member].name);
+        /* An old line that nobody noticed to be dead, or two processes: only the second answers to this. */
+        ent_engine_say(e, ENT_SAY_MEMBER,
+                       "another connection of %s took over: is it running twice? (%s, before %s)",
+                       e->members[member].name, conn->peer.address, older->peer.address);
         ent_conns_unbind(e, older);
-        ent_post_close(e, older);
+        ent_message_bye(e, older, ENT_E_BUSY);
     }
     ent_conns_bind(e, conn, member);
     if (hello->has_run_plan) {
@@ -238,6 +240,29 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
     return ENT_E_OK;
 }
 
+/* In full once a run, then at the 10th, 100th, ... time: a member that declines does so in every round. */
+static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err code, const char *why)
+{
+    struct ent_engine_member *m = &e->members[member];
+    uint32_t next = 1;
+
+    if (m->declined_run != e->run.config.run || m->declined_code != code) {
+        m->declined_run = e->run.config.run;
+        m->declined_code = code;
+        m->n_declined = 0;
+    }
+    m->n_declined++;
+    while (next < m->n_declined && next <= UINT32_MAX / 10) {
+        next *= 10;
+    }
+    if (m->n_declined == 1) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s", m->name, why);
+    } else if (m->n_declined == next) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s (%u times in this run)", m->name, why,
+                       (unsigned)m->n_declined);
+    }
+}
+
 static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
                                const struct ent_envelope *env)
 {
@@ -247,7 +272,7 @@ static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
     ENT_TRY(ent_msg_decline_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
     event.code = ent_err_valid(m.code) && m.code != ENT_E_OK ? (enum ent_err)m.code : ENT_E_POLICY;
-    ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s", e->members[member].name, m.text);
+    say_declined(e, member, event.code, m.text);
     ent_engine_feed(e, &event);
     return ENT_E_OK;
 }

@@ -181,24 +181,25 @@ void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_er
     ent_message_post(e, conn, ENT_MSG_REFUSED, 0, &refused);
 }
 
-void ent_message_bye_all(struct ent_engine *e, enum ent_err code)
+void ent_message_bye(struct ent_engine *e, struct ent_conn *conn, enum ent_err code)
 {
     struct ent_msg_bye bye = {.code = code};
+    struct ent_buf body;
 
+    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    if (ent_msg_bye_encode(&bye, &body) == ENT_E_OK) {
+        ent_post(e, conn, ENT_MSG_BYE, 0, &body);
+    }
+    ent_buf_release(&body);
+    ent_post_close(e, conn);
+}
+
+void ent_message_bye_all(struct ent_engine *e, enum ent_err code)
+{
     for (size_t i = 0; i < e->n_conns; i++) {
-        struct ent_buf body;
-        enum ent_err err;
-
-        if (e->conns[i]->enroll || !e->conns[i]->welcomed) {
-            continue;
+        if (!e->conns[i]->enroll && e->conns[i]->welcomed) {
+            ent_message_bye(e, e->conns[i], code);
         }
-        ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
-        err = ent_msg_bye_encode(&bye, &body);
-        if (err == ENT_E_OK) {
-            ent_post(e, e->conns[i], ENT_MSG_BYE, 0, &body);
-            ent_post_close(e, e->conns[i]);
-        }
-        ent_buf_release(&body);
     }
 }
 

@@ -62,7 +62,10 @@ struct ent_engine_member {
     struct ent_recent recent[ENT_RECENT_MESSAGES];
     size_t n_recent; /* ever; the ring holds the last ones */
     ent_conn_id conn;
-    uint64_t seen_ms; /* wall, not stored yet; 0 = nothing new */
+    uint64_t seen_ms;      /* wall, not stored yet; 0 = nothing new */
+    uint32_t declined_run; /* how often it declined with this code in this run */
+    enum ent_err declined_code;
+    uint32_t n_declined;
     struct ent_upload upload;
     struct ent_store_traffic traffic; /* since it was stored last */
     bool has_commit;
@@ -257,10 +260,12 @@ ENT_MUST enum ent_err ent_engine_take_base(struct ent_engine *e, const struct en
 ENT_MUST enum ent_err ent_engine_go_on(struct ent_engine *e);
 /* Whether a file that the run needs is not there or damaged: e->missing says which. */
 bool ent_engine_is_held(struct ent_engine *e);
-void ent_engine_unhold(struct ent_engine *e); /* the run is over */
+void ent_engine_unhold(struct ent_engine *e);  /* the run is over */
 bool ent_engine_reserve(struct ent_engine *e); /* engine.c: room for the machine's actions */
 
-/* One commit, and all that follows from it (engine.c). */
+/* ---- settle.c ---- */
+void ent_engine_tick(struct ent_engine *e); /* TICK when the machine's timer is due */
+/* One commit, and all that follows from it. */
 ENT_MUST enum ent_err ent_engine_settle(struct ent_engine *e);
 
 /* ---- commit.c: rows and what belongs to them, in one transaction ---- */
@@ -333,6 +338,7 @@ void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest
 /* Refused(code, text) about `sequence`, counted and logged. */
 void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code,
                         uint64_t sequence, const char *text);
+void ent_message_bye(struct ent_engine *e, struct ent_conn *conn, enum ent_err code);
 void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* e->round_open of the current attempt. */
 ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
@@ -357,6 +363,8 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
 /* Its connection is gone, or the machine does not wait for it any more. */
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
 void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
+/* The integers of a payload of the current round: their range, and that they fit together (check.c). */
+ENT_MUST enum ent_err ent_uploads_check(const struct ent_engine *e, const struct ent_blob *payload);
 /* Those of the current round are so small that they may come within their messages. */
 bool ent_uploads_are_small(const struct ent_engine *e);
 /* Small updates go into the transaction of their rows. */

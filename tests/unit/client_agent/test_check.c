@@ -195,3 +195,39 @@ ENT_TEST(agent, parts_without_rows_are_said_once_a_run)
     CU_ASSERT_EQUAL(count(s.said, "asks for validation rows"), 1);
     script_free(&s);
 }
+
+ENT_TEST(agent, a_second_process_that_took_over_is_said_and_not_fought)
+{
+    struct ent_msg_bye bye = {.code = ENT_E_BUSY};
+    struct script s;
+    uint32_t n;
+
+    script_running(&s);
+    n = s.n_opened;
+    script_bare(&s, ENT_MSG_BYE, 0, &bye);
+    CU_ASSERT_EQUAL(count(s.said, "another connection of brand-a took over: is it running twice?"),
+                    1);
+    CU_ASSERT_EQUAL(ent_agent_session(s.agent)->backoff_ms, ENT_SESSION_BACKOFF_MAX_MS);
+    script_wait(&s, ENT_SESSION_BACKOFF_MAX_MS + 1);
+    CU_ASSERT(s.n_opened > n); /* but it does come back: the other one may have ended */
+    script_free(&s);
+}
+
+/* The reason of the end is the program's last line; it does not stand there twice. */
+ENT_TEST(agent, a_revoked_member_is_told_once)
+{
+    struct ent_msg_refused m = {.code = ENT_E_REVOKED};
+    struct script s;
+    enum ent_err err;
+
+    script_new(&s, support_client_text());
+    (void)script_take(&s, ENT_MSG_HELLO, NULL, NULL);
+    m.time_ms = s.time.wall_ms;
+    (void)snprintf(m.text, sizeof m.text, "this member was revoked; ask the operator");
+    script_say(&s, ENT_MSG_REFUSED, &m);
+    CU_ASSERT_EQUAL(count(s.said, "revoked"), 0);
+    err = ent_agent_run(s.agent, false);
+    CU_ASSERT_EQUAL(err, ENT_E_REVOKED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "this member was revoked; ask the operator"));
+    script_free(&s);
+}

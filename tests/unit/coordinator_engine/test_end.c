@@ -33,6 +33,16 @@ static bool said(const struct lines *l, const char *what)
     return false;
 }
 
+static size_t count_said(const struct lines *l, const char *what)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++) {
+        n += strstr(l->text[i], what) != NULL ? 1 : 0;
+    }
+    return n;
+}
+
 static void hello_all(struct fed *fed, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -209,6 +219,7 @@ ENT_TEST(end, only_who_declined_is_named)
         decline(&fed.members[1], "no statistics here");
         fed_pump(&fed);
     }
+    CU_ASSERT_EQUAL(count_said(&lines, "brand-b declines: no statistics here"), 1);
     CU_ASSERT(said(&lines, "failed 3 times"));
     CU_ASSERT(said(&lines, "; look at brand-b"));
     CU_ASSERT_FALSE(said(&lines, "look at brand-a"));
@@ -240,5 +251,34 @@ ENT_TEST(end, a_round_s_duration_counts_across_a_restart)
     CU_ASSERT_EQUAL(figures[0].round, 1);
     CU_ASSERT_EQUAL(figures[0].duration_ms, 9000);
     free(figures);
+    fed_free(&fed);
+}
+
+ENT_TEST(end, a_second_process_of_a_member_is_said_on_both_sides)
+{
+    struct lines lines = {.n = 0};
+    const struct fed_frame *frame;
+    struct fed_member *m;
+    struct ent_msg_bye bye;
+    struct ent_arena arena;
+    struct fed fed;
+
+    fed_new(&fed, 1);
+    fed.engine->options.say = keep;
+    fed.engine->options.ctx = &lines;
+    m = &fed.members[0];
+    fed_hello(m);
+    CU_ASSERT_FALSE(said(&lines, "took over"));
+    CU_ASSERT_PTR_NULL(fed_next(m, ENT_MSG_BYE));
+    fed_hello(m); /* the older connection is still open */
+    CU_ASSERT(said(&lines, "another connection of brand-a took over: is it running twice?"));
+    frame = fed_next(m, ENT_MSG_BYE); /* on the older one: what both receive is in one inbox */
+    CU_ASSERT_PTR_NOT_NULL_FATAL(frame);
+    ent_arena_init(&arena, ENT_WIRE_ARENA_BYTES);
+    ENT_OK(ent_msg_bye_decode(frame->body.data, frame->body.len, &arena, &bye));
+    CU_ASSERT_EQUAL(bye.code, ENT_E_BUSY);
+    CU_ASSERT_FALSE(m->closed);
+    CU_ASSERT_EQUAL(ent_engine_connections(fed.engine), 1);
+    ent_arena_release(&arena);
     fed_free(&fed);
 }
