@@ -9,12 +9,9 @@
 #include "common/base/hooks.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/fixed/grid.h"
 #include "common/fixed/weight.h"
 #include "coordinator/engine/state.h"
 #include "coordinator/engine/sysfail.h"
-
-#define CHECK_BYTES ((size_t)1024 * 1024)
 
 enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task, size_t *dim,
                                 uint64_t *bytes)
@@ -186,8 +183,6 @@ static bool is_wanted(const struct ent_engine *e, uint32_t member)
            (m->standing == ENT_STANDING_OFFERED || m->damaged);
 }
 
-static enum ent_err check_vector(const struct ent_engine *e, const struct ent_blob *blob);
-
 static void drop_content(struct ent_upload *u)
 {
     ent_blob_unref(u->content);
@@ -205,7 +200,7 @@ static void take_content(struct ent_engine *e, uint32_t member)
     enum ent_err err;
 
     u->state = ENT_UPLOAD_DONE;
-    err = check_vector(e, u->content);
+    err = ent_uploads_check(e, u->content);
     if (err != ENT_E_OK) {
         ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
                        e->members[member].name, ent_err_message());
@@ -402,46 +397,6 @@ void ent_uploads_pump(struct ent_engine *e)
 
 /* ---- what arrived ---- */
 
-/* A training update's integers are bounded by the grid alone. In pieces, so that a mapped file's pages are used once and
- * may go. */
-static enum ent_err check_range(const struct ent_blob *blob)
-{
-    const uint8_t *at = ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES;
-    size_t left = ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES;
-
-    while (left > 0) {
-        size_t n = left < CHECK_BYTES ? left : CHECK_BYTES;
-
-        ENT_TRY(ent_grid_check32(at, n / sizeof(int32_t)));
-        at += n;
-        left -= n;
-    }
-    ent_blob_drop_pages(blob);
-    return ENT_E_OK;
-}
-
-/* Counts and sums that contradict each other would only be noticed in the total, where nobody could say whose they are. */
-static enum ent_err check_vector(const struct ent_engine *e, const struct ent_blob *blob)
-{
-    const struct ent_task *task = ent_task_find(e->round.task);
-    struct ent_stat_column *columns = NULL;
-    struct ent_task_sizes sizes = {.n_columns = e->plan->n_features,
-                                   .n_params = ent_plan_n_params(e->plan)};
-    enum ent_err err;
-
-    if (e->round.task == ENT_ROUND_TRAIN) {
-        return check_range(blob);
-    }
-    ENT_REQUIRE(task != NULL, ENT_E_INTERNAL, "no task %u", (unsigned)e->round.task);
-    ENT_TRY(ent_calloc(e->plan->n_features, sizeof *columns, &columns));
-    ent_plan_stat_columns(e->plan, columns);
-    sizes.columns = columns;
-    err = ent_task_check_payload(task, &sizes, ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES,
-                                 ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES);
-    free(columns);
-    return err;
-}
-
 static enum ent_err write_part(const char *part, const struct ent_blob *blob)
 {
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -493,7 +448,7 @@ static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct en
     ENT_REQUIRE(memcmp(digest, u->digest, sizeof digest) == 0, ENT_E_DIGEST,
                 "the bytes that arrived are not those that were signed");
     ENT_TRY(ent_sink_blob(sink, &blob));
-    err = check_vector(e, blob);
+    err = ent_uploads_check(e, blob);
     if (err == ENT_E_OK) {
         err = keep(e, member, sink, blob);
     }

@@ -92,12 +92,12 @@ struct ent_run_config {
 enum ent_event_kind {
     /* From the operator and the connections. */
     ENT_EV_RUN_START, /* config was set by ent_round_begin */
-    ENT_EV_STOP,      /* end the run after the current round (in WAIT or JOIN: at once); code not OK:
+    ENT_EV_STOP,    /* end the run after the current round (in WAIT or JOIN: at once); code not OK:
                          the round cannot be closed any more, in UPDATE at once as well */
-    ENT_EV_TICK,      /* time passed */
-    ENT_EV_UP,        /* member welcomed: invited from the next open on; a joined one goes on */
-    ENT_EV_DOWN,      /* its (newest) connection ended: it keeps its place until the deadline */
-    ENT_EV_REVOKED,   /* never invited again; dropped(REVOKED) if it had not ended */
+    ENT_EV_TICK,    /* time passed */
+    ENT_EV_UP,      /* member welcomed: invited from the next open on; a joined one goes on */
+    ENT_EV_DOWN,    /* its (newest) connection ended: it keeps its place until the deadline */
+    ENT_EV_REVOKED, /* never invited again; dropped(REVOKED) if it had not ended */
     /* Messages of members, verified (signature, sequence). Another round or attempt: STALE. */
     ENT_EV_JOIN,       /* has_base */
     ENT_EV_DECLINE,    /* code; also after BEGIN, when its data cannot be used */
