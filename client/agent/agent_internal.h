@@ -3,6 +3,7 @@
  *   agent.c       life, the loop
  *   agent_step.c  queue -> items -> session_step -> actions
  *   agent_in.c    link events and messages -> items (verified)
+ *   agent_files.c plans and models on this disk
  *   agent_out.c   actions that send
  *   agent_work.c  actions that check, compute, store
  *   agent_bytes.c bytes that come in; the end of rounds and runs
