@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -18,6 +19,8 @@
 #include "coordinator/engine/progress.h"
 #include "coordinator/engine/report.h"
 
+#define LOCK_TRIES 20 /* two seconds in all */
+#define LOCK_WAIT_NS 100000000L
 #define COMMIT_MS 10       /* how long joins and updates may wait for a commit with others */
 #define WAIT_MAX_MS 200    /* a step at least this often: progress, signals */
 #define FETCH_MAX_MS 60000 /* --once: members may take this long to get the model */
@@ -239,6 +242,21 @@ static void say(void *ctx, enum ent_say kind, const char *line)
 
 /* ---- course ---- */
 
+/* A verb that works without serve (status, invite) holds the lock for a moment: that must not keep serve from starting. */
+static enum ent_err open_home(struct serving *s)
+{
+    struct timespec moment = {.tv_nsec = LOCK_WAIT_NS};
+    enum ent_err err = ENT_E_BUSY;
+
+    for (int i = 0; i < LOCK_TRIES && err == ENT_E_BUSY; i++) {
+        if (i > 0) {
+            (void)nanosleep(&moment, NULL);
+        }
+        err = ent_home_open(s->options->dir, &s->clock, &s->home);
+    }
+    return err;
+}
+
 static enum ent_err open_all(struct serving *s)
 {
     struct ent_engine_options options = {
@@ -246,7 +264,7 @@ static enum ent_err open_all(struct serving *s)
     char members[ENT_HOME_ADDRESS_MAX];
     char enrolment[ENT_HOME_ADDRESS_MAX];
 
-    ENT_TRY(ent_home_open(s->options->dir, &s->clock, &s->home));
+    ENT_TRY(open_home(s));
     ENT_TRY(ent_home_renew_crl(s->home, ent_clock_wall(&s->clock), NULL));
     options.home = s->home;
     ENT_TRY(ent_engine_new(&options, &s->engine));
