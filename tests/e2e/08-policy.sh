@@ -64,5 +64,6 @@ say "nothing at all"
 policy '  tasks: []'
 yaml_set "$PLAN" min_members 3
 go
-[ "$(count_lines serve 'member-4 declines')" -ge 5 ] || fail "not each round is declined"
+[ "$(count_lines member-4 'this member does not take part')" -ge 5 ] || fail "not each round is declined"
+[ "$(count_lines serve 'member-4 declines')" -eq 1 ] || fail "it is not said once a run"
 expect_line member-4 '^stopped: 0 updates accepted, 0 bytes sent' 1

@@ -11,11 +11,13 @@
 
 static time_t offset_s(void)
 {
-    const char *text = getenv("ENTENTE_CLOCK_OFFSET_S");
+    const char *text =
+        getenv("ENTENTE_CLOCK_OFFSET_S"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
 
     return text != NULL ? (time_t)strtoll(text, NULL, 10) : 0;
 }
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library's are reserved names */
 int clock_gettime(clockid_t id, struct timespec *out)
 {
     int rv = (int)syscall(SYS_clock_gettime, id, out);
@@ -63,3 +65,4 @@ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
     }
     return next(cond, mutex, &moved);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
