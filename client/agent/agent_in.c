@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "client/agent/agent_internal.h"
-#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 

@@ -89,7 +89,8 @@ struct ent_agent {
     bool renew_due;
     char decline_text[ENT_WIRE_TEXT_MAX_BYTES + 1];
     uint32_t declined_run; /* and why: said in full once */
-    char declined_why[512];
+    char declined[4][256];
+    size_t n_declined; /* ever; the last ones are kept */
     struct ent_agent_status status;
     char why[ENT_AGENT_LINE_BYTES]; /* what was said last of a refusal, a lost line or a failure */
     bool computing;

@@ -5,6 +5,7 @@
 #include "client/agent/agent_internal.h"
 #include "client/policy/policy.h"
 #include "common/base/hooks.h"
+#include "common/base/mem.h"
 #include "common/fixed/weight.h"
 
 #define STATUS_EVERY_MS 500
@@ -113,6 +114,27 @@ static bool may_leave(enum ent_err code)
            code == ENT_E_NONFINITE || code == ENT_E_TOO_FEW || code == ENT_E_SHAPE;
 }
 
+/* Whether this reason was given in this run already: a training and an evaluation may have one each. */
+static bool told_before(struct ent_agent *agent, const char *why)
+{
+    size_t n;
+
+    if (agent->declined_run != agent->session.run) {
+        agent->declined_run = agent->session.run;
+        agent->n_declined = 0;
+    }
+    n = agent->n_declined < ENT_ARRAY_LEN(agent->declined) ? agent->n_declined
+                                                           : ENT_ARRAY_LEN(agent->declined);
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(agent->declined[i], why, sizeof agent->declined[i] - 1) == 0) {
+            return true;
+        }
+    }
+    (void)snprintf(agent->declined[agent->n_declined++ % ENT_ARRAY_LEN(agent->declined)],
+                   sizeof agent->declined[0], "%s", why);
+    return false;
+}
+
 static void note_decline(struct ent_agent *agent, enum ent_err code)
 {
     char round[ENT_AGENT_ROUND_TEXT];
@@ -120,13 +142,10 @@ static void note_decline(struct ent_agent *agent, enum ent_err code)
     (void)snprintf(agent->decline_text, sizeof agent->decline_text, "%.*s", ENT_WIRE_TEXT_MAX_BYTES,
                    may_leave(code) ? ent_err_message() : ent_err_text(code));
     ent_agent_round_text(agent, round);
-    if (agent->declined_run == agent->session.run &&
-        strcmp(agent->declined_why, ent_err_message()) == 0) {
+    if (told_before(agent, ent_err_message())) {
         ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part, as before", round);
         return;
     }
-    agent->declined_run = agent->session.run;
-    (void)snprintf(agent->declined_why, sizeof agent->declined_why, "%s", ent_err_message());
     ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part: %s", round,
                    ent_err_message());
 }
