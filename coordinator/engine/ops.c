@@ -9,7 +9,6 @@
 #include "common/base/mem.h"
 #include "common/crypto/csprng.h"
 #include "common/crypto/secret.h"
-#include "common/schema/text.h"
 #include "coordinator/engine/control.h"
 
 #define GATHER_MS 5000 /* a run waits this long for enrolled members that are not up yet */
@@ -24,23 +23,6 @@ static enum ent_err text_of(const struct ent_json *request, const char *key, con
 }
 
 /* ---- invite ---- */
-
-/* What stands in ENROLLED, in logs and in plans' fixed weights: the wire's identifiers and no spaces around. */
-static enum ent_err check_name(const char *name)
-{
-    size_t len = strlen(name);
-
-    ENT_REQUIRE(len > 0 && name[0] != ' ' && name[len - 1] != ' ', ENT_E_USAGE,
-                "a member's name is not empty and has no spaces before or behind it");
-    for (size_t i = 0; i < len; i++) {
-        ENT_REQUIRE(ent_text_is_name(name + i, 1), ENT_E_USAGE,
-                    "a member's name holds only the letters A-Z and a-z, digits, spaces and "
-                    "._:/@+- (byte %zu is another); write it without accents, for example "
-                    "mueller-gmbh",
-                    i + 1);
-    }
-    return ENT_E_OK;
-}
 
 static enum ent_err make_token(struct ent_engine *e, const char *name, struct ent_token *token)
 {
@@ -68,7 +50,11 @@ enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request
     enum ent_err err;
 
     ENT_TRY(text_of(request, "name", &name));
-    ENT_TRY(check_name(name));
+    /* It stands in ENROLLED, which holds plain identifiers only, in logs and in plans' fixed weights. */
+    ENT_REQUIRE(ent_federation_name_ok(name), ENT_E_USAGE,
+                "a member's name must be letters, digits, '-', '_' and '.', and not begin with "
+                "'.', not '%.80s'",
+                name);
     err = make_token(e, name, &token);
     if (err == ENT_E_OK) {
         err = ent_token_encode(&token, text);

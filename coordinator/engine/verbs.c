@@ -124,10 +124,6 @@ enum ent_err ent_verb_invite(const void *options, const char *const *args, size_
 
     (void)n_args;
     set_log(o);
-    ENT_REQUIRE(ent_federation_name_ok(args[0]), ENT_E_USAGE,
-                "a member's name must be letters, digits, '-', '_' and '.', and not begin with "
-                "'.', not '%.80s'",
-                args[0]);
     ENT_TRY(ask(o->dir, "invite", pairs, &reply, &json));
     err = ent_json_string(ent_json_get(json, "token"), "token", &token);
     if (err == ENT_E_OK) {
