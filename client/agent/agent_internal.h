@@ -141,6 +141,8 @@ ENT_MUST enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type 
 /* ---- agent_bytes.c ---- */
 void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action);
 void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t request);
+/* The most a model file of this plan may have. */
+uint64_t ent_agent_model_max(const struct ent_plan *plan);
 void ent_agent_fetch_drop(struct ent_agent *agent);
 void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_action *action);
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);

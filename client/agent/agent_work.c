@@ -3,6 +3,7 @@
 
 #include "client/agent/advice.h"
 #include "client/agent/agent_internal.h"
+#include "client/agent/course.h"
 #include "client/policy/policy.h"
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
@@ -44,6 +45,9 @@ static enum ent_err check_against_plan(const struct ent_msg_round_open *m,
                 (unsigned)plan->scale_bits);
     ENT_REQUIRE(m->weights == (uint32_t)plan->weights, ENT_E_PROTOCOL,
                 "the round opens with another weights rule than the plan's");
+    ENT_REQUIRE(!m->has_base || m->base_bytes <= ent_agent_model_max(plan), ENT_E_PROTOCOL,
+                "the base model is said to have %llu bytes; one of this plan has at most %llu",
+                (unsigned long long)m->base_bytes, (unsigned long long)ent_agent_model_max(plan));
     ENT_REQUIRE(m->min_members >= plan->min_members, ENT_E_PROTOCOL,
                 "the round would be released with %u members; the plan asks for %u",
                 (unsigned)m->min_members, (unsigned)plan->min_members);
@@ -83,6 +87,22 @@ static struct ent_attempt attempt_of(const struct ent_agent *agent)
                                 agent->session.id.attempt};
 }
 
+static enum ent_err follow_course(struct ent_agent *agent)
+{
+    const struct ent_msg_round_open *m = &agent->open->msg;
+    struct ent_state_course course = {0};
+    uint64_t n_runs = 0;
+    enum ent_err err = ent_state_course_get(agent->state, &course);
+
+    ENT_REQUIRE(err == ENT_E_OK || err == ENT_E_NOT_FOUND, err, "%s", ent_err_message());
+    ENT_TRY(
+        ent_course_open(&course, m, agent->open->hash, ent_pipeline_plan(agent->pipeline)->rounds));
+    ENT_TRY(ent_state_plan_runs(agent->state, m->plan, m->run, &n_runs));
+    ENT_TRY(ent_policy_check_runs(&agent->config->policy, n_runs));
+    ENT_TRY(ent_state_plan_run(agent->state, m->plan, m->run));
+    return ent_state_course_put(agent->state, &course);
+}
+
 static enum ent_err check(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
@@ -104,7 +124,7 @@ static enum ent_err check(struct ent_agent *agent)
     ENT_REQUIRE(m->task != ENT_TASK_TRAIN ||
                     ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN) > 0,
                 ENT_E_DATA, "there are no training rows left after the split");
-    return ENT_E_OK;
+    return follow_course(agent);
 }
 
 /* What leaves as a reason: sentences about settings and numbers of the plan; those about files and data stay here. */

@@ -70,9 +70,10 @@ enum ent_session_event_kind {
     ENT_SEV_RENEWED,
     ENT_SEV_BYE, /* code */
     /* results of actions */
-    ENT_SEV_FETCHED, /* offer, digest, code: the bytes are here, verified and on disk, or why not */
-    ENT_SEV_KEPT,    /* offer, digest, code: the same of an offer's content */
-    ENT_SEV_CHECKED, /* code: may this member take part */
+    ENT_SEV_FETCHED,  /* offer, digest, code: the bytes are here, verified and on disk, or why not;
+                        POLICY, LIMIT: this member does not want them */
+    ENT_SEV_KEPT,     /* offer, digest, code: the same of an offer's content */
+    ENT_SEV_CHECKED,  /* code: may this member take part */
     ENT_SEV_COMPUTED, /* code; digest of the payload that is now stored */
     ENT_SEV_EVENTS
 };
@@ -197,6 +198,8 @@ struct ent_session {
     bool has_plan;
     uint32_t run;
     uint8_t plan[ENT_SESSION_DIGEST_BYTES];
+    bool refuses; /* the policy refused this plan before it was fetched */
+    uint8_t refused[ENT_SESSION_DIGEST_BYTES];
 
     bool has_round;
     bool joined_seen; /* the coordinator counts this member as joined: no second JOIN */

@@ -48,6 +48,17 @@ static const char *const migrations[] = {
     /* 1 -> 2: small payloads and models in their row; NULL: a file */
     "ALTER TABLE stored_update ADD COLUMN payload BLOB;"
     "ALTER TABLE model ADD COLUMN bytes BLOB;",
+    /* 2 -> 3: how far the run was followed, and the runs of a plan that were taken part in */
+    "CREATE TABLE course(id INTEGER PRIMARY KEY CHECK(id = 1), run INTEGER NOT NULL, round INTEGER "
+    "NOT NULL,"
+    " attempt INTEGER NOT NULL, closed INTEGER NOT NULL, task INTEGER NOT NULL, split INTEGER NOT "
+    "NULL,"
+    " stats INTEGER NOT NULL, trained INTEGER NOT NULL, validated INTEGER NOT NULL, tested INTEGER "
+    "NOT NULL,"
+    " round_open BLOB NOT NULL, base BLOB NOT NULL, model BLOB NOT NULL, model_round INTEGER NOT "
+    "NULL) STRICT;"
+    "CREATE TABLE plan_run(plan BLOB NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(plan, run)) "
+    "STRICT;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};

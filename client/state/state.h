@@ -66,6 +66,37 @@ struct ent_attempt {
     uint32_t attempt;
 };
 
+/* --- how far the run was followed: its last round that this member agreed to, and what was asked
+ * of it before --- */
+struct ent_state_course {
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+    bool closed; /* that attempt is */
+    uint32_t task;
+    uint32_t split;
+    uint32_t stats; /* rounds of this run so far */
+    uint32_t trained;
+    uint32_t validated;
+    uint32_t tested;
+    uint8_t round_open[ENT_SHA256_BYTES];
+    uint8_t base[ENT_SHA256_BYTES];  /* zero: none */
+    uint8_t model[ENT_SHA256_BYTES]; /* the newest that a RoundClose announced; zero: none seen */
+    uint64_t model_round;            /* the round of the last RoundClose seen */
+};
+ENT_MUST enum ent_err ent_state_course_get(struct ent_state *state,
+                                           struct ent_state_course *out); /* NOT_FOUND */
+/* Durable with the next commit (the join's). */
+ENT_MUST enum ent_err ent_state_course_put(struct ent_state *state,
+                                           const struct ent_state_course *course);
+/* This member agreed to a round of `run`; durable with the next commit. */
+ENT_MUST enum ent_err ent_state_plan_run(struct ent_state *state,
+                                         const uint8_t plan[ENT_SHA256_BYTES], uint32_t run);
+/* How many runs of that plan, besides `run`, this member agreed to. */
+ENT_MUST enum ent_err ent_state_plan_runs(struct ent_state *state,
+                                          const uint8_t plan[ENT_SHA256_BYTES], uint32_t run,
+                                          uint64_t *out);
+
 /* --- what may be released once --- */
 /* One result per scope: statistics once per run, evaluation once per (model, split); a second one
  * for another cohort could be subtracted from the first. An attempt that was aborted released

@@ -78,6 +78,13 @@ static const struct ent_field policy_fields[] = {
      .takes = "any, or a list",
      .help =
          "any (default), or a list of plan digests (64 hex digits each; plan-check prints them)"},
+    {.key = "runs_per_plan",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(config.policy.runs_per_plan),
+     .lo = 0,
+     .hi = 1000000,
+     .fallback = "100",
+     .help = "no more runs of one plan than this; 0: any number"},
     {0}};
 
 static const struct ent_field client_fields[] = {
@@ -435,7 +442,8 @@ static const char text_policy[] =
     "policy:\n"
     "  tasks: [stats, train, evaluate]\n"
     "  min_members: 3           # no round that would be released with fewer members' updates\n"
-    "  plans: any               # or a list of plan digests, as plan-check prints them\n";
+    "  plans: any               # or a list of plan digests, as plan-check prints them\n"
+    "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n";
 
 enum ent_err ent_client_config_policy_text(struct ent_buf *out)
 {

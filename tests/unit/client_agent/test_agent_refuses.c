@@ -125,6 +125,8 @@ ENT_TEST(agent, statistics_are_given_to_one_cohort_only)
 
     script_running(&s);
     script_round(&s, ENT_TASK_STATS, false);
+    s.round = 1;
+    s.attempt = 2; /* a later attempt of what was closed: its claim is settled */
     open = script_open_msg(&s, ENT_TASK_STATS);
     memset(open.invited[2], 0x44, 16);
     script_open(&s, &open);
@@ -132,6 +134,11 @@ ENT_TEST(agent, statistics_are_given_to_one_cohort_only)
     script_begin(&s);
     (void)script_take(&s, ENT_MSG_DECLINE, &m, NULL);
     CU_ASSERT_EQUAL(m.code, ENT_E_POLICY);
+    s.round = 2;
+    s.attempt = 1;
+    open = script_open_msg(&s, ENT_TASK_STATS);
+    memset(open.invited[2], 0x44, 16);
+    CU_ASSERT_EQUAL(declined(&s, &open, &m), ENT_E_PROTOCOL); /* a second one of the run */
     CU_ASSERT(script_nothing(&s));
     script_free(&s);
 }
