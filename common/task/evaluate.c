@@ -10,6 +10,8 @@
 enum { ROWS, POSITIVES, LOSS, OVERFLOWED, CELLS };
 #define DIM (CELLS + 2 * (size_t)ENT_EVAL_CELLS)
 
+#define LOSS_MAX ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS)
+
 size_t ent_task_evaluate_dim(void)
 {
     return DIM;
@@ -47,7 +49,8 @@ static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, 
     }
     ENT_REQUIRE(v[POSITIVES] <= v[ROWS] && v[OVERFLOWED] <= v[ROWS], ENT_E_DATA,
                 "evaluation: more labels or losses than rows");
-    ENT_REQUIRE(v[LOSS] / ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS) <= v[ROWS], ENT_E_DATA,
+    /* Rounded up: what holds of each member then holds of their sum. */
+    ENT_REQUIRE(v[LOSS] / LOSS_MAX + (v[LOSS] % LOSS_MAX > 0) <= v[ROWS], ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
     ENT_TRY(check_cells(v + CELLS, v[ROWS] - v[POSITIVES], "negative"));
     return check_cells(v + CELLS + ENT_EVAL_CELLS, v[POSITIVES], "positive");

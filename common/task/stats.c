@@ -34,10 +34,13 @@ enum ent_err ent_task_stats_dim(const struct ent_stat_column *columns, uint32_t 
 /* u is in [0, 2^20], so u^2 >> 20 is at most u. */
 static enum ent_err check_number(uint32_t i, const int64_t *v, int64_t rows)
 {
+    const int64_t unit = (int64_t)1 << ENT_STAT_UNIT_BITS;
+
     ENT_REQUIRE(v[PRESENT] <= rows && v[PRESENT] + v[MISSING] == rows && v[CLIPPED] <= v[PRESENT],
                 ENT_E_DATA,
                 "statistics of column %" PRIu32 ": the counts do not add up to the rows", i);
-    ENT_REQUIRE(v[SUM] >> ENT_STAT_UNIT_BITS <= v[PRESENT] && v[SQUARES] <= v[SUM], ENT_E_DATA,
+    /* Rounded up: what holds of each member then holds of their sum. */
+    ENT_REQUIRE((v[SUM] + unit - 1) / unit <= v[PRESENT] && v[SQUARES] <= v[SUM], ENT_E_DATA,
                 "statistics of column %" PRIu32 ": the sums are larger than the rows allow", i);
     return ENT_E_OK;
 }
