@@ -84,6 +84,7 @@ void ent_conn_emit_opened(struct ent_conn *c)
         return;
     }
     *event.peer = report.peer;
+    event.peer->origin = c->origin;
     if (c->inbound && report.peer.has_cert) {
         ent_room_verified(c->nng, c, report.peer.uri);
     }

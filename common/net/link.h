@@ -46,7 +46,9 @@ typedef uint64_t ent_conn_id; /* never reused in a process; 0 = none */
 
 /* What TLS proved of the other end. */
 struct ent_peer {
-    char address[64];           /* remote address and port, for logs */
+    char address[64]; /* remote address and port, for logs */
+    uint64_t
+        origin; /* of an accepted one: its IPv4 address, or the /64 of its IPv6 address; 0: not known */
     char uri[ENT_PEER_URI_MAX]; /* subjectAltName URI of its certificate; "" without one */
     uint8_t cert_sha256[32];    /* of its certificate (DER); zero without one */
     uint8_t exporter[ENT_EXPORTER_BYTES]; /* label EXPORTER-entente-hello-v1; equal on both ends */

@@ -90,8 +90,8 @@ static enum ent_err add(struct ent_nng *nng, struct ent_conn *c)
     enum ent_err err;
 
     (void)pthread_mutex_lock(&nng->lock);
-    err = nng->stopping ? ent_err_note(ENT_E_STOPPED, "the link is closing")
-                        : ent_room_take(nng, c);
+    err =
+        nng->stopping ? ent_err_note(ENT_E_STOPPED, "the link is closing") : ent_room_take(nng, c);
     if (err == ENT_E_OK) {
         err = ent_grow(&nng->conns, &nng->cap_conns, nng->n_conns + 1, sizeof(struct ent_conn *));
     }

@@ -129,9 +129,12 @@ static void name_clock(struct ent_engine *e, uint32_t member, uint64_t time_ms)
     if (off <= ENT_WIRE_CLOCK_MAX_MS) {
         return;
     }
+    ent_refusal_count(e, member, ENT_E_CLOCK);
+    if (!ent_engine_may_say_of(e, member)) {
+        return;
+    }
     /* WELCOME carries our time, so that the member names it too. */
     ent_duration_text(off, text);
-    ent_refusal_count(e, member, ENT_E_CLOCK);
     ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its clock is %s %s ours", e->members[member].name, text,
                    behind ? "behind" : "ahead of");
 }
@@ -157,10 +160,13 @@ static void welcome(struct ent_engine *e, struct ent_conn *conn, uint32_t member
     struct ent_event up;
 
     if (older != NULL && older != conn) {
-        /* An old line that nobody noticed to be dead, or two processes: only the second answers to this. */
-        ent_engine_say(e, ENT_SAY_MEMBER,
-                       "another connection of %s took over: is it running twice? (%s, before %s)",
-                       e->members[member].name, conn->peer.address, older->peer.address);
+        if (ent_engine_may_say_of(e, member)) {
+            /* An old line that nobody noticed to be dead, or two processes: only the second answers to this. */
+            ent_engine_say(
+                e, ENT_SAY_MEMBER,
+                "another connection of %s took over: is it running twice? (%s, before %s)",
+                e->members[member].name, conn->peer.address, older->peer.address);
+        }
         ent_conns_unbind(e, older);
         ent_message_bye(e, older, ENT_E_BUSY);
     }
@@ -169,8 +175,10 @@ static void welcome(struct ent_engine *e, struct ent_conn *conn, uint32_t member
         memcpy(conn->known_plan, hello->run_plan, sizeof conn->known_plan);
     }
     ent_post_admit(e, conn);
-    ent_engine_say(e, ENT_SAY_MEMBER, "%s is here (%s, %s)", e->members[member].name,
-                   conn->peer.address, hello->build);
+    if (ent_engine_may_say_of(e, member)) {
+        ent_engine_say(e, ENT_SAY_MEMBER, "%s is here (%s, %s)", e->members[member].name,
+                       conn->peer.address, hello->build);
+    }
     name_clock(e, member, hello->time_ms);
     ent_message_welcome(e, conn);
     if (e->run.config.run != 0 && ent_round_active(&e->round)) {
@@ -263,17 +271,32 @@ static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err cod
     }
 }
 
+/* Whether what was fed last is to be stored: what leads to nothing is worth no line, for it can be said without end. */
+static bool makes_row(const struct ent_engine *e, size_t from)
+{
+    for (size_t i = from; i < e->actions.n; i++) {
+        if (e->actions.list[i].kind == ENT_ACT_ROW) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
                                const struct ent_envelope *env)
 {
+    size_t from;
     struct ent_event event = event_of(e, ENT_EV_DECLINE, member, env);
     struct ent_msg_decline m;
 
     ENT_TRY(ent_msg_decline_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
     event.code = ent_err_valid(m.code) && m.code != ENT_E_OK ? (enum ent_err)m.code : ENT_E_POLICY;
-    say_declined(e, member, event.code, m.text);
+    from = e->actions.n;
     ent_engine_feed(e, &event);
+    if (makes_row(e, from)) {
+        say_declined(e, member, event.code, m.text);
+    }
     return ENT_E_OK;
 }
 

@@ -129,14 +129,14 @@ static enum ent_err seal_begin(struct ent_engine *e, struct ent_buf *out)
     return err;
 }
 
-static void post_sealed(struct ent_engine *e, const struct ent_conn *conn, enum ent_msg_type type,
+static void post_sealed(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                         struct ent_sealed *sealed, enum ent_err err)
 {
     if (err == ENT_E_OK) {
         ent_message_post_copy(e, conn, (uint8_t)type, &sealed->body);
     } else {
         ent_buf_release(&sealed->body);
-        ent_engine_fail(e, err);
+        ent_message_unsendable(e, conn, type, err);
     }
 }
 

@@ -141,6 +141,16 @@ static void reset_traffic(struct ent_engine *e, const struct ent_row *row)
 void ent_commit_note(struct ent_engine *e, const struct ent_row *row)
 {
     switch (row->kind) {
+    case ENT_ROW_RUN_START:
+        for (size_t i = 0; i < e->n_members; i++) {
+            e->members[i].rows = 0;
+        }
+        break;
+    case ENT_ROW_ACCEPT:
+        if (row->task == ENT_ROUND_STATS) {
+            e->members[row->member].rows = row->rows;
+        }
+        break;
     case ENT_ROW_OPEN:
         e->begun = false;
         for (size_t i = 0; i < e->n_members; i++) {

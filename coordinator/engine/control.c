@@ -18,7 +18,7 @@
 
 #define PEER_TIMEOUT_S 5 /* an operator's program that stands still must not hold the others up */
 #define REPLY_SECRET_BYTES 4096 /* an invitation, whose token must not stay in memory, fits */
-#define ANSWER_TIMEOUT_S 600 /* the engine may be in the middle of a large sum */
+#define ANSWER_TIMEOUT_S 600    /* the engine may be in the middle of a large sum */
 
 struct ent_control {
     ent_control_handler handler;

@@ -10,6 +10,9 @@
 #include "coordinator/engine/state.h"
 
 #define QUEUE_MAX 4096
+#define QUEUE_MAX_BYTES ((size_t)64 * 1024 * 1024)
+#define SAID_MAX 30        /* lines of one kind, */
+#define SAID_SPAN_MS 60000 /* in this time */
 #define IDLE_STEP_MS 1000
 #define CRL_CHECK_MS ((uint64_t)60 * 1000)
 #define REFUSALS_FLUSH_MS 5000
@@ -30,16 +33,23 @@ void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ..
 }
 
 /* At most a handful of lines a minute: a storm of bad messages must not fill the disk. */
-bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said)
+bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said, const char *of)
 {
-    if (e->now_ms - said->from_ms > 60000) {
-        if (said->lines > 30) {
-            ent_log_warn("%u more were refused; status shows them by cause",
-                         (unsigned)(said->lines - 30));
+    if (e->now_ms - said->from_ms > SAID_SPAN_MS) {
+        if (said->lines > SAID_MAX) {
+            ent_log_warn("%u more lines about %s were left out; status counts refusals by cause",
+                         (unsigned)(said->lines - SAID_MAX), of);
         }
         *said = (struct ent_say_budget){.from_ms = e->now_ms};
     }
-    return ++said->lines <= 30;
+    return ++said->lines <= SAID_MAX;
+}
+
+bool ent_engine_may_say_of(struct ent_engine *e, uint32_t member)
+{
+    struct ent_engine_member *m = &e->members[member];
+
+    return ent_engine_may_say(e, &m->said, m->name);
 }
 
 void ent_engine_fail(struct ent_engine *e, enum ent_err err)
@@ -105,7 +115,8 @@ enum ent_err ent_engine_new(const struct ent_engine_options *options, struct ent
     e->out_last = &e->out_first;
     e->next_request = 1;
     ent_arena_init(&e->arena, ENT_WIRE_ARENA_BYTES);
-    err = ent_queue_init(&e->queue, options->queue_max != 0 ? options->queue_max : QUEUE_MAX);
+    err = ent_queue_init(&e->queue, options->queue_max != 0 ? options->queue_max : QUEUE_MAX,
+                         QUEUE_MAX_BYTES);
     if (err != ENT_E_OK) {
         free(e);
         return err;
@@ -156,8 +167,9 @@ static void enqueue(struct ent_engine *e, enum ent_item_kind kind,
     struct ent_link *link = kind == ENT_ITEM_MAIN ? e->main : e->enroll;
 
     if (ent_queue_put_event(&e->queue, kind, event_take) != ENT_E_OK) {
-        /* A peer that sends faster than it can be served, or no memory: it may come back. */
-        ent_log_warn("%s; a connection is closed", ent_err_message());
+        /* A peer that sends faster than it can be served, or no memory: it may come back. Said by the engine, once for
+         * many. */
+        ent_log_debug("%s; its connection is closed", ent_err_message());
         if (link != NULL) {
             ent_link_close(link, event_take->conn, false);
         }
@@ -202,10 +214,12 @@ static void not_admitted(struct ent_engine *e, const struct ent_link_event *even
     enum ent_err why = event->why == ENT_E_OK ? ENT_E_NET : event->why;
 
     ent_refusal_count(e, ENT_NO_MEMBER, why);
-    if (why != ENT_E_NET && ent_engine_may_say(e, &e->said_closed)) {
+    if (why == ENT_E_NET) {
+        if (ent_engine_may_say(e, &e->said_hung_up, "connections that hung up")) {
+            ent_log_info("a connection was not admitted: %s", text);
+        }
+    } else if (ent_engine_may_say(e, &e->said_closed, "connections that were not admitted")) {
         ent_engine_say(e, ENT_SAY_TROUBLE, "a connection was not admitted: %s", text);
-    } else {
-        ent_log_info("a connection was not admitted: %s", text);
     }
 }
 
@@ -220,7 +234,10 @@ static void on_closed(struct ent_engine *e, bool enroll, const struct ent_link_e
         return;
     }
     if (conn->member != ENT_NO_MEMBER) {
-        ent_engine_say(e, ENT_SAY_MEMBER, "%s is gone: %s", e->members[conn->member].name, text);
+        if (ent_engine_may_say_of(e, conn->member)) {
+            ent_engine_say(e, ENT_SAY_MEMBER, "%s is gone: %s", e->members[conn->member].name,
+                           text);
+        }
     } else if (!conn->closing) {
         (void)snprintf(from, sizeof from, "%s: %s", conn->peer.address, text);
         not_admitted(e, event, from);
@@ -252,9 +269,6 @@ static void on_event(struct ent_engine *e, bool enroll, struct ent_link_event *e
     }
     if (event->kind == ENT_LINK_OPENED) {
         ent_engine_fail(e, ent_conns_add(e, enroll, event->conn, event->peer, &conn));
-        if (conn != NULL && enroll) {
-            ent_enroll_opened(e, conn);
-        }
         return;
     }
     if (conn == NULL) {
@@ -294,10 +308,35 @@ static void on_item(struct ent_engine *e, struct ent_item *item)
     on_event(e, item->kind == ENT_ITEM_ENROL, &item->event);
 }
 
+/* The store says who is revoked, and whoever is gets no further than HELLO; the list only stops him a little earlier.
+ * One that cannot be made is tried again each minute, and said once a day. */
+void ent_engine_renew_crl(struct ent_engine *e, bool now)
+{
+    bool made = now;
+    enum ent_err err = now ? ent_home_make_crl(e->home, e->wall_ms)
+                           : ent_home_renew_crl(e->home, e->wall_ms, &made);
+
+    e->crl_due_ms = e->now_ms + CRL_CHECK_MS;
+    if (err == ENT_E_OK) {
+        e->crl_behind = false;
+        e->crl_said_ms = 0;
+        if (made && e->options.crl != NULL) {
+            e->options.crl(e->options.ctx, e->home->crl.data, e->home->crl.len);
+        }
+        return;
+    }
+    e->crl_behind = true;
+    if (e->crl_said_ms == 0 || e->now_ms - e->crl_said_ms >= ENT_CERTS_DAY_MS) {
+        e->crl_said_ms = e->now_ms;
+        ent_engine_say(e, ENT_SAY_TROUBLE,
+                       "the revocation list cannot be made (%s); the old one stays, revoked "
+                       "members are refused all the same",
+                       ent_err_message());
+    }
+}
+
 static void housekeeping(struct ent_engine *e)
 {
-    bool made = false;
-
     ent_engine_tick(e);
     if (e->missing[0] != '\0' && e->now_ms >= e->missing_due_ms) {
         ent_engine_fail(e, ent_engine_go_on(e));
@@ -307,11 +346,19 @@ static void housekeeping(struct ent_engine *e)
         e->refusals_due_ms = e->now_ms + REFUSALS_FLUSH_MS;
     }
     if (e->started && e->now_ms >= e->crl_due_ms) {
-        e->crl_due_ms = e->now_ms + CRL_CHECK_MS;
-        ent_engine_fail(e, ent_home_renew_crl(e->home, e->wall_ms, &made));
-        if (made && e->options.crl != NULL) {
-            e->options.crl(e->options.ctx, e->home->crl.data, e->home->crl.len);
-        }
+        ent_engine_renew_crl(e, e->crl_behind);
+    }
+}
+
+static void say_floods(struct ent_engine *e)
+{
+    size_t n = ent_queue_refused(&e->queue);
+
+    if (n > 0 && ent_engine_may_say(e, &e->said_refused, "refusals")) {
+        ent_engine_say(e, ENT_SAY_TROUBLE,
+                       "%zu messages came faster than they can be served; the connections that "
+                       "sent more than their share are closed",
+                       n);
     }
 }
 
@@ -328,6 +375,7 @@ enum ent_err ent_engine_step(struct ent_engine *e)
         ent_queue_item_free(item);
         item = next;
     }
+    say_floods(e);
     housekeeping(e);
     ent_uploads_pump(e);
     return ent_engine_settle(e);

@@ -128,9 +128,15 @@ static enum ent_err load_crl(struct ent_home *home, uint64_t wall_ms)
         home->crl_made_ms = info.this_update_ms + ENT_CERTS_BACKDATE_MS;
         return ENT_E_OK;
     }
-    /* Missing, damaged or an old one: it is derived from the store, so it is simply made again. */
-    ent_buf_clear(&home->crl);
-    return ent_home_make_crl(home, wall_ms);
+    if (err != ENT_E_OK) {
+        ent_buf_clear(&home->crl);
+    }
+    /* Missing, damaged or an old one: it is derived from the store, so it is simply made again. If not, the old one (or
+     * none) does until the engine tries again: whom the store says is revoked is refused without it. */
+    if (ent_home_make_crl(home, wall_ms) != ENT_E_OK) {
+        ent_log_warn("the revocation list cannot be made: %s", ent_err_message());
+    }
+    return ENT_E_OK;
 }
 
 static enum ent_err load_all(struct ent_home *home, const struct ent_clock *clock)

@@ -65,19 +65,21 @@ void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, ui
 
 /* A message that breaks its own bounds is our mistake, but costs no more than the one who should have got it: a line and
  * the connection. Everything else (store, memory, keys) ends the step. */
-static void unsendable(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
-                       enum ent_err err)
+void ent_message_unsendable(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                            enum ent_err err)
 {
     if (err != ENT_E_RANGE && err != ENT_E_LIMIT && err != ENT_E_PROTOCOL) {
         ent_engine_fail(e, err);
         return;
     }
     ent_refusal_count(e, conn != NULL ? conn->member : ENT_NO_MEMBER, err);
-    ent_engine_say(e, ENT_SAY_TROUBLE, "%s to %s cannot be sent: %s", ent_msg_name(type),
-                   conn == NULL                    ? "all"
-                   : conn->member != ENT_NO_MEMBER ? e->members[conn->member].name
-                                                   : conn->peer.address,
-                   ent_err_message());
+    if (ent_engine_may_say(e, &e->said_refused, "refusals")) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s to %s cannot be sent: %s", ent_msg_name(type),
+                       conn == NULL                    ? "all"
+                       : conn->member != ENT_NO_MEMBER ? e->members[conn->member].name
+                                                       : conn->peer.address,
+                       ent_err_message());
+    }
     if (conn != NULL) {
         ent_post_close(e, conn);
     }
@@ -96,7 +98,7 @@ static void broadcast(struct ent_engine *e, enum ent_msg_type type, const struct
     enum ent_err err = ent_message_seal(e, type, about, message, &body);
 
     if (err != ENT_E_OK) {
-        unsendable(e, NULL, type, err);
+        ent_message_unsendable(e, NULL, type, err);
         return;
     }
     for (size_t i = 0; i < e->n_conns; i++) {
@@ -120,7 +122,7 @@ static void post_about(struct ent_engine *e, struct ent_conn *conn, enum ent_msg
     enum ent_err err = ent_message_seal(e, type, about, message, &body);
 
     if (err != ENT_E_OK) {
-        unsendable(e, conn, type, err);
+        ent_message_unsendable(e, conn, type, err);
         return;
     }
     ent_post(e, conn, (uint8_t)type, request, &body);
@@ -174,7 +176,7 @@ void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_er
 
     ent_wire_text(refused.text, text);
     ent_refusal_count(e, conn->member, code);
-    if (ent_engine_may_say(e, &e->said_refused)) {
+    if (ent_engine_may_say(e, &e->said_refused, "refusals")) {
         ent_engine_say(e, ENT_SAY_TROUBLE, "%s: refused (%s): %s", who, ent_err_name(code),
                        refused.text);
     }
@@ -223,9 +225,22 @@ void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn)
     }
 }
 
+/* Nothing here is a number that a member could not drive anywhere: what does not fit ends at the largest. */
+#define NANO_UNITS_MAX (INT64_MAX / 1000000000)
+
 static int64_t nano(double v)
 {
-    return (int64_t)(v >= 0 ? v * NANO + 0.5 : v * NANO - 0.5);
+    double scaled = v * NANO;
+
+    if (scaled >= 0x1p63 - 1024.0 || scaled <= -0x1p63) {
+        return scaled > 0 ? INT64_MAX : -INT64_MAX;
+    }
+    return (int64_t)(scaled >= 0 ? scaled + 0.5 : scaled - 0.5);
+}
+
+static int64_t nano_count(uint64_t n)
+{
+    return (int64_t)(n < (uint64_t)NANO_UNITS_MAX ? n : (uint64_t)NANO_UNITS_MAX) * 1000000000;
 }
 
 static size_t fill_metrics(const struct ent_run_metrics *metrics,
@@ -245,9 +260,9 @@ static size_t fill_metrics(const struct ent_run_metrics *metrics,
         out[n] = (struct ent_msg_metric){.name = "log_loss", .nano = nano(m->log_loss)};
         n++;
     }
-    out[n] = (struct ent_msg_metric){.name = "rows", .nano = nano((double)m->rows)};
+    out[n] = (struct ent_msg_metric){.name = "rows", .nano = nano_count(m->rows)};
     n++;
-    out[n] = (struct ent_msg_metric){.name = "positives", .nano = nano((double)m->positives)};
+    out[n] = (struct ent_msg_metric){.name = "positives", .nano = nano_count(m->positives)};
     return n + 1;
 }
 

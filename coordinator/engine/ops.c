@@ -93,17 +93,17 @@ enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request
 {
     struct ent_store_member member;
     const char *name = NULL;
+    enum ent_err err;
 
     ENT_TRY(text_of(request, "name", &name));
     ENT_TRY(ent_store_find_name(e->store, name, &member));
-    ENT_TRY(ent_store_revoke(e->store, member.handle, e->wall_ms));
-    ENT_TRY(ent_home_make_crl(e->home, e->wall_ms));
-    if (e->options.crl != NULL) {
-        e->options.crl(e->options.ctx, e->home->crl.data, e->home->crl.len);
-    }
-    if (member.index < e->n_members) {
+    err = ent_store_revoke(e->store, member.handle, e->wall_ms);
+    /* It is out at once, whatever comes of the rest. */
+    if (member.index < e->n_members && !e->members[member.index].revoked) {
         end_member(e, member.index);
     }
+    ENT_TRY(err);
+    ent_engine_renew_crl(e, true);
     ent_json_put_key_string(out, "revoked", name);
     ent_engine_say(e, ENT_SAY_OPERATOR, "%s revoked", name);
     return ENT_E_OK;

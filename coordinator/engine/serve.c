@@ -167,8 +167,9 @@ static enum ent_err make_link(struct serving *s, bool enroll, struct ent_link **
     if (!enroll) {
         tls.ca_pem = files.ca.data;
         tls.ca_pem_len = files.ca.len;
-        tls.crl = s->home->crl.data;
+        tls.crl = s->home->crl.len > 0 ? s->home->crl.data : NULL;
         tls.crl_len = s->home->crl.len;
+        tls.crl_may_be_old = true; /* HELLO asks the store; no list that is late shuts all out */
     }
     if (err == ENT_E_OK) {
         err = ent_link_nng_new(&tls, &limits, enroll ? ent_engine_on_enroll : ent_engine_on_main,

@@ -25,6 +25,19 @@ enum ent_upload_state {
     ENT_UPLOAD_DONE      /* it arrived, or was refused: kept for the ACK */
 };
 
+/* Lines of one kind in the current minute. */
+struct ent_say_budget {
+    uint32_t lines;
+    uint64_t from_ms;
+};
+
+/* How often an origin may still ask. */
+struct ent_tickets {
+    uint64_t origin;
+    uint32_t left;
+    uint64_t refill_ms; /* monotonic, when the last one came back; 0: unused */
+};
+
 /* A member's newest update. */
 struct ent_upload {
     enum ent_upload_state state;
@@ -41,6 +54,8 @@ struct ent_upload {
     uint8_t digest[32];
     struct ent_blob *content; /* of a small one that came within its message, until it is stored */
     bool is_small;            /* it came so */
+    char why[160];            /* bad, in words */
+    uint64_t rows;            /* of statistics, once they were checked */
     bool unstored; /* accepted, but its row is not committed yet: nothing may replace it */
 };
 
@@ -68,6 +83,9 @@ struct ent_engine_member {
     uint32_t n_declined;
     struct ent_upload upload;
     struct ent_store_traffic traffic; /* since it was stored last */
+    struct ent_say_budget said;       /* lines about what it does by itself */
+    uint64_t
+        rows; /* training rows that its statistics of this run state, down to a power of two; 0: none */
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
 };
@@ -145,12 +163,6 @@ struct ent_last_end {
     struct ent_run_metrics test;
 };
 
-/* Lines of one kind in the current minute. */
-struct ent_say_budget {
-    uint32_t lines;
-    uint64_t from_ms;
-};
-
 /* An envelope that several members get: sealed once, while the actions of one step are carried out. */
 enum ent_sealed_kind { ENT_SEALED_OPEN, ENT_SEALED_BEGIN, ENT_SEALED_OFFER, ENT_SEALED_N };
 struct ent_sealed {
@@ -225,18 +237,26 @@ struct ent_engine {
     bool refusals_dirty;
     uint64_t refusals_due_ms;
     uint64_t crl_due_ms;
+    uint64_t crl_said_ms; /* that it cannot be made; 0 = it can */
+    bool crl_behind; /* somebody was revoked, or a day went by, since the list that is in use */
     struct ent_say_budget said_refused; /* messages */
     struct ent_say_budget
-        said_closed;        /* connections: their storm must not hide a member's refusal */
-    uint32_t enroll_tokens; /* rate limit of the enrolment listener */
-    uint64_t enroll_refill_ms;
+        said_closed; /* connections: their storm must not hide a member's refusal */
+    struct ent_say_budget said_hung_up;
+    struct ent_tickets enroll_all; /* rate limit of the enrolment listener */
+    struct ent_tickets enroll_origins[64];
 };
 
 /* ---- engine.c ---- */
-bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said); /* bounded a minute */
+/* Whether one more line of this kind may be written this minute; of: what they are about, for the line that says how many
+ * were left out. */
+bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said, const char *of);
+bool ent_engine_may_say_of(struct ent_engine *e, uint32_t member); /* each member's own */
 void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ...) ENT_PRINTF(3, 4);
 /* Our own failure (store, memory): remembered, ends the step. */
 void ent_engine_fail(struct ent_engine *e, enum ent_err err);
+/* The revocation list, if it is due, or at once. It never fails the engine. */
+void ent_engine_renew_crl(struct ent_engine *e, bool now);
 /* Feed the machine; what it answers is carried out after the commit. `event->now_ms` is set here. */
 void ent_engine_feed(struct ent_engine *e, struct ent_event *event);
 struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kind kind,
@@ -324,6 +344,9 @@ void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_
                       uint64_t request, const void *message);
 void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
                            const struct ent_buf *body);
+/* What sealing failed with: a message that breaks its own bounds costs its receiver, all else ends the step. conn NULL: all. */
+void ent_message_unsendable(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                            enum ent_err err);
 void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn);
 /* The revocation list, or nothing when it is too long for an envelope. */
 struct ent_bytes ent_message_crl(const struct ent_engine *e);
@@ -363,8 +386,14 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
 /* Its connection is gone, or the machine does not wait for it any more. */
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
 void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
-/* The integers of a payload of the current round: their range, and that they fit together (check.c). */
-ENT_MUST enum ent_err ent_uploads_check(const struct ent_engine *e, const struct ent_blob *payload);
+/* ---- check.c ---- */
+/* Of an update that is offered for the current attempt; *weight: what it will count. */
+ENT_MUST enum ent_err ent_uploads_check_statement(const struct ent_engine *e, uint32_t member,
+                                                  const struct ent_update_statement *statement,
+                                                  uint32_t *weight);
+/* The integers of its payload: their range, and that they fit together; what statistics state is noted. */
+ENT_MUST enum ent_err ent_uploads_check(struct ent_engine *e, uint32_t member,
+                                        const struct ent_blob *payload);
 /* Those of the current round are so small that they may come within their messages. */
 bool ent_uploads_are_small(const struct ent_engine *e);
 /* Small updates go into the transaction of their rows. */
@@ -403,7 +432,6 @@ ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t dig
 void ent_apply_discard(struct ent_apply *apply_take);
 
 /* ---- enroll.c ---- */
-void ent_enroll_opened(struct ent_engine *e, struct ent_conn *conn);
 void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_link_event *event);
 void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn,

@@ -9,7 +9,6 @@
 #include "common/base/hooks.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/fixed/weight.h"
 #include "coordinator/engine/state.h"
 #include "coordinator/engine/sysfail.h"
 
@@ -45,52 +44,6 @@ bool ent_uploads_are_small(const struct ent_engine *e)
 
     return e->plan != NULL && ent_uploads_layout(e, e->round.task, &dim, &bytes) == ENT_E_OK &&
            bytes <= ENT_WIRE_INLINE_MAX_BYTES;
-}
-
-/* ---- the statement ---- */
-
-static enum ent_err weight_of(const struct ent_engine *e, uint32_t member,
-                              const struct ent_update_statement *s, uint32_t *weight)
-{
-    bool train = e->round.task == ENT_ROUND_TRAIN;
-
-    if (train && e->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
-        return ent_weight_of_bucket(s->rows_log2, weight);
-    }
-    ENT_REQUIRE(s->rows_log2 == 0, ENT_E_SHAPE, "a row bucket where the plan asks for none");
-    *weight = 1;
-    if (train && e->plan->weights == ENT_WEIGHTS_FIXED) {
-        *weight = ent_plan_fixed_weight(e->plan, e->members[member].name);
-        ENT_REQUIRE(*weight > 0, ENT_E_POLICY, "the plan has no fixed weight for %s",
-                    e->members[member].name);
-    }
-    return ENT_E_OK;
-}
-
-static enum ent_err check_statement(const struct ent_engine *e,
-                                    const struct ent_update_statement *s)
-{
-    bool stats = e->round.task == ENT_ROUND_STATS;
-    uint32_t codec = e->round.task == ENT_ROUND_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
-    uint64_t bytes = 0;
-    size_t dim = 0;
-
-    ENT_REQUIRE(ENT_HOOK_PLANTED("old-attempt-added") ||
-                    memcmp(s->round_open, e->round_open, 32) == 0,
-                ENT_E_STALE, "the update answers another RoundOpen than the one that was sent");
-    ENT_REQUIRE(s->has_base == !stats && (stats || memcmp(s->base, e->round.base, 32) == 0),
-                ENT_E_DIGEST, "the update started from another model than the round's");
-    ENT_REQUIRE(s->codec == codec, ENT_E_SHAPE,
-                "the update's integers are of another width than the task's");
-    ENT_TRY(ent_uploads_layout(e, e->round.task, &dim, &bytes));
-    ENT_REQUIRE(s->payload_bytes == bytes, ENT_E_SHAPE,
-                "an update of this task has %llu bytes, not %llu", (unsigned long long)bytes,
-                (unsigned long long)s->payload_bytes);
-    ENT_REQUIRE(
-        bytes <= e->home->config->update_bytes, ENT_E_LIMIT,
-        "an update of %llu bytes is above limits.update of the coordinator's federation.yaml",
-        (unsigned long long)bytes);
-    return ENT_E_OK;
 }
 
 void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
@@ -131,13 +84,9 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
     }
     ent_engine_feed(e, &event);
     if (e->round.phase == ENT_PHASE_UPDATE) {
-        u->bad = check_statement(e, &env->header.update);
-        if (u->bad == ENT_E_OK) {
-            u->bad = weight_of(e, conn->member, &env->header.update, &u->weight);
-        }
-        if (u->bad != ENT_E_OK) {
-            ent_engine_say(e, ENT_SAY_TROUBLE, "%s: %s", e->members[conn->member].name,
-                           ent_err_message());
+        u->bad = ent_uploads_check_statement(e, conn->member, &env->header.update, &u->weight);
+        if (u->bad != ENT_E_OK) { /* said when it is rejected */
+            (void)snprintf(u->why, sizeof u->why, "%s", ent_err_message());
         }
     }
 }
@@ -154,6 +103,7 @@ static struct ent_event update_event(const struct ent_engine *e, enum ent_event_
     event.attempt = u->attempt;
     event.code = code;
     event.weight = u->weight;
+    event.rows = kind == ENT_EV_UPDATE ? u->rows : 0;
     memcpy(event.digest, u->digest, sizeof event.digest);
     return event;
 }
@@ -183,6 +133,16 @@ static bool is_wanted(const struct ent_engine *e, uint32_t member)
            (m->standing == ENT_STANDING_OFFERED || m->damaged);
 }
 
+/* Refused for good: a line, because it makes a row. */
+static void say_bad(struct ent_engine *e, uint32_t member, enum ent_err code, const char *why)
+{
+    if (is_wanted(e, member) && ent_engine_may_say_of(e, member)) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
+                       e->members[member].name, why);
+    }
+    bad(e, member, code);
+}
+
 static void drop_content(struct ent_upload *u)
 {
     ent_blob_unref(u->content);
@@ -200,11 +160,9 @@ static void take_content(struct ent_engine *e, uint32_t member)
     enum ent_err err;
 
     u->state = ENT_UPLOAD_DONE;
-    err = ent_uploads_check(e, u->content);
+    err = ent_uploads_check(e, member, u->content);
     if (err != ENT_E_OK) {
-        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
-                       e->members[member].name, ent_err_message());
-        bad(e, member, err);
+        say_bad(e, member, err, ent_err_message());
         return;
     }
     if (again) {
@@ -225,7 +183,7 @@ void ent_uploads_granted(struct ent_engine *e, uint32_t member)
         return; /* under way already, or its connection is gone */
     }
     if (u->bad != ENT_E_OK) {
-        bad(e, member, u->bad);
+        say_bad(e, member, u->bad, u->why);
         return;
     }
     if (u->is_small) {
@@ -448,7 +406,7 @@ static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct en
     ENT_REQUIRE(memcmp(digest, u->digest, sizeof digest) == 0, ENT_E_DIGEST,
                 "the bytes that arrived are not those that were signed");
     ENT_TRY(ent_sink_blob(sink, &blob));
-    err = ent_uploads_check(e, blob);
+    err = ent_uploads_check(e, member, blob);
     if (err == ENT_E_OK) {
         err = keep(e, member, sink, blob);
     }
@@ -477,9 +435,7 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
     }
     ent_sink_free(sink_take);
     if (err != ENT_E_OK) {
-        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
-                       e->members[member].name, ent_err_message());
-        bad(e, member, err);
+        say_bad(e, member, err, ent_err_message());
         return;
     }
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);

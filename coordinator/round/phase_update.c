@@ -56,6 +56,7 @@ static void accept(struct ent_step *step)
     struct ent_row row = ent_step_row_of(step, ENT_ROW_ACCEPT, ev->member);
 
     row.weight = ev->weight;
+    row.rows = ev->rows;
     memcpy(row.digest, ev->digest, sizeof row.digest);
     ent_step_row(step, &row);
     ent_step_add(step, ev->member);

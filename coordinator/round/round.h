@@ -99,11 +99,11 @@ enum ent_event_kind {
     ENT_EV_DOWN,    /* its (newest) connection ended: it keeps its place until the deadline */
     ENT_EV_REVOKED, /* never invited again; dropped(REVOKED) if it had not ended */
     /* Messages of members, verified (signature, sequence). Another round or attempt: STALE. */
-    ENT_EV_JOIN,       /* has_base */
-    ENT_EV_DECLINE,    /* code; also after BEGIN, when its data cannot be used */
-    ENT_EV_LOST,       /* it cannot send again the update of this attempt */
-    ENT_EV_OFFER,      /* digest: an upload asked for */
-    ENT_EV_UPDATE,     /* the upload arrived and verified: digest as offered, weight */
+    ENT_EV_JOIN,    /* has_base */
+    ENT_EV_DECLINE, /* code; also after BEGIN, when its data cannot be used */
+    ENT_EV_LOST,    /* it cannot send again the update of this attempt */
+    ENT_EV_OFFER,   /* digest: an upload asked for */
+    ENT_EV_UPDATE,  /* the upload arrived and verified: digest as offered, weight; of stats: rows */
     ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED: it may offer again; others reject it */
     /* From the engine. Round and attempt as in the row of FINISH or GATE; otherwise STALE. */
     ENT_EV_RESULT,        /* CLOSE done: digest, model; of evaluate loss_sum and rows */
@@ -160,7 +160,8 @@ enum ent_row_kind {
     ENT_ROW_INVITE = 3, /* member */
     ENT_ROW_JOIN = 4,   /* member, has_base */
     ENT_ROW_BEGIN = 5,  /* JOIN phase over */
-    ENT_ROW_ACCEPT = 6, /* member, digest, weight */
+    ENT_ROW_ACCEPT = 6, /* member, digest, weight; of stats: the rows it stated, rounded down to a
+                           power of two */
     ENT_ROW_REJECT = 7, /* member, code */
     ENT_ROW_DROP = 8,   /* member, code */
     ENT_ROW_CLOSE = 9,  /* digest = result, model, sum_w, loss_sum, rows */

@@ -132,6 +132,13 @@ ENT_MUST enum ent_err ent_store_enrol(struct ent_store *store,
 ENT_MUST enum ent_err ent_store_renew(struct ent_store *store, uint32_t index,
                                       const struct ent_store_cert *cert, const uint8_t *tls_pub,
                                       size_t tls_pub_len, uint64_t now_ms);
+/* What a member holds: its certificates that have not expired, the newest first, at most 64. Caller frees *out. */
+struct ent_store_issued {
+    struct ent_store_cert cert;
+    uint64_t issued_ms;
+};
+ENT_MUST enum ent_err ent_store_certs(struct ent_store *store, uint32_t index, uint64_t now_ms,
+                                      struct ent_store_issued **out, size_t *n);
 /* Any state -> REVOKED; its token dies. NOT_FOUND; EXISTS when it is revoked already. */
 ENT_MUST enum ent_err ent_store_revoke(struct ent_store *store,
                                        const uint8_t handle[ENT_STORE_ID_BYTES], uint64_t now_ms);
