@@ -29,12 +29,12 @@ MOUNTS=()
 
 kill_tree() { # PID: it and what it started
     local child
-    for child in $(ps -o pid= --ppid "$1" 2>/dev/null); do kill_tree "$child"; done
+    for child in $(ps -o pid= --ppid "$1" 2>/dev/null || true); do kill_tree "$child"; done
     kill -9 "$1" 2>/dev/null || true
 }
 e2e_cleanup() {
     local status=$? name mount
-    trap - EXIT
+    trap - EXIT ERR
     for name in "${!PID[@]}"; do kill_tree "${PID[$name]}"; done
     for name in "${!PID[@]}"; do wait "${PID[$name]}" 2>/dev/null || true; done
     for mount in "${MOUNTS[@]}"; do umount "$mount" || umount -l "$mount" || true; done
