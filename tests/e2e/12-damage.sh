@@ -10,6 +10,7 @@ fed_init
 fed_serve
 fed_enrol 3
 fed_stop
+cp -a "$TOP/member-3" "$TOP/old"
 fed_twin 3
 coordinator start --dir "$FED" "$PLAN" >"$LOGS/start.log"
 fed_run 3
@@ -107,6 +108,15 @@ member member-1
 expect_line member-1 'connected to' 10
 kill -INT "${PID[member-1]}"
 expect_exit member-1 5
+
+say "a member's directory of before the run, out of a backup: its sequence numbers were used, it goes on above them"
+rm -rf "$TOP/member-3"
+mv "$TOP/old" "$TOP/member-3"
+: >"$LOGS/member-3.log"
+member member-3
+expect_line member-3 'connected to' 10
+kill -INT "${PID[member-3]}"
+expect_exit member-3 5
 
 say "models that are no models"
 for what in rubbish empty; do
