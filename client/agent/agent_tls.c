@@ -94,6 +94,7 @@ static enum ent_err check_files(const char *dir)
 static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_ctx,
                              struct ent_link **out)
 {
+    struct ent_link_limits limits = ent_link_limits_default();
     struct tls_files files;
     enum ent_err err;
 
@@ -116,7 +117,8 @@ static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_
                                             .crl_len = files.crl.len,
                                             .crl_may_be_old = true};
 
-        err = ent_link_nng_new(&settings, NULL, handler, handler_ctx, out);
+        limits.prompt = true; /* the agent's handler only queues */
+        err = ent_link_nng_new(&settings, &limits, handler, handler_ctx, out);
     }
     if (files.pair.data != NULL) {
         ent_cleanse(files.pair.data, files.pair.cap);

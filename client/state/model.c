@@ -81,7 +81,8 @@ static void keep_seen(struct ent_state *state, const uint8_t *digest, const char
 
 /* Row first, then file; should the row survive a crash, it names a model that is not there, and
  * goes when that is found out. */
-static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
+static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                           bool in_row)
 {
     char *path = NULL;
     enum ent_err err;
@@ -90,6 +91,9 @@ static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA
     ENT_TRY(ent_state_join_next(state));
     ENT_TRY(run_on(state, "DELETE FROM model WHERE digest = ?", digest));
     ENT_HOOK_POINT("state.model.forgotten");
+    if (in_row) {
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_state_model_path(state, digest, &path));
     err = ent_file_remove(path);
     free(path);
@@ -239,7 +243,7 @@ static enum ent_err forget_found(struct ent_state *state, const uint8_t *digest,
     if (found != ENT_E_DIGEST && found != ENT_E_NOT_FOUND) {
         return found;
     }
-    ENT_TRY(forget(state, digest));
+    ENT_TRY(forget(state, digest, false));
     return found == ENT_E_DIGEST
                ? ent_err_note(ENT_E_CORRUPT,
                               "a stored model was damaged; it was removed and is fetched again")
@@ -365,7 +369,7 @@ enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
 
     for (size_t i = keep; err == ENT_E_OK && i < list.n; i++) {
         if (!listed(list.models[i].digest, also, n_also)) {
-            err = forget(state, list.models[i].digest);
+            err = forget(state, list.models[i].digest, list.models[i].in_row);
         }
     }
     free(list.models);

@@ -186,8 +186,7 @@ static bool conn_verified(nng_tls_engine_conn *c)
         }
     }
     if (look != NULL && look->progress != NULL) {
-        *look->progress =
-            (struct ent_tls_progress){&c->tls.rx, &c->tls.tx, &c->failed, &c->tls.recv_min};
+        *look->progress = (struct ent_tls_progress){&c->tls.rx, &c->tls.tx, &c->failed, &c->tls};
     }
     return ent_tls_conn_done(&c->tls);
 }

@@ -34,6 +34,10 @@ struct ent_tls_carrier {
 #define ENT_TLS_TEXT_BYTES 256
 #define ENT_TLS_NAME_BYTES 64
 
+/* Looks at bytes that came, under nng's lock, and takes what it wants off their beginning: returns
+ * how many. NULL: nobody looks. */
+typedef size_t ent_tls_taste(void *ctx, const uint8_t *bytes, size_t len);
+
 /* One connection; all zero is legal for release. One thread at a time, except for rx and tx. */
 struct ent_tls_conn {
     struct ssl_st *ssl;
@@ -41,8 +45,10 @@ struct ent_tls_conn {
     const struct ent_tls_carrier *carrier;
     void *carrier_ctx;
     bool server;
-    size_t filled;                 /* of the read that is under way */
-    atomic_size_t recv_min;        /* a read is over when so many bytes came; 0: all */
+    size_t filled;          /* of the read that is under way */
+    atomic_size_t recv_min; /* a read is over when so many bytes came; 0: all */
+    ent_tls_taste *taste;   /* at what a read gets, before it is over */
+    void *taste_ctx;
     atomic_uint_least64_t rx;      /* bytes of records that came, */
     atomic_uint_least64_t tx;      /* that went: progress that a long read or write does not show */
     enum ent_err why;              /* of the first failure */

@@ -238,26 +238,38 @@ enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn)
     return ret == 1 ? ENT_TLS_OK : outcome(conn, ret);
 }
 
-enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len)
+/* Fills up to len; AGAIN when no more is there, otherwise why it ended (OK: full). */
+static enum ent_tls_io fill(struct ent_tls_conn *conn, uint8_t *bytes, size_t len)
 {
-    size_t min = atomic_load_explicit(&conn->recv_min, memory_order_relaxed);
-
-    min = min == 0 || min > *len ? *len : min;
-    while (conn->filled < *len) {
+    while (conn->filled < len) {
         size_t n;
 
         ERR_clear_error();
-        if (SSL_read_ex(conn->ssl, bytes + conn->filled, *len - conn->filled, &n) != 1) {
-            enum ent_tls_io io = outcome(conn, 0);
-
-            if (conn->filled >= min) { /* should this be the end, the next read says so again */
-                break;
-            }
-            return io;
+        if (SSL_read_ex(conn->ssl, bytes + conn->filled, len - conn->filled, &n) != 1) {
+            return outcome(conn, 0);
         }
         conn->filled += n;
     }
-    *len = conn->filled;
+    return ENT_TLS_OK;
+}
+
+enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len)
+{
+    size_t min = atomic_load_explicit(&conn->recv_min, memory_order_relaxed);
+    enum ent_tls_io io;
+    size_t used;
+
+    min = min == 0 || min > *len ? *len : min;
+    do {
+        io = fill(conn, bytes, *len);
+        used = conn->taste != NULL ? conn->taste(conn->taste_ctx, bytes, conn->filled) : 0;
+        conn->filled -= used;
+        memmove(bytes, bytes + used, conn->filled);
+    } while (io == ENT_TLS_OK && used > 0); /* there may be more */
+    if (conn->filled < min) {
+        return io;
+    }
+    *len = conn->filled; /* should this be the end, the next read says so again */
     conn->filled = 0;
     return ENT_TLS_OK;
 }
