@@ -40,7 +40,8 @@ static enum ent_err check_number(uint32_t i, const int64_t *v, int64_t rows)
                 ENT_E_DATA,
                 "statistics of column %" PRIu32 ": the counts do not add up to the rows", i);
     /* Rounded up: what holds of each member then holds of their sum. */
-    ENT_REQUIRE((v[SUM] + unit - 1) / unit <= v[PRESENT] && v[SQUARES] <= v[SUM], ENT_E_DATA,
+    ENT_REQUIRE(v[SUM] / unit + (v[SUM] % unit > 0) <= v[PRESENT] && v[SQUARES] <= v[SUM],
+                ENT_E_DATA,
                 "statistics of column %" PRIu32 ": the sums are larger than the rows allow", i);
     return ENT_E_OK;
 }

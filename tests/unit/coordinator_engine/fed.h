@@ -49,6 +49,9 @@ struct fed_member {
     uint64_t update_request;
     bool has_ack;
     struct ent_msg_ack ack;
+    uint32_t rows_log2; /* what its training updates state */
+    /* What it sends instead of an honest payload, when it says true; NULL: never. */
+    bool (*compute)(struct fed_member *m, struct ent_buf *payload);
     bool ended;
     struct ent_msg_run_end end;
     uint32_t n_closes;

@@ -61,7 +61,9 @@ void fed_offer(struct fed_member *m, int32_t q)
     struct ent_buf payload;
 
     ent_buf_init(&payload, (size_t)1024 * 1024);
-    make_payload(m, q, &payload);
+    if (m->compute == NULL || !m->compute(m, &payload)) {
+        make_payload(m, q, &payload);
+    }
     fed_offer_payload(m, &payload);
     ent_buf_release(&payload);
 }
@@ -87,6 +89,7 @@ void fed_offer_payload(struct fed_member *m, const struct ent_buf *payload)
     header.update = (struct ent_update_statement){
         .has_base = m->open.has_base,
         .payload_bytes = payload->len,
+        .rows_log2 = m->open.task == ENT_TASK_TRAIN ? m->rows_log2 : 0,
         .codec = m->open.task == ENT_TASK_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64};
     memcpy(header.update.round_open, m->open_hash, 32);
     memcpy(header.update.base, m->open.base, 32);
