@@ -61,10 +61,8 @@ PY
 watcher=$!
 fed_start
 wait "$watcher" || fail "no upload was seen"
-if gone member-2; then
-    reap member-2
-    member member-2
-fi
+reap member-2 # waits: a process that was killed may take a moment to be gone
+member member-2
 fed_finish 3 90
 expect_no_line serve 'without'
 [ "$(find "$FED/updates" -type f | wc -l)" -eq 0 ] || fail "files of updates are left: $(ls "$FED/updates")"
