@@ -127,4 +127,5 @@ say "training that runs away: NaN stops at the member"
 cp "$TOP/good.yaml" "$PLAN"
 yaml_set "$PLAN" epochs 30
 sed -i -E 's/rate: [0-9.]+, momentum: 0/rate: 10, momentum: 0.99/' "$PLAN"
-failing 'does not take part: .*(NaN|infinite|finite).*rate' '.*(NaN|infinite|finite)'
+# Some members overflow the grid before they reach NaN; the attempt is over with the first two, whoever they are.
+failing 'does not take part: .*(NaN|infinite|finite).*rate' '.*(NaN|infinite|finite|the grid)'
