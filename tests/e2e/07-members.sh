@@ -26,7 +26,7 @@ expect_line toofew 'min_members is 2; federation.yaml demands at least 3' 1
 yaml_set "$PLAN" min_members 3
 
 say "a fourth that starts late is left out, named, and takes part from the next round on"
-yaml_set "$PLAN" rounds 80
+yaml_set "$PLAN" rounds 300
 : >"$LOGS/serve.log"
 fed_serve
 fed_enrol_one member-4 "$TOP/data/member-4.csv"
@@ -42,7 +42,7 @@ expect_line serve 'run 2 is complete' 1
 same_models 4
 
 say "a member that is too slow: stopped while it computes, so that its update comes too late"
-yaml_set "$PLAN" rounds 30
+yaml_set "$PLAN" rounds 200
 yaml_set "$PLAN" update 1s
 : >"$LOGS/serve.log"
 fed_serve
@@ -126,6 +126,6 @@ failing 'does not take part: .*scale_bits.*rate' '.*scale_bits.*rate'
 say "training that runs away: NaN stops at the member"
 cp "$TOP/good.yaml" "$PLAN"
 yaml_set "$PLAN" epochs 30
-sed -i -E 's/rate: [0-9.]+, momentum: 0/rate: 10, momentum: 0.99/' "$PLAN"
-# Some members overflow the grid before they reach NaN; the attempt is over with the first two, whoever they are.
-failing 'does not take part: .*(NaN|infinite|finite).*rate' '.*(NaN|infinite|finite|the grid)'
+# Without relu, which can die at a finite value, every member's weights grow until they are NaN, whoever is first.
+sed -i -E -e 's/rate: [0-9.]+, momentum: 0/rate: 10, momentum: 0.99/' -e '/- (relu|dropout)/d' "$PLAN"
+failing 'does not take part: .*(NaN|infinite|finite).*rate' '.*(NaN|infinite|finite)'
