@@ -73,36 +73,97 @@ static void list_header(const struct ent_text *header, size_t n, char *out, size
     }
 }
 
-/* what: "feature age", "the label", "unit_key". */
+/* ENT_BIND_NONE when it is not there. what: "feature age", "the label", "unit_key". */
 static enum ent_err find_field(const struct ent_text *header, size_t n, const char *column,
                                const char *what, size_t *out)
 {
-    size_t found = ENT_BIND_NONE;
-    char near[128];
-    char list[240] = "";
-
+    *out = ENT_BIND_NONE;
     for (size_t i = 0; i < n; i++) {
         if (same(&header[i], column)) {
-            ENT_REQUIRE(found == ENT_BIND_NONE, ENT_E_DATA,
+            ENT_REQUIRE(*out == ENT_BIND_NONE, ENT_E_DATA,
                         "column '%.80s' (%.100s) stands in the header twice", column, what);
-            found = i;
+            *out = i;
         }
     }
-    if (found != ENT_BIND_NONE) {
-        *out = found;
+    return ENT_E_OK;
+}
+
+/* Columns of features and the label that the data does not have: told all at once. */
+struct absent {
+    uint32_t n;
+    size_t used;
+    char list[240];
+};
+
+static void note_absent(struct absent *absent, const struct ent_text *header, size_t n,
+                        const char *column, const char *what)
+{
+    char near[128];
+    bool found = nearest(column, header, n, near);
+    size_t room = sizeof absent->list - absent->used;
+    int len;
+
+    absent->n++;
+    len = snprintf(absent->list + absent->used, room, "%s'%.80s' (%.100s%s%.80s%s)",
+                   absent->n > 1 ? ", " : "", column, what, found ? "; is it '" : "",
+                   found ? near : "", found ? "'?" : "");
+    if (len < 0 || (size_t)len >= room) {
+        absent->list[absent->used] = '\0'; /* whole entries only; all are counted */
+        return;
+    }
+    absent->used += (size_t)len;
+}
+
+static enum ent_err refuse_absent(const struct absent *absent, const struct ent_text *header,
+                                  size_t n)
+{
+    char list[200] = "";
+
+    if (absent->n == 0) {
+        return ENT_E_OK;
+    }
+    if (n == 1) {
+        return ent_err_note(ENT_E_DATA,
+                            "the header is one column, '%.*s': is data.delimiter right? (it lacks "
+                            "%u columns of the plan)",
+                            header[0].len > 80 ? 80 : (int)header[0].len, header[0].text,
+                            (unsigned)absent->n);
+    }
+    list_header(header, n, list, sizeof list);
+    if (absent->n == 1) {
+        return ent_err_note(ENT_E_DATA,
+                            "there is no column %s in the data; map it in client.yaml, columns: "
+                            "{PLAN_NAME: OWN_NAME}; the data has: %s",
+                            absent->list, list);
+    }
+    return ent_err_note(ENT_E_DATA,
+                        "%u columns are not in the data: %s; map them in client.yaml, columns: "
+                        "{PLAN_NAME: OWN_NAME}; the data has: %s",
+                        (unsigned)absent->n, absent->list, list);
+}
+
+/* unit_key and id are names of this member's own: they are corrected, not mapped. */
+static enum ent_err find_own(const struct ent_text *header, size_t n, const char *column,
+                             const char *key, size_t *out)
+{
+    char near[128];
+    char list[200] = "";
+
+    ENT_TRY(find_field(header, n, column, key, out));
+    if (*out != ENT_BIND_NONE) {
         return ENT_E_OK;
     }
     if (nearest(column, header, n, near)) {
-        return ent_err_note(
-            ENT_E_DATA,
-            "there is no column '%.80s' (%.100s) in the data: is it '%.80s'? Map it in client.yaml "
-            "under columns",
-            column, what, near);
+        return ent_err_note(ENT_E_DATA,
+                            "there is no column '%.80s' (%s) in the data: is it '%.80s'? Correct "
+                            "%s in client.yaml",
+                            column, key, near, key);
     }
     list_header(header, n, list, sizeof list);
     return ent_err_note(ENT_E_DATA,
-                        "there is no column '%.80s' (%.100s) in the data; its columns are: %s",
-                        column, what, list);
+                        "there is no column '%.80s' (%s) in the data: correct %s in client.yaml; "
+                        "the data has: %s",
+                        column, key, key, list);
 }
 
 /* ---- dictionaries ---- */
@@ -128,7 +189,8 @@ static struct ent_word *slot(const struct ent_bound *bound, const char *text, si
     return &bound->words[i];
 }
 
-static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spelling *spelling)
+static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spelling *spelling,
+                                 const char *file)
 {
     const struct ent_word *declared = slot(bound, spelling->plan, strlen(spelling->plan));
     const char *near;
@@ -138,9 +200,11 @@ static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spell
         near = ent_nearest(spelling->plan, bound->feature->values, bound->feature->n_values);
         return ent_err_note(
             ENT_E_CONFIG,
-            "client.yaml: columns: %.80s: '%.80s' is not a value that is declared%s%.80s%s",
-            bound->feature->name, spelling->plan, near != NULL ? ": did you mean '" : "",
-            near != NULL ? near : "", near != NULL ? "'?" : "");
+            "%s:%u:%u: columns: %.80s: '%.80s' is not a value that is declared%s%.80s%s",
+            file != NULL ? file : "client.yaml", (unsigned)spelling->line,
+            (unsigned)spelling->column, bound->feature->name, spelling->plan,
+            near != NULL ? ": did you mean '" : "", near != NULL ? near : "",
+            near != NULL ? "'?" : "");
     }
     word = (struct ent_word){.text = spelling->own,
                              .len = strlen(spelling->own),
@@ -150,7 +214,7 @@ static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spell
     return ENT_E_OK;
 }
 
-static enum ent_err build_words(struct ent_bound *bound)
+static enum ent_err build_words(struct ent_bound *bound, const char *file)
 {
     const struct ent_feature *f = bound->feature;
     size_t want =
@@ -168,7 +232,7 @@ static enum ent_err build_words(struct ent_bound *bound)
             (struct ent_word){.text = f->values[v], .len = len, .code = (uint16_t)v};
     }
     for (uint32_t i = 0; bound->map != NULL && i < bound->map->n_spellings; i++) {
-        ENT_TRY(add_spelling(bound, &bound->map->spellings[i]));
+        ENT_TRY(add_spelling(bound, &bound->map->spellings[i], file));
     }
     return ENT_E_OK;
 }
@@ -176,28 +240,34 @@ static enum ent_err build_words(struct ent_bound *bound)
 /* ---- all of them ---- */
 
 static enum ent_err bind_columns(const struct ent_table_options *options,
-                                 const struct ent_text *header, size_t n, struct ent_bindings *b)
+                                 const struct ent_text *header, size_t n, struct absent *absent,
+                                 struct ent_bindings *b)
 {
     for (uint32_t i = 0; i < b->n_columns; i++) {
         const struct ent_feature *f = &options->schema.features[i];
         struct ent_bound *bound = &b->columns[i];
+        const char *column;
         char what[128];
 
         bound->feature = f;
         bound->map = find_map(options->config, f->column);
         (void)snprintf(what, sizeof what, "feature %.100s", f->name);
-        ENT_TRY(find_field(header, n, bound->map != NULL ? bound->map->column : f->column, what,
-                           &bound->field));
+        column = bound->map != NULL ? bound->map->column : f->column;
+        ENT_TRY(find_field(header, n, column, what, &bound->field));
+        if (bound->field == ENT_BIND_NONE) {
+            note_absent(absent, header, n, column, what);
+        }
         if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_DECLARED &&
             f->part == ENT_DATE_NONE) {
-            ENT_TRY(build_words(bound));
+            ENT_TRY(build_words(bound, options->config->file));
         }
     }
     return ENT_E_OK;
 }
 
 static enum ent_err bind_label(const struct ent_table_options *options,
-                               const struct ent_text *header, size_t n, struct ent_bindings *b)
+                               const struct ent_text *header, size_t n, struct absent *absent,
+                               struct ent_bindings *b)
 {
     const char *column = options->schema.label_name;
 
@@ -214,24 +284,31 @@ static enum ent_err bind_label(const struct ent_table_options *options,
         }
         return ENT_E_OK;
     }
-    return find_field(header, n, column, "the label", &b->label.field);
+    ENT_TRY(find_field(header, n, column, "the label", &b->label.field));
+    if (b->label.field == ENT_BIND_NONE) {
+        note_absent(absent, header, n, column, "the label");
+    }
+    return ENT_E_OK;
 }
 
 static enum ent_err bind_all(const struct ent_table_options *options, const struct ent_text *header,
                              size_t n, struct ent_bindings *b)
 {
+    struct absent absent = {0};
+
     b->n_columns = options->schema.n_features;
     b->missing = options->config->data.missing;
     b->unit = ENT_BIND_NONE;
     b->id = ENT_BIND_NONE;
     ENT_TRY(ent_calloc(b->n_columns, sizeof *b->columns, &b->columns));
-    ENT_TRY(bind_columns(options, header, n, b));
-    ENT_TRY(bind_label(options, header, n, b));
+    ENT_TRY(bind_columns(options, header, n, &absent, b));
+    ENT_TRY(bind_label(options, header, n, &absent, b));
+    ENT_TRY(refuse_absent(&absent, header, n));
     if (options->config->unit_key != NULL && !options->without_units) {
-        ENT_TRY(find_field(header, n, options->config->unit_key, "unit_key", &b->unit));
+        ENT_TRY(find_own(header, n, options->config->unit_key, "unit_key", &b->unit));
     }
     if (options->id_column != NULL) {
-        ENT_TRY(find_field(header, n, options->id_column, "id", &b->id));
+        ENT_TRY(find_own(header, n, options->id_column, "id", &b->id));
     }
     return ENT_E_OK;
 }
@@ -270,6 +347,9 @@ void ent_bindings_free(struct ent_bindings *bindings)
 }
 
 /* ---- values ---- */
+
+const char ent_bind_comma[] = "not a number: it has a decimal comma";
+const char ent_bind_not_boolean[] = "neither true nor false";
 
 /* By the member's own spelling when there is one; otherwise *is_missing. */
 static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
@@ -359,7 +439,7 @@ const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bou
         return NULL;
     }
     if (!ent_scalar_double(t.text, t.len, &v)) {
-        return "not a number";
+        return ent_text_decimal_comma(&t) ? ent_bind_comma : "not a number";
     }
     v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
     *out = (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
@@ -446,7 +526,7 @@ const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bo
     bool v = false;
 
     if (!missing && !ent_scalar_bool(t.text, t.len, &v)) {
-        return "neither true nor false";
+        return ent_bind_not_boolean;
     }
     *out = (int8_t)(missing ? -1 : (v ? 1 : 0));
     return NULL;

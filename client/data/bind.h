@@ -50,6 +50,10 @@ void ent_bindings_free(struct ent_bindings *bindings);
 ENT_MUST enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
                                     const void *value, size_t len, uint32_t *out);
 
+/* Reasons that have an advice of their own (load.c). */
+extern const char ent_bind_comma[];
+extern const char ent_bind_not_boolean[];
+
 /* Each returns NULL, or why the text is no such value (static; no value in it). Missing: NaN, ENT_CODE_MISSING, -1,
  * ENT_LABEL_ABSENT. */
 const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,

@@ -14,6 +14,8 @@ enum {
 };
 #define DIM (CELLS + 2 * (size_t)ENT_EVAL_CELLS)
 
+#define LOSS_MAX ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS)
+
 size_t ent_task_evaluate_dim(void)
 {
     return DIM;
@@ -43,20 +45,25 @@ static enum ent_err check_cells(const int64_t *cells, int64_t rows, const char *
 }
 
 /* Between what the cells' edges allow: the products are exact or rounded far below the row's own rounding. */
-static bool is_between(int64_t v, double low, double high, double rows)
-{
-    const double slack = 0x1p-30;
+struct bounds {
+    double slack;
+    double rows;
+};
 
-    return (double)v >= low * (1.0 - slack) - rows && (double)v <= high * (1.0 + slack) + rows;
+static bool is_between(int64_t v, double low, double high, const struct bounds *b)
+{
+    return (double)v >= low * (1.0 - b->slack) - b->rows &&
+           (double)v <= high * (1.0 + b->slack) + b->rows;
 }
 
 /* Scores and squared errors cannot be others than the cells say. In 2^-20: the edge of cell i is i * 2^10, its square
  * i^2. */
-static enum ent_err check_sums(const int64_t *v)
+static enum ent_err check_sums(const int64_t *v, bool of_one)
 {
     double predicted[2] = {0.0, 0.0};
     double brier[2] = {0.0, 0.0};
-    double rows = (double)v[ROWS];
+    /* Wider for a sum: what holds of each member then holds of it, whatever was rounded. */
+    struct bounds bounds = {.slack = of_one ? 0x1p-30 : 0x1p-29, .rows = (double)v[ROWS]};
 
     for (size_t i = 0; i < ENT_EVAL_CELLS; i++) {
         double negative = (double)v[CELLS + i];
@@ -69,27 +76,27 @@ static enum ent_err check_sums(const int64_t *v)
             brier[k] += negative * edge[k] * edge[k] + positive * rest[k] * rest[k];
         }
     }
-    ENT_REQUIRE(is_between(v[PREDICTED], predicted[0], predicted[1], rows), ENT_E_DATA,
+    ENT_REQUIRE(is_between(v[PREDICTED], predicted[0], predicted[1], &bounds), ENT_E_DATA,
                 "evaluation: the scores are not those of the cells");
-    ENT_REQUIRE(is_between(v[BRIER], brier[0], brier[1], rows), ENT_E_DATA,
+    ENT_REQUIRE(is_between(v[BRIER], brier[0], brier[1], &bounds), ENT_E_DATA,
                 "evaluation: the squared errors are not those of the cells");
     return ENT_E_OK;
 }
 
 static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, size_t dim)
 {
-    (void)sizes;
     ENT_REQUIRE(dim == DIM, ENT_E_SHAPE, "evaluation of %zu integers; %zu are expected", dim, DIM);
     for (size_t i = 0; i < dim; i++) {
         ENT_REQUIRE(v[i] >= 0, ENT_E_DATA, "evaluation: integer %zu is negative", i);
     }
     ENT_REQUIRE(v[POSITIVES] <= v[ROWS] && v[OVERFLOWED] <= v[ROWS], ENT_E_DATA,
                 "evaluation: more labels or losses than rows");
-    ENT_REQUIRE(v[LOSS] / ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS) <= v[ROWS], ENT_E_DATA,
+    /* Rounded up: what holds of each member then holds of their sum. */
+    ENT_REQUIRE(v[LOSS] / LOSS_MAX + (v[LOSS] % LOSS_MAX > 0) <= v[ROWS], ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
     ENT_TRY(check_cells(v + CELLS, v[ROWS] - v[POSITIVES], "negative"));
     ENT_TRY(check_cells(v + CELLS + ENT_EVAL_CELLS, v[POSITIVES], "positive"));
-    return check_sums(v);
+    return check_sums(v, sizes != NULL && sizes->n_members == 1);
 }
 
 static enum ent_err dim_of(const struct ent_task_sizes *sizes, size_t *out)
