@@ -43,6 +43,9 @@ ENT_MUST enum ent_err ent_bindings_new(const struct ent_table_options *options,
                                        const struct ent_text *header, size_t n_header,
                                        struct ent_bindings **out);
 void ent_bindings_free(struct ent_bindings *bindings);
+/* bind.c for bind_values.c: equality, and where a word of the dictionary is or would be. */
+bool ent_bind_same(const struct ent_text *a, const char *b);
+struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, size_t len);
 
 /* The bucket of a value: the first `bits` bits of SHA-256("entente/value/v1\0" || be32 length of the salt || salt ||
  * be32 length of the feature's name || name || value). Without the salt nobody can try values offline; with it (every
