@@ -79,3 +79,26 @@ ENT_TEST(state, optimizer_goes_with_its_run)
     free(path);
     ent_state_close(s);
 }
+
+/* A database of the schema before, which knew nothing of it, goes on. */
+ENT_TEST(state, optimizer_comes_to_an_older_database)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_state_run run = {.run = 1, .accepted = true};
+    struct ent_state_run known;
+    struct ent_state_optimizer kept;
+
+    ENT_OK(ent_state_run_put(s, &run));
+    ent_state_close(s);
+    change_state(dir, "UPDATE run SET accepted = 1; DROP TABLE optimizer; PRAGMA user_version = 3");
+    s = open_state(dir);
+    ENT_OK(ent_state_run_get(s, 1, &known));
+    CU_ASSERT(known.accepted);
+    ENT_FAILS(ent_state_optimizer_get(s, 1, &kept), ENT_E_NOT_FOUND);
+    put_kept(s, 1, 2, "the first", 3);
+    ENT_OK(ent_state_optimizer_get(s, 1, &kept));
+    CU_ASSERT_EQUAL(kept.steps, 3);
+    ent_state_optimizer_release(&kept);
+    ent_state_close(s);
+}
