@@ -229,7 +229,11 @@ void ent_table_print_inputs(const struct ent_table *table, FILE *out)
         const struct ent_feature *f = &table->schema.features[i];
 
         ent_feature_text(f, text);
-        (void)fprintf(out, "  %-28s inputs %u to %u: %s\n", f->name, f->first_input,
-                      f->first_input + f->n_inputs - 1, text);
+        if (f->n_inputs == 0) {
+            (void)fprintf(out, "  %-28s token: %s\n", f->name, text);
+        } else {
+            (void)fprintf(out, "  %-28s inputs %u to %u: %s\n", f->name, f->first_input,
+                          f->first_input + f->n_inputs - 1, text);
+        }
     }
 }
