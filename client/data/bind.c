@@ -236,6 +236,15 @@ static enum ent_err bind_all(const struct ent_table_options *options, const stru
     return ENT_E_OK;
 }
 
+enum ent_err ent_bind_place(const struct ent_client_config *config, const struct ent_text *header,
+                            size_t n_header, const char *name, const char *what,
+                            struct ent_bound *out)
+{
+    *out = (struct ent_bound){.map = find_map(config, name)};
+    return find_field(header, n_header, out->map != NULL ? out->map->column : name, what,
+                      &out->field);
+}
+
 enum ent_err ent_bindings_new(const struct ent_table_options *options,
                               const struct ent_text *header, size_t n_header,
                               struct ent_bindings **out)
@@ -272,8 +281,8 @@ void ent_bindings_free(struct ent_bindings *bindings)
 /* ---- values ---- */
 
 /* By the member's own spelling when there is one; otherwise *is_missing. */
-static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
-                                 const struct ent_text *field, bool *is_missing)
+struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
+                              const struct ent_text *field, bool *is_missing)
 {
     struct ent_text t = ent_text_trim(field->text, field->len);
 
@@ -286,10 +295,16 @@ static struct ent_text translate(const struct ent_bindings *all, const struct en
         }
     }
     *is_missing = t.len == 0;
-    for (uint32_t i = 0; i < all->missing.n && !*is_missing; i++) {
-        *is_missing = same(&t, all->missing.items[i]);
+    for (uint32_t i = 0; i < missing->n && !*is_missing; i++) {
+        *is_missing = same(&t, missing->items[i]);
     }
     return t;
+}
+
+static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
+                                 const struct ent_text *field, bool *is_missing)
+{
+    return ent_bind_text(&all->missing, map, field, is_missing);
 }
 
 /* A date's seconds; NULL, or why not. */

@@ -17,7 +17,8 @@ enum ent_err ent_sequence_check(const struct ent_sequence *s)
     ENT_REQUIRE(s->format == NULL || ent_date_format_ok(s->format, &why), ENT_E_CONFIG,
                 "the time's format %s", why);
     ENT_REQUIRE(s->length >= 1, ENT_E_CONFIG, "a sequence has at least one event");
-    ENT_REQUIRE(s->format != NULL || (s->gap_s == 0 && s->label != ENT_SEQUENCE_LATER), ENT_E_CONFIG,
+    ENT_REQUIRE(s->format != NULL || (s->gap_s == 0 && s->label != ENT_SEQUENCE_LATER),
+                ENT_E_CONFIG,
                 "pauses and later windows are measured in seconds: the time needs a format");
     ENT_REQUIRE(s->label != ENT_SEQUENCE_LATER || s->from_s < s->until_s, ENT_E_CONFIG,
                 "the label's window is empty");

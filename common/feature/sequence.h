@@ -27,7 +27,8 @@ enum ent_sequence_label {
 };
 
 struct ent_sequence {
-    const char *unit; /* column that says which events belong together; NULL: there are no sequences */
+    const char
+        *unit; /* column that says which events belong together; NULL: there are no sequences */
     const char *const *times; /* columns, compared one after the other */
     uint32_t n_times;
     const char *format; /* of the one time column, see date.h; NULL: numbers */
@@ -35,9 +36,9 @@ struct ent_sequence {
     enum ent_sequence_keep keep;
     uint64_t gap_s; /* a pause longer than this ends a session; 0: a unit is one stretch */
     enum ent_sequence_label label;
-    uint32_t next;      /* NEXT: place of the category among the features */
-    bool per_step;      /* NEXT: a target for each step */
-    int64_t from_s;     /* LATER: seconds since 1970 */
+    uint32_t next;  /* NEXT: place of the category among the features */
+    bool per_step;  /* NEXT: a target for each step */
+    int64_t from_s; /* LATER: seconds since 1970 */
     int64_t until_s;
 };
 

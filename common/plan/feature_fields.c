@@ -89,8 +89,9 @@ const struct ent_field ent_plan_feature_fields[] = {
      .offset = offsetof(struct ent_feature_entry, embed),
      .hi = ENT_PLAN_MAX_EMBED,
      .fallback = "0",
-     .help = "of a category: length of the vector that the model learns for each value, in place of "
-             "one input a value; 0 = none"},
+     .help =
+         "of a category: length of the vector that the model learns for each value, in place of "
+         "one input a value; 0 = none"},
     {.key = "hashed",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, hashed),

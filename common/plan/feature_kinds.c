@@ -141,7 +141,8 @@ enum ent_err ent_feature_read_category(const struct ent_node *at,
     }
     if (ways > 1) {
         return ent_node_error(
-            at, "category '%.80s' has more than one of values, ids, hashed and vocabulary", entry->name);
+            at, "category '%.80s' has more than one of values, ids, hashed and vocabulary",
+            entry->name);
     }
     if (entry->ids != NULL) {
         return read_ids(entry, schema->arena, out);

@@ -437,14 +437,14 @@ uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round)
 
 struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan)
 {
-    return (struct ent_task_sizes){
-        .features = plan->features,
-        .n_features = plan->n_features,
-        .n_params = plan->n_params,
-        .outputs = plan->label_kind == ENT_LABEL_CLASSES  ? ENT_OUTPUTS_CLASSES
-                   : plan->label_kind == ENT_LABEL_NUMBER ? ENT_OUTPUTS_NUMBER
-                                                          : ENT_OUTPUTS_BINARY,
-        .n_classes = plan->n_classes};
+    return (struct ent_task_sizes){.features = plan->features,
+                                   .n_features = plan->n_features,
+                                   .n_params = plan->n_params,
+                                   .outputs =
+                                       plan->label_kind == ENT_LABEL_CLASSES  ? ENT_OUTPUTS_CLASSES
+                                       : plan->label_kind == ENT_LABEL_NUMBER ? ENT_OUTPUTS_NUMBER
+                                                                              : ENT_OUTPUTS_BINARY,
+                                   .n_classes = plan->n_classes};
 }
 
 uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member)

@@ -25,7 +25,8 @@ static void print_label(const struct ent_plan *plan, FILE *out)
     if (s->unit != NULL) {
         (void)fprintf(out, "sequences   events by '%s' in the order of '%s'%s, the %s %u", s->unit,
                       s->times[0], s->n_times > 1 ? " and so on" : "",
-                      s->keep == ENT_KEEP_ALL ? "pieces of at most" : ent_sequence_keep_names[s->keep],
+                      s->keep == ENT_KEEP_ALL ? "pieces of at most"
+                                              : ent_sequence_keep_names[s->keep],
                       s->length);
         if (s->gap_s > 0) {
             (void)fprintf(out, "; a new session after a pause of %llu s",

@@ -31,8 +31,9 @@ const struct ent_field ent_plan_sequence_fields[] = {
      .kind = ENT_FIELD_NODE,
      .required = true,
      .offset = offsetof(struct sequence_entry, time),
-     .help = "a column, or a list of 1 to 8 that are compared one after the other; equal times stay "
-             "in the order of the rows"},
+     .help =
+         "a column, or a list of 1 to 8 that are compared one after the other; equal times stay "
+         "in the order of the rows"},
     {.key = "format",
      .kind = ENT_FIELD_STRING,
      .offset = offsetof(struct sequence_entry, format),
@@ -193,8 +194,8 @@ static enum ent_err read_later(struct ent_plan_read *read)
     struct later_entry entry = {0};
     char why[256];
 
-    ENT_TRY(ent_config_take(read->label.later, "later", ent_plan_later_fields, &plan->arena,
-                            &entry));
+    ENT_TRY(
+        ent_config_take(read->label.later, "later", ent_plan_later_fields, &plan->arena, &entry));
     ENT_TRY(read_moment(read->label.later, "from", entry.from, &s->from_s));
     ENT_TRY(read_moment(read->label.later, "until", entry.until, &s->until_s));
     s->label = ENT_SEQUENCE_LATER;
@@ -248,8 +249,8 @@ static enum ent_err read_range(struct ent_plan_read *read)
         return ent_node_bad(range, "range", "must be a list of two numbers, [LO, HI]");
     }
     for (const struct ent_node *e = range->first; e != NULL; e = e->next) {
-        if (e->kind != ENT_NODE_SCALAR ||
-            !ent_scalar_double(e->text, strlen(e->text), &ends[i]) || fabs(ends[i]) > 1e30) {
+        if (e->kind != ENT_NODE_SCALAR || !ent_scalar_double(e->text, strlen(e->text), &ends[i]) ||
+            fabs(ends[i]) > 1e30) {
             return ent_node_bad(e, "range", "each end must be a number between -1e30 and 1e30");
         }
         i++;
@@ -266,8 +267,8 @@ static enum ent_err read_range(struct ent_plan_read *read)
 static enum ent_err read_row_label(struct ent_plan_read *read, const struct ent_node *at)
 {
     struct ent_plan *plan = &read->plan;
-    int ways = (read->label.positive != NULL) + (read->label.values != NULL) +
-               (read->label.range != NULL);
+    int ways =
+        (read->label.positive != NULL) + (read->label.values != NULL) + (read->label.range != NULL);
 
     if (read->label.name == NULL) {
         return ent_node_error(at, "label: name is missing: the label's column");
@@ -316,8 +317,9 @@ static enum ent_err add_embeddings(struct ent_plan_read *read)
     uint32_t n = ent_features_n_tokens(plan->features, plan->n_features);
 
     if (n > ENT_PLAN_MAX_LAYERS - ENT_PLAN_MAX_LIST) {
-        return ent_node_error(read->features, "%u features with an embedding; at most %u may have "
-                                              "one",
+        return ent_node_error(read->features,
+                              "%u features with an embedding; at most %u may have "
+                              "one",
                               (unsigned)n, (unsigned)(ENT_PLAN_MAX_LAYERS - ENT_PLAN_MAX_LIST));
     }
     ENT_TRY(ent_arena_alloc(&plan->arena, n, sizeof *plan->layers, &plan->layers));
@@ -325,10 +327,8 @@ static enum ent_err add_embeddings(struct ent_plan_read *read)
         const struct ent_feature *f = &plan->features[i];
 
         if (f->embed > 0) {
-            plan->layers[plan->n_embeddings++] =
-                (struct ent_layer_spec){.kind = ENT_MODEL_EMBEDDING,
-                                        .units = f->embed,
-                                        .values = ent_feature_n_codes(f)};
+            plan->layers[plan->n_embeddings++] = (struct ent_layer_spec){
+                .kind = ENT_MODEL_EMBEDDING, .units = f->embed, .values = ent_feature_n_codes(f)};
         }
     }
     return ENT_E_OK;

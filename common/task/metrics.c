@@ -212,7 +212,8 @@ static double classes_auc(const int64_t *cells, uint32_t n, double *error)
     double counted = 0.0;
 
     for (uint32_t k = 0; k < n; k++) {
-        struct cells c = {.negatives = cells + 2 * CELLS * k, .positives = cells + 2 * CELLS * k + CELLS};
+        struct cells c = {.negatives = cells + 2 * CELLS * k,
+                          .positives = cells + 2 * CELLS * k + CELLS};
         struct ent_metrics m;
 
         for (size_t i = 0; i < CELLS; i++) {

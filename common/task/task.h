@@ -46,7 +46,7 @@ enum ent_classes_at {
     ENT_CLASSES_UNKNOWN, /* targets that are none: a value that is not declared or not kept */
     ENT_CLASSES_LOSS = ENT_EVAL_LOSS,
     ENT_CLASSES_OVERFLOWED,
-    ENT_CLASSES_HIT1,    /* of rank 1, up to 5, up to 10 */
+    ENT_CLASSES_HIT1, /* of rank 1, up to 5, up to 10 */
     ENT_CLASSES_HIT5,
     ENT_CLASSES_HIT10,
     ENT_CLASSES_RECIPROCAL, /* 1 / rank counts 2^20 */
