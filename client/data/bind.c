@@ -309,6 +309,22 @@ static enum ent_err bind_all(const struct ent_table_options *options, const stru
     return ENT_E_OK;
 }
 
+enum ent_err ent_bind_place(const struct ent_client_config *config, const struct ent_text *header,
+                            size_t n_header, const char *name, const char *what,
+                            struct ent_bound *out)
+{
+    struct absent absent = {0};
+    const char *column;
+
+    *out = (struct ent_bound){.map = find_map(config, name)};
+    column = out->map != NULL ? out->map->column : name;
+    ENT_TRY(find_field(header, n_header, column, what, &out->field));
+    if (out->field == ENT_BIND_NONE) {
+        note_absent(&absent, header, n_header, column, what);
+    }
+    return refuse_absent(&absent, header, n_header);
+}
+
 enum ent_err ent_bindings_new(const struct ent_table_options *options,
                               const struct ent_text *header, size_t n_header,
                               struct ent_bindings **out)
