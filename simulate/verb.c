@@ -198,6 +198,7 @@ static uint64_t columns_bytes(const struct ent_table *t)
         a_row += c->numbers != NULL   ? sizeof *c->numbers
                  : c->codes != NULL   ? sizeof *c->codes
                  : c->buckets != NULL ? sizeof *c->buckets
+                 : c->vectors != NULL ? t->schema.features[f].length * sizeof *c->vectors
                                       : sizeof *c->bools;
     }
     return a_row * t->cap_rows + t->ids.cap;

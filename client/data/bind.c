@@ -274,6 +274,17 @@ static enum ent_err bind_label(const struct ent_table_options *options,
     }
     b->label.map = find_map(options->config, column);
     column = b->label.map != NULL ? b->label.map->column : column;
+    b->label_kind = options->schema.label_kind;
+    b->label_lo = options->schema.label_lo;
+    b->label_hi = options->schema.label_hi;
+    if (b->label_kind == ENT_LABEL_CLASSES) {
+        b->label_values = (struct ent_feature){.name = options->schema.label_name,
+                                               .type = ENT_FEATURE_CATEGORY,
+                                               .values = options->schema.label_values,
+                                               .n_values = options->schema.n_classes};
+        b->label.feature = &b->label_values;
+        ENT_TRY(build_words(&b->label, options->config->file));
+    }
     if (options->label == ENT_LABEL_IF_PRESENT) {
         for (size_t i = 0; i < n; i++) {
             b->label.field = ent_bind_same(&header[i], column) ? i : b->label.field;
@@ -353,6 +364,7 @@ void ent_bindings_free(struct ent_bindings *bindings)
     for (uint32_t i = 0; bindings->columns != NULL && i < bindings->n_columns; i++) {
         free(bindings->columns[i].words);
     }
+    free(bindings->label.words);
     free(bindings->columns);
     ent_sha256_release(&bindings->hash);
     free(bindings);

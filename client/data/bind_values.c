@@ -89,6 +89,12 @@ static const char *bind_date_code(const struct ent_bindings *all, const struct e
     return why;
 }
 
+static float to_float(double v)
+{
+    v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
+    return (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
+}
+
 const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
                             const struct ent_text *field, float *out)
 {
@@ -107,8 +113,7 @@ const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bou
     if (!ent_scalar_double(t.text, t.len, &v)) {
         return ent_text_decimal_comma(&t) ? ent_bind_comma : "not a number";
     }
-    v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
-    *out = (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
+    *out = to_float(v);
     return NULL;
 }
 
@@ -196,6 +201,126 @@ const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bo
     }
     *out = (int8_t)(missing ? -1 : (v ? 1 : 0));
     return NULL;
+}
+
+/* ---- vectors ---- */
+
+static const char wrong_length[] = "not a vector of the plan's length";
+
+static bool is_between(char c)
+{
+    return c == ' ' || c == '\t' || c == ',' || c == ';';
+}
+
+/* Numbers with blanks, commas or semicolons between them. */
+static const char *read_numbers(const char *p, const char *end, uint32_t length, float *out)
+{
+    uint32_t n = 0;
+
+    for (;;) {
+        const char *from;
+        double v;
+
+        while (p < end && is_between(*p)) {
+            p++;
+        }
+        if (p == end) {
+            return n == length ? NULL : wrong_length;
+        }
+        for (from = p; p < end && !is_between(*p);) {
+            p++;
+        }
+        if (n == length) {
+            return wrong_length;
+        }
+        if (!ent_scalar_double(from, (size_t)(p - from), &v)) {
+            return "not a vector of numbers";
+        }
+        out[n++] = to_float(v);
+    }
+}
+
+const char *ent_bind_vector(const struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, float *out)
+{
+    uint32_t length = bound->feature->length;
+    bool missing = false;
+    struct ent_text t;
+
+    if (field->raw) {
+        if (field->len != length) {
+            return wrong_length;
+        }
+        for (uint32_t i = 0; i < length; i++) {
+            out[i] = (float)(unsigned char)field->text[i];
+        }
+        return NULL;
+    }
+    t = translate(all, bound->map, field, &missing);
+    if (missing) {
+        for (uint32_t i = 0; i < length; i++) {
+            out[i] = NAN;
+        }
+        return NULL;
+    }
+    if (t.len >= 2 && t.text[0] == '[' && t.text[t.len - 1] == ']') {
+        t.text++;
+        t.len -= 2;
+    }
+    return read_numbers(t.text, t.text + t.len, length, out);
+}
+
+/* ---- labels ---- */
+
+static const char *read_class(const struct ent_bindings *all, const struct ent_text *field,
+                              uint8_t *label, float *out)
+{
+    struct ent_text t = ent_text_trim(field->text, field->len);
+    const struct ent_word *word = ent_bind_slot(&all->label, t.text, t.len);
+    bool missing;
+
+    *label = 0;
+    if (word->text != NULL && word->spelled) {
+        *out = (float)word->code;
+        return NULL;
+    }
+    (void)translate(all, NULL, &t, &missing);
+    if (missing) {
+        *label = ENT_LABEL_ABSENT;
+        *out = 0.0F;
+        return NULL;
+    }
+    if (word->text == NULL) {
+        return "not one of the plan's classes";
+    }
+    *out = (float)word->code;
+    return NULL;
+}
+
+/* The range as -1 .. 1. */
+static const char *read_number(const struct ent_bindings *all, const struct ent_text *field,
+                               uint8_t *label, float *out, bool *clipped)
+{
+    bool missing;
+    struct ent_text t = translate(all, all->label.map, field, &missing);
+    double v = all->label_lo;
+
+    *label = missing ? ENT_LABEL_ABSENT : 0;
+    if (!missing && !ent_scalar_double(t.text, t.len, &v)) {
+        return ent_text_decimal_comma(&t) ? ent_bind_comma : "not a number";
+    }
+    *clipped = v < all->label_lo || v > all->label_hi;
+    v = v < all->label_lo ? all->label_lo : (v > all->label_hi ? all->label_hi : v);
+    *out = (float)(2.0 * ((v - all->label_lo) / (all->label_hi - all->label_lo)) - 1.0);
+    return NULL;
+}
+
+const char *ent_bind_target(const struct ent_bindings *all, const struct ent_text *field,
+                            uint8_t *label, float *out, bool *clipped)
+{
+    *clipped = false;
+    return all->label_kind == ENT_LABEL_CLASSES ? read_class(all, field, label, out)
+                                                : read_number(all, field, label, out, clipped);
 }
 
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,

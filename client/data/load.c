@@ -21,7 +21,11 @@ enum ent_err ent_loader_init_from(struct ent_loader *loader,
 
     *loader = (struct ent_loader){.options = *options, .source = source_take};
     loader->max_rows = options->max_rows != 0 ? options->max_rows : ENT_TABLE_MAX_ROWS;
-    data.path = options->path != NULL ? options->path : data.path;
+    if (options->path != NULL) { /* what belongs to the other path is not of this one */
+        data.path = options->path;
+        data.labels = NULL;
+        data.more = NULL;
+    }
     if (source_take == NULL) {
         ENT_TRY(ent_source_open(&data, &loader->source));
     }
@@ -83,6 +87,8 @@ static enum ent_err grow_column(struct ent_column *column, const struct ent_feat
         return feature->codes == ENT_CODES_DECLARED
                    ? ent_grow(&column->codes, &cap, need, sizeof *column->codes)
                    : ent_grow(&column->buckets, &cap, need, sizeof *column->buckets);
+    case ENT_FEATURE_VECTOR:
+        return ent_grow(&column->vectors, &cap, need, feature->length * sizeof *column->vectors);
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -107,6 +113,10 @@ static enum ent_err make_room(struct ent_table *table, bool with_units, bool wit
     ENT_TRY(ent_grow(&table->labels, &cap, want, sizeof *table->labels));
     cap = have;
     ENT_TRY(ent_grow(&table->source_rows, &cap, want, sizeof *table->source_rows));
+    cap = have;
+    if (table->schema.label_name != NULL && table->schema.label_kind != ENT_LABEL_POSITIVE) {
+        ENT_TRY(ent_grow(&table->targets, &cap, want, sizeof *table->targets));
+    }
     cap = have;
     if (with_units) {
         ENT_TRY(ent_grow(&table->units, &cap, want, sizeof *table->units));
@@ -140,6 +150,9 @@ static const char *read_value(struct ent_bindings *b, const struct ent_bound *bo
         return bound->feature->codes == ENT_CODES_DECLARED
                    ? ent_bind_category(b, bound, field, &column->codes[at])
                    : ent_bind_bucket(b, bound, field, &column->buckets[at]);
+    case ENT_FEATURE_VECTOR:
+        return ent_bind_vector(b, bound, field,
+                               column->vectors + (size_t)at * bound->feature->length);
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -211,7 +224,29 @@ static void count_values(struct ent_table *table)
         case ENT_FEATURE_BOOLEAN:
             c->missing += c->bools[at] < 0 ? 1 : 0;
             break;
+        case ENT_FEATURE_VECTOR: {
+            const float *x = c->vectors + (size_t)at * f->length;
+
+            c->missing += isnan(x[0]) ? 1 : 0;
+            c->clipped += ent_table_clips_any(f, x) ? 1 : 0;
+            break;
         }
+        }
+    }
+}
+
+static void hash_vector(const struct ent_feature *f, const float *vectors, uint32_t at,
+                        struct ent_sha256 *hash)
+{
+    const float *x = vectors + (size_t)at * f->length;
+    uint8_t bytes[4];
+    uint32_t bits;
+
+    ent_sha256_add(hash, "v", 1);
+    for (uint32_t i = 0; i < f->length; i++) {
+        memcpy(&bits, &x[i], sizeof bits);
+        ent_put_be32(bytes, isnan(x[i]) ? 0x7fc00000U : bits);
+        ent_sha256_add(hash, bytes, sizeof bytes);
     }
 }
 
@@ -247,6 +282,9 @@ static void hash_row(const struct ent_table *table, struct ent_sha256 *hash)
         case ENT_FEATURE_BOOLEAN:
             bytes[n++] = 'b';
             bytes[n++] = (uint8_t)c->bools[at];
+            break;
+        case ENT_FEATURE_VECTOR:
+            hash_vector(&table->schema.features[i], c->vectors, at, hash);
             break;
         }
         ent_sha256_add(hash, bytes, n);
@@ -298,12 +336,22 @@ static enum ent_err keep_id(const struct ent_bindings *b, const struct ent_sourc
     return ENT_E_OK;
 }
 
+/* What the label's field says. */
+struct read_label {
+    uint8_t label;
+    float target; /* of a table with targets */
+    bool clipped;
+};
+
 static enum ent_err commit_row(struct ent_loader *loader, const struct ent_source_row *row,
-                               uint8_t label, struct ent_table *table)
+                               const struct read_label *label, struct ent_table *table)
 {
     ENT_REQUIRE(table->n_rows < loader->max_rows, ENT_E_LIMIT, "more than %u rows",
                 loader->max_rows);
-    table->labels[table->n_rows] = label;
+    table->labels[table->n_rows] = label->label;
+    if (table->targets != NULL) {
+        table->targets[table->n_rows] = label->target;
+    }
     if (!loader->options.without_units) {
         ENT_TRY(hash_unit(loader, row, table));
     }
@@ -319,9 +367,18 @@ static enum ent_err commit_row(struct ent_loader *loader, const struct ent_sourc
     ENT_TRY(keep_id(loader->bindings, row, table));
     count_values(table);
     table->source_rows[table->n_rows] = (uint32_t)row->number;
-    table->n_positive += label == 1 ? 1 : 0;
+    table->n_positive += label->label == 1 ? 1 : 0;
+    table->n_label_clipped += label->clipped ? 1 : 0;
     table->n_rows++;
     return ENT_E_OK;
+}
+
+static const char *read_label(const struct ent_bindings *b, const struct ent_text *field,
+                              struct read_label *out)
+{
+    return b->label_kind == ENT_LABEL_POSITIVE
+               ? ent_bind_label(b, field, &out->label)
+               : ent_bind_target(b, field, &out->label, &out->target, &out->clipped);
 }
 
 static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_row *row,
@@ -329,16 +386,16 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
 {
     struct ent_bindings *b = loader->bindings;
     const char *why = row->problem;
-    uint8_t label = ENT_LABEL_ABSENT;
+    struct read_label label = {.label = ENT_LABEL_ABSENT};
     uint32_t bad_column = 0;
 
     if (why == NULL && b->label.field != ENT_BIND_NONE) {
-        why = ent_bind_label(b, &row->fields[b->label.field], &label);
+        why = read_label(b, &row->fields[b->label.field], &label);
         if (why != NULL) {
             note_problem(table, row->line, why, table->schema.label_name);
             return ENT_E_OK;
         }
-        if (label == ENT_LABEL_ABSENT && loader->options.label == ENT_LABEL_REQUIRED) {
+        if (label.label == ENT_LABEL_ABSENT && loader->options.label == ENT_LABEL_REQUIRED) {
             table->n_unlabelled++;
             return ENT_E_OK;
         }
@@ -359,7 +416,7 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
         table->n_outlier_rows++;
         return ENT_E_OK;
     }
-    return commit_row(loader, row, label, table);
+    return commit_row(loader, row, &label, table);
 }
 
 enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table, uint32_t until,

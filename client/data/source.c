@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/data/csv.h"
+#include "client/data/idx.h"
 #include "common/base/mem.h"
 #include "common/base/options.h"
 #include "common/config/scalar.h"

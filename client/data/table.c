@@ -14,12 +14,27 @@ struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
                                .n_features = plan->n_features,
                                .n_inputs = plan->n_inputs,
                                .label_name = plan->label_name,
-                               .label_positive = plan->label_positive};
+                               .label_positive = plan->label_positive,
+                               .label_kind = plan->label_kind,
+                               .label_values = plan->label_values,
+                               .n_classes = plan->n_classes,
+                               .label_lo = plan->label_lo,
+                               .label_hi = plan->label_hi};
 }
 
 bool ent_table_clips(const struct ent_feature *feature, float x)
 {
     return x < (float)feature->lo || x > (float)feature->hi; /* false for NaN */
+}
+
+bool ent_table_clips_any(const struct ent_feature *feature, const float *x)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < feature->length; i++) {
+        any = any || ent_table_clips(feature, x[i]);
+    }
+    return any;
 }
 
 double ent_table_clip(const struct ent_feature *feature, float x)
@@ -106,6 +121,7 @@ static void free_arrays(struct ent_table *table)
         free(table->columns[i].codes);
         free(table->columns[i].buckets);
         free(table->columns[i].bools);
+        free(table->columns[i].vectors);
     }
     free(table->columns);
     free(table->labels);
@@ -124,6 +140,9 @@ enum ent_err ent_table_check_labels(const struct ent_table *table)
     const char *label = table->schema.label_name;
     const char *positive = table->schema.label_positive;
 
+    if (table->events != NULL || table->targets != NULL) {
+        return ENT_E_OK;
+    }
     ENT_REQUIRE(table->n_positive > 0, ENT_E_DATA,
                 "none of the %u %s with a label has '%.60s', which the plan counts as positive for "
                 "'%.60s': capitals count; map the own spelling in client.yaml, columns: {%.60s: "
@@ -187,8 +206,10 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
         move_up(c->codes, table, from, to, sizeof *c->codes);
         move_up(c->buckets, table, from, to, sizeof *c->buckets);
         move_up(c->bools, table, from, to, sizeof *c->bools);
+        move_up(c->vectors, table, from, to, table->schema.features[i].length * sizeof *c->vectors);
     }
     move_up(table->labels, table, from, to, sizeof *table->labels);
+    move_up(table->targets, table, from, to, sizeof *table->targets);
     move_up(table->units, table, from, to, sizeof *table->units);
     move_up(table->source_rows, table, from, to, sizeof *table->source_rows);
     if (table->id_ends != NULL) {

@@ -29,6 +29,11 @@ struct ent_schema {
     uint32_t n_inputs;
     const char *label_name; /* NULL = there is no label to read */
     const char *label_positive;
+    enum ent_label_kind label_kind;  /* other than POSITIVE: table->targets, not labels */
+    const char *const *label_values; /* CLASSES: [n_classes] */
+    uint32_t n_classes;
+    double label_lo; /* NUMBER */
+    double label_hi;
 };
 struct ent_schema ent_schema_of_plan(const struct ent_plan *plan);
 /* One feature's values; the array of its type is set, the others are NULL. */
@@ -37,13 +42,14 @@ struct ent_column {
     uint16_t *codes; /* CATEGORY declared [n_rows]: value, n_values = other, ENT_CODE_MISSING */
     uint32_t
         *buckets; /* CATEGORY hashed, vocabulary [n_rows]: of the salted hash, ENT_BUCKET_MISSING */
-    int8_t *bools; /* BOOLEAN [n_rows]: 0, 1, -1 = missing */
+    int8_t *bools;  /* BOOLEAN [n_rows]: 0, 1, -1 = missing */
+    float *vectors; /* VECTOR [n_rows][length]: the first NaN = missing */
     /* Counts over the rows that were kept, but for `unparsable` and `outliers`. */
     uint64_t missing;
     uint64_t unparsable; /* values that made their row a bad one */
     uint64_t
         outliers; /* NUMBER outside the range that counts as missing, or whose row was dropped */
-    uint64_t clipped; /* NUMBER outside the range */
+    uint64_t clipped; /* NUMBER outside the range; rows with such a number in their VECTOR */
     uint64_t unknown; /* CATEGORY not declared */
 };
 
@@ -95,7 +101,8 @@ struct ent_table {
     uint64_t n_outlier_rows; /* rows dropped because of an outlier */
     uint64_t n_duplicates;   /* rows dropped because they equal an earlier one */
     uint64_t n_positive;
-    uint64_t n_without_unit; /* rows kept whose unit_key is blank: each is its own unit */
+    uint64_t n_label_clipped; /* rows whose label is a number outside the plan's range */
+    uint64_t n_without_unit;  /* rows kept whose unit_key is blank: each is its own unit */
     struct ent_row_problem problems[ENT_TABLE_MAX_PROBLEMS]; /* the first ones */
     uint32_t n_problems;
 };
@@ -149,6 +156,8 @@ const struct ent_table *ent_table_columns(const struct ent_table *table);
 double ent_table_clip(const struct ent_feature *feature, float x);
 /* Whether it lies outside: what `clipped` counts. */
 bool ent_table_clips(const struct ent_feature *feature, float x);
+/* Whether any number of a VECTOR does; x: [length]. */
+bool ent_table_clips_any(const struct ent_feature *feature, const float *x);
 /* The id of a row as read (not terminated); empty when ids are not read. */
 struct ent_buf_view {
     const char *text;
