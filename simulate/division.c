@@ -221,18 +221,88 @@ static enum ent_err divide_units(struct draw *d, bool even, uint32_t *member_of)
     return ENT_E_OK;
 }
 
-static void divide_classes(struct draw *d, uint32_t *member_of)
-{
-    for (uint8_t label = 0; label <= 1; label++) {
-        uint32_t n = 0;
+/* ---- by label ---- */
 
-        for (uint32_t i = 0; i < d->table->n_rows; i++) {
-            if (d->table->labels[i] == label) {
-                d->rows[n++] = i;
-            }
-        }
-        divide_rows(d, n, false, member_of);
+static float class_of(const struct ent_table *table, uint32_t row)
+{
+    return table->targets != NULL ? table->targets[row] : (float)table->labels[row];
+}
+
+struct labelled {
+    float label;
+    uint32_t row;
+};
+
+static int compare_labels(const void *a, const void *b)
+{
+    const struct labelled *x = a;
+    const struct labelled *y = b;
+
+    if (x->label < y->label || x->label > y->label) {
+        return x->label < y->label ? -1 : 1;
     }
+    return x->row < y->row ? -1 : 1;
+}
+
+/* d->rows: all of them, class by class. */
+static enum ent_err sort_by_label(struct draw *d)
+{
+    uint32_t n = d->table->n_rows;
+    struct labelled *sorted = NULL;
+
+    ENT_TRY(ent_calloc(n, sizeof *sorted, &sorted));
+    for (uint32_t i = 0; i < n; i++) {
+        sorted[i] = (struct labelled){class_of(d->table, i), i};
+    }
+    qsort(sorted, n, sizeof *sorted, compare_labels);
+    for (uint32_t i = 0; i < n; i++) {
+        d->rows[i] = sorted[i].row;
+    }
+    free(sorted);
+    return ENT_E_OK;
+}
+
+static enum ent_err divide_classes(struct draw *d, uint32_t *member_of)
+{
+    uint32_t *all = d->rows;
+    uint32_t n = d->table->n_rows;
+
+    ENT_TRY(sort_by_label(d));
+    for (uint32_t from = 0, to; from < n; from = to) {
+        float label = class_of(d->table, all[from]);
+
+        for (to = from + 1; to < n && !(class_of(d->table, all[to]) > label);) {
+            to++;
+        }
+        d->rows = all + from;
+        divide_rows(d, to - from, false, member_of);
+    }
+    d->rows = all;
+    return ENT_E_OK;
+}
+
+/* Piece p of n is dealt to the member that the shuffled pieces' order says. */
+static enum ent_err divide_shards(struct draw *d, uint32_t *member_of)
+{
+    uint32_t n = d->table->n_rows;
+    uint32_t pieces = d->spec->members * d->spec->shards;
+    uint32_t *order = NULL;
+
+    ENT_REQUIRE(pieces <= n, ENT_E_DATA, "%u rows cannot be cut into %u pieces", (unsigned)n,
+                (unsigned)pieces);
+    ENT_TRY(sort_by_label(d));
+    ENT_TRY(ent_calloc(pieces, sizeof *order, &order));
+    for (uint32_t i = 0; i < pieces; i++) {
+        order[i] = i;
+    }
+    ent_rng_shuffle(&d->rng, order, pieces);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t piece = (uint32_t)((uint64_t)i * pieces / n);
+
+        member_of[d->rows[i]] = order[piece] / d->spec->shards;
+    }
+    free(order);
+    return ENT_E_OK;
 }
 
 static enum ent_err by_draw(struct draw *d, uint32_t *member_of)
@@ -240,8 +310,10 @@ static enum ent_err by_draw(struct draw *d, uint32_t *member_of)
     ENT_TRY(ent_calloc(d->table->n_rows, sizeof *d->rows, &d->rows));
     ENT_TRY(ent_calloc(d->spec->members, sizeof *d->shares, &d->shares));
     if (d->spec->kind == ENT_DIVISION_DIRICHLET) {
-        divide_classes(d, member_of);
-        return ENT_E_OK;
+        return divide_classes(d, member_of);
+    }
+    if (d->spec->kind == ENT_DIVISION_SHARDS) {
+        return divide_shards(d, member_of);
     }
     return divide_units(d, d->spec->kind == ENT_DIVISION_IID, member_of);
 }
@@ -259,7 +331,11 @@ enum ent_err ent_division_make(const struct ent_division_spec *spec, const struc
     ENT_REQUIRE(spec->members >= 1 && spec->members <= ENT_POPULATION_MEMBERS_MAX, ENT_E_USAGE,
                 "a simulation has 1 to %d members, not %u", ENT_POPULATION_MEMBERS_MAX,
                 (unsigned)spec->members);
-    ENT_REQUIRE(spec->kind == ENT_DIVISION_IID || (spec->alpha >= 1e-3 && spec->alpha <= 1e6),
+    ENT_REQUIRE(spec->kind != ENT_DIVISION_SHARDS ||
+                    (spec->shards >= 1 && spec->shards <= ENT_POPULATION_SHARDS_MAX),
+                ENT_E_USAGE, "a member gets 1 to %d pieces", ENT_POPULATION_SHARDS_MAX);
+    ENT_REQUIRE(spec->kind == ENT_DIVISION_SHARDS || spec->kind == ENT_DIVISION_IID ||
+                    (spec->alpha >= 1e-3 && spec->alpha <= 1e6),
                 ENT_E_USAGE, "alpha must be 0.001 to 1000000");
     *n_members = spec->members;
     err = by_draw(&draw, member_of);

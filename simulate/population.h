@@ -1,5 +1,5 @@
 /* IN a plan, a CSV, how to divide it · OUT members, each with the rows of its parts · OWNS the one table and the row lists
- * THREADS one at a time (immutable after making: any) · SOURCE Hsu et al. 2019 (Dirichlet by label)
+ * THREADS one at a time (immutable after making: any) · SOURCE Hsu et al. 2019 (Dirichlet by label), McMahan et al. 2017 (shards)
  *
  * All members share the table; a member is three lists of rows. Test, validation and training rows are chosen before the
  * division, so that every division of the same data is tested on the same rows. */
@@ -11,19 +11,22 @@
 #include "client/data/split.h"
 #include "client/data/table.h"
 
+#define ENT_POPULATION_SHARDS_MAX 10000
 #define ENT_POPULATION_MEMBERS_MAX 4096 /* of the round machine */
 
 enum ent_division {
     ENT_DIVISION_BY_COLUMN, /* a member for each value; blank is a value too */
     ENT_DIVISION_IID,       /* rows dealt evenly */
     ENT_DIVISION_DIRICHLET, /* of each class, shares drawn from Dir(alpha) */
-    ENT_DIVISION_QUANTITY   /* of all rows, shares drawn from Dir(alpha) */
+    ENT_DIVISION_QUANTITY,  /* of all rows, shares drawn from Dir(alpha) */
+    ENT_DIVISION_SHARDS     /* rows sorted by label, cut into equal pieces, a few pieces each */
 };
 
 struct ent_division_spec {
     enum ent_division kind;
     const char *column; /* BY_COLUMN */
     uint32_t members;   /* the others */
+    uint32_t shards;    /* SHARDS: pieces of each member */
     double alpha;       /* DIRICHLET, QUANTITY: > 0; the smaller, the more uneven */
     uint64_t seed;
 };
@@ -45,6 +48,7 @@ struct ent_population_counts {
 };
 
 struct ent_population {
+    struct ent_client_config config; /* a copy whose paths are those of the options */
     struct ent_table *table;
     struct ent_parts *all; /* the rows of everybody together */
     struct ent_simulated_member *members;
@@ -56,7 +60,8 @@ struct ent_population {
 struct ent_population_options {
     const struct ent_plan *plan;
     const struct ent_client_config *config; /* how the data spells what the plan says */
-    const char *data;                       /* CSV */
+    const char *data;                       /* CSV, or what config says is there; NULL: its path */
+    const char *more;                       /* with data: as data.more of config */
     const char *test_rows; /* file of row numbers; NULL: as the plan or the configuration says */
     struct ent_division_spec division;
 };

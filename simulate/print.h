@@ -22,7 +22,8 @@ struct ent_simulation {
     uint32_t threads;
     const char *division; /* "by job" */
     bool compare;
-    bool each; /* a line for each member */
+    bool each;   /* a line for each member */
+    bool course; /* figures after each training round */
     struct ent_simulated_run *runs;
     uint32_t n_runs;
 };

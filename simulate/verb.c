@@ -50,15 +50,22 @@ static enum ent_err read_division(const struct ent_simulate_verb *v, uint64_t se
 {
     int ways = (v->by != NULL) + (v->iid > 0) + (v->members > 0);
 
-    ENT_REQUIRE(ways == 1, ENT_E_USAGE,
-                "say how the rows are divided, in one way: --by COLUMN, --iid N, --members N "
-                "--alpha A (by label) or --members N --quantity");
-    ENT_REQUIRE(v->members > 0 || (v->alpha == NULL && !v->quantity), ENT_E_USAGE,
-                "--alpha and --quantity belong to --members N");
+    ENT_REQUIRE(
+        ways == 1, ENT_E_USAGE,
+        "say how the rows are divided, in one way: --by COLUMN, --iid N, --members N "
+        "--alpha A (by label), --members N --quantity or --members N --shards S (by label)");
+    ENT_REQUIRE(v->members > 0 || (v->alpha == NULL && !v->quantity && v->shards == 0), ENT_E_USAGE,
+                "--alpha, --quantity and --shards belong to --members N");
+    ENT_REQUIRE(v->shards == 0 || (v->alpha == NULL && !v->quantity), ENT_E_USAGE,
+                "--shards goes without --alpha and --quantity");
+    ENT_REQUIRE(v->shards <= ENT_POPULATION_SHARDS_MAX, ENT_E_USAGE, "at most %d shards a member",
+                ENT_POPULATION_SHARDS_MAX);
     ENT_REQUIRE(v->iid <= ENT_POPULATION_MEMBERS_MAX && v->members <= ENT_POPULATION_MEMBERS_MAX,
                 ENT_E_USAGE, "at most %d members", ENT_POPULATION_MEMBERS_MAX);
-    *out = (struct ent_division_spec){
-        .column = v->by, .members = (uint32_t)(v->iid + v->members), .seed = seed};
+    *out = (struct ent_division_spec){.column = v->by,
+                                      .members = (uint32_t)(v->iid + v->members),
+                                      .shards = (uint32_t)v->shards,
+                                      .seed = seed};
     ENT_TRY(number("alpha", v->alpha, ALPHA, &out->alpha));
     if (v->by != NULL) {
         out->kind = ENT_DIVISION_BY_COLUMN;
@@ -66,6 +73,10 @@ static enum ent_err read_division(const struct ent_simulate_verb *v, uint64_t se
     } else if (v->iid > 0) {
         out->kind = ENT_DIVISION_IID;
         (void)snprintf(text, DIVISION_BYTES, "with rows dealt evenly");
+    } else if (v->shards > 0) {
+        out->kind = ENT_DIVISION_SHARDS;
+        (void)snprintf(text, DIVISION_BYTES, "with %u pieces each of the rows by label",
+                       (unsigned)out->shards);
     } else if (v->quantity) {
         out->kind = ENT_DIVISION_QUANTITY;
         (void)snprintf(text, DIVISION_BYTES, "by quantity, alpha %g", out->alpha);
@@ -99,6 +110,10 @@ static void tell(void *ctx, const struct ent_simulated_round *r)
         (void)fprintf(s->notes, "; ");
         ent_print_figures(&r->metrics, s->notes);
     }
+    if (r->test.rows > 0) {
+        (void)fprintf(s->notes, "; test ");
+        ent_print_figures(&r->test, s->notes);
+    }
     (void)fprintf(s->notes, "%s", end);
     (void)fflush(s->notes);
 }
@@ -116,6 +131,7 @@ static enum ent_err read_options(struct simulate *s)
     *o = (struct ent_federation_options){.threads = v->threads == 0 ? ent_pool_cores()
                                                                     : (uint32_t)v->threads,
                                          .state_memory = STATE_MEMORY,
+                                         .course = v->course,
                                          .progress = tell,
                                          .ctx = s};
     ENT_REQUIRE(v->state_memory == NULL ||
@@ -168,8 +184,12 @@ static bool same_features(const struct ent_plan *a, const struct ent_plan *b)
 static enum ent_err load(struct simulate *s, const char *plan)
 {
     const struct ent_simulate_verb *v = s->verb;
-    struct ent_population_options options = {.data = v->data, .test_rows = v->test_rows};
+    struct ent_population_options options = {
+        .data = v->data, .more = v->more, .test_rows = v->test_rows};
 
+    ENT_REQUIRE(v->data != NULL || v->config != NULL, ENT_E_USAGE,
+                "say where the rows are: --data FILE, or --config with data.path");
+    ENT_REQUIRE(v->more == NULL || v->data != NULL, ENT_E_USAGE, "--more belongs to --data");
     ENT_TRY(ent_plan_read(plan, &s->plan));
     if (v->rounds > 0) {
         ENT_REQUIRE(v->rounds <= UINT32_MAX, ENT_E_USAGE, "--rounds is too large");
@@ -301,6 +321,7 @@ static enum ent_err simulate(struct simulate *s)
     s->sim.division = s->division;
     s->sim.compare = s->verb->compare;
     s->sim.each = s->verb->each;
+    s->sim.course = s->verb->course;
     ent_print_memory(&s->sim, s->notes);
     ent_print_population(&s->sim, s->notes);
     if (s->population->table->events != NULL) {

@@ -9,12 +9,14 @@
 
 struct ent_simulate_verb {
     const char *data;
+    const char *more;
     const char *config;
     const char *by;
     uint64_t iid;
     uint64_t members;
     const char *alpha;
     bool quantity;
+    uint64_t shards;
     const char *test_rows;
     const char *fraction;
     const char *dropout;
@@ -24,6 +26,7 @@ struct ent_simulate_verb {
     const char *state_memory;
     bool compare;
     bool each;
+    bool course;
     const char *pooled;
     const char *sweep;
     const char *output;
