@@ -230,6 +230,7 @@ static float class_of(const struct ent_table *table, uint32_t row)
 
 struct labelled {
     float label;
+    uint32_t place; /* among the shuffled rows */
     uint32_t row;
 };
 
@@ -241,10 +242,10 @@ static int compare_labels(const void *a, const void *b)
     if (x->label < y->label || x->label > y->label) {
         return x->label < y->label ? -1 : 1;
     }
-    return x->row < y->row ? -1 : 1;
+    return x->place < y->place ? -1 : 1;
 }
 
-/* d->rows: all of them, class by class. */
+/* d->rows: all of them, class by class, shuffled within one: data may be in an order that means something. */
 static enum ent_err sort_by_label(struct draw *d)
 {
     uint32_t n = d->table->n_rows;
@@ -252,7 +253,11 @@ static enum ent_err sort_by_label(struct draw *d)
 
     ENT_TRY(ent_calloc(n, sizeof *sorted, &sorted));
     for (uint32_t i = 0; i < n; i++) {
-        sorted[i] = (struct labelled){class_of(d->table, i), i};
+        d->rows[i] = i;
+    }
+    ent_rng_shuffle(&d->rng, d->rows, n);
+    for (uint32_t i = 0; i < n; i++) {
+        sorted[i] = (struct labelled){class_of(d->table, d->rows[i]), i, d->rows[i]};
     }
     qsort(sorted, n, sizeof *sorted, compare_labels);
     for (uint32_t i = 0; i < n; i++) {
