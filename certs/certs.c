@@ -112,12 +112,12 @@ enum ent_err ent_certs_issue_member(const struct ent_certs_issuer *issuer,
 
 enum ent_err ent_certs_make_crl(const struct ent_certs_issuer *issuer,
                                 const uint8_t (*serials)[ENT_SERIAL_BYTES], size_t n_serials,
-                                uint64_t wall_ms, struct ent_crl **out)
+                                uint64_t number, uint64_t wall_ms, struct ent_crl **out)
 {
     struct ent_crl_spec spec = {
         .serials = serials,
         .n_serials = n_serials,
-        .number = wall_ms,
+        .number = number,
         .this_update_ms = wall_ms > ENT_CERTS_BACKDATE_MS ? wall_ms - ENT_CERTS_BACKDATE_MS : 0,
         .next_update_ms = wall_ms + ENT_CERTS_CRL_DAYS * ENT_CERTS_DAY_MS,
     };

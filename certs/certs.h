@@ -67,11 +67,11 @@ ENT_MUST enum ent_err ent_certs_issue_member(const struct ent_certs_issuer *issu
                                              const uint8_t handle[ENT_HANDLE_BYTES],
                                              const uint8_t *csr, size_t csr_len, uint64_t wall_ms,
                                              struct ent_cert **out);
-/* Its number is wall_ms (after a clock that went back: pass more than the last list's number).
- * thisUpdate lies 24 h back, like notBefore. */
+/* number: above that of every list before it. thisUpdate lies 24 h back, like notBefore. */
 ENT_MUST enum ent_err ent_certs_make_crl(const struct ent_certs_issuer *issuer,
                                          const uint8_t (*serials)[ENT_SERIAL_BYTES],
-                                         size_t n_serials, uint64_t wall_ms, struct ent_crl **out);
+                                         size_t n_serials, uint64_t number, uint64_t wall_ms,
+                                         struct ent_crl **out);
 
 /* "urn:entente:<federation hex>:<handle hex>" */
 #define ENT_CERTS_URI_BYTES 80

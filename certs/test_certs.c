@@ -203,7 +203,7 @@ static enum ent_err make_crl(const struct maker *m, const char *name, size_t n_s
     enum ent_err err;
 
     ENT_TRY(path_of(m->dir, name, ".pem", &path));
-    err = ent_certs_make_crl(&issuer, serials, n_serials, m->wall_ms, &crl);
+    err = ent_certs_make_crl(&issuer, serials, n_serials, m->wall_ms, m->wall_ms, &crl);
     if (err == ENT_E_OK) {
         err = ent_crl_save(crl, path);
     }

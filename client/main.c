@@ -6,10 +6,10 @@
 #include "common/base/options.h"
 #include "common/config/config.h"
 #include "common/crypto/secret.h"
-#include "common/crypto/sha256.h"
 #include "common/db/db.h"
 #include "common/math/math.h"
 #include "common/net/link_nng.h"
+#include "common/schema/library.h"
 
 #define FLAG(struct_, name_, member_, help_)                                                       \
     {                                                                                              \
@@ -118,10 +118,10 @@ int main(int argc, char **argv)
 
     ent_link_nng_version(nng);
     ent_version_add(nng);
-    ent_crypto_version();
     ent_db_version();
     ent_version_add(ent_math_blas_text());
     ent_version_add(ent_config_library());
+    ent_version_add(ent_schema_library());
     ent_version_add(ent_csv_library());
     if (ent_secret_init_process() != ENT_E_OK) {
         (void)fprintf(stderr, "entente-client: %s\n", ent_err_message());

@@ -2,8 +2,12 @@
 #include <stddef.h>
 
 #include "common/base/options.h"
+#include "common/config/config.h"
 #include "common/crypto/secret.h"
+#include "common/db/db.h"
+#include "common/math/math.h"
 #include "common/net/link_nng.h"
+#include "common/schema/library.h"
 #include "coordinator/engine/verbs.h"
 
 #define AT(member_) offsetof(struct ent_verb_options, member_)
@@ -97,5 +101,9 @@ int main(int argc, char **argv)
     }
     ent_link_nng_version(version);
     ent_version_add(version);
+    ent_db_version();
+    ent_version_add(ent_math_blas_text());
+    ent_version_add(ent_config_library());
+    ent_version_add(ent_schema_library());
     return ent_program_run(&program, argc, argv);
 }

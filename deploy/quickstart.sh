@@ -7,27 +7,37 @@
 #
 # Everything it makes is in ./quickstart (removed at the start of the next run).
 set -euo pipefail
-cd "$(dirname "$0")/.."
-source deploy/packages.sh
+self=$(readlink -f "$0")
+from=$PWD
 
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$self"; }
+wrong() { echo "quickstart: $*" >&2; usage >&2; exit 2; }
 data='' by='' label='' rounds=''
 while [ $# -gt 0 ]; do
     case "$1" in
-    --data) data=${2:?--data needs a file}; shift 2 ;;
-    --by) by=${2:?--by needs a column}; shift 2 ;;
-    --label) label=${2:?--label needs COL=VALUE}; shift 2 ;;
-    --rounds) rounds=${2:?--rounds needs a number}; shift 2 ;;
     --help) usage; exit 0 ;;
-    *) echo "quickstart: no option $1" >&2; usage >&2; exit 2 ;;
+    --data | --by | --label | --rounds) [ $# -ge 2 ] && [ -n "$2" ] || wrong "$1 needs a value" ;;
+    *) wrong "no option $1" ;;
     esac
+    case "$1" in
+    --data) data=$2 ;;
+    --by) by=$2 ;;
+    --label) label=$2 ;;
+    --rounds) rounds=$2 ;;
+    esac
+    shift 2
 done
 if [ -n "$data$by$label" ] && { [ -z "$data" ] || [ -z "$by" ] || [ -z "$label" ]; }; then
-    echo "quickstart: --data FILE, --by COLUMN and --label COL=VALUE go together" >&2
-    exit 2
+    wrong "--data FILE, --by COLUMN and --label COL=VALUE go together"
 fi
-[ -z "$data" ] || [ -r "$data" ] || { echo "quickstart: cannot read $data" >&2; exit 4; }
+case "$label" in '' | ?*=?*) ;; *) wrong "--label is COL=VALUE: the column to predict and its positive value" ;; esac
+[ -z "$by" ] || [ "$by" != "${label%%=*}" ] || wrong "--by and --label name the same column"
+case "$rounds" in '') ;; *[!0-9]* | 0*) wrong "--rounds takes a number from 1 on, not '$rounds'" ;; esac
+case "$data" in '' | /*) ;; *) data=$from/$data ;; esac
+[ -z "$data" ] || { [ -f "$data" ] && [ -r "$data" ]; } || { echo "quickstart: $data is not a file that can be read" >&2; exit 4; }
 
+cd "$(dirname "$self")/.."
+source deploy/packages.sh
 need_packages deploy/apt.txt
 echo "building ..."
 { cmake --preset release && cmake --build --preset release; } >quickstart-build.log 2>&1 ||
@@ -131,6 +141,7 @@ pids+=("$!")
 wait "$serve" || fail "the coordinator ended with an error"
 for pid in "${pids[@]}"; do wait "$pid" || fail "a member ended with an error"; done
 pids=()
+if grep -q 'log loss nan' "$top/logs/coordinator.log"; then fail "no validation rows: the best round could not be chosen"; fi
 model=$top/${members[0]}/global.safetensors
 [ -r "$model" ] || fail "the members did not get the model"
 
@@ -158,7 +169,7 @@ done | awk '
         show($1, $3, $2, $4); n += $3; a += $2 * $3; f += $4 * $3
     }
     $1 == "pooled" {
-        show("mean, weighted by test rows", n, a / n, f / n)
+        if (n > 0) show("mean, weighted by test rows", n, a / n, f / n)
         printf "\n%-28s %9s  %9s  %9s  %9s\n", "test AUC over all customers", "test rows", "all data", "federated", "cost"
         show("in one place / federated", $3, $2, $4)
     }' | tee "$top/table.txt"

@@ -6,13 +6,10 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
-#include "common/fixed/weight.h"
 #include "common/model/modelfile.h"
 #include "simulate/internal.h"
 #include "simulate/pool.h"
 
-#define RUN 1
-#define RETRY_MS 10000
 #define COHORT_STREAM 0x636f000000000000ULL
 #define DROPOUT_STREAM 0x6472000000000000ULL
 #define ORDER_STREAM 0x6f72000000000000ULL
@@ -173,20 +170,11 @@ static uint64_t rows_of(const struct ent_sim *s)
     return rows * s->plan->epochs;
 }
 
-static void drop_sums(struct ent_sim *s)
-{
-    for (uint32_t w = 0; w < s->threads; w++) {
-        ent_agg_free(s->workers[w].agg);
-        s->workers[w].agg = NULL;
-        s->workers[w].n_added = 0;
-    }
-}
-
 static enum ent_err do_work(struct ent_sim *s)
 {
     struct ent_pool_work work = {.item = ent_sim_work, .ctx = s, .threads = s->threads};
 
-    drop_sums(s);
+    ent_sim_drop_sums(s);
     take_order(s, &s->begun, &work.n_items);
     return ent_pool_run(&work);
 }
@@ -198,7 +186,7 @@ static enum ent_err do_finish(struct ent_sim *s)
     s->finish = false;
     s->result->samples += rows_of(s);
     ENT_TRY(ent_sim_finish(s, &event));
-    drop_sums(s);
+    ent_sim_drop_sums(s);
     ent_sim_feed(s, &event);
     return ENT_E_OK;
 }
@@ -238,7 +226,7 @@ static enum ent_err do_aborted(struct ent_sim *s)
 {
     s->aborted = false;
     s->result->aborted++;
-    drop_sums(s);
+    ent_sim_drop_sums(s);
     ENT_REQUIRE(s->stalled == ENT_E_OK, ENT_E_TOO_FEW,
                 "round %llu failed %u times (%s): fewer than %u members answered; lower --dropout "
                 "or aggregation.min_members",
@@ -303,92 +291,7 @@ static enum ent_err turns(struct ent_sim *s)
     return ENT_E_OK;
 }
 
-/* ---- making ---- */
-
-static uint32_t weight_max(const struct ent_sim *s)
-{
-    uint32_t max = 1;
-
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        const struct ent_simulated_member *m = &s->population->members[i];
-        uint32_t w = 1;
-
-        if (s->plan->weights == ENT_WEIGHTS_FIXED) {
-            w = ent_plan_fixed_weight(s->plan, m->name);
-        } else if (s->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2 &&
-                   ent_weight_of_bucket(ent_weight_bucket(m->parts.part[ENT_SPLIT_TRAIN].n), &w) !=
-                       ENT_E_OK) {
-            w = 1; /* no rows, no update */
-        }
-        max = w > max ? w : max;
-    }
-    return max;
-}
-
-static enum ent_err make_keys(struct ent_sim *s)
-{
-    uint8_t derived[32];
-
-    ENT_TRY(ent_sim_derive(s, "federation", NULL, 0, derived));
-    memcpy(s->federation, derived, sizeof s->federation);
-    ENT_TRY(ent_sim_derive(s, "coordinator", NULL, 0, derived));
-    ENT_TRY(ent_sign_key_of_seed(derived, &s->key));
-    ent_sign_key_pub(s->key, s->pub);
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        ENT_TRY(ent_sim_member_make(s, i));
-    }
-    return ENT_E_OK;
-}
-
-static enum ent_err make_lists(struct ent_sim *s)
-{
-    ENT_TRY(ent_calloc(s->n_members, sizeof *s->members, &s->members));
-    ENT_TRY(ent_calloc(s->n_members, sizeof *s->standings, &s->standings));
-    ENT_TRY(ent_calloc(s->n_members, sizeof *s->order, &s->order));
-    ENT_TRY(ent_calloc(s->n_members, sizeof *s->opened.items, &s->opened.items));
-    ENT_TRY(ent_calloc(s->n_members, sizeof *s->begun.items, &s->begun.items));
-    ENT_TRY(ent_calloc(s->n_members, sizeof *s->result->members, &s->result->members));
-    s->actions.cap = 4 * (size_t)s->n_members + 16;
-    ENT_TRY(ent_calloc(s->actions.cap, sizeof *s->actions.list, &s->actions.list));
-    ENT_TRY(ent_calloc(s->threads, sizeof *s->workers, &s->workers));
-    for (uint32_t w = 0; w < s->threads; w++) {
-        ent_arena_init(&s->workers[w].arena, ENT_WIRE_ENVELOPE_MAX_BYTES * 4);
-        ENT_TRY(ent_pipeline_borrow(s->plan, s->population->table, &s->workers[w].pipeline));
-    }
-    return ent_kept_store_new(s->n_members, ent_pipeline_kept_floats(s->plan),
-                              s->options->state_memory, &s->kept);
-}
-
-static enum ent_err begin_run(struct ent_sim *s)
-{
-    static const uint8_t no_base[32];
-    const struct ent_plan *plan = s->plan;
-    struct ent_run_config config = {.run = RUN,
-                                    .train_rounds = plan->rounds,
-                                    .min_members = plan->min_members,
-                                    .attempts = plan->attempts,
-                                    .join_ms = plan->join_ms,
-                                    .update_ms = plan->update_ms,
-                                    .retry_ms = RETRY_MS,
-                                    .validate = plan->split_validation > 0,
-                                    .test = plan->split_test > 0 || plan->split_test_file,
-                                    .patience = plan->patience,
-                                    .best_by = plan->best_by == ENT_BEST_BY_AUC
-                                                   ? ENT_ROUND_BEST_BY_AUC
-                                                   : ENT_ROUND_BEST_BY_LOSS};
-
-    ent_round_init(&s->round, s->standings);
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        (void)ent_round_add_member(&s->round, false);
-    }
-    ENT_TRY(ent_round_begin(&s->round, &config, no_base));
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        struct ent_event event = ent_sim_event(s, ENT_EV_UP, i);
-
-        ent_sim_feed(s, &event);
-    }
-    return ENT_E_OK;
-}
+/* ---- all of it ---- */
 
 static enum ent_err check(const struct ent_sim *s)
 {
@@ -408,10 +311,7 @@ static enum ent_err run(struct ent_sim *s)
     struct ent_blob *best;
 
     ENT_TRY(check(s));
-    ENT_TRY(make_lists(s));
-    ENT_TRY(make_keys(s));
-    s->weight_max = weight_max(s);
-    ENT_TRY(begin_run(s));
+    ENT_TRY(ent_sim_setup(s));
     ENT_TRY(turns(s));
     best = ent_sim_shelf(s, s->best);
     ENT_REQUIRE(best != NULL, ENT_E_INTERNAL, "the best model is gone");
@@ -420,39 +320,6 @@ static enum ent_err run(struct ent_sim *s)
     s->result->best_train = s->round.best_train;
     s->result->train_done = s->round.train_done;
     return ENT_E_OK;
-}
-
-static void release(struct ent_sim *s)
-{
-    if (s->workers != NULL) {
-        drop_sums(s);
-    }
-    for (uint32_t w = 0; s->workers != NULL && w < s->threads; w++) {
-        ent_pipeline_give_back(s->workers[w].pipeline);
-        ent_arena_release(&s->workers[w].arena);
-        ent_kept_release(&s->workers[w].kept);
-    }
-    for (uint32_t i = 0; s->members != NULL && i < s->n_members; i++) {
-        ent_sign_key_free(s->members[i].key);
-    }
-    for (size_t i = 0; i < ENT_SIM_SHELF; i++) {
-        ent_blob_unref(s->shelf[i].blob);
-    }
-    for (size_t v = 0; v < ENT_SERVER_STATE_MAX; v++) {
-        free(s->server_state[v]);
-    }
-    ent_blob_unref(s->base);
-    ent_sign_key_free(s->key);
-    ent_kept_store_free(s->kept);
-    ent_buf_release(&s->open);
-    free(s->actions.list);
-    free(s->opened.items);
-    free(s->begun.items);
-    free(s->order);
-    free(s->standings);
-    free(s->members);
-    free(s->workers);
-    (void)pthread_mutex_destroy(&s->lock);
 }
 
 enum ent_err ent_federation_run(struct ent_plan *plan, const struct ent_population *population,
@@ -474,7 +341,7 @@ enum ent_err ent_federation_run(struct ent_plan *plan, const struct ent_populati
     ENT_REQUIRE(pthread_mutex_init(&s.lock, NULL) == 0, ENT_E_NO_MEMORY, "no lock to be had");
     ent_buf_init(&s.open, ENT_WIRE_ENVELOPE_MAX_BYTES);
     err = run(&s);
-    release(&s);
+    ent_sim_release(&s);
     if (err != ENT_E_OK) {
         ent_federation_result_release(&result);
         return err;

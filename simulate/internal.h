@@ -93,6 +93,11 @@ struct ent_sim {
 struct ent_event ent_sim_event(const struct ent_sim *s, enum ent_event_kind kind, uint32_t member);
 void ent_sim_feed(struct ent_sim *s, const struct ent_event *event);
 
+/* setup.c: members, keys, lists, the machine's run; and all of it gone again. */
+ENT_MUST enum ent_err ent_sim_setup(struct ent_sim *s);
+void ent_sim_drop_sums(struct ent_sim *s); /* of an attempt */
+void ent_sim_release(struct ent_sim *s);
+
 /* members.c: one member's part, in a worker. */
 ENT_MUST enum ent_err ent_sim_join(void *ctx, uint32_t worker, uint32_t item);
 ENT_MUST enum ent_err ent_sim_work(void *ctx, uint32_t worker, uint32_t item);

@@ -35,7 +35,7 @@ run() { # name, preset, ctest arguments...
     local name=$1 preset=$2
     shift 2
     step "test $name"
-    if ! ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j 2 "$@"; then
+    if ! ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "${jobs:-2}" "$@"; then
         failed+=("$name")
     fi
     cp "build/$preset/Testing/Temporary/LastTest.log" "build/$name.test.log"
@@ -45,7 +45,7 @@ run() { # name, preset, ctest arguments...
 build dev
 run dev dev -LE 'e2e|bench|long'
 build release
-run e2e release -L e2e -j 1
+jobs=1 run e2e release -L e2e
 build asan
 run asan asan -L 'unit|integration|fuzz' -LE long
 if [ "$all" = yes ]; then
@@ -53,8 +53,8 @@ if [ "$all" = yes ]; then
     run tsan tsan -L 'unit|integration' -LE long
     build fuzz
     run fuzz fuzz -L fuzz
-    run long release -L long -j 1
-    run bench release -L bench -j 1
+    jobs=1 run long release -L long
+    jobs=1 run bench release -L bench
     step "clang-tidy"
     cmake --preset tidy >/dev/null && cmake --build --preset tidy || failed+=(tidy)
 fi

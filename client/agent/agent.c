@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/agent/agent_internal.h"
+#include "client/agent/workplace.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/fixed/selftest.h"
@@ -21,16 +22,7 @@ static void on_link_event(void *ctx, struct ent_link_event *event_take)
 
 static enum ent_err open_config(struct ent_agent *agent)
 {
-    char *path = NULL;
-    enum ent_err err;
-
-    if (agent->options.config_path != NULL) {
-        return ent_client_config_read(agent->options.config_path, &agent->config);
-    }
-    ENT_TRY(ent_path_join(agent->dir, "client.yaml", &path));
-    err = ent_client_config_read(path, &agent->config);
-    free(path);
-    return err;
+    return ent_workplace_config(agent->dir, agent->options.config_path, &agent->config);
 }
 
 static enum ent_err open_selftest(struct ent_agent *agent)

@@ -42,6 +42,7 @@ struct ent_agent_options {
     uint64_t jitter_seed; /* of the reconnect delays; 0: unpredictable */
     void (*say)(void *ctx, enum ent_agent_say kind, const char *line); /* may be NULL */
     void *say_ctx;
+    bool no_inline; /* tests: even a small update waits for its grant */
 };
 
 /* Opens directory (locked), keys, state, client.yaml and link; nothing is dialed yet. NOT_FOUND (not enrolled), BUSY,

@@ -1,16 +1,22 @@
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/agent/agent_internal.h"
+#include "client/agent/course.h"
 #include "client/agent/io.h"
+#include "client/policy/policy.h"
 #include "common/base/file.h"
 #include "common/base/hooks.h"
 #include "common/base/log.h"
+#include "common/model/modelfile.h"
 
 #define MODELS_KEPT 4
+#define PLANS_KEPT 8
 
 /* ---- fetch: the coordinator's offer, granted ---- */
 
@@ -22,7 +28,9 @@ static void answer_fetch(struct ent_agent *agent, enum ent_err code)
         item->ev.code = code;
         if (code != ENT_E_OK) {
             item->say = ENT_SAY_WARN;
-            (void)snprintf(item->line, sizeof item->line, "a download failed: %s",
+            (void)snprintf(item->line, sizeof item->line, "%s: %s",
+                           code == ENT_E_POLICY || code == ENT_E_LIMIT ? "not downloaded"
+                                                                       : "a download failed",
                            ent_err_message());
         }
         ent_agent_push_first(agent, item);
@@ -46,8 +54,56 @@ static enum ent_err open_sink(struct ent_agent *agent, const struct ent_session_
     err = ent_sink_new_file(fd, agent->fetch.tmp, action->bytes, out);
     if (err != ENT_E_OK) {
         (void)close(fd);
+        return err;
     }
+    ent_sink_no_sync(*out); /* a model that a power failure damages is fetched again */
+    return ENT_E_OK;
+}
+
+uint64_t ent_agent_model_max(const struct ent_plan *plan)
+{
+    return 8 + (uint64_t)ENT_MODELFILE_HEADER_MAX + 4 * (uint64_t)ent_plan_n_params(plan);
+}
+
+static enum ent_err check_model_bytes(const struct ent_plan *plan, uint64_t bytes)
+{
+    ENT_REQUIRE(bytes <= ent_agent_model_max(plan), ENT_E_LIMIT,
+                "a model of %llu bytes was offered; one of this plan has at most %llu",
+                (unsigned long long)bytes, (unsigned long long)ent_agent_model_max(plan));
+    return ENT_E_OK;
+}
+
+static enum ent_err check_model(struct ent_agent *agent, uint64_t bytes)
+{
+    const struct ent_plan *have = ent_pipeline_plan(agent->pipeline);
+    struct ent_plan *plan = NULL;
+    char *path = NULL;
+    enum ent_err err;
+
+    if (have != NULL && memcmp(have->digest, agent->session.plan, sizeof have->digest) == 0) {
+        return check_model_bytes(have, bytes);
+    }
+    ENT_TRY(ent_agent_plan_path(agent, agent->session.plan, &path));
+    err = ent_plan_read(path, &plan);
+    free(path);
+    if (err == ENT_E_NOT_FOUND) {
+        return ent_err_note(ENT_E_LIMIT, "a model was offered before its plan");
+    }
+    if (err == ENT_E_OK) {
+        err = check_model_bytes(plan, bytes);
+    }
+    ent_plan_free(plan);
     return err;
+}
+
+/* Before anything is fetched or kept: POLICY, LIMIT. */
+static enum ent_err check_offer(struct ent_agent *agent, const struct ent_session_action *action,
+                                uint64_t bytes)
+{
+    if (action->offer == ENT_BYTES_PLAN) {
+        return ent_policy_check_plan(&agent->config->policy, action->digest);
+    }
+    return check_model(agent, bytes);
 }
 
 void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action)
@@ -56,8 +112,16 @@ void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *a
     enum ent_err err;
 
     ent_agent_fetch_drop(agent);
+    err = check_offer(agent, action, action->bytes);
+    if (err == ENT_E_POLICY || err == ENT_E_LIMIT) {
+        answer_fetch(agent, err);
+        ent_agent_send_go(agent, action->request, action->bytes); /* none of it */
+        return;
+    }
     agent->fetch.action = *action;
-    err = open_sink(agent, action, &sink);
+    if (err == ENT_E_OK) {
+        err = open_sink(agent, action, &sink);
+    }
     if (err == ENT_E_OK) {
         err = ent_link_expect(agent->link, agent->conn, action->request, sink);
         if (err != ENT_E_OK) {
@@ -80,9 +144,72 @@ void ent_agent_fetch_drop(struct ent_agent *agent)
     agent->fetch = (struct ent_agent_fetch){0};
 }
 
-static enum ent_err keep_plan(struct ent_agent *agent, struct ent_sink *sink)
+/* Beside the one that just came, the newest ones: what else the coordinator ever sent is of no use. */
+struct plan_file {
+    char name[2 * ENT_SHA256_BYTES + sizeof ".yaml"];
+    struct timespec at;
+};
+
+static bool older(const struct plan_file *a, const struct plan_file *b)
 {
-    struct ent_blob *blob = NULL;
+    return a->at.tv_sec != b->at.tv_sec ? a->at.tv_sec < b->at.tv_sec
+                                        : a->at.tv_nsec < b->at.tv_nsec;
+}
+
+/* The oldest plan but `keep`; how many there are at all. */
+static size_t oldest_plan(DIR *dir, const char *keep, struct plan_file *out)
+{
+    const struct dirent *entry;
+    size_t n = 0;
+
+    out->name[0] = '\0';
+    rewinddir(dir);
+    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe): a stream of its own
+        struct plan_file file;
+        struct stat st;
+
+        if (strlen(entry->d_name) != sizeof file.name - 1 ||
+            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            continue;
+        }
+        n++;
+        memcpy(file.name, entry->d_name, sizeof file.name);
+        file.at = st.st_mtim;
+        if (strcmp(file.name, keep) != 0 && (out->name[0] == '\0' || older(&file, out))) {
+            *out = file;
+        }
+    }
+    return n;
+}
+
+static enum ent_err prune_plans(const struct ent_agent *agent, const uint8_t *digest)
+{
+    struct plan_file oldest;
+    struct plan_file keep;
+    char *path = NULL;
+    DIR *dir;
+
+    ent_hex(digest, ENT_SHA256_BYTES, keep.name);
+    memcpy(keep.name + 2 * (size_t)ENT_SHA256_BYTES, ".yaml", sizeof ".yaml");
+    ENT_TRY(ent_path_join(agent->dir, "plans", &path));
+    dir = opendir(path);
+    if (dir == NULL) {
+        enum ent_err err = ent_agent_io(path);
+
+        free(path);
+        return err;
+    }
+    while (oldest_plan(dir, keep.name, &oldest) > PLANS_KEPT && oldest.name[0] != '\0' &&
+           unlinkat(dirfd(dir), oldest.name, 0) == 0) {
+    }
+    (void)closedir(dir);
+    free(path);
+    return ENT_E_OK;
+}
+
+static enum ent_err write_plan(struct ent_agent *agent, const uint8_t *digest,
+                               const struct ent_blob *blob)
+{
     char *dir = NULL;
     char *path = NULL;
     enum ent_err err;
@@ -91,15 +218,22 @@ static enum ent_err keep_plan(struct ent_agent *agent, struct ent_sink *sink)
     err = ent_dir_make(dir);
     free(dir);
     if (err == ENT_E_OK) {
-        err = ent_sink_blob(sink, &blob);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_agent_plan_path(agent, agent->fetch.action.digest, &path);
+        err = ent_agent_plan_path(agent, digest, &path);
     }
     if (err == ENT_E_OK) {
         err = ent_file_write_atomic(path, ent_blob_bytes(blob), ent_blob_len(blob), 0600);
     }
     free(path);
+    return err == ENT_E_OK ? prune_plans(agent, digest) : err;
+}
+
+static enum ent_err keep_plan(struct ent_agent *agent, struct ent_sink *sink)
+{
+    struct ent_blob *blob = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_sink_blob(sink, &blob));
+    err = write_plan(agent, agent->fetch.action.digest, blob);
     ent_blob_unref(blob);
     return err;
 }
@@ -111,15 +245,11 @@ static enum ent_err keep_model(struct ent_agent *agent, struct ent_sink *sink)
     enum ent_err err;
 
     ENT_TRY(ent_state_model_path(agent->state, digest, &path));
-    if (rename(agent->fetch.tmp, path) != 0) {
-        err = ent_agent_io(path);
-    } else {
-        ent_sink_keep(sink);
-        err = ent_dir_sync(agent->dir);
-    }
+    err = rename(agent->fetch.tmp, path) != 0 ? ent_agent_io(path) : ENT_E_OK;
     free(path);
     if (err == ENT_E_OK) {
-        err = ent_state_model_add(agent->state, digest);
+        ent_sink_keep(sink);
+        err = ent_state_model_add_verified(agent->state, digest);
     }
     if (err == ENT_E_OK) {
         err = ent_state_models_prune(agent->state, MODELS_KEPT, NULL, 0);
@@ -147,6 +277,41 @@ void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t 
     ent_agent_fetch_drop(agent);
 }
 
+/* ---- content that came with its offer ---- */
+
+static enum ent_err keep_content(struct ent_agent *agent, const struct ent_session_action *action)
+{
+    const struct ent_blob *content = agent->content;
+
+    ENT_TRY(check_offer(agent, action, ent_blob_len(content)));
+    ENT_HOOK_POINT("agent.fetched");
+    if (action->offer == ENT_BYTES_PLAN) {
+        return write_plan(agent, action->digest, content);
+    }
+    ENT_TRY(ent_state_model_put(agent->state, action->digest, ent_blob_bytes(content),
+                                ent_blob_len(content)));
+    return ent_state_models_prune(agent->state, MODELS_KEPT, NULL, 0);
+}
+
+void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_action *action)
+{
+    struct ent_agent_item *item = ent_agent_item(agent, ENT_SEV_KEPT);
+
+    if (item == NULL) {
+        return;
+    }
+    ENT_BUG_ON(agent->content == NULL);
+    item->ev.offer = action->offer;
+    memcpy(item->ev.digest, action->digest, sizeof item->ev.digest);
+    item->ev.code = keep_content(agent, action);
+    if (item->ev.code != ENT_E_OK) {
+        item->say = ENT_SAY_WARN;
+        (void)snprintf(item->line, sizeof item->line, "what was sent could not be kept: %s",
+                       ent_err_message());
+    }
+    ent_agent_push_first(agent, item);
+}
+
 /* ---- the end of a round ---- */
 
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id)
@@ -159,60 +324,6 @@ void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *i
     }
     ent_blob_unref(agent->payload);
     agent->payload = NULL;
-}
-
-static const struct ent_msg_metric *metric(const struct ent_msg_metric *metrics, size_t n,
-                                           const char *name)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(metrics[i].name, name) == 0) {
-            return &metrics[i];
-        }
-    }
-    return NULL;
-}
-
-void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size)
-{
-    const struct ent_msg_metric *auc = metric(metrics, n, "auc");
-    const struct ent_msg_metric *loss = metric(metrics, n, "log_loss");
-    const struct ent_msg_metric *rows = metric(metrics, n, "rows");
-
-    (void)snprintf(out, size, "%s", "");
-    if (loss != NULL && rows != NULL) {
-        (void)snprintf(out, size, "log loss %.4f over %.0f rows", (double)loss->nano / 1e9,
-                       (double)rows->nano / 1e9);
-    }
-    if (auc != NULL && loss != NULL && rows != NULL) {
-        (void)snprintf(out, size, "AUC %.4f, log loss %.4f over %.0f rows", (double)auc->nano / 1e9,
-                       (double)loss->nano / 1e9, (double)rows->nano / 1e9);
-    }
-}
-
-void ent_agent_found_text(const struct ent_agent *agent, double found,
-                          char out[ENT_AGENT_FOUND_TEXT])
-{
-    const struct ent_plan *plan = ent_pipeline_plan(agent->pipeline);
-    char who[128] = "the positive label";
-
-    if (plan != NULL && plan->label_positive != NULL) {
-        (void)snprintf(who, sizeof who, "%.60s = %.60s", plan->label_name, plan->label_positive);
-    }
-    (void)snprintf(
-        out, ENT_AGENT_FOUND_TEXT,
-        "; of those with %s, %.0f %% are in the top 10 %% of scores; random would find 10 %%", who,
-        100.0 * found);
-}
-
-void ent_agent_found_of(const struct ent_agent *agent, const struct ent_msg_metric *metrics,
-                        size_t n, char out[ENT_AGENT_FOUND_TEXT])
-{
-    const struct ent_msg_metric *found = metric(metrics, n, "found_10");
-
-    out[0] = '\0';
-    if (found != NULL) {
-        ent_agent_found_text(agent, (double)found->nano / 1e9, out);
-    }
 }
 
 static enum ent_err remember_metrics(struct ent_agent *agent, const struct ent_agent_item *item)
@@ -259,6 +370,21 @@ static enum ent_err remember_close(struct ent_agent *agent, const struct ent_age
     return ent_state_progress_put(agent->state, &progress);
 }
 
+/* Also of a round that this member had no part in. */
+static enum ent_err note_close(struct ent_agent *agent, const struct ent_agent_item *item)
+{
+    struct ent_attempt at = {item->ev.id.run, item->ev.id.round, item->ev.id.attempt};
+    struct ent_state_course course;
+    enum ent_err err = ent_state_course_get(agent->state, &course);
+
+    if (err == ENT_E_NOT_FOUND) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(err);
+    ent_course_close(&course, at, item->close->has_model ? item->close->model : NULL);
+    return ent_state_course_put(agent->state, &course);
+}
+
 void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item)
 {
     const struct ent_open_round *open = agent->open;
@@ -269,6 +395,9 @@ void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item
 
     err = ent_state_release_done_at(agent->state,
                                     (struct ent_attempt){id->run, id->round, id->attempt});
+    if (err == ENT_E_OK) {
+        err = note_close(agent, item);
+    }
     if (err != ENT_E_OK) {
         ent_agent_fail(agent, err);
         return;
@@ -304,7 +433,8 @@ void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA25
         err = ent_file_write_atomic(path, ent_blob_bytes(blob), ent_blob_len(blob), 0600);
     }
     if (err == ENT_E_OK) {
-        ent_agent_sayf(agent, ENT_SAY_LINE, "the run's best model is in %s", path);
+        ent_agent_sayf(agent, ENT_SAY_LINE, "the %srun's best model is in %s",
+                       agent->session.end_code == ENT_E_OK ? "" : "stopped ", path);
         ENT_HOOK_POINT("agent.best");
     } else {
         ent_agent_fail(agent, err);

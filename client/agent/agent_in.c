@@ -2,43 +2,10 @@
 #include <string.h>
 
 #include "client/agent/agent_internal.h"
-#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 
-/* ---- what is on disk ---- */
-
-enum ent_err ent_agent_plan_path(const struct ent_agent *agent,
-                                 const uint8_t digest[ENT_SHA256_BYTES], char **out)
-{
-    char name[sizeof "plans/.yaml" + 2 * (size_t)ENT_SHA256_BYTES] = "plans/";
-
-    ent_hex(digest, ENT_SHA256_BYTES, name + 6);
-    memcpy(name + 6 + 2 * (size_t)ENT_SHA256_BYTES, ".yaml", sizeof ".yaml");
-    return ent_path_join(agent->dir, name, out);
-}
-
-bool ent_agent_plan_here(const struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES])
-{
-    char *path = NULL;
-    bool here;
-
-    if (ent_agent_plan_path(agent, digest, &path) != ENT_E_OK) {
-        return false;
-    }
-    here = ent_file_exists(path);
-    free(path);
-    return here;
-}
-
-bool ent_agent_model_here(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES])
-{
-    struct ent_blob *blob = NULL;
-    bool here = ent_state_model_get(agent->state, digest, &blob) == ENT_E_OK;
-
-    ent_blob_unref(blob);
-    return here;
-}
+/* ---- messages ---- */
 
 static void look_up_update(struct ent_agent *agent, struct ent_agent_item *item)
 {
@@ -55,8 +22,6 @@ static void look_up_update(struct ent_agent *agent, struct ent_agent_item *item)
         item->ev.update = ENT_UPDATE_DAMAGED;
     }
 }
-
-/* ---- messages ---- */
 
 /* Decode, fill the item; an error drops the message. */
 typedef enum ent_err take_fn(struct ent_agent *agent, const struct ent_envelope *envelope,
@@ -257,6 +222,7 @@ static enum ent_err take_begin(struct ent_agent *agent, const struct ent_envelop
 static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelope *envelope,
                                struct ent_agent_item *item)
 {
+    uint8_t digest[ENT_SHA256_BYTES];
     struct ent_msg_offer m;
 
     ENT_TRY(ent_msg_offer_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
@@ -265,7 +231,14 @@ static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelop
     memcpy(item->ev.digest, m.digest, sizeof item->ev.digest);
     item->ev.has_it = m.kind == ENT_OFFER_PLAN ? ent_agent_plan_here(agent, m.digest)
                                                : ent_agent_model_here(agent, m.digest);
-    return ENT_E_OK;
+    item->ev.has_content = m.content.len > 0;
+    if (!item->ev.has_content || item->ev.has_it) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_sha256(m.content.data, m.content.len, digest));
+    ENT_REQUIRE(memcmp(digest, m.digest, sizeof digest) == 0, ENT_E_DIGEST,
+                "what was offered is not what came with it");
+    return ent_blob_new_copy(m.content.data, m.content.len, &item->content);
 }
 
 static enum ent_err take_ack(struct ent_agent *agent, const struct ent_envelope *envelope,
@@ -324,9 +297,11 @@ static enum ent_err take_round_close(struct ent_agent *agent, const struct ent_e
 static enum ent_err take_run_end(struct ent_agent *agent, const struct ent_envelope *envelope,
                                  struct ent_agent_item *item)
 {
+    char best[64] = "no model was trained, so none comes of it";
     struct ent_msg_run_end m;
     char metrics[128];
     char found[ENT_AGENT_FOUND_TEXT];
+    bool trained;
 
     ENT_TRY(ent_msg_run_end_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
     ENT_TRY(keep_metrics(item, m.metrics, m.n_metrics));
@@ -334,11 +309,15 @@ static enum ent_err take_run_end(struct ent_agent *agent, const struct ent_envel
     item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_STOPPED;
     ent_agent_metrics_text(item->metrics, m.n_metrics, metrics, sizeof metrics);
     ent_agent_found_of(agent, item->metrics, m.n_metrics, found);
-    (void)snprintf(
-        item->line, sizeof item->line, "run %u %s; best model of training round %u%s%s%s",
-        (unsigned)item->ev.id.run, item->ev.code == ENT_E_OK ? "is complete" : "was stopped",
-        (unsigned)m.best_round, metrics[0] != '\0' ? "; on test rows " : "", metrics, found);
-    if (m.has_best) {
+    trained = m.has_best && m.best_round > 0; /* what it started from is no result */
+    if (trained) {
+        (void)snprintf(best, sizeof best, "best model of training round %u",
+                       (unsigned)m.best_round);
+    }
+    (void)snprintf(item->line, sizeof item->line, "run %u %s; %s%s%s%s", (unsigned)item->ev.id.run,
+                   item->ev.code == ENT_E_OK ? "is complete" : "was stopped", best,
+                   metrics[0] != '\0' ? "; on test rows " : "", metrics, found);
+    if (trained) {
         memcpy(item->ev.digest, m.best, sizeof item->ev.digest);
         item->ev.has_it = ent_agent_model_here(agent, m.best);
     }
@@ -416,6 +395,12 @@ static enum ent_err take_bare(struct ent_agent *agent, const struct ent_link_eve
         ENT_TRY(ent_msg_bye_decode(event->body.data, event->body.len, &agent->arena, &bye));
         item->ev.kind = ENT_SEV_BYE;
         item->ev.code = ent_err_valid(bye.code) ? (enum ent_err)bye.code : ENT_E_STOPPED;
+        if (item->ev.code == ENT_E_BUSY) {
+            item->say = ENT_SAY_WARN;
+            (void)snprintf(item->line, sizeof item->line,
+                           "another connection of %s took over: is it running twice?",
+                           agent->id.name);
+        }
         return ENT_E_OK;
     default:
         return ent_err_note(ENT_E_PROTOCOL, "frame type %u is no message of the coordinator",
@@ -455,7 +440,12 @@ static void take_closed(struct ent_agent *agent, const struct ent_link_event *ev
         return;
     }
     item->ev.code = event->why;
-    if (event->why != ENT_E_OK && event->why != ENT_E_STOPPED) {
+    if (event->why == ENT_E_REVOKED && strstr(event->text, "refused") != NULL) { /* not its own */
+        item->say = ENT_SAY_WARN;
+        (void)snprintf(item->line, sizeof item->line,
+                       "not connected: certificate revoked: this member was revoked; ask the "
+                       "operator of the federation");
+    } else if (event->why != ENT_E_OK && event->why != ENT_E_STOPPED) {
         item->say = ENT_SAY_WARN;
         (void)snprintf(item->line, sizeof item->line, "not connected: %s",
                        event->text[0] != '\0' ? event->text : ent_err_text(event->why));

@@ -3,6 +3,7 @@
  *   agent.c       life, the loop
  *   agent_step.c  queue -> items -> session_step -> actions
  *   agent_in.c    link events and messages -> items (verified)
+ *   agent_files.c plans and models on this disk
  *   agent_out.c   actions that send
  *   agent_work.c  actions that check, compute, store
  *   agent_bytes.c bytes that come in; the end of rounds and runs
@@ -23,6 +24,8 @@
 #include "common/wire/wire.h"
 
 #define ENT_AGENT_LINE_BYTES 512
+#define ENT_AGENT_ITEMS_MAX                                                                        \
+    64 /* taken off the queue while a task is computed; the rest waits there */
 
 /* The RoundOpen of a round, as far as later messages and tasks need it. */
 struct ent_open_round {
@@ -38,6 +41,7 @@ struct ent_agent_item {
     struct ent_open_round *open;                         /* ROUND_OPEN */
     struct ent_msg_round_close *close;                   /* ROUND_CLOSE: counts and metrics */
     struct ent_msg_metric metrics[ENT_WIRE_METRICS_MAX]; /* of close */
+    struct ent_blob *content;                            /* OFFER: verified; NULL: to be granted */
     enum ent_agent_say say;
     char line[ENT_AGENT_LINE_BYTES]; /* "" = nothing */
 };
@@ -65,6 +69,7 @@ struct ent_agent {
 
     struct ent_agent_item *first; /* items that wait */
     struct ent_agent_item *last;
+    size_t n_items;
     bool started;
     volatile sig_atomic_t stop_asked;
     bool stop_taken;
@@ -77,11 +82,15 @@ struct ent_agent {
     uint64_t renew_sequence;
     struct ent_open_round *open; /* of the session's round */
     struct ent_agent_fetch fetch;
+    struct ent_blob *content; /* of the offer that is being handled */
     struct ent_blob *payload; /* of the stored update of this attempt */
     struct ent_tls_key *renew_key;
     uint64_t cert_check_ms; /* wall clock of the next look at the certificate's age */
     bool renew_due;
     char decline_text[ENT_WIRE_TEXT_MAX_BYTES + 1];
+    uint32_t declined_run; /* and why: said in full once */
+    char declined[4][256];
+    size_t n_declined; /* ever; the last ones are kept */
     struct ent_agent_status status;
     char why[ENT_AGENT_LINE_BYTES]; /* what was said last of a refusal, a lost line or a failure */
     bool computing;
@@ -132,9 +141,16 @@ ENT_MUST enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type 
 /* ---- agent_bytes.c ---- */
 void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action);
 void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t request);
+/* The most a model file of this plan may have. */
+uint64_t ent_agent_model_max(const struct ent_plan *plan);
 void ent_agent_fetch_drop(struct ent_agent *agent);
+void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_action *action);
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);
 void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item);
+void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
+void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
+
+/* ---- agent_metrics.c ---- */
 /* "; of those with y = yes, 38 % are in the top 10 % of scores; random would find 10 %" */
 #define ENT_AGENT_FOUND_TEXT 256
 void ent_agent_found_text(const struct ent_agent *agent, double found,
@@ -144,8 +160,6 @@ void ent_agent_found_of(const struct ent_agent *agent, const struct ent_msg_metr
                         size_t n, char out[ENT_AGENT_FOUND_TEXT]);
 /* "AUC 0.79, log loss 0.28 over 700 rows", "" without such metrics. */
 void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size);
-void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
-void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
 
 /* ---- agent_work.c ---- */
 void ent_agent_check(struct ent_agent *agent);

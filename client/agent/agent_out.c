@@ -151,6 +151,21 @@ void ent_agent_send_lost(struct ent_agent *agent)
     send_or_fail(agent, ENT_MSG_LOST, &m, NULL);
 }
 
+/* A small payload goes inside. */
+static enum ent_err offer_body(struct ent_agent *agent, const struct ent_state_update *update,
+                               struct ent_buf *out)
+{
+    struct ent_bytes sealed = {update->header, update->header_len};
+    struct ent_bytes payload = {ent_blob_bytes(update->payload), ent_blob_len(update->payload)};
+
+    if (payload.len > ENT_WIRE_INLINE_MAX_BYTES || agent->options.no_inline) {
+        return ent_buf_add(out, sealed.data, sealed.len);
+    }
+    ent_arena_release(&agent->arena);
+    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
+    return ent_wire_put_payload(sealed, payload, &agent->arena, out);
+}
+
 /* The envelope stands in the state as it was sealed: it goes out again byte for byte. */
 void ent_agent_send_offer(struct ent_agent *agent)
 {
@@ -169,8 +184,8 @@ void ent_agent_send_offer(struct ent_agent *agent)
     ent_blob_unref(agent->payload);
     agent->payload = ent_blob_ref(update.payload);
     agent->offer_sequence = update.sequence;
-    ent_buf_init(&body, ENT_STATE_HEADER_MAX_BYTES);
-    err = ent_buf_add(&body, update.header, update.header_len);
+    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    err = offer_body(agent, &update, &body);
     if (err == ENT_E_OK) {
         ENT_HOOK_POINT("agent.stored");
         give(agent, ENT_MSG_UPDATE, update.sequence, &body);

@@ -12,6 +12,7 @@ void ent_agent_look_at_cert(struct ent_agent *agent)
 {
     uint64_t wall = ent_clock_wall(&agent->clock);
     struct ent_cert_info info;
+    char ended[ENT_TIME_TEXT_BYTES];
 
     if (wall < agent->cert_check_ms) {
         return;
@@ -22,6 +23,14 @@ void ent_agent_look_at_cert(struct ent_agent *agent)
         return;
     }
     agent->renew_due = ent_certs_renew_due(&info, wall);
+    if (wall >= info.not_after_ms) { /* it cannot even ask for a new one: no handshake */
+        ent_time_text(info.not_after_ms, ended);
+        ent_agent_sayf(
+            agent, ENT_SAY_WARN,
+            "this member's certificate ended at %s: ask the operator to revoke it and to "
+            "invite this member anew (or set this machine's clock)",
+            ended);
+    }
 }
 
 static enum ent_err send_renew(struct ent_agent *agent, struct ent_buf *csr)

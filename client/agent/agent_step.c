@@ -27,6 +27,7 @@ void ent_agent_push_first(struct ent_agent *agent, struct ent_agent_item *item_t
     item_take->next = agent->first;
     agent->first = item_take;
     agent->last = agent->last == NULL ? item_take : agent->last;
+    agent->n_items++;
 }
 
 void ent_agent_push_last(struct ent_agent *agent, struct ent_agent_item *item_take)
@@ -37,6 +38,7 @@ void ent_agent_push_last(struct ent_agent *agent, struct ent_agent_item *item_ta
         agent->last->next = item_take;
     }
     agent->last = item_take;
+    agent->n_items++;
 }
 
 struct ent_agent_item *ent_agent_pop(struct ent_agent *agent)
@@ -47,6 +49,7 @@ struct ent_agent_item *ent_agent_pop(struct ent_agent *agent)
         agent->first = item->next;
         agent->last = agent->first == NULL ? NULL : agent->last;
         item->next = NULL;
+        agent->n_items--;
     }
     return item;
 }
@@ -64,6 +67,7 @@ void ent_agent_item_free(struct ent_agent_item *item)
     if (item != NULL) {
         ent_agent_open_free(item->open);
         free(item->close);
+        ent_blob_unref(item->content);
         free(item);
     }
 }
@@ -196,6 +200,9 @@ static void act(struct ent_agent *agent, const struct ent_session_action *action
     case ENT_SACT_FETCH:
         ent_agent_fetch(agent, action);
         break;
+    case ENT_SACT_KEEP:
+        ent_agent_keep_content(agent, action);
+        break;
     case ENT_SACT_CHECK:
         ent_agent_check(agent);
         break;
@@ -229,6 +236,16 @@ static void act(struct ent_agent *agent, const struct ent_session_action *action
 static bool refused(const struct ent_session_actions *actions)
 {
     return actions->n > 0 && actions->list[0].kind == ENT_SACT_WARN;
+}
+
+static bool ends_it(const struct ent_session_actions *actions)
+{
+    for (size_t i = 0; i < actions->n; i++) {
+        if (actions->list[i].kind == ENT_SACT_STOPPED && actions->list[i].code != ENT_E_OK) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The RoundOpen of the round that the session is in now, if this item brought it. */
@@ -267,21 +284,53 @@ static void process(struct ent_agent *agent, struct ent_agent_item *item)
     if (!refused(&actions)) {
         adopt_open(agent, item);
         if (item->line[0] != '\0') {
-            ent_agent_sayf(agent, item->say, "%s", item->line);
+            if (!ends_it(&actions)) { /* the reason of the end is said there */
+                ent_agent_sayf(agent, item->say, "%s", item->line);
+            }
             if (item->say == ENT_SAY_WARN) {
                 memcpy(agent->why, item->line, sizeof agent->why);
             }
         }
     }
+    agent->content = item->content; /* KEEP is an answer to the very offer */
     for (size_t i = 0; i < actions.n && !agent->status.stopped; i++) {
         act(agent, &actions.list[i]);
     }
+    agent->content = NULL;
+}
+
+/* The connection cannot be trusted to be whole any more. Its CLOSED may be what was lost, so it is given up here. */
+static bool give_up_line(struct ent_agent *agent, enum ent_err lost)
+{
+    struct ent_agent_item *item;
+
+    if (agent->conn == 0) {
+        return false;
+    }
+    ent_link_close(agent->link, agent->conn, false);
+    agent->conn = 0;
+    item = ent_agent_item(agent, ENT_SEV_CLOSED);
+    if (item == NULL) {
+        return false;
+    }
+    item->ev.code = lost;
+    item->say = ENT_SAY_WARN;
+    (void)snprintf(item->line, sizeof item->line, "the connection was given up: %s",
+                   lost == ENT_E_LIMIT
+                       ? "the coordinator sent more messages than this member keeps waiting"
+                       : ent_err_text(lost));
+    ent_agent_push_last(agent, item);
+    return true;
 }
 
 bool ent_agent_drain_one(struct ent_agent *agent)
 {
+    enum ent_err lost = ent_agent_queue_lost(&agent->queue);
     struct ent_link_event event;
 
+    if (lost != ENT_E_OK && give_up_line(agent, lost)) {
+        return true;
+    }
     if (!ent_agent_queue_pop(&agent->queue, &event)) {
         return false;
     }

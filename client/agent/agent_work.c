@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/advice.h"
 #include "client/agent/agent_internal.h"
+#include "client/agent/course.h"
 #include "client/policy/policy.h"
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
@@ -44,6 +46,9 @@ static enum ent_err check_against_plan(const struct ent_msg_round_open *m,
                 (unsigned)plan->scale_bits);
     ENT_REQUIRE(m->weights == (uint32_t)plan->weights, ENT_E_PROTOCOL,
                 "the round opens with another weights rule than the plan's");
+    ENT_REQUIRE(!m->has_base || m->base_bytes <= ent_agent_model_max(plan), ENT_E_PROTOCOL,
+                "the base model is said to have %llu bytes; one of this plan has at most %llu",
+                (unsigned long long)m->base_bytes, (unsigned long long)ent_agent_model_max(plan));
     ENT_REQUIRE(m->min_members >= plan->min_members, ENT_E_PROTOCOL,
                 "the round would be released with %u members; the plan asks for %u",
                 (unsigned)m->min_members, (unsigned)plan->min_members);
@@ -60,6 +65,45 @@ static bool is_invited(const struct ent_agent *agent, const struct ent_open_roun
     return false;
 }
 
+static void warn(void *ctx, const char *line)
+{
+    ent_agent_sayf(ctx, ENT_SAY_WARN, "warning: %s", line);
+}
+
+/* What check would warn of is said when the data of a run is read, once. */
+static enum ent_err load_data(struct ent_agent *agent)
+{
+    bool first = ent_pipeline_table(agent->pipeline) == NULL;
+
+    ENT_TRY(ent_pipeline_load(agent->pipeline));
+    if (first) {
+        ent_advice_parts(agent->pipeline, warn, agent);
+    }
+    return ent_table_check_labels(ent_pipeline_table(agent->pipeline));
+}
+
+static struct ent_attempt attempt_of(const struct ent_agent *agent)
+{
+    return (struct ent_attempt){agent->session.id.run, agent->session.id.round,
+                                agent->session.id.attempt};
+}
+
+static enum ent_err follow_course(struct ent_agent *agent)
+{
+    const struct ent_msg_round_open *m = &agent->open->msg;
+    struct ent_state_course course = {0};
+    uint64_t n_runs = 0;
+    enum ent_err err = ent_state_course_get(agent->state, &course);
+
+    ENT_REQUIRE(err == ENT_E_OK || err == ENT_E_NOT_FOUND, err, "%s", ent_err_message());
+    ENT_TRY(
+        ent_course_open(&course, m, agent->open->hash, ent_pipeline_plan(agent->pipeline)->rounds));
+    ENT_TRY(ent_state_plan_runs(agent->state, m->plan, m->run, &n_runs));
+    ENT_TRY(ent_policy_check_runs(&agent->config->policy, n_runs));
+    ENT_TRY(ent_state_plan_run(agent->state, m->plan, m->run));
+    return ent_state_course_put(agent->state, &course);
+}
+
 static enum ent_err check(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
@@ -72,15 +116,16 @@ static enum ent_err check(struct ent_agent *agent)
     ENT_REQUIRE(is_invited(agent, agent->open), ENT_E_PROTOCOL,
                 "this member is not among the invited");
     memcpy(request.plan, m->plan, sizeof request.plan);
+    ENT_TRY(ent_state_nonce_check(agent->state, attempt_of(agent)));
     ENT_TRY(ent_policy_check_plan(policy, m->plan));
     ENT_TRY(ent_policy_check_round(policy, &request));
     ENT_TRY(load_plan(agent, m->plan));
     ENT_TRY(check_against_plan(m, ent_pipeline_plan(agent->pipeline)));
-    ENT_TRY(ent_pipeline_load(agent->pipeline));
+    ENT_TRY(load_data(agent));
     ENT_REQUIRE(m->task != ENT_TASK_TRAIN ||
                     ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN) > 0,
                 ENT_E_DATA, "there are no training rows left after the split");
-    return ENT_E_OK;
+    return follow_course(agent);
 }
 
 /* What leaves as a reason: sentences about settings and numbers of the plan; those about files and data stay here. */
@@ -90,6 +135,27 @@ static bool may_leave(enum ent_err code)
            code == ENT_E_NONFINITE || code == ENT_E_TOO_FEW || code == ENT_E_SHAPE;
 }
 
+/* Whether this reason was given in this run already: a training and an evaluation may have one each. */
+static bool told_before(struct ent_agent *agent, const char *why)
+{
+    size_t n;
+
+    if (agent->declined_run != agent->session.run) {
+        agent->declined_run = agent->session.run;
+        agent->n_declined = 0;
+    }
+    n = agent->n_declined < ENT_ARRAY_LEN(agent->declined) ? agent->n_declined
+                                                           : ENT_ARRAY_LEN(agent->declined);
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(agent->declined[i], why, sizeof agent->declined[i] - 1) == 0) {
+            return true;
+        }
+    }
+    (void)snprintf(agent->declined[agent->n_declined++ % ENT_ARRAY_LEN(agent->declined)],
+                   sizeof agent->declined[0], "%s", why);
+    return false;
+}
+
 static void note_decline(struct ent_agent *agent, enum ent_err code)
 {
     char round[ENT_AGENT_ROUND_TEXT];
@@ -97,6 +163,10 @@ static void note_decline(struct ent_agent *agent, enum ent_err code)
     (void)snprintf(agent->decline_text, sizeof agent->decline_text, "%.*s", ENT_WIRE_TEXT_MAX_BYTES,
                    may_leave(code) ? ent_err_message() : ent_err_text(code));
     ent_agent_round_text(agent, round);
+    if (told_before(agent, ent_err_message())) {
+        ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part, as before", round);
+        return;
+    }
     ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part: %s", round,
                    ent_err_message());
 }
@@ -136,18 +206,12 @@ void ent_agent_check(struct ent_agent *agent)
 
 /* ---- compute ---- */
 
-static struct ent_attempt attempt_of(const struct ent_agent *agent)
-{
-    return (struct ent_attempt){agent->session.id.run, agent->session.id.round,
-                                agent->session.id.attempt};
-}
-
 /* Asked before every batch: a message that ends the round ends the computation. */
 static bool keep_going(void *ctx)
 {
     struct ent_agent *agent = ctx;
 
-    while (ent_agent_drain_one(agent)) {
+    while (agent->n_items < ENT_AGENT_ITEMS_MAX && ent_agent_drain_one(agent)) {
     }
     for (const struct ent_agent_item *i = agent->first; i != NULL; i = i->next) {
         if (ent_session_ends_compute(&agent->session, &i->ev)) {

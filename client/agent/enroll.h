@@ -30,7 +30,7 @@ struct ent_enroll_options {
 struct ent_enroll_result {
     char name[ENT_WIRE_NAME_MAX_BYTES + 1];
     char federation_name[ENT_WIRE_NAME_MAX_BYTES + 1];
-    char address[ENT_WIRE_NAME_MAX_BYTES + 1];
+    char address[ENT_WIRE_TEXT_MAX_BYTES + 1];
     bool config_written; /* false: a client.yaml was there already and stays */
 };
 

@@ -50,7 +50,7 @@ static enum ent_err get_text(const struct ent_json *root, const char *key, char 
     const char *text;
 
     ENT_TRY(ent_json_string(ent_json_get(root, key), key, &text));
-    ENT_REQUIRE(strlen(text) < size, ENT_E_CORRUPT, "member.json: %s is too long", key);
+    ENT_REQUIRE(strlen(text) < size, ENT_E_CORRUPT, "%s is too long", key);
     memcpy(out, text, strlen(text) + 1);
     return ENT_E_OK;
 }
@@ -61,7 +61,7 @@ static enum ent_err get_hex(const struct ent_json *root, const char *key, uint8_
 
     ENT_TRY(ent_json_string(ent_json_get(root, key), key, &text));
     if (ent_unhex(text, out, len) != ENT_E_OK) {
-        return ent_err_note(ENT_E_CORRUPT, "member.json: %s is not %zu bytes of hex", key, len);
+        return ent_err_note(ENT_E_CORRUPT, "%s is not %zu bytes of hex", key, len);
     }
     return ENT_E_OK;
 }
@@ -72,7 +72,7 @@ static enum ent_err member_parse(const struct ent_json *root, struct ent_identit
 
     ENT_TRY(ent_json_uint(ent_json_get(root, "version"), "version", UINT32_MAX, &version));
     ENT_REQUIRE(version == MEMBER_JSON_VERSION, ENT_E_VERSION,
-                "member.json has version %llu; this program reads %d", (unsigned long long)version,
+                "it has version %llu; this program reads %d", (unsigned long long)version,
                 MEMBER_JSON_VERSION);
     ENT_TRY(get_text(root, "name", id->name, sizeof id->name));
     ENT_TRY(get_text(root, "federation_name", id->federation_name, sizeof id->federation_name));
@@ -93,9 +93,15 @@ static enum ent_err member_read(const char *path, struct ent_identity *id)
     err = ent_file_read(path, &text);
     if (err == ENT_E_OK) {
         err = ent_json_parse((const char *)text.data, text.len, MEMBER_JSON_MAX, 2, &root);
-    }
-    if (err == ENT_E_OK) {
-        err = member_parse(root, id);
+        if (err == ENT_E_OK) {
+            err = member_parse(root, id);
+        }
+        if (err != ENT_E_OK) {
+            err = ent_err_prefix(err,
+                                 "%s cannot be used (put it back from a backup, or enrol anew "
+                                 "with another --dir)",
+                                 path);
+        }
     }
     ent_json_free(root);
     ent_buf_release(&text);
@@ -132,11 +138,13 @@ enum ent_err ent_identity_read(const char *dir, struct ent_identity *out)
     char *path = NULL;
     enum ent_err err;
 
-    ENT_REQUIRE(ent_identity_exists(dir), ENT_E_NOT_FOUND,
-                "%s: no member is enrolled here; run: entente-client enroll --dir %s", dir, dir);
     ENT_TRY(in_dir(dir, "member.json", &path));
     err = member_read(path, &id);
     free(path);
+    if (err == ENT_E_NOT_FOUND) { /* and not: may not be read */
+        return ent_err_note(
+            err, "%s: no member is enrolled here; run: entente-client enroll --dir %s", dir, dir);
+    }
     if (err == ENT_E_OK) {
         err = load_statement(dir, &id.statement);
     }
@@ -261,7 +269,7 @@ static enum ent_err write_trust(const char *dir, const struct ent_identity_files
         err = ent_cert_save(files->ca, NULL, ca);
     }
     if (err == ENT_E_OK) {
-        err = ent_crl_save(files->crl, crl);
+        err = files->crl != NULL ? ent_crl_save(files->crl, crl) : ENT_E_OK;
     }
     free(ca);
     free(crl);

@@ -22,7 +22,7 @@ struct ent_identity {
     uint8_t handle[ENT_HANDLE_BYTES];
     char name[ENT_WIRE_NAME_MAX_BYTES + 1]; /* in the roster */
     char federation_name[ENT_WIRE_NAME_MAX_BYTES + 1];
-    char address[ENT_WIRE_NAME_MAX_BYTES + 1]; /* main listener, HOST:PORT */
+    char address[ENT_WIRE_TEXT_MAX_BYTES + 1]; /* main listener, HOST:PORT */
     uint8_t log_pub[ENT_SIGN_PUB_BYTES];
     uint8_t root_pub[ENT_SIGN_PUB_BYTES];
     struct ent_sign_key *statement;

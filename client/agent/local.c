@@ -230,6 +230,7 @@ enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline, const struct ent_
     enum ent_err err;
 
     ENT_TRY(ent_pipeline_load(pipeline));
+    ENT_TRY(ent_table_check_labels(pipeline->table));
     ENT_REQUIRE(pipeline->parts->part[ENT_SPLIT_TRAIN].n > 0, ENT_E_DATA,
                 "there are no training rows left after the split");
     ENT_TRY(standardise(pipeline));

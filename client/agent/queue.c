@@ -41,29 +41,69 @@ void ent_agent_queue_release(struct ent_agent_queue *queue)
     (void)pthread_mutex_destroy(&queue->mutex);
 }
 
+/* What the connection's own life is made of is few, and always has room. */
+static enum ent_err room_for(const struct ent_agent_queue *queue,
+                             const struct ent_link_event *event)
+{
+    if (event->kind != ENT_LINK_FRAME) {
+        return ENT_E_OK;
+    }
+    if (queue->lost != ENT_E_OK) {
+        return queue->lost;
+    }
+    return queue->n_frames >= ENT_AGENT_QUEUE_FRAMES_MAX ||
+                   event->body.len > ENT_AGENT_QUEUE_MAX_BYTES - queue->bytes
+               ? ENT_E_LIMIT
+               : ENT_E_OK;
+}
+
+static void append(struct ent_agent_queue *queue, struct ent_queue_entry *entry)
+{
+    if (queue->last == NULL) {
+        queue->first = entry;
+    } else {
+        queue->last->next = entry;
+    }
+    queue->last = entry;
+    if (entry->event.kind == ENT_LINK_FRAME) {
+        queue->n_frames++;
+        queue->bytes += entry->event.body.len;
+    }
+}
+
 void ent_agent_queue_push(struct ent_agent_queue *queue, struct ent_link_event *event_take)
 {
     struct ent_queue_entry *entry = NULL;
     enum ent_err err = ent_calloc(1, sizeof *entry, &entry);
 
     (void)pthread_mutex_lock(&queue->mutex);
-    if (err != ENT_E_OK) {
-        queue->out_of_memory = true;
-    } else {
+    if (err == ENT_E_OK) {
+        err = room_for(queue, event_take);
+    }
+    if (err == ENT_E_OK) {
         entry->event = *event_take;
         *event_take = (struct ent_link_event){0};
-        if (queue->last == NULL) {
-            queue->first = entry;
-        } else {
-            queue->last->next = entry;
-        }
-        queue->last = entry;
+        append(queue, entry);
+    } else {
+        queue->lost = err;
     }
     (void)pthread_cond_signal(&queue->filled);
     (void)pthread_mutex_unlock(&queue->mutex);
     if (err != ENT_E_OK) {
+        free(entry);
         ent_link_event_release(event_take);
     }
+}
+
+enum ent_err ent_agent_queue_lost(struct ent_agent_queue *queue)
+{
+    enum ent_err lost;
+
+    (void)pthread_mutex_lock(&queue->mutex);
+    lost = queue->lost;
+    queue->lost = ENT_E_OK;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    return lost;
 }
 
 bool ent_agent_queue_pop(struct ent_agent_queue *queue, struct ent_link_event *out)
@@ -75,6 +115,10 @@ bool ent_agent_queue_pop(struct ent_agent_queue *queue, struct ent_link_event *o
     if (entry != NULL) {
         queue->first = entry->next;
         queue->last = queue->first == NULL ? NULL : queue->last;
+        if (entry->event.kind == ENT_LINK_FRAME) {
+            queue->n_frames--;
+            queue->bytes -= entry->event.body.len;
+        }
     }
     (void)pthread_mutex_unlock(&queue->mutex);
     if (entry == NULL) {
@@ -97,7 +141,7 @@ void ent_agent_queue_wait(struct ent_agent_queue *queue, uint64_t timeout_ms)
         until.tv_sec++;
     }
     (void)pthread_mutex_lock(&queue->mutex);
-    if (queue->first == NULL) {
+    if (queue->first == NULL && queue->lost == ENT_E_OK) {
         (void)pthread_cond_timedwait(&queue->filled, &queue->mutex, &until);
     }
     (void)pthread_mutex_unlock(&queue->mutex);

@@ -1,4 +1,7 @@
-/* Link events, from the link's threads to the agent's one. Bounded by the link's own limits. Not for other rooms. */
+/* Link events, from the link's threads to the agent's one. Not for other rooms.
+ *
+ * The coordinator decides how much comes while this member computes, so messages are bounded here, by number and by
+ * bytes; what comes beyond is lost, and the agent gives the connection up. */
 #ifndef ENT_CLIENT_AGENT_QUEUE_H
 #define ENT_CLIENT_AGENT_QUEUE_H
 
@@ -7,6 +10,10 @@
 
 #include "common/net/link.h"
 
+/* An honest coordinator has a handful under way to one member: its offers hold at most 48 KiB each. */
+#define ENT_AGENT_QUEUE_FRAMES_MAX 256
+#define ENT_AGENT_QUEUE_MAX_BYTES ((size_t)4 * 1024 * 1024)
+
 struct ent_queue_entry;
 
 struct ent_agent_queue {
@@ -14,13 +21,18 @@ struct ent_agent_queue {
     pthread_cond_t filled;
     struct ent_queue_entry *first;
     struct ent_queue_entry *last;
-    bool out_of_memory; /* an event was lost: the agent drops its connection */
+    size_t n_frames;
+    size_t bytes;      /* of their bodies */
+    enum ent_err lost; /* why an event was lost: LIMIT, NO_MEMORY; OK: none was */
 };
 
 ENT_MUST enum ent_err ent_agent_queue_init(struct ent_agent_queue *queue);
 void ent_agent_queue_release(struct ent_agent_queue *queue);
-/* Any thread; the event is moved out of *event_take. */
+/* Any thread; the event is moved out of *event_take. A message beyond the bounds is dropped, and so is each that follows
+ * until ent_agent_queue_lost: no message is ever left out of the middle. */
 void ent_agent_queue_push(struct ent_agent_queue *queue, struct ent_link_event *event_take);
+/* Why an event was lost since this was asked last; OK: none was. */
+enum ent_err ent_agent_queue_lost(struct ent_agent_queue *queue);
 /* False when it is empty. */
 bool ent_agent_queue_pop(struct ent_agent_queue *queue, struct ent_link_event *out);
 /* Until something is there or about timeout_ms went by. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/data/csv.h"
@@ -33,8 +34,9 @@ struct scorer {
     uint32_t next_wanted;
     struct ent_histogram histogram;
     struct ent_buf out;
-    char *tmp;
+    char *tmp; /* NULL: the output is standard output, or there is none */
     int fd;
+    uint64_t n_source_rows;
     struct ent_score_result result;
 };
 
@@ -109,6 +111,19 @@ static void choose_config(struct scorer *s)
     }
 }
 
+/* Scores over the rows that they belong to would cost the data. */
+static enum ent_err refuse_same_file(const struct ent_score_options *o)
+{
+    struct stat in;
+    struct stat out;
+
+    if (stat(o->input, &in) == 0 && stat(o->output, &out) == 0) {
+        ENT_REQUIRE(in.st_dev != out.st_dev || in.st_ino != out.st_ino, ENT_E_USAGE,
+                    "--output %s is the file that --input reads: give another name", o->output);
+    }
+    return ENT_E_OK;
+}
+
 static enum ent_err open_output(struct scorer *s)
 {
     const char *name = s->id != NULL ? s->id : "row";
@@ -118,7 +133,12 @@ static enum ent_err open_output(struct scorer *s)
     if (s->options->output == NULL) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_file_begin(s->options->output, 0644, &s->tmp, &s->fd));
+    if (strcmp(s->options->output, "-") == 0) {
+        s->fd = STDOUT_FILENO;
+    } else {
+        ENT_TRY(refuse_same_file(s->options));
+        ENT_TRY(ent_file_begin(s->options->output, 0600, &s->tmp, &s->fd));
+    }
     ENT_TRY(ent_csv_add_field(&s->out, name, strlen(name), ','));
     return ent_buf_addf(&s->out, ",score\n");
 }
@@ -220,18 +240,31 @@ static enum ent_err score_all(struct scorer *s)
                                         .id_column = s->fd >= 0 ? s->id : NULL};
     struct ent_table_reader *reader = NULL;
     const struct ent_table *table = NULL;
+    const struct ent_table *block = NULL; /* the reader's own, also behind the last row */
     enum ent_err err;
 
     ENT_TRY(ent_table_reader_open(&options, BLOCK_ROWS, &reader));
     do {
         err = ent_table_reader_next(reader, &table);
+        block = err == ENT_E_OK && table != NULL ? table : block;
         if (err == ENT_E_OK && table != NULL) {
             take_counts(s, table);
             err = score_block(s, table);
         }
     } while (err == ENT_E_OK && table != NULL);
+    s->n_source_rows = block != NULL ? block->n_source_rows : 0;
     ent_table_reader_close(reader);
     return err;
+}
+
+static enum ent_err refuse_rows_beyond(const struct scorer *s)
+{
+    if (s->n_wanted == 0 || s->wanted[s->n_wanted - 1] < s->n_source_rows) {
+        return ENT_E_OK;
+    }
+    return ent_err_note(ENT_E_DATA, "%s: row %u is beyond the %llu rows of %s (from 0)",
+                        s->options->rows_file, (unsigned)s->wanted[s->n_wanted - 1],
+                        (unsigned long long)s->n_source_rows, s->options->input);
 }
 
 static enum ent_err finish(struct scorer *s)
@@ -249,6 +282,9 @@ static enum ent_err finish(struct scorer *s)
     ENT_TRY(flush(s));
     s->tmp = NULL;
     s->fd = -1;
+    if (tmp == NULL) {
+        return ENT_E_OK;
+    }
     return ent_file_commit(s->options->output, tmp, fd);
 }
 
@@ -260,12 +296,13 @@ static enum ent_err run(struct scorer *s)
     choose_config(s);
     ENT_TRY(open_output(s));
     ENT_TRY(score_all(s));
+    ENT_TRY(refuse_rows_beyond(s));
     return finish(s);
 }
 
 static void release(struct scorer *s)
 {
-    if (s->fd >= 0) {
+    if (s->tmp != NULL) {
         ent_file_discard(s->tmp, s->fd);
     }
     ent_buf_release(&s->out);

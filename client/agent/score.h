@@ -15,7 +15,7 @@
 struct ent_score_options {
     const char *model;
     const char *input;                      /* "-" = standard input */
-    const char *output;                     /* NULL: no scores are written */
+    const char *output;                     /* "-" = standard output; NULL: no scores are written */
     const struct ent_client_config *config; /* NULL: the columns have the schema's names */
     const char *id; /* column to pass through; NULL: config's id or unit_key, else the row number */
     const char *rows_file; /* only these rows; NULL: all */
@@ -43,7 +43,8 @@ struct ent_score_result {
     struct ent_metrics metrics; /* evaluate; rows = 0: nothing had a label */
 };
 
-/* The output appears whole or not at all. Errors as ent_table_reader_* and the model file's. */
+/* An output file appears whole or not at all (standard output as it comes), for its owner alone (0600); it cannot be the
+ * input (USAGE). A row of rows_file beyond the input is DATA. Errors as ent_table_reader_* and the model file's. */
 ENT_MUST enum ent_err ent_score(const struct ent_score_options *options,
                                 struct ent_score_result *out);
 void ent_score_result_release(struct ent_score_result *result);

@@ -36,6 +36,7 @@ static const struct rule {
     [ENT_SEV_RENEWED] = {"renewed", UP, true, ent_session_on_renewed},
     [ENT_SEV_BYE] = {"bye", UP | IN(HELLO), true, ent_session_on_bye},
     [ENT_SEV_FETCHED] = {"fetched", UP, false, ent_session_on_fetched},
+    [ENT_SEV_KEPT] = {"kept", UP, false, ent_session_on_kept},
     [ENT_SEV_CHECKED] = {"checked", IN(OPENED), false, ent_session_on_checked},
     [ENT_SEV_COMPUTED] = {"computed", IN(COMPUTE), false, ent_session_on_computed},
 };

@@ -60,7 +60,8 @@ enum ent_session_event_kind {
     ENT_SEV_ROUND_OPEN,  /* run, round, attempt, digest: plan, base; has_plan, has_base, needs_base,
                             update */
     ENT_SEV_BEGIN,       /* run, round, attempt; code: not OK when the cohort is not acceptable */
-    ENT_SEV_OFFER,       /* bytes the coordinator has: offer, digest, bytes, request; has_it */
+    ENT_SEV_OFFER,       /* bytes the coordinator has: offer, digest, bytes, request; has_it,
+                            has_content */
     ENT_SEV_GO,          /* request, offset */
     ENT_SEV_ACK,         /* digest, code */
     ENT_SEV_ROUND_CLOSE, /* run, round, attempt */
@@ -69,8 +70,10 @@ enum ent_session_event_kind {
     ENT_SEV_RENEWED,
     ENT_SEV_BYE, /* code */
     /* results of actions */
-    ENT_SEV_FETCHED, /* offer, digest, code: the bytes are here, verified and on disk, or why not */
-    ENT_SEV_CHECKED, /* code: may this member take part */
+    ENT_SEV_FETCHED,  /* offer, digest, code: the bytes are here, verified and on disk, or why not;
+                        POLICY, LIMIT: this member does not want them */
+    ENT_SEV_KEPT,     /* offer, digest, code: the same of an offer's content */
+    ENT_SEV_CHECKED,  /* code: may this member take part */
     ENT_SEV_COMPUTED, /* code; digest of the payload that is now stored */
     ENT_SEV_EVENTS
 };
@@ -113,7 +116,8 @@ struct ent_session_event {
     bool has_base;                          /* the base model is on disk */
     bool needs_base;                        /* the task starts from a model */
     bool has_it;                            /* OFFER, RUN_END: the bytes of `digest` are on disk */
-    bool renew_due;                         /* WELCOME, TICK: the certificate wants renewal */
+    bool has_content;               /* OFFER: the bytes came with it: nothing is to be granted */
+    bool renew_due;                 /* WELCOME, TICK: the certificate wants renewal */
     enum ent_session_update update; /* WELCOME, ROUND_OPEN: what is stored for that very attempt */
     uint8_t stored[ENT_SESSION_DIGEST_BYTES];
     enum ent_session_bytes offer;
@@ -136,12 +140,14 @@ enum ent_session_action_kind {
     ENT_SACT_SEND_BYTES, /* its bytes from offset on, under request */
     ENT_SACT_SEND_RENEW,
     ENT_SACT_SEND_BYE,
-    ENT_SACT_FETCH,     /* grant the coordinator's offer: offer, digest, bytes, request; answer with
+    ENT_SACT_FETCH,   /* grant the coordinator's offer: offer, digest, bytes, request; answer with
                            FETCHED */
-    ENT_SACT_SKIP,      /* not needed: GO with offset = bytes */
-    ENT_SACT_CHECK,     /* policy, data, claims; answer with CHECKED */
-    ENT_SACT_COMPUTE,   /* compute and store, once; answer with COMPUTED */
-    ENT_SACT_FORGET,    /* the round is over: its stored update is not needed any more */
+    ENT_SACT_KEEP,    /* the content of the offer that is being handled: offer, digest; answer with
+                           KEPT */
+    ENT_SACT_SKIP,    /* not needed: GO with offset = bytes */
+    ENT_SACT_CHECK,   /* policy, data, claims; answer with CHECKED */
+    ENT_SACT_COMPUTE, /* compute and store, once; answer with COMPUTED */
+    ENT_SACT_FORGET,  /* the round is over: its stored update is not needed any more */
     ENT_SACT_SAVE_BEST, /* digest: the run's best model is here */
     ENT_SACT_ENDED,     /* the run is over for this member; code */
     ENT_SACT_STOPPED,   /* nothing follows; code */
@@ -192,6 +198,8 @@ struct ent_session {
     bool has_plan;
     uint32_t run;
     uint8_t plan[ENT_SESSION_DIGEST_BYTES];
+    bool refuses; /* the policy refused this plan before it was fetched */
+    uint8_t refused[ENT_SESSION_DIGEST_BYTES];
 
     bool has_round;
     bool joined_seen; /* the coordinator counts this member as joined: no second JOIN */

@@ -32,6 +32,7 @@ ent_session_fn ent_session_on_bye;
 ent_session_fn ent_session_on_run_start;
 ent_session_fn ent_session_on_offer;
 ent_session_fn ent_session_on_fetched;
+ent_session_fn ent_session_on_kept;
 ent_session_fn ent_session_on_run_end;
 ent_session_fn ent_session_on_round_open;
 ent_session_fn ent_session_on_checked;

@@ -87,7 +87,9 @@ void ent_session_on_closed(struct ent_session *s, const struct ent_session_event
 void ent_session_on_bye(struct ent_session *s, const struct ent_session_event *ev,
                         struct ent_session_actions *out)
 {
-    (void)s;
+    if (ev->code == ENT_E_BUSY) { /* another process of this member is there: no tug of war */
+        s->backoff_ms = ENT_SESSION_BACKOFF_MAX_MS;
+    }
     ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code == ENT_E_OK ? ENT_E_STOPPED : ev->code;
 }
 

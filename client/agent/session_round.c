@@ -17,9 +17,15 @@ void ent_session_offer_again(struct ent_session *s, struct ent_session_actions *
 
 /* ---- the run and its bytes ---- */
 
+static bool plan_refused(const struct ent_session *s)
+{
+    return s->refuses && ent_session_same_digest(s->refused, s->plan);
+}
+
+/* A plan that is refused is not waited for: the check says why. */
 static void check_if_ready(struct ent_session *s, struct ent_session_actions *out)
 {
-    if (s->stage == ENT_SESSION_OPENED && s->has_plan) {
+    if (s->stage == ENT_SESSION_OPENED && (s->has_plan || plan_refused(s))) {
         ent_session_act(out, ENT_SACT_CHECK);
     }
 }
@@ -41,7 +47,8 @@ void ent_session_on_run_start(struct ent_session *s, const struct ent_session_ev
 static bool wanted(const struct ent_session *s, const struct ent_session_event *ev)
 {
     if (ev->offer == ENT_BYTES_PLAN) {
-        return s->has_run && !s->has_plan && ent_session_same_digest(ev->digest, s->plan);
+        return s->has_run && !s->has_plan && !plan_refused(s) &&
+               ent_session_same_digest(ev->digest, s->plan);
     }
     if (ev->offer == ENT_BYTES_BEST) {
         return s->wants_best && ent_session_same_digest(ev->digest, s->best);
@@ -102,6 +109,21 @@ static void grant(enum ent_session_action_kind kind, const struct ent_session_fe
     memcpy(action->digest, fetch->digest, sizeof action->digest);
 }
 
+/* The bytes came with their offer. */
+static void take_content(struct ent_session *s, const struct ent_session_event *ev,
+                         struct ent_session_actions *out)
+{
+    struct ent_session_action *action;
+
+    if (ev->has_it) {
+        here(s, ev->offer, ev->digest, out);
+    } else if (wanted(s, ev)) {
+        action = ent_session_act(out, ENT_SACT_KEEP);
+        action->offer = ev->offer;
+        memcpy(action->digest, ev->digest, sizeof action->digest);
+    }
+}
+
 void ent_session_on_offer(struct ent_session *s, const struct ent_session_event *ev,
                           struct ent_session_actions *out)
 {
@@ -111,7 +133,9 @@ void ent_session_on_offer(struct ent_session *s, const struct ent_session_event 
         .offer = ev->offer, .bytes = ev->bytes, .request = ev->request};
 
     memcpy(fetch.digest, ev->digest, sizeof fetch.digest);
-    if (ev->bytes <= max && (!wanted(s, ev) || ev->has_it || asked_already(s, ev->digest))) {
+    if (ev->has_content) {
+        take_content(s, ev, out);
+    } else if (ev->bytes <= max && (!wanted(s, ev) || ev->has_it || asked_already(s, ev->digest))) {
         grant(ENT_SACT_SKIP, &fetch, out);
         if (ev->has_it) {
             here(s, ev->offer, ev->digest, out);
@@ -126,6 +150,39 @@ void ent_session_on_offer(struct ent_session *s, const struct ent_session_event 
     }
 }
 
+static void decline(struct ent_session *s, enum ent_err code, struct ent_session_actions *out)
+{
+    ent_session_act(out, ENT_SACT_SEND_DECLINE)->code = code;
+    s->stage = ENT_SESSION_DONE;
+}
+
+/* Bytes that this member does not want, by its policy or for their size. True when that is what the
+ * code says. */
+static bool unwanted(struct ent_session *s, enum ent_session_bytes offer, const uint8_t *digest,
+                     enum ent_err code, struct ent_session_actions *out)
+{
+    if (code != ENT_E_POLICY && code != ENT_E_LIMIT) {
+        return false;
+    }
+    if (offer == ENT_BYTES_PLAN) {
+        s->refuses = true;
+        memcpy(s->refused, digest, sizeof s->refused);
+        check_if_ready(s, out);
+    } else if (s->stage == ENT_SESSION_BASE && ent_session_same_digest(digest, s->base)) {
+        decline(s, code, out);
+    }
+    return true;
+}
+
+static void next_fetch(struct ent_session *s, struct ent_session_actions *out)
+{
+    s->n_fetches--;
+    memmove(s->fetches, s->fetches + 1, s->n_fetches * sizeof s->fetches[0]);
+    if (s->n_fetches > 0) {
+        grant(ENT_SACT_FETCH, &s->fetches[0], out);
+    }
+}
+
 void ent_session_on_fetched(struct ent_session *s, const struct ent_session_event *ev,
                             struct ent_session_actions *out)
 {
@@ -134,16 +191,29 @@ void ent_session_on_fetched(struct ent_session *s, const struct ent_session_even
     if (s->n_fetches == 0) {
         return;
     }
+    if (unwanted(s, done.offer, done.digest, ev->code, out)) {
+        next_fetch(s, out);
+        return;
+    }
     if (ev->code != ENT_E_OK) {
         ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code;
         return;
     }
-    s->n_fetches--;
-    memmove(s->fetches, s->fetches + 1, s->n_fetches * sizeof s->fetches[0]);
-    if (s->n_fetches > 0) {
-        grant(ENT_SACT_FETCH, &s->fetches[0], out);
-    }
+    next_fetch(s, out);
     here(s, done.offer, done.digest, out);
+}
+
+void ent_session_on_kept(struct ent_session *s, const struct ent_session_event *ev,
+                         struct ent_session_actions *out)
+{
+    if (unwanted(s, ev->offer, ev->digest, ev->code, out)) {
+        return;
+    }
+    if (ev->code != ENT_E_OK) {
+        ent_session_act(out, ENT_SACT_CLOSE)->code = ev->code;
+        return;
+    }
+    here(s, ev->offer, ev->digest, out);
 }
 
 void ent_session_on_run_end(struct ent_session *s, const struct ent_session_event *ev,
@@ -168,12 +238,6 @@ void ent_session_on_run_end(struct ent_session *s, const struct ent_session_even
 }
 
 /* ---- the round ---- */
-
-static void decline(struct ent_session *s, enum ent_err code, struct ent_session_actions *out)
-{
-    ent_session_act(out, ENT_SACT_SEND_DECLINE)->code = code;
-    s->stage = ENT_SESSION_DONE;
-}
 
 static void send_join(struct ent_session *s, struct ent_session_actions *out)
 {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/advice.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
 #include "client/data/leak.h"
@@ -119,6 +120,9 @@ static enum ent_err ask(struct report *r)
             note_verdict(r, o->allowed);
         }
     }
+    if (ent_table_check_labels(ent_pipeline_table(r->w->pipeline)) != ENT_E_OK) {
+        note_verdict(r, ENT_E_DATA);
+    }
     if (ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN) == 0) {
         note_verdict(r,
                      ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
@@ -179,6 +183,27 @@ static void print_outgoing(const struct outgoing *o)
     }
 }
 
+static void print_warning(void *ctx, const char *line)
+{
+    fprintf(ctx, "warning: %s\n", line);
+}
+
+static void each_warning(const struct report *r, ent_advice_say *say, void *ctx)
+{
+    ent_advice_columns(ent_pipeline_plan(r->w->pipeline), r->w->config, say, ctx);
+    ent_advice_parts(r->w->pipeline, say, ctx);
+}
+
+static void print_verdict(const struct report *r)
+{
+    each_warning(r, print_warning, stdout);
+    if (r->verdict == ENT_E_OK) {
+        printf("this member can take part\n");
+    } else {
+        printf("this member CANNOT take part: %s\n", r->why);
+    }
+}
+
 static void print_text(const struct report *r)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
@@ -207,8 +232,7 @@ static void print_text(const struct report *r)
                : "");
     printf("\npolicy: ");
     ent_policy_print(&r->w->config->policy, stdout);
-    printf("%s\n",
-           r->verdict == ENT_E_OK ? "this member can take part" : "this member CANNOT take part");
+    print_verdict(r);
 }
 
 /* ---- JSON ---- */
@@ -303,6 +327,19 @@ static void put_rows(struct ent_json_writer *w, const struct report *r)
     put_columns(w, r);
 }
 
+static void put_warning(void *ctx, const char *line)
+{
+    ent_json_put_string(ctx, line);
+}
+
+static void put_warnings(struct ent_json_writer *w, const struct report *r)
+{
+    ent_json_put_key(w, "warnings");
+    ent_json_put_array(w);
+    each_warning(r, put_warning, w);
+    ent_json_put_close(w);
+}
+
 static enum ent_err print_json(const struct report *r)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
@@ -319,6 +356,7 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_key_string(&w, "member", r->w->name);
     put_rows(&w, r);
     put_outgoing(&w, r);
+    put_warnings(&w, r);
     ent_json_put_key_uint(&w, "total_bytes", total_bytes(r));
     ent_json_put_key_bool(&w, "can_take_part", r->verdict == ENT_E_OK);
     if (r->verdict != ENT_E_OK) {

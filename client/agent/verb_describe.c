@@ -83,6 +83,10 @@ static enum ent_err describe(const struct ent_describe_verb *verb,
         options->client_path = client;
         err = ent_describe(options, stdout);
     }
+    if (err == ENT_E_OK) {
+        printf("wrote %s and %s\nlook both over, then:  entente-client check --dir %s --plan %s\n",
+               plan, client, out, plan);
+    }
     free(plan);
     free(client);
     return err;

@@ -6,6 +6,7 @@
 #include "client/agent/agent.h"
 #include "client/agent/verbs.h"
 #include "common/base/log.h"
+#include "common/base/plural.h"
 
 /* ---- the terminal ---- */
 
@@ -93,8 +94,9 @@ enum ent_err ent_verb_run(const void *options, const char *const *args, size_t n
     if (terminal.status_shown) {
         (void)fputs("\r\033[K", stdout);
     }
-    printf("stopped: %llu updates accepted, %llu bytes sent\n",
-           (unsigned long long)status.n_accepted, (unsigned long long)status.bytes_sent);
+    printf("stopped: %llu %s accepted, %llu bytes sent\n", (unsigned long long)status.n_accepted,
+           ent_plural(status.n_accepted, "update", "updates"),
+           (unsigned long long)status.bytes_sent);
     ent_agent_free(agent);
     return err;
 }

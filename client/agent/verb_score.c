@@ -1,15 +1,18 @@
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/agent/score.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
+#include "common/base/plural.h"
 #include "common/json/json.h"
 
 /* Counts go to standard error: standard output is for the metrics that were asked for. */
 static void print_counts(const struct ent_score_result *r)
 {
-    (void)fprintf(stderr, "%llu rows scored", (unsigned long long)r->rows);
+    (void)fprintf(stderr, "%llu %s scored", (unsigned long long)r->rows,
+                  ent_plural(r->rows, "row", "rows"));
     if (r->bad > 0) {
         (void)fprintf(stderr, ", %llu dropped because they do not parse",
                       (unsigned long long)r->bad);
@@ -30,17 +33,17 @@ static void print_counts(const struct ent_score_result *r)
     }
 }
 
-static enum ent_err print_metrics(const struct ent_score_result *r)
+static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
 {
     const struct ent_metrics *m = &r->metrics;
 
     ENT_REQUIRE(m->rows > 0, ENT_E_DATA, "no row has a label: nothing can be evaluated");
     if (isnan(m->auc)) {
-        printf("auc=none log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
-               (unsigned long long)m->rows, (unsigned long long)m->positives);
+        (void)fprintf(out, "auc=none log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
+                      (unsigned long long)m->rows, (unsigned long long)m->positives);
     } else {
-        printf("auc=%.6f log_loss=%.6f rows=%llu positives=%llu\n", m->auc, m->log_loss,
-               (unsigned long long)m->rows, (unsigned long long)m->positives);
+        (void)fprintf(out, "auc=%.6f log_loss=%.6f rows=%llu positives=%llu\n", m->auc, m->log_loss,
+                      (unsigned long long)m->rows, (unsigned long long)m->positives);
     }
     return ENT_E_OK;
 }
@@ -104,10 +107,13 @@ enum ent_err ent_verb_score(const void *options, const char *const *args, size_t
                                       .evaluate = verb->evaluate};
     struct ent_client_config *config = NULL;
     struct ent_score_result result = {0};
+    bool to_stdout = verb->output != NULL && strcmp(verb->output, "-") == 0;
     enum ent_err err = ENT_E_OK;
 
     (void)args;
     (void)n;
+    ENT_REQUIRE(!to_stdout || !verb->json, ENT_E_USAGE,
+                "--output - and --json both write to standard output: give one a file");
     if (verb->dir != NULL || verb->config != NULL) {
         err = ent_workplace_config(verb->dir, verb->config, &config);
     }
@@ -119,7 +125,7 @@ enum ent_err ent_verb_score(const void *options, const char *const *args, size_t
         err = print_json(verb, &result);
     } else if (err == ENT_E_OK) {
         print_counts(&result);
-        err = verb->evaluate ? print_metrics(&result) : ENT_E_OK;
+        err = verb->evaluate ? print_metrics(&result, to_stdout ? stderr : stdout) : ENT_E_OK;
     }
     ent_score_result_release(&result);
     ent_client_config_free(config);

@@ -6,7 +6,10 @@
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
 #include "common/base/file.h"
+#include "common/base/plural.h"
 #include "common/json/json.h"
+
+#define FEW_EPOCHS 12
 
 struct teller {
     bool interactive;
@@ -14,7 +17,13 @@ struct teller {
     uint32_t epoch; /* the last one that was told */
 };
 
-/* A line an epoch when piped, one line in place on a terminal. */
+/* The first, the last and every tenth epoch of many. */
+static bool worth_a_line(uint32_t epoch, uint32_t epochs)
+{
+    return epochs <= FEW_EPOCHS || epoch == 1 || epoch == epochs || epoch % 10 == 0;
+}
+
+/* Lines of epochs when piped, one line in place on a terminal. */
 static void tell(void *ctx, const struct ent_train_progress *p)
 {
     struct teller *t = ctx;
@@ -32,6 +41,9 @@ static void tell(void *ctx, const struct ent_train_progress *p)
         (void)fflush(stdout);
     } else if (whole) {
         t->epoch = p->epoch;
+        if (!worth_a_line(p->epoch, p->epochs)) {
+            return;
+        }
         printf("epoch %u of %u: loss %.4f\n", (unsigned)p->epoch, (unsigned)p->epochs,
                p->mean_loss);
     }
@@ -92,8 +104,8 @@ static enum ent_err print_text(const struct ent_local_result *r, const char *pat
     if (teller->interactive) {
         printf("\r\033[K");
     }
-    printf("%-11s %u rows, loss %.4f in the last pass\n", "trained on", (unsigned)r->rows,
-           r->train_loss);
+    printf("%-11s %u %s, loss %.4f in the last pass\n", "trained on", (unsigned)r->rows,
+           ent_plural(r->rows, "row", "rows"), r->train_loss);
     print_metrics("validation", &r->validation);
     print_metrics("test", &r->test);
     printf("%-11s %s\n", "model", path);

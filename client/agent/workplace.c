@@ -19,12 +19,10 @@ enum ent_err ent_workplace_config(const char *dir, const char *config,
         return ent_client_config_read(config, out);
     }
     ENT_TRY(ent_path_join(dir, "client.yaml", &path));
-    if (!ent_file_exists(path)) {
-        err = ent_err_note(ENT_E_NOT_FOUND,
-                           "%s is not there: enroll writes one, describe drafts one from a CSV",
-                           path);
-    } else {
-        err = ent_client_config_read(path, out);
+    err = ent_client_config_read(path, out);
+    if (err == ENT_E_NOT_FOUND) {
+        err = ent_err_note(
+            err, "%s is not there: enroll writes one, describe drafts one from a CSV", path);
     }
     free(path);
     return err;

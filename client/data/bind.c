@@ -1,7 +1,5 @@
 #include "client/data/bind.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,8 +7,6 @@
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/base/options.h"
-#include "common/config/scalar.h"
-#include "common/feature/date.h"
 
 /* ---- which column ---- */
 
@@ -25,7 +21,7 @@ static const struct ent_column_map *find_map(const struct ent_client_config *con
     return NULL;
 }
 
-static bool same(const struct ent_text *a, const char *b)
+bool ent_bind_same(const struct ent_text *a, const char *b)
 {
     return a->len == strlen(b) && memcmp(a->text, b, a->len) == 0;
 }
@@ -73,36 +69,97 @@ static void list_header(const struct ent_text *header, size_t n, char *out, size
     }
 }
 
-/* what: "feature age", "the label", "unit_key". */
+/* ENT_BIND_NONE when it is not there. what: "feature age", "the label", "unit_key". */
 static enum ent_err find_field(const struct ent_text *header, size_t n, const char *column,
                                const char *what, size_t *out)
 {
-    size_t found = ENT_BIND_NONE;
-    char near[128];
-    char list[240] = "";
-
+    *out = ENT_BIND_NONE;
     for (size_t i = 0; i < n; i++) {
-        if (same(&header[i], column)) {
-            ENT_REQUIRE(found == ENT_BIND_NONE, ENT_E_DATA,
+        if (ent_bind_same(&header[i], column)) {
+            ENT_REQUIRE(*out == ENT_BIND_NONE, ENT_E_DATA,
                         "column '%.80s' (%.100s) stands in the header twice", column, what);
-            found = i;
+            *out = i;
         }
     }
-    if (found != ENT_BIND_NONE) {
-        *out = found;
+    return ENT_E_OK;
+}
+
+/* Columns of features and the label that the data does not have: told all at once. */
+struct absent {
+    uint32_t n;
+    size_t used;
+    char list[240];
+};
+
+static void note_absent(struct absent *absent, const struct ent_text *header, size_t n,
+                        const char *column, const char *what)
+{
+    char near[128];
+    bool found = nearest(column, header, n, near);
+    size_t room = sizeof absent->list - absent->used;
+    int len;
+
+    absent->n++;
+    len = snprintf(absent->list + absent->used, room, "%s'%.80s' (%.100s%s%.80s%s)",
+                   absent->n > 1 ? ", " : "", column, what, found ? "; is it '" : "",
+                   found ? near : "", found ? "'?" : "");
+    if (len < 0 || (size_t)len >= room) {
+        absent->list[absent->used] = '\0'; /* whole entries only; all are counted */
+        return;
+    }
+    absent->used += (size_t)len;
+}
+
+static enum ent_err refuse_absent(const struct absent *absent, const struct ent_text *header,
+                                  size_t n)
+{
+    char list[200] = "";
+
+    if (absent->n == 0) {
+        return ENT_E_OK;
+    }
+    if (n == 1) {
+        return ent_err_note(ENT_E_DATA,
+                            "the header is one column, '%.*s': is data.delimiter right? (it lacks "
+                            "%u columns of the plan)",
+                            header[0].len > 80 ? 80 : (int)header[0].len, header[0].text,
+                            (unsigned)absent->n);
+    }
+    list_header(header, n, list, sizeof list);
+    if (absent->n == 1) {
+        return ent_err_note(ENT_E_DATA,
+                            "there is no column %s in the data; map it in client.yaml, columns: "
+                            "{PLAN_NAME: OWN_NAME}; the data has: %s",
+                            absent->list, list);
+    }
+    return ent_err_note(ENT_E_DATA,
+                        "%u columns are not in the data: %s; map them in client.yaml, columns: "
+                        "{PLAN_NAME: OWN_NAME}; the data has: %s",
+                        (unsigned)absent->n, absent->list, list);
+}
+
+/* unit_key and id are names of this member's own: they are corrected, not mapped. */
+static enum ent_err find_own(const struct ent_text *header, size_t n, const char *column,
+                             const char *key, size_t *out)
+{
+    char near[128];
+    char list[200] = "";
+
+    ENT_TRY(find_field(header, n, column, key, out));
+    if (*out != ENT_BIND_NONE) {
         return ENT_E_OK;
     }
     if (nearest(column, header, n, near)) {
-        return ent_err_note(
-            ENT_E_DATA,
-            "there is no column '%.80s' (%.100s) in the data: is it '%.80s'? Map it in client.yaml "
-            "under columns",
-            column, what, near);
+        return ent_err_note(ENT_E_DATA,
+                            "there is no column '%.80s' (%s) in the data: is it '%.80s'? Correct "
+                            "%s in client.yaml",
+                            column, key, near, key);
     }
     list_header(header, n, list, sizeof list);
     return ent_err_note(ENT_E_DATA,
-                        "there is no column '%.80s' (%.100s) in the data; its columns are: %s",
-                        column, what, list);
+                        "there is no column '%.80s' (%s) in the data: correct %s in client.yaml; "
+                        "the data has: %s",
+                        column, key, key, list);
 }
 
 /* ---- dictionaries ---- */
@@ -117,7 +174,7 @@ static size_t hash_text(const char *text, size_t len)
     return (size_t)(h ^ (h >> 32));
 }
 
-static struct ent_word *slot(const struct ent_bound *bound, const char *text, size_t len)
+struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, size_t len)
 {
     size_t i = hash_text(text, len) & (bound->n_words - 1);
 
@@ -128,9 +185,10 @@ static struct ent_word *slot(const struct ent_bound *bound, const char *text, si
     return &bound->words[i];
 }
 
-static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spelling *spelling)
+static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spelling *spelling,
+                                 const char *file)
 {
-    const struct ent_word *declared = slot(bound, spelling->plan, strlen(spelling->plan));
+    const struct ent_word *declared = ent_bind_slot(bound, spelling->plan, strlen(spelling->plan));
     const char *near;
     struct ent_word word;
 
@@ -138,19 +196,21 @@ static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spell
         near = ent_nearest(spelling->plan, bound->feature->values, bound->feature->n_values);
         return ent_err_note(
             ENT_E_CONFIG,
-            "client.yaml: columns: %.80s: '%.80s' is not a value that is declared%s%.80s%s",
-            bound->feature->name, spelling->plan, near != NULL ? ": did you mean '" : "",
-            near != NULL ? near : "", near != NULL ? "'?" : "");
+            "%s:%u:%u: columns: %.80s: '%.80s' is not a value that is declared%s%.80s%s",
+            file != NULL ? file : "client.yaml", (unsigned)spelling->line,
+            (unsigned)spelling->column, bound->feature->name, spelling->plan,
+            near != NULL ? ": did you mean '" : "", near != NULL ? near : "",
+            near != NULL ? "'?" : "");
     }
     word = (struct ent_word){.text = spelling->own,
                              .len = strlen(spelling->own),
                              .code = declared->code,
                              .spelled = true};
-    *slot(bound, word.text, word.len) = word;
+    *ent_bind_slot(bound, word.text, word.len) = word;
     return ENT_E_OK;
 }
 
-static enum ent_err build_words(struct ent_bound *bound)
+static enum ent_err build_words(struct ent_bound *bound, const char *file)
 {
     const struct ent_feature *f = bound->feature;
     size_t want =
@@ -164,11 +224,11 @@ static enum ent_err build_words(struct ent_bound *bound)
     for (uint32_t v = 0; v < f->n_values; v++) {
         size_t len = strlen(f->values[v]);
 
-        *slot(bound, f->values[v], len) =
+        *ent_bind_slot(bound, f->values[v], len) =
             (struct ent_word){.text = f->values[v], .len = len, .code = (uint16_t)v};
     }
     for (uint32_t i = 0; bound->map != NULL && i < bound->map->n_spellings; i++) {
-        ENT_TRY(add_spelling(bound, &bound->map->spellings[i]));
+        ENT_TRY(add_spelling(bound, &bound->map->spellings[i], file));
     }
     return ENT_E_OK;
 }
@@ -176,28 +236,34 @@ static enum ent_err build_words(struct ent_bound *bound)
 /* ---- all of them ---- */
 
 static enum ent_err bind_columns(const struct ent_table_options *options,
-                                 const struct ent_text *header, size_t n, struct ent_bindings *b)
+                                 const struct ent_text *header, size_t n, struct absent *absent,
+                                 struct ent_bindings *b)
 {
     for (uint32_t i = 0; i < b->n_columns; i++) {
         const struct ent_feature *f = &options->schema.features[i];
         struct ent_bound *bound = &b->columns[i];
+        const char *column;
         char what[128];
 
         bound->feature = f;
         bound->map = find_map(options->config, f->column);
         (void)snprintf(what, sizeof what, "feature %.100s", f->name);
-        ENT_TRY(find_field(header, n, bound->map != NULL ? bound->map->column : f->column, what,
-                           &bound->field));
+        column = bound->map != NULL ? bound->map->column : f->column;
+        ENT_TRY(find_field(header, n, column, what, &bound->field));
+        if (bound->field == ENT_BIND_NONE) {
+            note_absent(absent, header, n, column, what);
+        }
         if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_DECLARED &&
             f->part == ENT_DATE_NONE) {
-            ENT_TRY(build_words(bound));
+            ENT_TRY(build_words(bound, options->config->file));
         }
     }
     return ENT_E_OK;
 }
 
 static enum ent_err bind_label(const struct ent_table_options *options,
-                               const struct ent_text *header, size_t n, struct ent_bindings *b)
+                               const struct ent_text *header, size_t n, struct absent *absent,
+                               struct ent_bindings *b)
 {
     const char *column = options->schema.label_name;
 
@@ -210,28 +276,35 @@ static enum ent_err bind_label(const struct ent_table_options *options,
     column = b->label.map != NULL ? b->label.map->column : column;
     if (options->label == ENT_LABEL_IF_PRESENT) {
         for (size_t i = 0; i < n; i++) {
-            b->label.field = same(&header[i], column) ? i : b->label.field;
+            b->label.field = ent_bind_same(&header[i], column) ? i : b->label.field;
         }
         return ENT_E_OK;
     }
-    return find_field(header, n, column, "the label", &b->label.field);
+    ENT_TRY(find_field(header, n, column, "the label", &b->label.field));
+    if (b->label.field == ENT_BIND_NONE) {
+        note_absent(absent, header, n, column, "the label");
+    }
+    return ENT_E_OK;
 }
 
 static enum ent_err bind_all(const struct ent_table_options *options, const struct ent_text *header,
                              size_t n, struct ent_bindings *b)
 {
+    struct absent absent = {0};
+
     b->n_columns = options->schema.n_features;
     b->missing = options->config->data.missing;
     b->unit = ENT_BIND_NONE;
     b->id = ENT_BIND_NONE;
     ENT_TRY(ent_calloc(b->n_columns, sizeof *b->columns, &b->columns));
-    ENT_TRY(bind_columns(options, header, n, b));
-    ENT_TRY(bind_label(options, header, n, b));
+    ENT_TRY(bind_columns(options, header, n, &absent, b));
+    ENT_TRY(bind_label(options, header, n, &absent, b));
+    ENT_TRY(refuse_absent(&absent, header, n));
     if (options->config->unit_key != NULL && !options->without_units) {
-        ENT_TRY(find_field(header, n, options->config->unit_key, "unit_key", &b->unit));
+        ENT_TRY(find_own(header, n, options->config->unit_key, "unit_key", &b->unit));
     }
     if (options->id_column != NULL) {
-        ENT_TRY(find_field(header, n, options->id_column, "id", &b->id));
+        ENT_TRY(find_own(header, n, options->id_column, "id", &b->id));
     }
     return ENT_E_OK;
 }
@@ -276,210 +349,4 @@ void ent_bindings_free(struct ent_bindings *bindings)
     free(bindings->columns);
     ent_sha256_release(&bindings->hash);
     free(bindings);
-}
-
-/* ---- values ---- */
-
-/* By the member's own spelling when there is one; otherwise *is_missing. */
-struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
-                              const struct ent_text *field, bool *is_missing)
-{
-    struct ent_text t = ent_text_trim(field->text, field->len);
-
-    *is_missing = false;
-    for (uint32_t i = 0; map != NULL && i < map->n_spellings; i++) {
-        if (same(&t, map->spellings[i].own)) {
-            const char *plan = map->spellings[i].plan;
-
-            return (struct ent_text){.text = plan, .len = strlen(plan)};
-        }
-    }
-    *is_missing = t.len == 0;
-    for (uint32_t i = 0; i < missing->n && !*is_missing; i++) {
-        *is_missing = same(&t, missing->items[i]);
-    }
-    return t;
-}
-
-static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
-                                 const struct ent_text *field, bool *is_missing)
-{
-    return ent_bind_text(&all->missing, map, field, is_missing);
-}
-
-/* A date's seconds; NULL, or why not. */
-static const char *read_date(const struct ent_bindings *all, const struct ent_bound *bound,
-                             const struct ent_text *field, bool *missing, int64_t *seconds)
-{
-    struct ent_text t = translate(all, bound->map, field, missing);
-
-    if (!*missing && !ent_date_parse(bound->feature->format, t.text, t.len, seconds)) {
-        return "not a date in the plan's format";
-    }
-    return NULL;
-}
-
-static const char *bind_age(const struct ent_bindings *all, const struct ent_bound *bound,
-                            const struct ent_text *field, float *out)
-{
-    bool missing;
-    int64_t seconds = 0;
-    const char *why = read_date(all, bound, field, &missing, &seconds);
-
-    if (why == NULL) {
-        *out =
-            missing ? NAN : (float)((double)(bound->feature->reference - seconds) / 86400.0) + 0.0F;
-    }
-    return why;
-}
-
-static const char *bind_date_code(const struct ent_bindings *all, const struct ent_bound *bound,
-                                  const struct ent_text *field, uint16_t *out)
-{
-    bool missing;
-    int64_t seconds = 0;
-    const char *why = read_date(all, bound, field, &missing, &seconds);
-    uint32_t code = ENT_CODE_MISSING;
-
-    if (why == NULL && !missing) {
-        switch (bound->feature->part) {
-        case ENT_DATE_MONTH:
-            code = ent_date_month(seconds) - 1;
-            break;
-        case ENT_DATE_WEEKDAY:
-            code = ent_date_weekday(seconds);
-            break;
-        default:
-            code = ent_date_hour(seconds);
-            break;
-        }
-    }
-    *out = (uint16_t)code;
-    return why;
-}
-
-const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
-                            const struct ent_text *field, float *out)
-{
-    bool missing;
-    struct ent_text t;
-    double v;
-
-    if (bound->feature->part != ENT_DATE_NONE) {
-        return bind_age(all, bound, field, out);
-    }
-    t = translate(all, bound->map, field, &missing);
-    if (missing) {
-        *out = NAN;
-        return NULL;
-    }
-    if (!ent_scalar_double(t.text, t.len, &v)) {
-        return "not a number";
-    }
-    v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
-    *out = (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
-    return NULL;
-}
-
-const char *ent_bind_category(const struct ent_bindings *all, const struct ent_bound *bound,
-                              const struct ent_text *field, uint16_t *out)
-{
-    struct ent_text t = ent_text_trim(field->text, field->len);
-    const struct ent_word *word;
-    bool missing;
-
-    if (bound->feature->part != ENT_DATE_NONE) {
-        return bind_date_code(all, bound, field, out);
-    }
-    word = slot(bound, t.text, t.len);
-    if (word->text != NULL && word->spelled) {
-        *out = word->code;
-        return NULL;
-    }
-    (void)translate(all, NULL, &t, &missing);
-    if (missing) {
-        *out = ENT_CODE_MISSING;
-        return NULL;
-    }
-    if (word->text == NULL && !ent_text_valid(t.text, t.len)) {
-        return "not UTF-8 text";
-    }
-    *out = word->text != NULL ? word->code : (uint16_t)bound->feature->n_values;
-    return NULL;
-}
-
-static void add_text(struct ent_sha256 *hash, const char *text)
-{
-    size_t len = strlen(text);
-    uint8_t be[4];
-
-    ent_put_be32(be, (uint32_t)len);
-    ent_sha256_add(hash, be, sizeof be);
-    ent_sha256_add(hash, text, len);
-}
-
-enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
-                           const void *value, size_t len, uint32_t *out)
-{
-    static const char domain[] = "entente/value/v1"; /* its zero byte is hashed as well */
-    uint8_t digest[ENT_SHA256_BYTES];
-
-    ENT_TRY(ent_sha256_init(hash));
-    ent_sha256_add(hash, domain, sizeof domain);
-    add_text(hash, feature->salt);
-    add_text(hash, feature->name);
-    ent_sha256_add(hash, value, len);
-    ent_sha256_finish(hash, digest);
-    *out = ent_get_be32(digest) >> (32U - feature->bits);
-    return ENT_E_OK;
-}
-
-const char *ent_bind_bucket(struct ent_bindings *all, const struct ent_bound *bound,
-                            const struct ent_text *field, uint32_t *out)
-{
-    bool missing;
-    struct ent_text t = translate(all, bound->map, field, &missing);
-    enum ent_err err;
-
-    *out = ENT_BUCKET_MISSING;
-    if (missing) {
-        return NULL;
-    }
-    if (!ent_text_valid(t.text, t.len)) {
-        return "not UTF-8 text"; /* another encoding would be another hash */
-    }
-    err = ent_bind_hash(&all->hash, bound->feature, t.text, t.len, out);
-    all->err = all->err == ENT_E_OK ? err : all->err;
-    return NULL;
-}
-
-const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bound *bound,
-                             const struct ent_text *field, int8_t *out)
-{
-    bool missing;
-    struct ent_text t = translate(all, bound->map, field, &missing);
-    bool v = false;
-
-    if (!missing && !ent_scalar_bool(t.text, t.len, &v)) {
-        return "neither true nor false";
-    }
-    *out = (int8_t)(missing ? -1 : (v ? 1 : 0));
-    return NULL;
-}
-
-const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
-                           uint8_t *out)
-{
-    bool missing;
-    struct ent_text t = translate(all, all->label.map, field, &missing);
-
-    if (missing) {
-        *out = ENT_LABEL_ABSENT;
-        return NULL;
-    }
-    if (!ent_text_valid(t.text, t.len)) {
-        return "not UTF-8 text";
-    }
-    *out = same(&t, all->label_positive) ? 1 : 0;
-    return NULL;
 }

@@ -43,6 +43,9 @@ ENT_MUST enum ent_err ent_bindings_new(const struct ent_table_options *options,
                                        const struct ent_text *header, size_t n_header,
                                        struct ent_bindings **out);
 void ent_bindings_free(struct ent_bindings *bindings);
+/* bind.c for bind_values.c: equality, and where a word of the dictionary is or would be. */
+bool ent_bind_same(const struct ent_text *a, const char *b);
+struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, size_t len);
 
 /* Field and mapping of a column that is no feature, by the plan's name of it; `what` stands in messages. DATA. */
 ENT_MUST enum ent_err ent_bind_place(const struct ent_client_config *config,
@@ -57,6 +60,10 @@ struct ent_text ent_bind_text(const struct ent_strings *missing, const struct en
  * member has it) one can: see docs on what a vocabulary reveals. */
 ENT_MUST enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
                                     const void *value, size_t len, uint32_t *out);
+
+/* Reasons that have an advice of their own (load.c). */
+extern const char ent_bind_comma[];
+extern const char ent_bind_not_boolean[];
 
 /* Each returns NULL, or why the text is no such value (static; no value in it). Missing: NaN, ENT_CODE_MISSING, -1,
  * ENT_LABEL_ABSENT. */

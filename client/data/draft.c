@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/plural.h"
 #include "common/config/config.h"
 #include "common/plan/client_config.h"
 
@@ -118,14 +119,12 @@ static enum ent_err add_number(const struct ent_draft_column *c, struct ent_buf 
 
 static enum ent_err add_feature(const struct ent_draft_column *c, struct ent_buf *out)
 {
-    static const char *const reasons[] = {
-        [ENT_ROLE_EXCLUDED] = "left out as asked",
-        [ENT_ROLE_CONSTANT] = "one value only",
-        [ENT_ROLE_EMPTY] = "no values",
-        [ENT_ROLE_FREE_TEXT] = "free text, or hardly any value comes often enough",
-        [ENT_ROLE_UNUSABLE] =
-            "its name stands twice or cannot be used, or its numbers are too large",
-        [ENT_ROLE_ID] = "an id, not a property of the customer"};
+    static const char *const reasons[] = {[ENT_ROLE_EXCLUDED] = "left out as asked",
+                                          [ENT_ROLE_CONSTANT] = "one value only",
+                                          [ENT_ROLE_EMPTY] = "no values",
+                                          [ENT_ROLE_FREE_TEXT] =
+                                              "free text, or hardly any value comes often enough",
+                                          [ENT_ROLE_ID] = "an id, not a property of the customer"};
 
     switch (c->role) {
     case ENT_ROLE_NUMBER:
@@ -144,7 +143,8 @@ static enum ent_err add_feature(const struct ent_draft_column *c, struct ent_buf
     default:
         ENT_TRY(ent_buf_addf(out, "  # not used: "));
         ENT_TRY(ent_config_quote(out, c->profile->name));
-        return ent_buf_addf(out, " (%s)\n", reasons[c->role]);
+        return ent_buf_addf(out, " (%s)\n",
+                            c->role == ENT_ROLE_UNUSABLE ? c->why_unusable : reasons[c->role]);
     }
 }
 
@@ -190,8 +190,9 @@ static enum ent_err add_data(const struct ent_draft *draft, struct ent_buf *out)
 
     ENT_TRY(ent_buf_addf(
         out,
-        "\n# Where the rows are. Only sums of all members' integers leave this machine, never a "
-        "row.\ndata:\n  source: csv\n  path: "));
+        "\n# Where the rows are. No row leaves this machine. What does are integers for each round "
+        "(counts\n# and sums, a model update, score counts): this member's own, to the "
+        "coordinator, which adds\n# those of all members.\ndata:\n  source: csv\n  path: "));
     err = ent_config_quote(out, path != NULL ? path : draft->options->input);
     free(path);
     ENT_TRY(err);
@@ -255,6 +256,26 @@ enum ent_err ent_draft_client(const struct ent_draft *draft, struct ent_buf *out
     return ent_client_config_policy_text(out);
 }
 
+/* What its owner would want to correct before anything else. */
+static void report_notes(const struct ent_draft_column *c, FILE *out)
+{
+    if (c->role == ENT_ROLE_UNUSABLE) {
+        (void)fprintf(out, " (%s)", c->why_unusable);
+    }
+    if (c->profile->n_comma > 0) {
+        (void)fprintf(out,
+                      ", %llu %s with a decimal comma: write them with a point, or they are taken "
+                      "as texts",
+                      (unsigned long long)c->profile->n_comma,
+                      ent_plural(c->profile->n_comma, "number", "numbers"));
+    }
+    if (c->profile->n_invalid > 0) {
+        (void)fprintf(out, ", %llu %s not UTF-8 text: convert the file",
+                      (unsigned long long)c->profile->n_invalid,
+                      ent_plural(c->profile->n_invalid, "value is", "values are"));
+    }
+}
+
 void ent_draft_report(const struct ent_draft *draft, FILE *out)
 {
     static const char *const roles[] = {"number",
@@ -266,25 +287,28 @@ void ent_draft_report(const struct ent_draft *draft, FILE *out)
                                         "one value: left out",
                                         "empty: left out",
                                         "free text: left out",
-                                        "not usable: left out"};
+                                        "left out"};
     const struct ent_profiles *p = draft->profiles;
 
-    (void)fprintf(out, "%s: %llu rows, %u columns, delimiter %s; %llu rows do not parse\n",
-                  draft->options->input, (unsigned long long)p->n_rows, p->n_columns,
+    (void)fprintf(out, "%s: %llu %s, %u columns, delimiter %s; %llu %s not parse\n",
+                  draft->options->input, (unsigned long long)p->n_rows,
+                  ent_plural(p->n_rows, "row", "rows"), p->n_columns,
                   p->delimiter == '\t' ? "tab" : (p->delimiter == ';' ? ";" : ","),
-                  (unsigned long long)p->n_bad);
+                  (unsigned long long)p->n_bad, ent_plural(p->n_bad, "row does", "rows do"));
     for (uint32_t i = 0; i < p->n_columns; i++) {
         const struct ent_draft_column *c = &draft->columns[i];
 
         (void)fprintf(out, "  %-28s %s", c->profile->name, roles[c->role]);
         if (c->role == ENT_ROLE_CATEGORY) {
-            (void)fprintf(out, " of %u values and other", c->n_declared);
+            (void)fprintf(out, " of %u %s and other", c->n_declared,
+                          ent_plural(c->n_declared, "value", "values"));
         }
         if (c->role == ENT_ROLE_LABEL) {
             (void)fprintf(out, ", %.2f %% positive",
                           100.0 * (double)ent_profile_count(c->profile, draft->positive) /
                               (double)c->profile->n_text);
         }
+        report_notes(c, out);
         (void)fprintf(out, "%s%s\n", c->few_whole ? " (or a code? see the plan)" : "",
                       (int)i == draft->unit ? " (unit_key)" : "");
     }

@@ -24,7 +24,8 @@ enum ent_role {
 struct ent_draft_column {
     const struct ent_profile *profile;
     enum ent_role role;
-    double lo; /* NUMBER: rounded outward */
+    const char *why_unusable; /* UNUSABLE: static */
+    double lo;                /* NUMBER: rounded outward */
     double hi;
     bool few_whole;      /* NUMBER that may be a code */
     bool indicator;      /* NUMBER that is missing somewhere */

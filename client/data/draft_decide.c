@@ -71,7 +71,7 @@ static bool looks_like_id(const struct ent_draft *d, const struct ent_profile *p
 {
     bool enough = d->profiles->n_rows >= 50;
 
-    if (named_like_id(p->name) && (p->many || p->n_values > max_values)) {
+    if (named_like_id(p->name) && (p->unique || p->many || p->n_values > max_values)) {
         return true;
     }
     if (!p->unique || !enough) {
@@ -103,7 +103,7 @@ static bool choose_values(const struct ent_draft *d, struct ent_draft_column *c,
     uint64_t covered = 0;
 
     ent_profile_sorted(c->profile, sorted);
-    c->min_count = d->profiles->n_rows >= 1000 ? 10 : (d->profiles->n_rows >= 100 ? 3 : 1);
+    c->min_count = d->profiles->n_rows >= 1000 ? 10 : 3;
     do {
         c->n_declared = 0;
         covered = 0;
@@ -118,21 +118,24 @@ static bool choose_values(const struct ent_draft *d, struct ent_draft_column *c,
     return c->n_declared > 0 && covered * 2 >= c->profile->n_text;
 }
 
-/* What the plan would refuse as a name, and names that stand twice. */
-static bool usable_name(const struct ent_profiles *all, const struct ent_profile *p)
+/* What the plan would refuse as a name, and names that stand twice; NULL when the name is fine. */
+static const char *name_problem(const struct ent_profiles *all, const struct ent_profile *p)
 {
     size_t len = strlen(p->name);
     uint32_t n = 0;
 
     for (const char *c = p->name; *c != '\0'; c++) {
         if ((unsigned char)*c < 0x20U) {
-            return false;
+            return "a control character in its name";
         }
     }
     for (uint32_t i = 0; i < all->n_columns; i++) {
         n += strcmp(all->columns[i].name, p->name) == 0 ? 1 : 0;
     }
-    return len >= 1 && len <= 256 && n == 1;
+    if (len < 1 || len > 256) {
+        return len < 1 ? "it has no name" : "its name is too long";
+    }
+    return n == 1 ? NULL : "its name stands twice in the header";
 }
 
 /* Rounded outward to half of the leading decimal place of the span: 18..95 becomes 15..95, -8019..102127 becomes
@@ -159,7 +162,8 @@ static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column 
     if (listed(o->without, o->n_without, p->name)) {
         return ENT_ROLE_EXCLUDED;
     }
-    if (!usable_name(d->profiles, p)) {
+    c->why_unusable = name_problem(d->profiles, p);
+    if (c->why_unusable != NULL) {
         return ENT_ROLE_UNUSABLE;
     }
     if (p->n_text == 0) {
@@ -177,10 +181,11 @@ static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column 
     }
     if (!forced && all_numbers(p) && p->n_leading_zero == 0 && p->min < p->max) {
         c->few_whole = p->n_whole == p->n_number && !p->many && p->n_values <= FEW_WHOLE;
-        if (c->few_whole) {
-            (void)choose_values(d, c, max_values); /* for the line that is offered instead */
+        if (c->few_whole) { /* for the line that is offered instead */
+            c->few_whole = choose_values(d, c, max_values);
         }
         c->indicator = p->n_text - p->n_number + p->n_blank > 0;
+        c->why_unusable = "its numbers are too large";
         return round_range(p, &c->lo, &c->hi) ? ENT_ROLE_NUMBER : ENT_ROLE_UNUSABLE;
     }
     return choose_values(d, c, max_values) ? ENT_ROLE_CATEGORY : ENT_ROLE_FREE_TEXT;
@@ -200,10 +205,9 @@ static enum ent_err find_label(struct ent_draft *d)
         for (uint32_t i = 0; i < d->profiles->n_columns; i++) {
             p = &d->profiles->columns[i];
             if (strlen(p->name) == len && memcmp(p->name, label, len) == 0) {
-                ENT_REQUIRE(
-                    usable_name(d->profiles, p), ENT_E_DATA,
-                    "label: the name of column %u stands twice in the header or cannot be used",
-                    i + 1);
+                ENT_REQUIRE(name_problem(d->profiles, p) == NULL, ENT_E_DATA,
+                            "label: column %u cannot be used: %s", i + 1,
+                            name_problem(d->profiles, p));
                 d->label = i;
                 d->positive = eq + 1;
                 ENT_REQUIRE(ent_profile_count(p, d->positive) > 0, ENT_E_USAGE,
@@ -250,6 +254,12 @@ enum ent_err ent_draft_decide(struct ent_draft *draft)
 {
     uint32_t features = 0;
 
+    ENT_REQUIRE(draft->profiles->n_rows > 0, ENT_E_DATA, "%s: no rows below the header",
+                draft->options->input);
+    ENT_REQUIRE(draft->profiles->n_columns > 1, ENT_E_DATA,
+                "%s: the header is one column, '%.80s': is the delimiter right? (--delimiter , ; "
+                "or tab)",
+                draft->options->input, draft->profiles->columns[0].name);
     ENT_TRY(find_label(draft));
     for (uint32_t i = 0; i < draft->profiles->n_columns; i++) {
         struct ent_draft_column *c = &draft->columns[i];

@@ -6,6 +6,7 @@
 
 #include "client/data/split.h"
 #include "common/base/mem.h"
+#include "common/base/plural.h"
 
 #define MAX_ID_BYTES ((size_t)1 << 30)
 
@@ -382,9 +383,27 @@ enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table,
     return ENT_E_OK;
 }
 
+void ent_loader_advice(const struct ent_table *table, char *out, size_t size)
+{
+    out[0] = '\0';
+    for (uint32_t i = 0; i < table->n_problems && out[0] == '\0'; i++) {
+        const struct ent_row_problem *p = &table->problems[i];
+
+        if (p->reason == ent_bind_comma) {
+            (void)snprintf(out, size, "write numbers with a point (1.5)");
+        } else if (p->reason == ent_bind_not_boolean) {
+            (void)snprintf(out, size,
+                           "map spellings: columns: {%.40s: {values: {OWN: true, "
+                           "OTHER: false}}}",
+                           p->feature);
+        }
+    }
+}
+
 enum ent_err ent_loader_check(const struct ent_loader *loader, const struct ent_table *table)
 {
-    char list[300] = "";
+    char list[260] = "";
+    char advice[128];
     size_t used = 0;
 
     if (table->n_bad == 0 || loader->options.config->data.bad_rows == ENT_BAD_ROWS_DROP) {
@@ -399,7 +418,9 @@ enum ent_err ent_loader_check(const struct ent_loader *loader, const struct ent_
 
         used += n > 0 ? (size_t)n : 0;
     }
-    return ent_err_note(ENT_E_DATA,
-                        "%llu rows do not parse: %s%s; correct them, or set data.bad_rows: drop",
-                        (unsigned long long)table->n_bad, list, table->n_bad > 3 ? ", ..." : "");
+    ent_loader_advice(table, advice, sizeof advice);
+    return ent_err_note(
+        ENT_E_DATA, "%llu %s not parse: %s%s; %s%scorrect them, or set data.bad_rows: drop",
+        (unsigned long long)table->n_bad, ent_plural(table->n_bad, "row does", "rows do"), list,
+        table->n_bad > 3 ? ", ..." : "", advice, advice[0] != '\0' ? "; or " : "");
 }

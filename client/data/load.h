@@ -41,6 +41,8 @@ ENT_MUST enum ent_err ent_loader_table(const struct ent_loader *loader, struct e
 /* Read until the table has `until` rows; *at_end when the source is exhausted before. */
 ENT_MUST enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table,
                                       uint32_t until, bool *at_end);
+/* What to do about the problems that were kept, where there is more to say than "correct them"; or "". */
+void ent_loader_advice(const struct ent_table *table, char *out, size_t size);
 /* DATA that names the rows kept in table->problems, when there were bad ones and the policy is to fail. */
 ENT_MUST enum ent_err ent_loader_check(const struct ent_loader *loader,
                                        const struct ent_table *table);

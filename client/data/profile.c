@@ -122,6 +122,7 @@ static void count_number(struct ent_profile *p, const struct ent_text *t)
     double v;
 
     if (!ent_scalar_double(t->text, t->len, &v)) {
+        p->n_comma += ent_text_decimal_comma(t) ? 1 : 0;
         return;
     }
     p->min = p->n_number == 0 || v < p->min ? v : p->min;

@@ -29,6 +29,7 @@ struct ent_profile {
     uint64_t n_false;
     uint64_t n_word[ENT_PROFILE_WORDS];
     uint64_t n_invalid; /* not UTF-8 */
+    uint64_t n_comma;   /* numbers but for their decimal comma */
     double min;
     double max;
     struct ent_profile_value *values; /* open addressing */

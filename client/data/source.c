@@ -6,6 +6,7 @@
 #include "client/data/csv.h"
 #include "common/base/mem.h"
 #include "common/base/options.h"
+#include "common/config/scalar.h"
 
 static const struct ent_source_kind *const kinds[] = {
 #define ENT_PLUGIN(name_) &ent_source_##name_,
@@ -18,7 +19,7 @@ struct ent_source {
     void *state;
 };
 
-static enum ent_err find_kind(const char *name, const struct ent_source_kind **out)
+static enum ent_err find_kind(const char *name, const char *at, const struct ent_source_kind **out)
 {
     const char *names[ENT_ARRAY_LEN(kinds)];
     const char *near;
@@ -31,8 +32,8 @@ static enum ent_err find_kind(const char *name, const struct ent_source_kind **o
         }
     }
     near = ent_nearest(name, names, ENT_ARRAY_LEN(kinds));
-    return ent_err_note(ENT_E_CONFIG, "data.source: unknown source '%.40s'; %s '%s'", name,
-                        near != NULL ? "did you mean" : "known is",
+    return ent_err_note(ENT_E_CONFIG, "%sdata.source: unknown source '%.40s'; %s '%s'",
+                        at != NULL ? at : "", name, near != NULL ? "did you mean" : "known is",
                         near != NULL ? near : kinds[0]->name);
 }
 
@@ -42,7 +43,7 @@ enum ent_err ent_source_open(const struct ent_data_config *config, struct ent_so
     struct ent_source *source;
     enum ent_err err;
 
-    ENT_TRY(find_kind(config->source != NULL ? config->source : "csv", &kind));
+    ENT_TRY(find_kind(config->source != NULL ? config->source : "csv", config->source_at, &kind));
     ENT_TRY(ent_calloc(1, sizeof *source, &source));
     source->kind = kind;
     err = kind->open(config, &source->state);
@@ -125,6 +126,20 @@ bool ent_text_valid(const char *text, size_t len)
         i += n;
     }
     return true;
+}
+
+bool ent_text_decimal_comma(const struct ent_text *text)
+{
+    const char *comma = memchr(text->text, ',', text->len);
+    char point[40];
+    double v;
+
+    if (comma == NULL || text->len >= sizeof point) {
+        return false;
+    }
+    memcpy(point, text->text, text->len);
+    point[comma - text->text] = '.'; /* a second comma or a point is refused below */
+    return ent_scalar_double(point, text->len, &v);
 }
 
 static bool is_blank(char c)

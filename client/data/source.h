@@ -51,6 +51,8 @@ void ent_source_close(struct ent_source *source);
 
 /* Whether the text is UTF-8 without zero bytes. */
 bool ent_text_valid(const char *text, size_t len);
+/* Whether it would be a number if its one comma were a point: "1,5". */
+bool ent_text_decimal_comma(const struct ent_text *text);
 /* Without spaces, tabs and line ends at both ends. */
 struct ent_text ent_text_trim(const char *text, size_t len);
 

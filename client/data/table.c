@@ -6,6 +6,7 @@
 
 #include "client/data/load.h"
 #include "common/base/mem.h"
+#include "common/base/plural.h"
 
 struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
 {
@@ -53,6 +54,7 @@ static enum ent_err load_all(struct ent_loader *loader, struct ent_table *table)
 
     ENT_TRY(ent_loader_fill(loader, table, ENT_TABLE_MAX_ROWS, &at_end));
     ENT_TRY(ent_loader_check(loader, table));
+    ENT_REQUIRE(table->n_source_rows > 0, ENT_E_DATA, "no rows below the header");
     ENT_REQUIRE(table->n_rows > 0, ENT_E_DATA,
                 "no row is left: %llu rows read, %llu do not parse, %llu without label, %llu with "
                 "outliers",
@@ -177,6 +179,27 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
     table->n_rows -= to - from;
 }
 
+enum ent_err ent_table_check_labels(const struct ent_table *table)
+{
+    const char *label = table->schema.label_name;
+    const char *positive = table->schema.label_positive;
+
+    if (table->events != NULL || table->targets != NULL) {
+        return ENT_E_OK; /* no value of a column is the positive one */
+    }
+    ENT_REQUIRE(table->n_positive > 0, ENT_E_DATA,
+                "none of the %u %s with a label has '%.60s', which the plan counts as positive for "
+                "'%.60s': capitals count; map the own spelling in client.yaml, columns: {%.60s: "
+                "{values: {OWN: %.60s}}}",
+                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label,
+                label, positive);
+    ENT_REQUIRE(table->n_positive < table->n_rows, ENT_E_DATA,
+                "all %u %s with a label have '%.60s', which the plan counts as positive for "
+                "'%.60s': rows with another label are needed too",
+                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label);
+    return ENT_E_OK;
+}
+
 /* ---- block by block ---- */
 
 struct ent_table_reader {
@@ -233,22 +256,28 @@ void ent_table_reader_close(struct ent_table_reader *reader)
 
 static void print_rows(const struct ent_table *table, FILE *out)
 {
+    char advice[128];
+
     (void)fprintf(out,
-                  "%u rows used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
-                  table->n_rows, (unsigned long long)table->n_positive,
-                  (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
-                  (unsigned long long)table->n_unlabelled);
+                  "%u %s used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
+                  table->n_rows, ent_plural(table->n_rows, "row", "rows"),
+                  (unsigned long long)table->n_positive, (unsigned long long)table->n_source_rows,
+                  (unsigned long long)table->n_bad, (unsigned long long)table->n_unlabelled);
     if (table->n_outlier_rows > 0) {
-        (void)fprintf(out, "%llu rows were dropped because of outliers\n",
-                      (unsigned long long)table->n_outlier_rows);
+        (void)fprintf(out, "%llu %s dropped because of outliers\n",
+                      (unsigned long long)table->n_outlier_rows,
+                      ent_plural(table->n_outlier_rows, "row was", "rows were"));
     }
     if (table->n_duplicates > 0) {
-        (void)fprintf(out, "%llu rows were dropped because they equal an earlier one\n",
-                      (unsigned long long)table->n_duplicates);
+        (void)fprintf(out, "%llu %s an earlier one and %s dropped\n",
+                      (unsigned long long)table->n_duplicates,
+                      ent_plural(table->n_duplicates, "row equals", "rows equal"),
+                      ent_plural(table->n_duplicates, "was", "were"));
     }
     if (table->n_without_unit > 0) {
-        (void)fprintf(out, "%llu rows have no unit_key: each counts as a customer of its own\n",
-                      (unsigned long long)table->n_without_unit);
+        (void)fprintf(out, "%llu %s no unit_key: each counts as a customer of its own\n",
+                      (unsigned long long)table->n_without_unit,
+                      ent_plural(table->n_without_unit, "row has", "rows have"));
     }
     for (uint32_t i = 0; i < table->n_problems; i++) {
         const struct ent_row_problem *p = &table->problems[i];
@@ -261,8 +290,9 @@ static void print_rows(const struct ent_table *table, FILE *out)
         (void)fprintf(out, "  and %llu more\n",
                       (unsigned long long)(table->n_bad - table->n_problems));
     }
-    if (table->n_positive == 0 && table->schema.label_name != NULL) {
-        (void)fprintf(out, "  no row has the positive label: is it spelled as the plan says?\n");
+    ent_loader_advice(table, advice, sizeof advice);
+    if (advice[0] != '\0') {
+        (void)fprintf(out, "  %s\n", advice);
     }
 }
 

@@ -128,6 +128,10 @@ ENT_MUST enum ent_err ent_table_load_plan(const struct ent_plan *plan,
                                           const struct ent_client_config *config,
                                           struct ent_table **out);
 
+/* DATA when all rows kept have one label: then nothing can be learned, and most often it is a spelling. No value of the
+ * data is in the message. */
+ENT_MUST enum ent_err ent_table_check_labels(const struct ent_table *table);
+
 /* "1,203 rows (141 positive), 3 dropped: line 7 ..., ..." and a line per column: for `check`. */
 void ent_table_print(const struct ent_table *table, FILE *out);
 /* What each feature became: its inputs and its encoding, a line a feature. */

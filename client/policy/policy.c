@@ -62,6 +62,14 @@ enum ent_err ent_policy_check_round(const struct ent_policy_config *policy,
     return ENT_E_OK;
 }
 
+enum ent_err ent_policy_check_runs(const struct ent_policy_config *policy, uint64_t n_runs)
+{
+    ENT_REQUIRE(policy->runs_per_plan == 0 || n_runs < policy->runs_per_plan, ENT_E_POLICY,
+                "this member took part in %llu runs of this plan, policy.runs_per_plan is %u",
+                (unsigned long long)n_runs, policy->runs_per_plan);
+    return ENT_E_OK;
+}
+
 void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
 {
     static const enum ent_task_kind kinds[] = {ENT_TASK_STATS, ENT_TASK_TRAIN, ENT_TASK_EVALUATE};

@@ -27,6 +27,9 @@ ENT_MUST enum ent_err ent_policy_check_plan(const struct ent_policy_config *poli
  * reason is ent_err_message(): one sentence that names the setting of client.yaml. */
 ENT_MUST enum ent_err ent_policy_check_round(const struct ent_policy_config *policy,
                                              const struct ent_policy_request *request);
+/* Whether it takes part in one more run of a plan of which it knows that many. */
+ENT_MUST enum ent_err ent_policy_check_runs(const struct ent_policy_config *policy,
+                                            uint64_t n_runs);
 /* One line for `check`: "takes part in stats, train, evaluate; at least 3 members; any plan". */
 void ent_policy_print(const struct ent_policy_config *policy, FILE *out);
 

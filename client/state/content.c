@@ -94,7 +94,9 @@ enum ent_err ent_state_sweep(struct ent_state *state, const char *dir, const cha
     struct dirent *entry;
     enum ent_err err;
 
-    ENT_REQUIRE(d != NULL, ENT_E_IO, "cannot open %s", dir);
+    if (d == NULL) {
+        return ent_io_error("open", dir);
+    }
     err = ent_stmt_prepare(state->db, known, &stmt);
     /* readdir: the stream is ours alone. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     while (err == ENT_E_OK && (entry = readdir(d)) != NULL) {

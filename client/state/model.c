@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/state/private.h"
 #include "common/base/file.h"
@@ -25,98 +26,262 @@ static enum ent_err run_on(struct ent_state *state, const char *sql,
     return err;
 }
 
-/* Row first, then file. */
-static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
+/* ---- the one verified last ---- */
+
+static bool is_unchanged(const struct ent_state_seen *seen, const struct stat *sb)
+{
+    return seen->inode == sb->st_ino && seen->changed.tv_sec == sb->st_mtim.tv_sec &&
+           seen->changed.tv_nsec == sb->st_mtim.tv_nsec &&
+           (uint64_t)sb->st_size == ent_blob_len(seen->blob);
+}
+
+/* Its bytes when they need no second look; NULL otherwise. */
+static struct ent_blob *seen_before(struct ent_state *state, const uint8_t *digest)
+{
+    struct ent_state_seen *seen = &state->seen;
+    struct stat sb;
+    char *path = NULL;
+    bool good = seen->blob != NULL && memcmp(seen->digest, digest, sizeof seen->digest) == 0;
+
+    if (good && seen->is_file) {
+        good = ent_state_model_path(state, digest, &path) == ENT_E_OK && stat(path, &sb) == 0 &&
+               is_unchanged(seen, &sb);
+        free(path);
+    }
+    return good ? ent_blob_ref(seen->blob) : NULL;
+}
+
+static void drop_seen(struct ent_state *state, const uint8_t *digest)
+{
+    if (state->seen.blob != NULL && memcmp(state->seen.digest, digest, ENT_SHA256_BYTES) == 0) {
+        ent_blob_unref(state->seen.blob);
+        state->seen = (struct ent_state_seen){0};
+    }
+}
+
+/* path: NULL when it stands in its row. */
+static void keep_seen(struct ent_state *state, const uint8_t *digest, const char *path,
+                      struct ent_blob *blob)
+{
+    struct ent_state_seen *seen = &state->seen;
+    struct stat sb = {0};
+
+    if (path != NULL && stat(path, &sb) != 0) {
+        return;
+    }
+    ent_blob_unref(seen->blob);
+    *seen = (struct ent_state_seen){.blob = ent_blob_ref(blob),
+                                    .is_file = path != NULL,
+                                    .inode = sb.st_ino,
+                                    .changed = sb.st_mtim};
+    memcpy(seen->digest, digest, sizeof seen->digest);
+}
+
+/* ---- rows ---- */
+
+/* Row first, then file; should the row survive a crash, it names a model that is not there, and
+ * goes when that is found out. */
+static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                           bool in_row)
 {
     char *path = NULL;
     enum ent_err err;
 
+    drop_seen(state, digest);
+    ENT_TRY(ent_state_join_next(state));
     ENT_TRY(run_on(state, "DELETE FROM model WHERE digest = ?", digest));
     ENT_HOOK_POINT("state.model.forgotten");
+    if (in_row) {
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_state_model_path(state, digest, &path));
     err = ent_file_remove(path);
     free(path);
     return err;
 }
 
-/* REPLACE gives it a new, highest position: the newest. */
-static enum ent_err note(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
-{
-    return run_on(state, "INSERT OR REPLACE INTO model(digest) VALUES(?)", digest);
-}
-
-enum ent_err ent_state_model_add(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
-{
-    char *path = NULL;
-    bool there;
-
-    ENT_TRY(ent_state_model_path(state, digest, &path));
-    there = ent_file_exists(path);
-    free(path);
-    ENT_REQUIRE(there, ENT_E_NOT_FOUND, "the model's file is not there");
-    return note(state, digest);
-}
-
-enum ent_err ent_state_model_put(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
-                                 const void *bytes, size_t len)
-{
-    uint8_t real[ENT_SHA256_BYTES];
-    char *path = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_sha256(bytes, len, real));
-    ENT_REQUIRE(memcmp(real, digest, sizeof real) == 0, ENT_E_DIGEST,
-                "a model's bytes do not fit its digest");
-    ENT_TRY(ent_state_model_path(state, digest, &path));
-    err = ent_file_write_atomic(path, bytes, len, 0600);
-    free(path);
-    ENT_TRY(err);
-    ENT_HOOK_POINT("state.model.file");
-    return note(state, digest);
-}
-
-static enum ent_err check_noted(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
+/* REPLACE gives it a new, highest position: the newest. bytes: NULL for a file. */
+static enum ent_err note(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                         const void *bytes, size_t len)
 {
     struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_state_join_next(state));
+    ENT_TRY(ent_stmt_prepare(state->db, "INSERT OR REPLACE INTO model(digest, bytes) VALUES(?, ?)",
+                             &stmt));
+    ent_stmt_bind_blob(stmt, 1, digest, ENT_SHA256_BYTES);
+    if (bytes != NULL) {
+        ent_stmt_bind_blob(stmt, 2, bytes, len);
+    } else {
+        ent_stmt_bind_null(stmt, 2);
+    }
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    return err;
+}
+
+/* NOT_FOUND without a row. *bytes: NULL when it is a file. */
+static enum ent_err find_row(struct ent_state *state, const uint8_t *digest,
+                             struct ent_blob **bytes)
+{
+    struct ent_stmt *stmt = NULL;
+    const uint8_t *at = NULL;
+    size_t len = 0;
     bool row = false;
     enum ent_err err;
 
-    ENT_TRY(ent_stmt_prepare(state->db, "SELECT 1 FROM model WHERE digest = ?", &stmt));
+    *bytes = NULL;
+    ENT_TRY(ent_stmt_prepare(state->db, "SELECT bytes FROM model WHERE digest = ?", &stmt));
     ent_stmt_bind_blob(stmt, 1, digest, ENT_SHA256_BYTES);
     err = ent_stmt_step(stmt, &row);
+    if (err == ENT_E_OK && row && !ent_stmt_is_null(stmt, 0)) {
+        err = ent_stmt_blob(stmt, 0, &at, &len);
+        if (err == ENT_E_OK) {
+            err = ent_blob_new_copy(at, len, bytes);
+        }
+    }
     ent_stmt_free(stmt);
     ENT_TRY(err);
     ENT_REQUIRE(row, ENT_E_NOT_FOUND, "this model is not held");
     return ENT_E_OK;
 }
 
-enum ent_err ent_state_model_get(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
-                                 struct ent_blob **out)
+/* ---- calls ---- */
+
+static enum ent_err add_file(struct ent_state *state, const uint8_t *digest, bool verified)
+{
+    struct ent_blob *blob = NULL;
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_state_model_path(state, digest, &path));
+    err = ent_blob_new_file(path, &blob);
+    if (err == ENT_E_OK && verified) {
+        keep_seen(state, digest, path, blob);
+    }
+    ent_blob_unref(blob);
+    free(path);
+    if (err == ENT_E_NOT_FOUND) {
+        return ent_err_note(err, "the model's file is not there");
+    }
+    return err == ENT_E_OK ? note(state, digest, NULL, 0) : err;
+}
+
+enum ent_err ent_state_model_add(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
+{
+    struct ent_blob *bytes = NULL;
+    enum ent_err err = find_row(state, digest, &bytes);
+
+    if (err == ENT_E_OK && bytes != NULL) {
+        err = note(state, digest, ent_blob_bytes(bytes), ent_blob_len(bytes));
+        ent_blob_unref(bytes);
+        return err;
+    }
+    return err == ENT_E_OK || err == ENT_E_NOT_FOUND ? add_file(state, digest, false) : err;
+}
+
+enum ent_err ent_state_model_add_verified(struct ent_state *state,
+                                          const uint8_t digest[ENT_SHA256_BYTES])
+{
+    return add_file(state, digest, true);
+}
+
+static enum ent_err write_file(struct ent_state *state, const uint8_t *digest, const void *bytes,
+                               size_t len)
 {
     char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(check_noted(state, digest));
     ENT_TRY(ent_state_model_path(state, digest, &path));
-    err = ent_state_content_open(path, digest, out);
-    if (err == ENT_E_NOT_FOUND || err == ENT_E_DIGEST) {
-        enum ent_err found = err;
-
-        err = forget(state, digest);
-        if (err == ENT_E_OK && found == ENT_E_DIGEST) {
-            err = ent_err_note(ENT_E_CORRUPT,
-                               "%s: the model was damaged; it was removed and is fetched again",
-                               path);
-        } else if (err == ENT_E_OK) {
-            err = ent_err_note(ENT_E_NOT_FOUND, "%s: the model is gone", path);
-        }
-    }
+    err = ent_file_write_atomic(path, bytes, len, 0600);
     free(path);
     return err;
 }
 
+enum ent_err ent_state_model_put(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                                 const void *bytes, size_t len)
+{
+    bool in_row = len <= ENT_STATE_ROW_MAX_BYTES;
+    struct ent_blob *blob = NULL;
+    uint8_t real[ENT_SHA256_BYTES];
+
+    ENT_TRY(ent_sha256(bytes, len, real));
+    ENT_REQUIRE(memcmp(real, digest, sizeof real) == 0, ENT_E_DIGEST,
+                "a model's bytes do not fit its digest");
+    if (!in_row) {
+        ENT_TRY(write_file(state, digest, bytes, len));
+        ENT_HOOK_POINT("state.model.file");
+        return note(state, digest, NULL, 0);
+    }
+    ENT_TRY(note(state, digest, bytes, len));
+    ENT_TRY(ent_blob_new_copy(bytes, len, &blob));
+    keep_seen(state, digest, NULL, blob);
+    ent_blob_unref(blob);
+    return ENT_E_OK;
+}
+
+/* In the row (*out is set) or in its file, verified. DIGEST, NOT_FOUND. */
+static enum ent_err open_model(struct ent_state *state, const uint8_t *digest, const char *path,
+                               struct ent_blob **out)
+{
+    uint8_t real[ENT_SHA256_BYTES];
+
+    if (*out == NULL) {
+        ENT_TRY(ent_state_content_open(path, digest, out));
+        keep_seen(state, digest, path, *out);
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_sha256(ent_blob_bytes(*out), ent_blob_len(*out), real));
+    ENT_REQUIRE(memcmp(real, digest, sizeof real) == 0, ENT_E_DIGEST, "its row holds other bytes");
+    keep_seen(state, digest, NULL, *out);
+    return ENT_E_OK;
+}
+
+static enum ent_err forget_found(struct ent_state *state, const uint8_t *digest, enum ent_err found)
+{
+    if (found != ENT_E_DIGEST && found != ENT_E_NOT_FOUND) {
+        return found;
+    }
+    ENT_TRY(forget(state, digest, false));
+    return found == ENT_E_DIGEST
+               ? ent_err_note(ENT_E_CORRUPT,
+                              "a stored model was damaged; it was removed and is fetched again")
+               : ent_err_note(ENT_E_NOT_FOUND, "the model's file is gone");
+}
+
+enum ent_err ent_state_model_get(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                                 struct ent_blob **out)
+{
+    struct ent_blob *blob = seen_before(state, digest);
+    char *path = NULL;
+    enum ent_err err;
+
+    if (blob != NULL) {
+        *out = blob;
+        return ENT_E_OK;
+    }
+    ENT_TRY(find_row(state, digest, &blob));
+    err = ent_state_model_path(state, digest, &path);
+    if (err == ENT_E_OK) {
+        err = open_model(state, digest, path, &blob);
+    }
+    free(path);
+    if (err != ENT_E_OK) {
+        ent_blob_unref(blob);
+        return forget_found(state, digest, err);
+    }
+    *out = blob;
+    return ENT_E_OK;
+}
+
+struct listed_model {
+    uint8_t digest[ENT_SHA256_BYTES];
+    bool in_row;
+};
+
 struct list {
-    uint8_t (*digests)[ENT_SHA256_BYTES]; /* newest first */
+    struct listed_model *models; /* newest first */
     size_t n;
     size_t cap;
 };
@@ -127,8 +292,9 @@ static enum ent_err list_read(struct ent_stmt *stmt, struct list *list)
 
     ENT_TRY(ent_stmt_step(stmt, &row));
     while (row) {
-        ENT_TRY(ent_grow(&list->digests, &list->cap, list->n + 1, sizeof list->digests[0]));
-        ENT_TRY(ent_stmt_blob_exact(stmt, 0, list->digests[list->n], ENT_SHA256_BYTES));
+        ENT_TRY(ent_grow(&list->models, &list->cap, list->n + 1, sizeof list->models[0]));
+        ENT_TRY(ent_stmt_blob_exact(stmt, 0, list->models[list->n].digest, ENT_SHA256_BYTES));
+        ENT_TRY(ent_stmt_bool(stmt, 1, &list->models[list->n].in_row));
         list->n++;
         ENT_TRY(ent_stmt_step(stmt, &row));
     }
@@ -140,18 +306,23 @@ static enum ent_err list_models(struct ent_state *state, struct list *list)
     struct ent_stmt *stmt = NULL;
     enum ent_err err;
 
-    ENT_TRY(ent_stmt_prepare(state->db, "SELECT digest FROM model ORDER BY position DESC", &stmt));
+    ENT_TRY(ent_stmt_prepare(
+        state->db, "SELECT digest, bytes IS NOT NULL FROM model ORDER BY position DESC", &stmt));
     err = list_read(stmt, list);
     ent_stmt_free(stmt);
     return err;
 }
 
-static enum ent_err is_there(const struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+static enum ent_err is_there(const struct ent_state *state, const struct listed_model *model,
                              bool *out)
 {
     char *path = NULL;
 
-    ENT_TRY(ent_state_model_path(state, digest, &path));
+    if (model->in_row) {
+        *out = true;
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_state_model_path(state, model->digest, &path));
     *out = ent_file_exists(path);
     free(path);
     return ENT_E_OK;
@@ -167,12 +338,12 @@ enum ent_err ent_state_models_held(struct ent_state *state, uint8_t (*out)[ENT_S
     for (size_t i = 0; err == ENT_E_OK && i < list.n && count < max; i++) {
         bool there = false;
 
-        err = is_there(state, list.digests[i], &there);
+        err = is_there(state, &list.models[i], &there);
         if (there) {
-            memcpy(out[count++], list.digests[i], ENT_SHA256_BYTES);
+            memcpy(out[count++], list.models[i].digest, ENT_SHA256_BYTES);
         }
     }
-    free(list.digests);
+    free(list.models);
     if (err == ENT_E_OK) {
         *n = count;
     }
@@ -197,10 +368,10 @@ enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
     enum ent_err err = list_models(state, &list);
 
     for (size_t i = keep; err == ENT_E_OK && i < list.n; i++) {
-        if (!listed(list.digests[i], also, n_also)) {
-            err = forget(state, list.digests[i]);
+        if (!listed(list.models[i].digest, also, n_also)) {
+            err = forget(state, list.models[i].digest, list.models[i].in_row);
         }
     }
-    free(list.digests);
+    free(list.models);
     return err;
 }

@@ -59,6 +59,9 @@ static enum ent_err store(struct ent_state *state, const struct nonces *nonces)
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
     if (err == ENT_E_OK) {
+        err = ent_state_commit(state);
+    }
+    if (err == ENT_E_OK) {
         ENT_HOOK_POINT("state.nonce.stored");
     }
     return err;
@@ -98,6 +101,29 @@ static int compare(struct ent_attempt a, struct ent_attempt b)
     return a.attempt < b.attempt ? -1 : a.attempt > b.attempt;
 }
 
+static enum ent_err check_order(const struct nonces *n, struct ent_attempt at, int *order)
+{
+    *order = n->opened ? compare(at, n->at) : 1;
+    ENT_REQUIRE(*order >= 0, ENT_E_STALE,
+                "it comes before run %u, round %llu, attempt %u, which this member joined already; "
+                "a coordinator that was restored from a backup does that",
+                n->at.run, (unsigned long long)n->at.round, n->at.attempt);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_state_nonce_check(struct ent_state *state, struct ent_attempt at)
+{
+    struct nonces n;
+    int order;
+    enum ent_err err = load(state, &n);
+
+    if (err == ENT_E_OK) {
+        err = check_order(&n, at, &order);
+    }
+    ent_cleanse(&n, sizeof n);
+    return err;
+}
+
 static enum ent_err join(struct ent_state *state, struct ent_csprng *csprng, struct ent_attempt at,
                          struct nonces *n)
 {
@@ -105,8 +131,7 @@ static enum ent_err join(struct ent_state *state, struct ent_csprng *csprng, str
 
     ENT_TRY(load(state, n));
     ENT_REQUIRE(n->any, ENT_E_NOT_FOUND, "no nonce was committed to at enrolment");
-    order = n->opened ? compare(at, n->at) : 1;
-    ENT_REQUIRE(order >= 0, ENT_E_STALE, "a join for an attempt before the one joined last");
+    ENT_TRY(check_order(n, at, &order));
     if (order > 0) {
         memcpy(n->current, n->next, sizeof n->current);
         ENT_TRY(ent_csprng_bytes(csprng, n->next, sizeof n->next));

@@ -61,6 +61,7 @@ enum ent_err ent_state_optimizer_forget(struct ent_state *state, uint32_t run)
     n = ent_db_changes(state->db);
     ent_stmt_free(stmt);
     ENT_TRY(err);
+    ENT_TRY(ent_state_commit(state)); /* before its file goes */
     ENT_HOOK_POINT("state.optimizer.forgotten");
     return n > 0 ? ent_state_sweep_optimizer(state) : ENT_E_OK;
 }

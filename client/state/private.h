@@ -2,20 +2,41 @@
 #ifndef ENT_CLIENT_STATE_PRIVATE_H
 #define ENT_CLIENT_STATE_PRIVATE_H
 
+#include <time.h>
+
 #include "client/state/state.h"
 #include "common/db/db.h"
 
+/* A model whose digest was checked in this process. Of a file: as long as nobody touched it. */
+struct ent_state_seen {
+    struct ent_blob *blob; /* NULL: none */
+    uint8_t digest[ENT_SHA256_BYTES];
+    bool is_file;
+    uint64_t inode;
+    struct timespec changed;
+};
+
 struct ent_state {
     struct ent_db *db;
-    char *updates;              /* DIR/updates */
-    char *models;               /* DIR/models */
-    char *optimizer;            /* DIR/optimizer */
+    char *updates;   /* DIR/updates */
+    char *models;    /* DIR/models */
+    char *optimizer; /* DIR/optimizer */
+    struct ent_blob
+        *fresh; /* payload of the update stored last: what is sent first needs no reading */
+    struct ent_attempt fresh_at;
+    struct ent_state_seen seen; /* the model verified last */
     uint64_t sequence;          /* given out last */
     uint64_t sequence_reserved; /* stored: numbers up to it may have been used */
 };
 
 #define ENT_STATE_HEX_BYTES (2 * ENT_SHA256_BYTES + 1)
 #define ENT_STATE_MODEL_ENDING ".safetensors"
+
+/* Two ways to write. Before `join`, a statement's change waits in an open transaction for whatever
+ * is committed next: for what may be lost in a crash, or is worth nothing without that. After
+ * `commit`, all of it is durable. */
+ENT_MUST enum ent_err ent_state_join_next(struct ent_state *state);
+ENT_MUST enum ent_err ent_state_commit(struct ent_state *state);
 
 /* "DIR/<hex><ending>"; caller frees. */
 ENT_MUST enum ent_err ent_state_content_path(const char *dir,

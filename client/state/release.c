@@ -86,6 +86,7 @@ static enum ent_err write_claim(struct ent_state *state, const struct ent_releas
     struct ent_stmt *stmt = NULL;
     enum ent_err err;
 
+    ENT_TRY(ent_state_join_next(state));
     ENT_TRY(ent_stmt_prepare(
         state->db,
         "INSERT OR REPLACE INTO release(kind, scope, run, round, attempt, cohort, done)"
@@ -98,6 +99,9 @@ static enum ent_err write_claim(struct ent_state *state, const struct ent_releas
     ent_stmt_bind_u64(stmt, 7, done ? 1 : 0);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
+    if (err == ENT_E_OK && done) { /* a mere claim counts with the update that follows */
+        err = ent_state_commit(state);
+    }
     if (err == ENT_E_OK) {
         ENT_HOOK_POINT("state.release.stored");
     }
@@ -158,5 +162,5 @@ enum ent_err ent_state_release_done_at(struct ent_state *state, struct ent_attem
     ent_state_bind_attempt(stmt, 1, at);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
-    return err;
+    return err == ENT_E_OK && ent_db_changes(state->db) > 0 ? ent_state_commit(state) : err;
 }

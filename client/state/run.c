@@ -58,7 +58,7 @@ static enum ent_err write_run(struct ent_state *state, const struct ent_state_ru
     ent_stmt_bind_text(stmt, 5, run->reason);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
-    return err;
+    return err == ENT_E_OK ? ent_state_commit(state) : err;
 }
 
 static bool same_run(const struct ent_state_run *a, const struct ent_state_run *b)
@@ -98,6 +98,7 @@ enum ent_err ent_state_progress_put(struct ent_state *state, const struct ent_pr
     struct ent_stmt *stmt = NULL;
     enum ent_err err;
 
+    ENT_TRY(ent_state_join_next(state));
     ENT_TRY(ent_stmt_prepare(
         state->db, "INSERT OR REPLACE INTO progress VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt));
     for (size_t i = 0; i < ENT_ARRAY_LEN(values); i++) {
@@ -146,6 +147,7 @@ enum ent_err ent_state_metric_put(struct ent_state *state, const struct ent_stat
     struct ent_stmt *stmt = NULL;
     enum ent_err err;
 
+    ENT_TRY(ent_state_join_next(state));
     ENT_TRY(ent_stmt_prepare(state->db, "INSERT OR REPLACE INTO metric VALUES(?, ?, ?, ?)", &stmt));
     ent_stmt_bind_u64(stmt, 1, metric->run);
     ent_stmt_bind_u64(stmt, 2, metric->round);

@@ -1,15 +1,17 @@
 #include "client/state/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/state/private.h"
 #include "common/base/file.h"
 #include "common/base/hooks.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 #define APPLICATION_ID 0x456e7443 /* "EntC" */
-#define SEQUENCE_STEP 32 /* numbers stored ahead of their use: one commit for as many messages */
+#define SEQUENCE_STEP 256 /* numbers stored ahead of their use: one commit for as many messages */
 
 /* Append only. */
 static const char *const migrations[] = {
@@ -43,6 +45,21 @@ static const char *const migrations[] = {
     "CREATE TABLE metric(run INTEGER NOT NULL, round INTEGER NOT NULL, name TEXT NOT NULL, nano "
     "INTEGER NOT NULL,"
     " PRIMARY KEY(run, round, name)) STRICT;",
+    /* 1 -> 2: small payloads and models in their row; NULL: a file */
+    "ALTER TABLE stored_update ADD COLUMN payload BLOB;"
+    "ALTER TABLE model ADD COLUMN bytes BLOB;",
+    /* 2 -> 3: how far the run was followed, and the runs of a plan that were taken part in */
+    "CREATE TABLE course(id INTEGER PRIMARY KEY CHECK(id = 1), run INTEGER NOT NULL, round INTEGER "
+    "NOT NULL,"
+    " attempt INTEGER NOT NULL, closed INTEGER NOT NULL, task INTEGER NOT NULL, split INTEGER NOT "
+    "NULL,"
+    " stats INTEGER NOT NULL, trained INTEGER NOT NULL, validated INTEGER NOT NULL, tested INTEGER "
+    "NOT NULL,"
+    " round_open BLOB NOT NULL, base BLOB NOT NULL, model BLOB NOT NULL, model_round INTEGER NOT "
+    "NULL) STRICT;"
+    "CREATE TABLE plan_run(plan BLOB NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(plan, run)) "
+    "STRICT;",
+    /* 3 -> 4: what an optimizer keeps between the rounds of a run */
     "CREATE TABLE optimizer(id INTEGER PRIMARY KEY CHECK(id = 1), run INTEGER NOT NULL, round "
     "INTEGER "
     "NOT NULL,"
@@ -71,6 +88,21 @@ static enum ent_err read_sequence(struct ent_state *state)
     return err;
 }
 
+/* Says what to do about damage, behind the finding. */
+static enum ent_err advise(const char *dir, enum ent_err err)
+{
+    char finding[320];
+
+    if (err != ENT_E_CORRUPT) {
+        return err;
+    }
+    (void)snprintf(finding, sizeof finding, "%s", ent_err_message());
+    return ent_err_note(ENT_E_CORRUPT,
+                        "%s -- restore %s/state.db from a backup (with its -wal file, if there is "
+                        "one), or enrol anew with another --dir",
+                        finding, dir);
+}
+
 static enum ent_err open_in(struct ent_state *state, const char *dir)
 {
     char *path = NULL;
@@ -86,6 +118,8 @@ static enum ent_err open_in(struct ent_state *state, const char *dir)
     err = ent_db_open(path, &schema, &state->db);
     free(path);
     ENT_TRY(err);
+    /* DIR is locked anyway: locks of each statement would only cost time. */
+    ENT_TRY(ent_db_exec(state->db, "PRAGMA locking_mode=EXCLUSIVE"));
     ENT_TRY(ent_db_check(state->db));
     ENT_TRY(read_sequence(state));
     ENT_TRY(ent_state_sweep_updates(state));
@@ -100,7 +134,7 @@ enum ent_err ent_state_open(const char *dir, struct ent_state **out)
     enum ent_err err;
 
     ENT_TRY(ent_calloc(1, sizeof *state, &state));
-    err = open_in(state, dir);
+    err = advise(dir, open_in(state, dir));
     if (err != ENT_E_OK) {
         ent_state_close(state);
         return err;
@@ -112,12 +146,32 @@ enum ent_err ent_state_open(const char *dir, struct ent_state **out)
 void ent_state_close(struct ent_state *state)
 {
     if (state != NULL) {
+        if (state->db != NULL && ent_state_flush(state) != ENT_E_OK) {
+            ent_log_warn("%s", ent_err_message());
+        }
+        ent_blob_unref(state->fresh);
+        ent_blob_unref(state->seen.blob);
         ent_db_close(state->db);
         free(state->updates);
         free(state->models);
         free(state->optimizer);
         free(state);
     }
+}
+
+enum ent_err ent_state_join_next(struct ent_state *state)
+{
+    return ent_db_in_transaction(state->db) ? ENT_E_OK : ent_db_begin(state->db);
+}
+
+enum ent_err ent_state_commit(struct ent_state *state)
+{
+    return ent_db_in_transaction(state->db) ? ent_db_commit(state->db) : ENT_E_OK;
+}
+
+enum ent_err ent_state_flush(struct ent_state *state)
+{
+    return ent_state_commit(state);
 }
 
 uint64_t ent_state_commits(const struct ent_state *state)
@@ -135,6 +189,9 @@ static enum ent_err store_sequence(struct ent_state *state, uint64_t reserved)
     ent_stmt_bind_u64(stmt, 1, reserved);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
+    if (err == ENT_E_OK) {
+        err = ent_state_commit(state);
+    }
     if (err == ENT_E_OK) {
         state->sequence_reserved = reserved;
         ENT_HOOK_POINT("state.sequence.stored");
@@ -158,6 +215,11 @@ enum ent_err ent_state_raise_sequence(struct ent_state *state, uint64_t at_least
     if (at_least <= state->sequence) {
         return ENT_E_OK;
     }
+    ENT_REQUIRE(
+        at_least - state->sequence <= ENT_STATE_SEQUENCE_JUMP_MAX, ENT_E_PROTOCOL,
+        "the coordinator claims message %llu of this member, which is at %llu: no backup is "
+        "that old",
+        (unsigned long long)at_least, (unsigned long long)state->sequence);
     ENT_REQUIRE(at_least < INT64_MAX - SEQUENCE_STEP, ENT_E_PROTOCOL,
                 "a sequence number near its end");
     if (at_least > state->sequence_reserved) {
@@ -218,5 +280,5 @@ enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_h
     ent_stmt_bind_blob(stmt, 2, head->root, sizeof head->root);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
-    return err;
+    return err == ENT_E_OK ? ent_state_commit(state) : err;
 }

@@ -2,7 +2,12 @@
  * THREADS one at a time · SOURCE protocol.md 2-4, ARCHITECTURE.md (keys, and who proves what)
  *
  * A member's memory: survives kill -9 at any point. Whatever is sent is stored before. Keys are
- * files elsewhere. */
+ * files elsewhere.
+ *
+ * A round costs two commits: of its nonce (JOIN follows), and of its update (OFFER follows). What
+ * may be lost in a crash (models, which are fetched again; progress and metrics; the removal of
+ * what is over) or matters only with what follows (claims) waits in an open transaction and becomes
+ * durable with the next commit; this process sees it at once. */
 #ifndef ENT_CLIENT_STATE_STATE_H
 #define ENT_CLIENT_STATE_STATE_H
 
@@ -15,18 +20,25 @@
 
 #define ENT_NONCE_BYTES 32
 #define ENT_STATE_HEADER_MAX_BYTES ((size_t)4096)
+/* Payloads and models up to this size stand in their row, larger ones are files. */
+#define ENT_STATE_ROW_MAX_BYTES ((size_t)64 * 1024)
 
 struct ent_state;
 
 /* DIR must exist. Makes what is missing; removes files that no row speaks of (left by a crash). */
 ENT_MUST enum ent_err ent_state_open(const char *dir, struct ent_state **out);
-void ent_state_close(struct ent_state *state);
+void ent_state_close(struct ent_state *state); /* commits what waits */
+/* Makes durable what waits. */
+ENT_MUST enum ent_err ent_state_flush(struct ent_state *state);
 /* Durable commits so far (laws of the tests). */
 uint64_t ent_state_commits(const struct ent_state *state);
 
 /* --- sequence numbers: one counter, stored before use --- */
 ENT_MUST enum ent_err ent_state_next_sequence(struct ent_state *state, uint64_t *out);
-/* The coordinator knows a higher one (this directory came from a backup): go on above it. */
+/* The coordinator knows a higher one (this directory came from a backup): go on above it. At most
+ * ENT_STATE_SEQUENCE_JUMP_MAX above the own one: PROTOCOL beyond, or one false answer could use up
+ * all numbers there are. */
+#define ENT_STATE_SEQUENCE_JUMP_MAX (UINT64_C(1) << 32)
 ENT_MUST enum ent_err ent_state_raise_sequence(struct ent_state *state, uint64_t at_least);
 
 /* --- runs seen --- */
@@ -54,6 +66,37 @@ struct ent_attempt {
     uint32_t attempt;
 };
 
+/* --- how far the run was followed: its last round that this member agreed to, and what was asked
+ * of it before --- */
+struct ent_state_course {
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+    bool closed; /* that attempt is */
+    uint32_t task;
+    uint32_t split;
+    uint32_t stats; /* rounds of this run so far */
+    uint32_t trained;
+    uint32_t validated;
+    uint32_t tested;
+    uint8_t round_open[ENT_SHA256_BYTES];
+    uint8_t base[ENT_SHA256_BYTES];  /* zero: none */
+    uint8_t model[ENT_SHA256_BYTES]; /* the newest that a RoundClose announced; zero: none seen */
+    uint64_t model_round;            /* the round of the last RoundClose seen */
+};
+ENT_MUST enum ent_err ent_state_course_get(struct ent_state *state,
+                                           struct ent_state_course *out); /* NOT_FOUND */
+/* Durable with the next commit (the join's). */
+ENT_MUST enum ent_err ent_state_course_put(struct ent_state *state,
+                                           const struct ent_state_course *course);
+/* This member agreed to a round of `run`; durable with the next commit. */
+ENT_MUST enum ent_err ent_state_plan_run(struct ent_state *state,
+                                         const uint8_t plan[ENT_SHA256_BYTES], uint32_t run);
+/* How many runs of that plan, besides `run`, this member agreed to. */
+ENT_MUST enum ent_err ent_state_plan_runs(struct ent_state *state,
+                                          const uint8_t plan[ENT_SHA256_BYTES], uint32_t run,
+                                          uint64_t *out);
+
 /* --- what may be released once --- */
 /* One result per scope: statistics once per run, evaluation once per (model, split); a second one
  * for another cohort could be subtracted from the first. An attempt that was aborted released
@@ -75,7 +118,7 @@ ENT_MUST enum ent_err ent_release_evaluate(const uint8_t model[ENT_SHA256_BYTES]
                                            const uint8_t (*handles)[16], size_t n,
                                            struct ent_release *out);
 /* OK the first time, for the same cohort, and for a later attempt after an abort; POLICY otherwise.
- * Call it before the update is computed, with all fields set. */
+ * Call it before the update is computed, with all fields set: durable with that update. */
 ENT_MUST enum ent_err ent_state_claim_release(struct ent_state *state,
                                               const struct ent_release *release);
 /* RoundClose for it arrived: final. NOT_FOUND when it was never claimed, STALE when the claim is
@@ -116,13 +159,14 @@ struct ent_state_update {
     const struct ent_state_optimizer *optimizer; /* put: committed with it; NULL: nothing is kept */
     uint8_t *owned;                              /* of get; NULL for put */
 };
-/* Payload (and optimizer state) to files (atomically, fsync), then the rows, in one transaction. The
- * digest is the caller's (just computed).
- * The same update again is fine; another one for the same attempt: EXISTS. */
+/* Durable when it returns: the payload in its row, or (if larger than ENT_STATE_ROW_MAX_BYTES) in a
+ * file (atomically, fsync), the optimizer state in a file, then the rows, in one transaction. The
+ * digest is the caller's (just computed). The same update again is fine; another one for the same
+ * attempt: EXISTS. */
 ENT_MUST enum ent_err ent_state_update_put(struct ent_state *state,
                                            const struct ent_state_update *update);
-/* NOT_FOUND without a row; LOST when the payload's file is gone or altered (the row stays: the
- * attempt is lost). The payload is the file, mapped. */
+/* NOT_FOUND without a row; LOST when the payload is gone or altered (the row stays: the attempt is
+ * lost). The payload is the file, mapped, or memory. What this process stored last is not read again. */
 ENT_MUST enum ent_err ent_state_update_get(struct ent_state *state, struct ent_attempt at,
                                            struct ent_state_update *out);
 void ent_state_update_release(struct ent_state_update *update);
@@ -142,21 +186,33 @@ ENT_MUST enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_c
                                            struct ent_attempt at, uint8_t nonce[ENT_NONCE_BYTES],
                                            uint8_t next_commit[ENT_SHA256_BYTES]);
 
-/* --- models: content-addressed files DIR/models/<hex>.safetensors --- */
+/* Whether it can be joined at all: STALE for an attempt before the last one joined. */
+ENT_MUST enum ent_err ent_state_nonce_check(struct ent_state *state, struct ent_attempt at);
+
+/* --- models: content-addressed; small ones in their row, others files
+ * DIR/models/<hex>.safetensors. Not synchronised: one that a power failure damaged does not fit its
+ * digest and is fetched again. --- */
 /* Where the model is or will be; caller frees. */
 ENT_MUST enum ent_err ent_state_model_path(const struct ent_state *state,
                                            const uint8_t digest[ENT_SHA256_BYTES], char **out);
-/* Writes the file (checked against the digest: DIGEST) and notes it. */
+/* Keeps it (checked against the digest: DIGEST) and notes it. */
 ENT_MUST enum ent_err ent_state_model_put(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES], const void *bytes,
                                           size_t len);
-/* Notes a file that is already there under its path (a download renamed to it). NOT_FOUND. */
+/* Notes a model that is already there: a file under its path (a download renamed to it), or one in
+ * its row, which becomes the newest. NOT_FOUND. */
 ENT_MUST enum ent_err ent_state_model_add(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES]);
-ENT_MUST enum ent_err
-ent_state_model_get(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
-                    struct ent_blob **out); /* NOT_FOUND; CORRUPT when altered (and forgotten) */
-/* Newest first; whose file is there. */
+/* The same for a file whose digest the caller has just computed while it was written: it is not
+ * read again by this process unless somebody changes it. */
+ENT_MUST enum ent_err ent_state_model_add_verified(struct ent_state *state,
+                                                   const uint8_t digest[ENT_SHA256_BYTES]);
+/* NOT_FOUND; CORRUPT when altered (and forgotten). Its digest is checked once a process, and again
+ * when its file was changed. */
+ENT_MUST enum ent_err ent_state_model_get(struct ent_state *state,
+                                          const uint8_t digest[ENT_SHA256_BYTES],
+                                          struct ent_blob **out);
+/* Newest first; those that are there. */
 ENT_MUST enum ent_err ent_state_models_held(struct ent_state *state,
                                             uint8_t (*out)[ENT_SHA256_BYTES], size_t max,
                                             size_t *n);

@@ -6,7 +6,7 @@
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
 
-#define COLUMNS "sequence, round_open, header, payload_sha256, signature, payload_bytes"
+#define COLUMNS "sequence, round_open, header, payload_sha256, signature, payload_bytes, payload"
 
 void ent_state_update_release(struct ent_state_update *update)
 {
@@ -21,10 +21,12 @@ enum ent_err ent_state_sweep_updates(struct ent_state *state)
                            "SELECT 1 FROM stored_update WHERE payload_sha256 = ?");
 }
 
-/* All but the payload. */
+/* Sets out->payload only if it stands in the row. */
 static enum ent_err read_row(struct ent_stmt *stmt, struct ent_state_update *out,
                              uint64_t *payload_bytes)
 {
+    const uint8_t *payload = NULL;
+    size_t payload_len = 0;
     const uint8_t *header = NULL;
 
     ENT_TRY(ent_stmt_one(stmt));
@@ -39,7 +41,11 @@ static enum ent_err read_row(struct ent_stmt *stmt, struct ent_state_update *out
     ENT_TRY(ent_calloc(out->header_len, 1, &out->owned));
     memcpy(out->owned, header, out->header_len);
     out->header = out->owned;
-    return ENT_E_OK;
+    if (ent_stmt_is_null(stmt, 6)) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_stmt_blob(stmt, 6, &payload, &payload_len));
+    return ent_blob_new_copy(payload, payload_len, &out->payload);
 }
 
 static enum ent_err find(struct ent_state *state, struct ent_attempt at,
@@ -71,6 +77,11 @@ static bool same_update(const struct ent_state_update *a, const struct ent_state
            memcmp(a->signature, b->signature, sizeof a->signature) == 0;
 }
 
+static bool in_row(const struct ent_state_update *update)
+{
+    return ent_blob_len(update->payload) <= ENT_STATE_ROW_MAX_BYTES;
+}
+
 static enum ent_err write_payload(struct ent_state *state, const struct ent_state_update *update)
 {
     char *path = NULL;
@@ -93,7 +104,7 @@ static enum ent_err insert(struct ent_state *state, const struct ent_state_updat
 
     ENT_TRY(ent_stmt_prepare(state->db,
                              "INSERT INTO stored_update(run, round, attempt, " COLUMNS ")"
-                             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                              &stmt));
     ent_state_bind_attempt(stmt, 1, update->at);
     ent_stmt_bind_u64(stmt, 4, update->sequence);
@@ -102,17 +113,24 @@ static enum ent_err insert(struct ent_state *state, const struct ent_state_updat
     ent_stmt_bind_blob(stmt, 7, update->payload_sha256, sizeof update->payload_sha256);
     ent_stmt_bind_blob(stmt, 8, update->signature, sizeof update->signature);
     ent_stmt_bind_u64(stmt, 9, ent_blob_len(update->payload));
+    if (in_row(update)) {
+        ent_stmt_bind_blob(stmt, 10, ent_blob_bytes(update->payload),
+                           ent_blob_len(update->payload));
+    } else {
+        ent_stmt_bind_null(stmt, 10);
+    }
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
     return err;
 }
 
+/* Both rows or neither: one alone would pair an update with the optimizer of another. */
 static enum ent_err insert_both(struct ent_state *state, const struct ent_state_update *update,
                                 const uint8_t optimizer[ENT_SHA256_BYTES])
 {
     enum ent_err err;
 
-    ENT_TRY(ent_db_begin(state->db));
+    ENT_TRY(ent_state_join_next(state));
     err = insert(state, update);
     if (err == ENT_E_OK && update->optimizer != NULL) {
         err = ent_state_optimizer_note(state, update->at, update->optimizer->steps, optimizer);
@@ -122,17 +140,28 @@ static enum ent_err insert_both(struct ent_state *state, const struct ent_state_
     return ENT_E_OK;
 }
 
+static void drop_fresh(struct ent_state *state)
+{
+    ent_blob_unref(state->fresh);
+    state->fresh = NULL;
+}
+
 static enum ent_err put_new(struct ent_state *state, const struct ent_state_update *update)
 {
     uint8_t optimizer[ENT_SHA256_BYTES] = {0};
 
-    ENT_TRY(write_payload(state, update));
-    if (update->optimizer == NULL) {
-        return insert_both(state, update, optimizer);
+    if (!in_row(update)) {
+        ENT_TRY(write_payload(state, update));
     }
-    ENT_TRY(ent_state_optimizer_write(state, update->optimizer, optimizer));
+    if (update->optimizer != NULL) {
+        ENT_TRY(ent_state_optimizer_write(state, update->optimizer, optimizer));
+    }
     ENT_TRY(insert_both(state, update, optimizer));
-    return ent_state_sweep_optimizer(state); /* the one before */
+    drop_fresh(state);
+    state->fresh = ent_blob_ref(update->payload);
+    state->fresh_at = update->at;
+    return update->optimizer != NULL ? ent_state_sweep_optimizer(state) /* the one before */
+                                     : ENT_E_OK;
 }
 
 enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_state_update *update)
@@ -159,28 +188,52 @@ enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_stat
     return ENT_E_OK;
 }
 
+static bool is_fresh(const struct ent_state *state, struct ent_attempt at)
+{
+    return state->fresh != NULL && state->fresh_at.run == at.run &&
+           state->fresh_at.round == at.round && state->fresh_at.attempt == at.attempt;
+}
+
+/* The payload of a row that was read: of this process, out of the row, or out of its file. */
+static enum ent_err find_payload(struct ent_state *state, struct ent_state_update *update)
+{
+    uint8_t real[ENT_SHA256_BYTES];
+    char *path = NULL;
+    enum ent_err err;
+
+    if (is_fresh(state, update->at)) {
+        ent_blob_unref(update->payload);
+        update->payload = ent_blob_ref(state->fresh);
+        return ENT_E_OK;
+    }
+    if (update->payload != NULL) {
+        ENT_TRY(ent_sha256(ent_blob_bytes(update->payload), ent_blob_len(update->payload), real));
+        ENT_REQUIRE(memcmp(real, update->payload_sha256, sizeof real) == 0, ENT_E_DIGEST,
+                    "its row holds other bytes");
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_state_content_path(state->updates, update->payload_sha256, "", &path));
+    err = ent_state_content_open(path, update->payload_sha256, &update->payload);
+    free(path);
+    return err;
+}
+
 enum ent_err ent_state_update_get(struct ent_state *state, struct ent_attempt at,
                                   struct ent_state_update *out)
 {
     struct ent_state_update update;
     uint64_t payload_bytes = 0;
-    char *path = NULL;
     enum ent_err err;
 
     ENT_TRY(find(state, at, &update, &payload_bytes));
-    err = ent_state_content_path(state->updates, update.payload_sha256, "", &path);
-    if (err == ENT_E_OK) {
-        err = ent_state_content_open(path, update.payload_sha256, &update.payload);
-    }
+    err = find_payload(state, &update);
     if (err == ENT_E_NOT_FOUND || err == ENT_E_DIGEST) {
-        err = ent_err_note(ENT_E_LOST,
-                           "%s: the stored update of run %u, round %llu, attempt %u is %s", path,
+        err = ent_err_note(ENT_E_LOST, "the stored update of run %u, round %llu, attempt %u is %s",
                            at.run, (unsigned long long)at.round, at.attempt,
                            err == ENT_E_DIGEST ? "damaged" : "gone");
     } else if (err == ENT_E_OK && ent_blob_len(update.payload) != payload_bytes) {
-        err = ent_err_note(ENT_E_CORRUPT, "%s: its row says another size", path);
+        err = ent_err_note(ENT_E_CORRUPT, "a stored update's row says another size");
     }
-    free(path);
     if (err != ENT_E_OK) {
         ent_state_update_release(&update);
         return err;
@@ -189,20 +242,47 @@ enum ent_err ent_state_update_get(struct ent_state *state, struct ent_attempt at
     return ENT_E_OK;
 }
 
-/* Rows first, then files: a crash in between leaves files that the next sweep removes. */
-enum ent_err ent_state_update_delete_older(struct ent_state *state, struct ent_attempt than)
+static enum ent_err any_file_older(struct ent_state *state, struct ent_attempt than, bool *any)
 {
     struct ent_stmt *stmt = NULL;
-    uint64_t n;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(state->db,
+                             "SELECT 1 FROM stored_update"
+                             " WHERE (run, round, attempt) < (?, ?, ?) AND payload IS NULL",
+                             &stmt));
+    ent_state_bind_attempt(stmt, 1, than);
+    err = ent_stmt_step(stmt, any);
+    ent_stmt_free(stmt);
+    return err;
+}
+
+static enum ent_err delete_rows(struct ent_state *state, struct ent_attempt than)
+{
+    struct ent_stmt *stmt = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_stmt_prepare(
         state->db, "DELETE FROM stored_update WHERE (run, round, attempt) < (?, ?, ?)", &stmt));
     ent_state_bind_attempt(stmt, 1, than);
     err = ent_stmt_run(stmt);
-    n = ent_db_changes(state->db);
     ent_stmt_free(stmt);
-    ENT_TRY(err);
+    return err;
+}
+
+/* Rows first, durably, then files: a crash in between leaves files that the next sweep removes. */
+enum ent_err ent_state_update_delete_older(struct ent_state *state, struct ent_attempt than)
+{
+    bool files = false;
+
+    ENT_TRY(any_file_older(state, than, &files));
+    ENT_TRY(ent_state_join_next(state));
+    ENT_TRY(delete_rows(state, than));
+    drop_fresh(state);
+    if (!files) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_state_commit(state));
     ENT_HOOK_POINT("state.update.deleted");
-    return n > 0 ? ent_state_sweep_updates(state) : ENT_E_OK;
+    return ent_state_sweep_updates(state);
 }

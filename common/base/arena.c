@@ -34,6 +34,14 @@ void ent_arena_release(struct ent_arena *arena)
     ent_arena_init(arena, arena->max);
 }
 
+void ent_arena_wipe(struct ent_arena *arena)
+{
+    for (struct ent_arena_block *b = arena->block; b != NULL; b = b->next) {
+        explicit_bzero(b->bytes, b->used);
+    }
+    ent_arena_release(arena);
+}
+
 static enum ent_err add_block(struct ent_arena *arena, size_t need)
 {
     struct ent_arena_block *b;

@@ -17,6 +17,7 @@ struct ent_arena {
 
 void ent_arena_init(struct ent_arena *arena, size_t max_bytes);
 void ent_arena_release(struct ent_arena *arena);
+void ent_arena_wipe(struct ent_arena *arena); /* overwrites what was handed out, then releases */
 /* n * size zeroed bytes, aligned to 64. */
 ENT_MUST enum ent_err ent_arena_alloc(struct ent_arena *arena, size_t n, size_t size,
                                       void *out_ptr);

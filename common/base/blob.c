@@ -1,6 +1,5 @@
 #include "common/base/blob.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/mem.h"
 
 struct ent_blob {
@@ -54,17 +54,25 @@ enum ent_err ent_blob_new_file(const char *path, struct ent_blob **out)
     enum ent_err err;
 
     if (fd < 0 || fstat(fd, &sb) != 0) {
-        err = errno == ENOENT ? ENT_E_NOT_FOUND : ENT_E_IO;
+        err = ent_io_error("open", path);
         if (fd >= 0) {
             (void)close(fd);
         }
-        return ent_err_note(err, "cannot open %s", path);
+        return err;
+    }
+    if (S_ISDIR(sb.st_mode)) {
+        (void)close(fd);
+        return ent_err_note(ENT_E_IO, "cannot read %s: it is a directory", path);
     }
     if (sb.st_size > 0) {
         p = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_SHARED, fd, 0);
     }
+    if (p == MAP_FAILED) {
+        err = ent_io_error("map", path);
+        (void)close(fd);
+        return err;
+    }
     (void)close(fd);
-    ENT_REQUIRE(p != MAP_FAILED, ENT_E_IO, "cannot map %s", path);
     err = ent_blob_new_take(p, (size_t)sb.st_size, out);
     if (err != ENT_E_OK) {
         if (p != NULL) {

@@ -22,6 +22,24 @@ void ent_buf_clear(struct ent_buf *buf)
     buf->len = 0;
 }
 
+void ent_buf_wipe(struct ent_buf *buf)
+{
+    if (buf->data != NULL) {
+        explicit_bzero(buf->data, buf->cap);
+    }
+    ent_buf_release(buf);
+}
+
+enum ent_err ent_buf_reserve(struct ent_buf *buf, size_t len)
+{
+    size_t had = buf->len;
+    uint8_t *p;
+
+    ENT_TRY(ent_buf_extend(buf, len, &p));
+    buf->len = had;
+    return ENT_E_OK;
+}
+
 enum ent_err ent_buf_extend(struct ent_buf *buf, size_t len, uint8_t **out)
 {
     size_t need;

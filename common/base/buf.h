@@ -18,6 +18,9 @@ struct ent_buf {
 void ent_buf_init(struct ent_buf *buf, size_t max_bytes);
 void ent_buf_release(struct ent_buf *buf); /* frees; the buffer is as after init */
 void ent_buf_clear(struct ent_buf *buf);   /* len = 0, storage kept */
+void ent_buf_wipe(struct ent_buf *buf);    /* overwrites, then releases */
+/* Room for len bytes beforehand, so that growing leaves no copies of a secret behind. */
+ENT_MUST enum ent_err ent_buf_reserve(struct ent_buf *buf, size_t len);
 
 ENT_MUST enum ent_err ent_buf_add(struct ent_buf *buf, const void *bytes, size_t len);
 ENT_MUST enum ent_err ent_buf_add_u8(struct ent_buf *buf, uint8_t v);

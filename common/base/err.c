@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MESSAGE_BYTES 512
+#define MAX_EXIT_STATUS 255
 
 static const struct {
     const char *name;
@@ -105,8 +106,12 @@ void ent_err_clear(void)
 void ent_err_print_exit_statuses(FILE *out)
 {
     fprintf(out, "Exit statuses:\n");
-    for (int i = 0; i < ENT_E_COUNT; i++) {
-        fprintf(out, "  %3d  %s\n", table[i].exit_status, table[i].text);
+    for (int status = 0; status <= MAX_EXIT_STATUS; status++) {
+        for (int i = 0; i < ENT_E_COUNT; i++) {
+            if (table[i].exit_status == status) {
+                fprintf(out, "  %3d  %s\n", status, table[i].text);
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 
 #define READ_STEP ((size_t)64 * 1024)
 
-static enum ent_err io_error(const char *doing, const char *path)
+enum ent_err ent_io_error(const char *doing, const char *path)
 {
     int e = errno;
     char reason[128] = "";
@@ -37,7 +37,7 @@ enum ent_err ent_fd_read(int fd, void *bytes, size_t len, size_t *n_read)
             continue;
         }
         if (n < 0) {
-            return io_error("read", "file");
+            return ent_io_error("read", "file");
         }
         if (n == 0) {
             break;
@@ -59,7 +59,7 @@ enum ent_err ent_fd_write(int fd, const void *bytes, size_t len)
             continue;
         }
         if (n < 0) {
-            return io_error("write", "file");
+            return ent_io_error("write", "file");
         }
         put += (size_t)n;
     }
@@ -69,7 +69,7 @@ enum ent_err ent_fd_write(int fd, const void *bytes, size_t len)
 enum ent_err ent_fd_sync(int fd, const char *what)
 {
     if (fsync(fd) != 0) {
-        return io_error("fsync", what);
+        return ent_io_error("fsync", what);
     }
     return ENT_E_OK;
 }
@@ -82,7 +82,7 @@ enum ent_err ent_file_read(const char *path, struct ent_buf *out)
     enum ent_err err = ENT_E_OK;
 
     if (fd < 0) {
-        return io_error("open", path);
+        return ent_io_error("open", path);
     }
     do {
         size_t room = out->max - out->len;
@@ -121,7 +121,7 @@ enum ent_err ent_dir_sync(const char *dir)
     enum ent_err err;
 
     if (fd < 0) {
-        return io_error("open", dir);
+        return ent_io_error("open", dir);
     }
     err = ent_fd_sync(fd, dir);
     (void)close(fd);
@@ -154,12 +154,12 @@ enum ent_err ent_file_begin(const char *path, mode_t mode, char **tmp, int *fd)
     (void)snprintf(name, len + 12, "%s.tmp.XXXXXX", path);
     f = mkstemp(name);
     if (f < 0 || fcntl(f, F_SETFD, FD_CLOEXEC) != 0) {
-        err = io_error("create", name);
+        err = ent_io_error("create", path); /* not the temporary name, which nobody has asked for */
         free(name);
         return err;
     }
     if (fchmod(f, mode) != 0) {
-        err = io_error("chmod", name);
+        err = ent_io_error("chmod", path);
         ent_file_discard(name, f);
         return err;
     }
@@ -189,7 +189,7 @@ enum ent_err ent_file_commit(const char *path, char *tmp_take, int fd)
     }
     (void)close(fd);
     if (rename(tmp_take, path) != 0) {
-        err = io_error("rename to", path);
+        err = ent_io_error("rename to", path);
         ent_file_discard(tmp_take, -1);
         return err;
     }
@@ -231,7 +231,7 @@ enum ent_err ent_dir_make(const char *dir)
         if (*p == '/' || end) {
             *p = '\0';
             if (mkdir(copy, 0700) != 0 && errno != EEXIST) {
-                err = io_error("make directory", copy);
+                err = ent_io_error("make directory", copy);
             }
             *p = '/';
         }
@@ -253,7 +253,7 @@ bool ent_file_exists(const char *path)
 enum ent_err ent_file_remove(const char *path)
 {
     if (unlink(path) != 0 && errno != ENOENT) {
-        return io_error("remove", path);
+        return ent_io_error("remove", path);
     }
     return ENT_E_OK;
 }
@@ -263,7 +263,7 @@ enum ent_err ent_file_size(const char *path, uint64_t *out)
     struct stat sb;
 
     if (stat(path, &sb) != 0) {
-        return io_error("look at", path);
+        return ent_io_error("look at", path);
     }
     *out = (uint64_t)sb.st_size;
     return ENT_E_OK;
@@ -280,16 +280,37 @@ enum ent_err ent_path_join(const char *dir, const char *name, char **out)
     return ENT_E_OK;
 }
 
+static enum ent_err check_mode(const struct stat *sb, const char *path)
+{
+    ENT_REQUIRE((sb->st_mode & 077) == 0, ENT_E_PERMISSION,
+                "%s can be read by others (mode %04o); run: chmod 600 %s", path,
+                (unsigned)(sb->st_mode & 07777), path);
+    return ENT_E_OK;
+}
+
 enum ent_err ent_file_check_private(const char *path)
 {
     struct stat sb;
 
     if (stat(path, &sb) != 0) {
-        return io_error("look at", path);
+        return ent_io_error("look at", path);
     }
-    ENT_REQUIRE((sb.st_mode & 077) == 0, ENT_E_PERMISSION,
-                "%s can be read by others (mode %04o); run: chmod 600 %s", path,
-                (unsigned)(sb.st_mode & 07777), path);
+    return check_mode(&sb, path);
+}
+
+enum ent_err ent_fd_check_private(int fd, const char *path, uint64_t *size)
+{
+    struct stat sb;
+
+    if (fstat(fd, &sb) != 0) {
+        return ent_io_error("look at", path);
+    }
+    ENT_REQUIRE(S_ISREG(sb.st_mode), ENT_E_PERMISSION, "%s is not a plain file", path);
+    ENT_TRY(check_mode(&sb, path));
+    ENT_REQUIRE(sb.st_uid == geteuid() || sb.st_uid == 0, ENT_E_PERMISSION,
+                "%s belongs to user %lu, not to the one that runs this program (%lu)", path,
+                (unsigned long)sb.st_uid, (unsigned long)geteuid());
+    *size = (uint64_t)sb.st_size;
     return ENT_E_OK;
 }
 
@@ -302,7 +323,7 @@ enum ent_err ent_dir_lock(const char *dir, int *fd)
     ENT_TRY(ent_path_join(dir, "lock", &path));
     f = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (f < 0) {
-        enum ent_err err = io_error("open", path);
+        enum ent_err err = ent_io_error("open", path);
 
         free(path);
         return err;
@@ -319,7 +340,7 @@ enum ent_err ent_dir_lock(const char *dir, int *fd)
     }
     (void)snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(f, 0) != 0 || pwrite(f, pid, strlen(pid), 0) < 0) {
-        enum ent_err err = io_error("write", "lock");
+        enum ent_err err = ent_io_error("write", "lock");
 
         (void)close(f);
         return err;

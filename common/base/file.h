@@ -11,6 +11,8 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 
+/* "cannot DOING PATH: " and what errno says, at once after the call that failed. NOT_FOUND (ENOENT), IO. */
+enum ent_err ent_io_error(const char *doing, const char *path);
 /* Whole file into `out` (appended; LIMIT beyond its maximum). NOT_FOUND, IO. */
 ENT_MUST enum ent_err ent_file_read(const char *path, struct ent_buf *out);
 /* Old or new content, never a mixture: temporary file in the same directory, fsync, rename, fsync
@@ -41,6 +43,8 @@ ENT_MUST enum ent_err ent_file_size(const char *path, uint64_t *out);
 ENT_MUST enum ent_err ent_path_join(const char *dir, const char *name, char **out);
 /* PERMISSION when group or others can read it: secrets are 0600. */
 ENT_MUST enum ent_err ent_file_check_private(const char *path);
+/* The same of an open file, which nobody can exchange any more; also when it belongs to another user. *size: its bytes. */
+ENT_MUST enum ent_err ent_fd_check_private(int fd, const char *path, uint64_t *size);
 /* An exclusive lock on DIR/lock held until the returned fd is closed. BUSY (names the holder's pid)
  * if taken. */
 ENT_MUST enum ent_err ent_dir_lock(const char *dir, int *fd);

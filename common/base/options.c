@@ -21,29 +21,34 @@ void ent_version_add(const char *line)
     }
 }
 
+/* Insertions, deletions, replacements and neighbours that changed places ("dri"): one each. */
 static size_t edit_distance(const char *a, const char *b)
 {
-    size_t row[MAX_WORD + 1];
+    size_t rows[3][MAX_WORD + 1]; /* row i, i - 1 and i - 2 in turn */
     size_t n = strlen(b);
+    size_t i = 0;
 
     for (size_t j = 0; j <= n; j++) {
-        row[j] = j;
+        rows[0][j] = j;
     }
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
+    for (; a[i] != '\0'; i++) {
+        size_t *row = rows[(i + 1) % 3];
+        const size_t *above = rows[i % 3];
 
-        row[0] = i;
+        row[0] = i + 1;
         for (size_t j = 1; j <= n; j++) {
-            size_t up = row[j];
-            size_t best = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
+            size_t best = above[j - 1] + (a[i] != b[j - 1] ? 1 : 0);
 
             best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            best = up + 1 < best ? up + 1 : best;
+            best = above[j] + 1 < best ? above[j] + 1 : best;
+            if (i > 0 && j > 1 && a[i] == b[j - 2] && a[i - 1] == b[j - 1] &&
+                rows[(i + 2) % 3][j - 2] + 1 < best) {
+                best = rows[(i + 2) % 3][j - 2] + 1;
+            }
             row[j] = best;
-            diagonal = up;
         }
     }
-    return row[n];
+    return rows[i % 3][n];
 }
 
 const char *ent_nearest(const char *word, const char *const *names, size_t n_names)
@@ -69,14 +74,17 @@ const char *ent_nearest(const char *word, const char *const *names, size_t n_nam
     return best;
 }
 
-static enum ent_err unknown(const char *what, const char *word, const char *const *names, size_t n)
+/* dashes: "--" for an option, "" for a verb. */
+static enum ent_err unknown(const char *what, const char *dashes, const char *word,
+                            const char *const *names, size_t n)
 {
     const char *near = ent_nearest(word, names, n);
 
     if (near != NULL) {
-        return ent_err_note(ENT_E_USAGE, "no %s %s; did you mean %s?", what, word, near);
+        return ent_err_note(ENT_E_USAGE, "no %s %s%s; did you mean %s%s?", what, dashes, word,
+                            dashes, near);
     }
-    return ent_err_note(ENT_E_USAGE, "no %s %s; see --help", what, word);
+    return ent_err_note(ENT_E_USAGE, "no %s %s%s; see --help", what, dashes, word);
 }
 
 static void help_program(const struct ent_program *program)
@@ -106,7 +114,11 @@ static void help_verb(const struct ent_program *program, const struct ent_verb *
     }
     printf("  %-24s %s\n  %-24s %s\n\nExample:\n  %s\n\n", "--help", "this text", "--version",
            "the build and its libraries", verb->example);
-    ent_err_print_exit_statuses(stdout);
+    if (verb->name[0] == '\0') { /* the only verb of its program */
+        ent_err_print_exit_statuses(stdout);
+    } else {
+        printf("Exit statuses: %s --help lists them.\n", program->name);
+    }
 }
 
 static void print_version(const struct ent_program *program)
@@ -168,7 +180,7 @@ static enum ent_err take_option(const struct ent_verb *verb, char **argv, int *i
              o != NULL && o->name != NULL && n < MAX_NAMES; o++) {
             names[n++] = o->name;
         }
-        return unknown("option", asked, names, n);
+        return unknown("option", "--", asked, names, n);
     }
     if (option->kind == ENT_OPT_FLAG) {
         ENT_REQUIRE(value == NULL, ENT_E_USAGE, "--%s takes no value", option->name);
@@ -220,8 +232,11 @@ static enum ent_err run_verb(const struct ent_program *program, const struct ent
         } else if (!only_args && strncmp(argv[i], "--", 2) == 0) {
             ENT_TRY(take_option(verb, argv, &i, options));
         } else {
-            ENT_REQUIRE(n_args < verb->max_args, ENT_E_USAGE, "'%s' is one argument too many",
-                        argv[i]);
+            /* Not whole: it may be a token, and this line may go to a log. */
+            ENT_REQUIRE(n_args<verb->max_args, ENT_E_USAGE, "'%.24s%s' is one argument too many",
+                               argv[i], strlen(argv[i])> 24
+                            ? "..."
+                            : "");
             args[n_args++] = argv[i];
         }
     }
@@ -251,7 +266,7 @@ static enum ent_err dispatch(const struct ent_program *program, int argc, char *
         }
         names[n++] = v->name;
     }
-    return unknown("verb", argv[1], names, n);
+    return unknown("verb", "", argv[1], names, n);
 }
 
 int ent_program_run(const struct ent_program *program, int argc, char **argv)

@@ -108,7 +108,8 @@ struct ent_field {
     const struct ent_choice *choices;
     const struct ent_field *fields; /* MAP */
     const char *fallback;
-    const char *help; /* one line; every field has one (lint) */
+    const char *help;  /* one line; every field has one (lint) */
+    const char *takes; /* NODE: what it takes, "a list of layers" */
 };
 
 /* Check the map against the table and fill `out`. Strings and lists go to the arena, so the

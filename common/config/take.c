@@ -105,7 +105,7 @@ static void type_text(const struct ent_field *f, char *out, size_t size)
         return;
     }
     if (!has_range(f)) {
-        (void)snprintf(out, size, "%s", names[f->kind]);
+        (void)snprintf(out, size, "%s", f->takes != NULL ? f->takes : names[f->kind]);
         return;
     }
     bound_text(f, f->lo, lo);

@@ -30,6 +30,8 @@ struct open_node {
 struct builder {
     struct ent_config *config;
     const char *file;
+    const uint8_t *bytes; /* the whole text */
+    size_t len;
     struct ent_node *nodes;
     size_t nodes_left;
     size_t n_nodes;
@@ -236,6 +238,21 @@ static enum ent_err on_event(struct builder *b, const yaml_event_t *event)
     }
 }
 
+/* Whether line `line` (from 0) has a tab among the blanks it begins with: libyaml's words for that help nobody. */
+static bool tab_indents(const struct builder *b, size_t line)
+{
+    const uint8_t *p = b->bytes;
+    const uint8_t *end = b->bytes + b->len;
+
+    for (; line > 0 && p < end; p++) {
+        line -= *p == '\n' ? 1 : 0;
+    }
+    while (p < end && *p == ' ') {
+        p++;
+    }
+    return p < end && *p == '\t';
+}
+
 static enum ent_err parser_error(const struct builder *b, const yaml_parser_t *parser)
 {
     const yaml_mark_t *mark = &parser->problem_mark;
@@ -247,6 +264,9 @@ static enum ent_err parser_error(const struct builder *b, const yaml_parser_t *p
         return ent_err_note(ENT_E_CONFIG, "%s: byte %zu: not UTF-8 text (%s)", b->file,
                             parser->problem_offset,
                             parser->problem != NULL ? parser->problem : "unreadable");
+    }
+    if (tab_indents(b, mark->line)) {
+        return mark_error(b, mark, "tabs cannot indent: use spaces");
     }
     return mark_error(b, mark, parser->problem != NULL ? parser->problem : "not YAML");
 }
@@ -274,7 +294,7 @@ static enum ent_err build(struct builder *b, yaml_parser_t *parser)
 static enum ent_err parse_into(struct ent_config *config, const char *name, const uint8_t *yaml,
                                size_t len)
 {
-    struct builder b = {.config = config};
+    struct builder b = {.config = config, .bytes = yaml, .len = len};
     yaml_parser_t parser;
     enum ent_err err;
     char *file;

@@ -69,29 +69,33 @@ void ent_secret_release(struct ent_secret *secret)
     *secret = (struct ent_secret){0};
 }
 
+/* Owner, mode and size of what was opened, not of what the name stands for a moment before. Not waiting for a writer: the
+ * name may be a pipe's. */
+static enum ent_err read_open(int fd, const char *path, size_t max_bytes, struct ent_secret *out)
+{
+    uint64_t size = 0;
+    size_t n = 0;
+
+    ENT_TRY(ent_fd_check_private(fd, path, &size));
+    ENT_REQUIRE(size > 0, ENT_E_CORRUPT, "%s is empty", path);
+    ENT_REQUIRE(size <= max_bytes, ENT_E_LIMIT, "%s is larger than %zu bytes", path, max_bytes);
+    ENT_TRY(ent_secret_init(out, (size_t)size));
+    ENT_TRY(ent_fd_read(fd, out->bytes, out->len, &n));
+    ENT_REQUIRE(n == out->len, ENT_E_IO, "%s changed while it was read", path);
+    return ENT_E_OK;
+}
+
 enum ent_err ent_secret_read_file(struct ent_secret *secret, const char *path, size_t max_bytes)
 {
     struct ent_secret got = {0};
-    uint64_t size = 0;
-    size_t n = 0;
-    int fd;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     enum ent_err err;
 
-    ENT_TRY(ent_file_check_private(path));
-    ENT_TRY(ent_file_size(path, &size));
-    ENT_REQUIRE(size > 0, ENT_E_CORRUPT, "%s is empty", path);
-    ENT_REQUIRE(size <= max_bytes, ENT_E_LIMIT, "%s is larger than %zu bytes", path, max_bytes);
-    ENT_TRY(ent_secret_init(&got, (size_t)size));
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        ent_secret_release(&got);
-        return ent_err_note(ENT_E_IO, "cannot open %s", path);
+        return ent_io_error("open", path);
     }
-    err = ent_fd_read(fd, got.bytes, got.len, &n);
+    err = read_open(fd, path, max_bytes, &got);
     (void)close(fd);
-    if (err == ENT_E_OK && n != got.len) {
-        err = ent_err_note(ENT_E_IO, "%s changed while it was read", path);
-    }
     if (err != ENT_E_OK) {
         ent_secret_release(&got);
         return err;

@@ -21,7 +21,7 @@ ENT_MUST enum ent_err ent_secret_init_process(void);
 ENT_MUST enum ent_err ent_secret_init(struct ent_secret *secret, size_t len);
 /* Cleanses and frees; the secret is empty after it. */
 void ent_secret_release(struct ent_secret *secret);
-/* A file that must be readable by its owner only. PERMISSION if wider; NOT_FOUND, IO, LIMIT beyond
+/* A file that must be readable by its owner only, who runs this program (or root). PERMISSION otherwise; NOT_FOUND, IO, LIMIT beyond
  * max_bytes. */
 ENT_MUST enum ent_err ent_secret_read_file(struct ent_secret *secret, const char *path,
                                            size_t max_bytes);

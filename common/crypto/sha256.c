@@ -122,7 +122,9 @@ enum ent_err ent_sha256_file(const char *path, uint8_t out[ENT_SHA256_BYTES])
 
     ENT_REQUIRE(ent_file_exists(path), ENT_E_NOT_FOUND, "%s is not there", path);
     fd = open(path, O_RDONLY | O_CLOEXEC);
-    ENT_REQUIRE(fd >= 0, ENT_E_IO, "cannot open %s", path);
+    if (fd < 0) {
+        return ent_io_error("open", path);
+    }
     err = ent_sha256_init(&hash);
     if (err == ENT_E_OK) {
         err = add_fd(&hash, fd);

@@ -13,8 +13,9 @@
 #define ENT_CERT_URI_MAX 256
 #define ENT_CERT_DER_MAX_BYTES ((size_t)8 * 1024)
 #define ENT_CSR_DER_MAX_BYTES ((size_t)4 * 1024)
-#define ENT_CRL_DER_MAX_BYTES ((size_t)256 * 1024)
-#define ENT_PEM_MAX_BYTES ((size_t)1024 * 1024) /* files of certificates and lists */
+/* A revocation list of 4,096 revoked members with 16 certificates each, about 37 bytes a certificate. */
+#define ENT_CRL_DER_MAX_BYTES ((size_t)4096 * 16 * 40 + 4096)
+#define ENT_PEM_MAX_BYTES ((size_t)4 * 1024 * 1024) /* files of certificates and lists */
 
 struct ent_tls_key;
 struct ent_cert;

@@ -127,8 +127,11 @@ static enum ent_err connect_to(const char *path, struct ent_db **out)
         (void)sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
         (void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void)sqlite3_commit_hook(db->sqlite, on_commit, db);
-        err = ent_db_exec(db, "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                              "PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL");
+        /* secure_delete: rows that go are overwritten where they stood, but whole pages of large
+         * values are not written for that alone. */
+        err = ent_db_exec(
+            db, "PRAGMA secure_delete=FAST; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                "PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL");
     }
     if (err != ENT_E_OK) {
         ent_db_close(db);
@@ -299,6 +302,7 @@ void ent_db_close(struct ent_db *db)
 {
     if (db != NULL) {
         ent_db_rollback(db);
+        ent_stmt_drop_idle(db);
         ENT_BUG_ON(sqlite3_close(db->sqlite) != SQLITE_OK); /* a statement was not freed */
         free(db->path);
         free(db);

@@ -50,6 +50,8 @@ uint64_t ent_db_changes(const struct ent_db *db);
 /* Adds SQLite's version line to --version; called by main once. */
 void ent_db_version(void);
 
+/* A freed statement waits, reset and without values, for the next ent_stmt_prepare of the same SQL
+ * (a few dozen a connection). */
 ENT_MUST enum ent_err ent_stmt_prepare(struct ent_db *db, const char *sql, struct ent_stmt **out);
 void ent_stmt_free(struct ent_stmt *stmt);
 void ent_stmt_reset(struct ent_stmt *stmt); /* and forget the values */

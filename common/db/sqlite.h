@@ -6,11 +6,16 @@
 
 #include "common/db/db.h"
 
+#define ENT_DB_IDLE_MAX 48 /* statements kept ready, a few KiB each */
+
 struct ent_db {
     sqlite3 *sqlite;
     char *path;
     uint64_t commits;
-    bool committing; /* SQLite is about to commit a write transaction */
+    bool committing;                        /* SQLite is about to commit a write transaction */
+    struct ent_stmt *idle[ENT_DB_IDLE_MAX]; /* freed ones, reset: the same SQL again costs no
+                                               compilation. Longest unused first */
+    size_t n_idle;
 };
 
 struct ent_stmt {
@@ -22,6 +27,9 @@ struct ent_stmt {
 
 /* Records "path: doing: SQLite's words" and returns the code of ours that fits. */
 enum ent_err ent_sqlite_error(struct ent_db *db, int rc, const char *doing);
+
+/* Finalizes the idle statements. */
+void ent_stmt_drop_idle(struct ent_db *db);
 
 /* sqlite3_step, and counts what it committed. Returns SQLITE_ROW, SQLITE_DONE or an error code. */
 int ent_sqlite_step(struct ent_db *db, sqlite3_stmt *stmt);

@@ -5,11 +5,58 @@
 #include "common/base/mem.h"
 #include "common/db/sqlite.h"
 
+/* ---- statements that wait for their next use ---- */
+
+static struct ent_stmt *take_idle(struct ent_db *db, const char *sql)
+{
+    for (size_t i = db->n_idle; i > 0; i--) {
+        struct ent_stmt *stmt = db->idle[i - 1];
+
+        if (strcmp(sqlite3_sql(stmt->stmt), sql) == 0) {
+            db->n_idle--;
+            memmove(&db->idle[i - 1], &db->idle[i],
+                    (db->n_idle - (i - 1)) * sizeof(struct ent_stmt *));
+            return stmt;
+        }
+    }
+    return NULL;
+}
+
+static void finalize(struct ent_stmt *stmt)
+{
+    (void)sqlite3_finalize(stmt->stmt);
+    free(stmt);
+}
+
+static void keep_idle(struct ent_stmt *stmt)
+{
+    struct ent_db *db = stmt->db;
+
+    if (db->n_idle == ENT_DB_IDLE_MAX) {
+        finalize(db->idle[0]);
+        db->n_idle--;
+        memmove(&db->idle[0], &db->idle[1], db->n_idle * sizeof(struct ent_stmt *));
+    }
+    ent_stmt_reset(stmt);
+    db->idle[db->n_idle++] = stmt;
+}
+
+void ent_stmt_drop_idle(struct ent_db *db)
+{
+    while (db->n_idle > 0) {
+        finalize(db->idle[--db->n_idle]);
+    }
+}
+
 enum ent_err ent_stmt_prepare(struct ent_db *db, const char *sql, struct ent_stmt **out)
 {
-    struct ent_stmt *stmt = NULL;
+    struct ent_stmt *stmt = take_idle(db, sql);
     int rc;
 
+    if (stmt != NULL) {
+        *out = stmt;
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_calloc(1, sizeof *stmt, &stmt));
     stmt->db = db;
     rc = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->stmt, NULL);
@@ -21,11 +68,16 @@ enum ent_err ent_stmt_prepare(struct ent_db *db, const char *sql, struct ent_stm
     return ENT_E_OK;
 }
 
+/* What a PRAGMA does may happen when it is compiled: never the same one twice. */
 void ent_stmt_free(struct ent_stmt *stmt)
 {
-    if (stmt != NULL) {
-        (void)sqlite3_finalize(stmt->stmt);
-        free(stmt);
+    if (stmt == NULL) {
+        return;
+    }
+    if (strncmp(sqlite3_sql(stmt->stmt), "PRAGMA", 6) == 0) {
+        finalize(stmt);
+    } else {
+        keep_idle(stmt);
     }
 }
 

@@ -230,14 +230,13 @@ static enum ent_err check_lengths(struct ent_modelfile *file)
     size_t len = ent_blob_len(file->blob);
     uint64_t header;
 
-    ENT_REQUIRE(len >= sizeof header, ENT_E_CORRUPT, "too short");
+    ENT_REQUIRE(len > sizeof header && ent_blob_bytes(file->blob)[sizeof header] == '{',
+                ENT_E_CORRUPT, "it does not begin as a safetensors file does");
     header = ent_get_le64(ent_blob_bytes(file->blob));
     ENT_REQUIRE(header <= ENT_MODELFILE_HEADER_MAX, ENT_E_LIMIT,
                 "its header is longer than %u bytes", ENT_MODELFILE_HEADER_MAX);
-    ENT_REQUIRE(header <= len - sizeof header && header % 8 == 0, ENT_E_CORRUPT,
+    ENT_REQUIRE(header > 0 && header <= len - sizeof header && header % 8 == 0, ENT_E_CORRUPT,
                 "its header's length is not right");
-    ENT_REQUIRE(header > 0 && ent_blob_bytes(file->blob)[sizeof header] == '{', ENT_E_CORRUPT,
-                "not a safetensors file");
     file->data_offset = sizeof header + (size_t)header;
     return ENT_E_OK;
 }
@@ -280,7 +279,7 @@ enum ent_err ent_modelfile_read(struct ent_blob *blob, struct ent_modelfile **ou
         ent_modelfile_free(file);
         /* Inside a file, what would be the caller's mistake is damage. */
         return ent_err_prefix(err == ENT_E_CONFIG || err == ENT_E_DATA ? ENT_E_CORRUPT : err,
-                              "model file");
+                              "not a model file that can be used");
     }
     *out = file;
     return ENT_E_OK;

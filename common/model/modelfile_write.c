@@ -227,7 +227,7 @@ static enum ent_err write_file(const char *path, const struct ent_buf *header, c
     int fd;
     enum ent_err err;
 
-    ENT_TRY(ent_file_begin(path, 0644, &tmp, &fd));
+    ENT_TRY(ent_file_begin(path, 0600, &tmp, &fd));
     err = write_fd(fd, header, params, n_params);
     if (err != ENT_E_OK) {
         ent_file_discard(tmp, fd);

@@ -72,3 +72,25 @@ void ent_address_text(const nng_sockaddr *sa, char *out, size_t out_bytes)
         (void)snprintf(out, out_bytes, "?");
     }
 }
+
+uint64_t ent_address_origin(const nng_sockaddr *sa)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const uint8_t *v6 = (const uint8_t *)&sa->s_in6.sa_addr;
+    uint64_t origin = 0;
+
+    if (sa->s_family == NNG_AF_INET) {
+        return ntohl(sa->s_in.sa_addr);
+    }
+    if (sa->s_family != NNG_AF_INET6) {
+        return 0;
+    }
+    if (memcmp(v6, mapped, sizeof mapped) == 0) { /* IPv4 on a listener for both */
+        v6 += sizeof mapped;
+        return (uint64_t)v6[0] << 24 | (uint64_t)v6[1] << 16 | (uint64_t)v6[2] << 8 | v6[3];
+    }
+    for (size_t i = 0; i < 8; i++) {
+        origin = origin << 8 | v6[i];
+    }
+    return origin;
+}

@@ -69,6 +69,18 @@ void ent_conn_emit(struct ent_conn *c, struct ent_link_event *event_take)
     (void)pthread_mutex_unlock(&c->event_lock);
 }
 
+bool ent_conn_try_emit(struct ent_conn *c, struct ent_link_event *event_take)
+{
+    if (pthread_mutex_trylock(&c->event_lock) != 0) {
+        return false;
+    }
+    event_take->conn = c->id;
+    event_take->inbound = c->inbound;
+    c->nng->link.handler(c->nng->link.handler_ctx, event_take);
+    (void)pthread_mutex_unlock(&c->event_lock);
+    return true;
+}
+
 void ent_conn_emit_opened(struct ent_conn *c)
 {
     struct ent_link_event event = {.kind = ENT_LINK_OPENED};
@@ -84,6 +96,10 @@ void ent_conn_emit_opened(struct ent_conn *c)
         return;
     }
     *event.peer = report.peer;
+    event.peer->origin = c->origin;
+    if (c->inbound && report.peer.has_cert) {
+        ent_room_verified(c->nng, c, report.peer.uri);
+    }
     (void)snprintf(event.peer->address, sizeof event.peer->address, "%s", c->address);
     ent_conn_emit(c, &event);
 }
@@ -134,7 +150,8 @@ void ent_conn_broke_locked(struct ent_conn *c, int rv)
         return;
     }
     if (c->stream == NULL) {
-        (void)snprintf(text, sizeof text, "cannot connect to %s: %s", c->address, what);
+        (void)snprintf(text, sizeof text, "cannot connect to %s: %s", c->address,
+                       rv == NNG_EADDRINVAL ? "its host name cannot be resolved" : what);
     } else if (rv == NNG_ECONNSHUT) {
         (void)snprintf(text, sizeof text, "the other end closed the connection%s",
                        c->admitted ? "" : " before it had agreed to it");
@@ -209,7 +226,8 @@ enum ent_err ent_conn_expect(struct ent_conn *c, uint64_t request, struct ent_si
     } else {
         c->sink = sink_take;
         c->sink_request = request;
-        c->sink_ms = 0;
+        c->sink_ms =
+            ent_conn_now(c); /* a grant that is never used ends like a transfer that stands */
     }
     (void)pthread_mutex_unlock(&c->lock);
     return err;
@@ -290,7 +308,7 @@ static void timed_out(struct ent_conn *c, const char *what, uint32_t ms)
     ent_conn_end_locked(c, ENT_E_TIMEOUT, text);
 }
 
-/* A transfer that was begun stands: between its DATA frames only other frames came. Within a
+/* A granted transfer stands: since the grant or its last DATA frame only other frames came. Within a
  * frame rx_ms tells. */
 static bool transfer_stands(const struct ent_conn *c, uint64_t span_ms, uint64_t now_ms)
 {
@@ -373,6 +391,17 @@ void ent_conn_tear_down(struct ent_conn *c)
     ent_blob_unref(c->blob);
     c->blob = NULL;
     ent_buf_release(&c->recv_body);
-    (void)snprintf(event.text, sizeof event.text, "%s", c->text);
+    if (c->ahead != NULL) {
+        explicit_bzero(c->ahead, AHEAD_BYTES); /* what came last: an enrolment's secret */
+    }
+    free(c->ahead);
+    c->ahead = NULL;
+    free(c->send_joined);
+    c->send_joined = NULL;
+    if (c->inbound && !c->opened) { /* nobody was told yet from where it came */
+        (void)snprintf(event.text, sizeof event.text, "%s: %.180s", c->address, c->text);
+    } else {
+        (void)snprintf(event.text, sizeof event.text, "%s", c->text);
+    }
     ent_conn_emit(c, &event);
 }

@@ -29,6 +29,11 @@ enum ent_conn_sending {
     SENDING_DATA_HEADER,
     SENDING_DATA
 };
+
+/* Small frames, and the beginnings of larger ones, come through a buffer: one receive for all that
+ * is there. */
+#define AHEAD_BYTES ((size_t)16 * 1024)
+
 enum ent_conn_step { STEP_HEADER, STEP_BODY, STEP_DATA };
 
 struct ent_conn {
@@ -37,6 +42,9 @@ struct ent_conn {
     atomic_uint refs;
     bool inbound;
     char address[64];
+    uint64_t origin; /* inbound: the machine it comes from, as room.c counts */
+    bool verified;   /* by a client certificate; with uri under the link's lock */
+    char uri[ENT_PEER_URI_MAX];
     pthread_mutex_t event_lock; /* one event at a time */
     pthread_mutex_t lock;
 
@@ -59,20 +67,24 @@ struct ent_conn {
     char text[256];
 
     enum ent_conn_step recv_step;
-    uint8_t recv_header[ENT_FRAME_HEADER_BYTES];
+    uint8_t *ahead;  /* [AHEAD_BYTES], from the first receive on: what came and was not looked at */
+    size_t ahead_at; /* first byte of it */
+    size_t ahead_end; /* behind its last */
     struct ent_frame recv_frame;
     struct ent_buf recv_body;
-    size_t recv_want;   /* bytes asked of nng */
     uint32_t recv_left; /* bytes of this frame's body still to come */
 
     struct ent_sink *sink; /* granted; NULL: none */
     uint64_t sink_request;
-    uint64_t sink_ms; /* when the transfer last moved; 0: not begun */
+    uint64_t sink_ms; /* when the transfer was granted or last moved */
     bool in_data;     /* within a DATA frame */
 
     enum ent_conn_sending sending;
     nng_iov send_iov; /* what is left of the piece being sent */
     uint8_t send_header[ENT_FRAME_HEADER_BYTES];
+    uint8_t *send_joined; /* several frames in one piece, while they are sent; NULL: none */
+    size_t n_joined;
+    bool held; /* frames wait for others */
     struct ent_conn_out *queue;
     struct ent_conn_out **queue_end;
     size_t n_queued; /* with the one being sent */
@@ -109,6 +121,7 @@ void ent_conn_start_dial(struct ent_conn *c, nng_stream_dialer *dialer_take);
 /* The calls of link.h, on a connection. */
 ENT_MUST enum ent_err ent_conn_send(struct ent_conn *c, const struct ent_frame *frame,
                                     const uint8_t *body);
+void ent_conn_hold(struct ent_conn *c, bool on);
 ENT_MUST enum ent_err ent_conn_send_blob(struct ent_conn *c, uint64_t request,
                                          struct ent_blob *blob, uint64_t offset);
 ENT_MUST enum ent_err ent_conn_expect(struct ent_conn *c, uint64_t request,
@@ -129,6 +142,8 @@ void ent_conn_tear_down(struct ent_conn *c);
 void ent_conn_end_locked(struct ent_conn *c, enum ent_err why, const char *text);
 void ent_conn_broke_locked(struct ent_conn *c, int rv); /* nng said rv */
 void ent_conn_emit(struct ent_conn *c, struct ent_link_event *event_take);
+/* The same without waiting for another event: false (and nothing is taken) when there is one. */
+bool ent_conn_try_emit(struct ent_conn *c, struct ent_link_event *event_take);
 void ent_conn_emit_opened(struct ent_conn *c);
 void ent_conn_kick_locked(struct ent_conn *c); /* send what is due, if nothing is being sent */
 void ent_conn_send_cb(void *arg);

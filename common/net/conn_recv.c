@@ -1,32 +1,112 @@
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "common/net/nng_link.h"
 #include "common/net/sink.h"
 
-/* A body is asked for in pieces that at most double what has come: a length that was only
- * announced costs 4 KiB. */
-#define BODY_FIRST_BYTES 4096
+/* The rest of a body is asked of a stranger in pieces that at most double what has come: a length
+ * that was only announced costs nothing. */
+#define BODY_PIECE_BYTES ((size_t)4096)
 /* The engine completes a receive when all of it came; this bounds how long a DATA frame shows no
  * progress to the sink. */
 #define DATA_PIECE_BYTES ((size_t)256 * 1024)
 #define FLUSH_REQUEST UINT64_MAX
 
-static void post(struct ent_conn *c, uint8_t *to, size_t len)
+/* ---- frames that need nothing but to be handed over ---- */
+
+/* nng's lock is held, which comes last: no lock of ours may be waited for. */
+static bool is_plain(struct ent_conn *c)
+{
+    bool plain;
+
+    if (pthread_mutex_trylock(&c->lock) != 0) {
+        return false;
+    }
+    plain = c->opened && !c->flushing && !c->ended;
+    (void)pthread_mutex_unlock(&c->lock);
+    return plain;
+}
+
+static bool hand_over(struct ent_conn *c, const struct ent_frame *f, const uint8_t *body)
+{
+    struct ent_link_event event = {
+        .kind = ENT_LINK_FRAME, .type = f->type, .flags = f->flags, .request = f->request};
+
+    ent_buf_init(&event.body, ENT_FRAME_CONTROL_MAX_BYTES);
+    if ((f->len > 0 && ent_buf_add(&event.body, body, f->len) != ENT_E_OK) ||
+        !ent_conn_try_emit(c, &event)) {
+        ent_link_event_release(&event);
+        return false;
+    }
+    return true;
+}
+
+/* Whole messages at the beginning of what came are handed over by the very thread that decrypted
+ * them: another one would have to be woken to do just that. Whatever else there is (PING, DATA, a
+ * frame that is not whole, or not right) is left to the ordinary way. */
+static size_t taste(void *ctx, const uint8_t *bytes, size_t len)
+{
+    const struct ent_frame_state state = {.opened = true};
+    struct ent_conn *c = ctx;
+    struct ent_frame f;
+    size_t at = 0;
+
+    if (len < ENT_FRAME_HEADER_BYTES || !is_plain(c)) {
+        return 0;
+    }
+    while (len - at >= ENT_FRAME_HEADER_BYTES && bytes[at + 1] >= ENT_FRAME_FIRST_MESSAGE) {
+        const uint8_t *body = bytes + at + ENT_FRAME_HEADER_BYTES;
+
+        if (ent_frame_decode(bytes + at, &state, &f) != ENT_E_OK ||
+            f.len > len - at - ENT_FRAME_HEADER_BYTES || !hand_over(c, &f, body)) {
+            break;
+        }
+        at += ENT_FRAME_HEADER_BYTES + f.len;
+    }
+    return at;
+}
+
+/* ---- receives ---- */
+
+/* min: so many bytes complete it. */
+static void post(struct ent_conn *c, uint8_t *to, size_t len, size_t min)
 {
     nng_iov iov = {.iov_buf = to, .iov_len = len};
 
-    c->recv_want = len;
+    atomic_store_explicit(&c->progress.tls->recv_min, min, memory_order_relaxed);
+    c->progress.tls->taste_ctx = c;
+    c->progress.tls->taste = to == c->ahead && c->nng->link.limits.prompt ? taste : NULL;
     (void)nng_aio_set_iov(c->recv_aio, 1, &iov);
     nng_stream_recv(c->stream, c->recv_aio);
 }
 
 void ent_conn_recv_start(struct ent_conn *c)
 {
-    c->recv_step = STEP_HEADER;
-    post(c, c->recv_header, sizeof c->recv_header);
+    enum ent_err err = ent_calloc(AHEAD_BYTES, 1, &c->ahead);
+
+    if (err == ENT_E_OK) {
+        c->recv_step = STEP_HEADER;
+        post(c, c->ahead, AHEAD_BYTES, ENT_FRAME_HEADER_BYTES);
+        return;
+    }
+    (void)pthread_mutex_lock(&c->lock);
+    ent_conn_end_locked(c, err, ent_err_message());
+    c->recv_busy = false;
+    (void)pthread_mutex_unlock(&c->lock);
 }
 
-/* Ask for what comes next. */
+/* Into the buffer, behind the part of a header that is there. */
+static void ask_ahead(struct ent_conn *c)
+{
+    size_t have = c->ahead_end - c->ahead_at;
+
+    memmove(c->ahead, c->ahead + c->ahead_at, have);
+    c->ahead_at = 0;
+    c->ahead_end = have;
+    post(c, c->ahead + have, AHEAD_BYTES - have, ENT_FRAME_HEADER_BYTES - have);
+}
+
+/* Ask for what comes next; the buffer holds nothing of it, but for part of a header. */
 static enum ent_err ask(struct ent_conn *c)
 {
     uint8_t *to;
@@ -34,8 +114,8 @@ static enum ent_err ask(struct ent_conn *c)
 
     switch (c->recv_step) {
     case STEP_BODY:
-        len = c->recv_body.len > 0 ? c->recv_body.len : BODY_FIRST_BYTES;
-        len = len < c->recv_left ? len : c->recv_left;
+        len = c->recv_body.len > BODY_PIECE_BYTES ? c->recv_body.len : BODY_PIECE_BYTES;
+        len = len < c->recv_left && !c->admitted ? len : c->recv_left;
         ENT_TRY(ent_buf_extend(&c->recv_body, len, &to));
         break;
     case STEP_DATA:
@@ -44,11 +124,10 @@ static enum ent_err ask(struct ent_conn *c)
         len = len < DATA_PIECE_BYTES ? len : DATA_PIECE_BYTES;
         break;
     default:
-        to = c->recv_header;
-        len = sizeof c->recv_header;
-        break;
+        ask_ahead(c);
+        return ENT_E_OK;
     }
-    post(c, to, len);
+    post(c, to, len, len);
     return ENT_E_OK;
 }
 
@@ -98,7 +177,7 @@ static void got_pong(struct ent_conn *c)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-static enum ent_err got_header(struct ent_conn *c)
+static enum ent_err got_header(struct ent_conn *c, const uint8_t *header)
 {
     struct ent_frame_state state;
     struct ent_frame *f = &c->recv_frame;
@@ -109,7 +188,7 @@ static enum ent_err got_header(struct ent_conn *c)
                                      .expect_request = c->sink_request,
                                      .expect_bytes = c->sink != NULL ? ent_sink_left(c->sink) : 0};
     (void)pthread_mutex_unlock(&c->lock);
-    ENT_TRY(ent_frame_decode(c->recv_header, &state, f));
+    ENT_TRY(ent_frame_decode(header, &state, f));
     if (f->type == ENT_FRAME_PING) {
         got_ping(c);
     } else if (f->type == ENT_FRAME_PONG) {
@@ -147,11 +226,11 @@ static void emit_received(struct ent_conn *c)
     ent_conn_emit(c, &event);
 }
 
-/* *handed_over: the worker goes on with this connection. */
-static enum ent_err got_data(struct ent_conn *c, bool *handed_over)
+/* n bytes of DATA lie in the sink's window. *handed_over: the worker goes on with this connection. */
+static enum ent_err got_data(struct ent_conn *c, size_t n, bool *handed_over)
 {
-    ENT_TRY(ent_sink_advance(c->sink, c->recv_want));
-    c->recv_left -= (uint32_t)c->recv_want;
+    ENT_TRY(ent_sink_advance(c->sink, n));
+    c->recv_left -= (uint32_t)n;
     if (c->recv_left == 0) {
         c->recv_step = STEP_HEADER;
     }
@@ -172,21 +251,84 @@ static enum ent_err got_data(struct ent_conn *c, bool *handed_over)
     return ENT_E_OK;
 }
 
-static enum ent_err got_piece(struct ent_conn *c, bool *handed_over)
+static void got_body(struct ent_conn *c, size_t n)
+{
+    c->recv_left -= (uint32_t)n;
+    if (c->recv_left == 0) {
+        c->recv_step = STEP_HEADER;
+        emit_frame(c);
+    }
+}
+
+/* One step with what is in the buffer. *more: it may have another. */
+static enum ent_err use_ahead(struct ent_conn *c, bool *handed_over, bool *more)
+{
+    const uint8_t *from = c->ahead + c->ahead_at;
+    size_t n = c->ahead_end - c->ahead_at;
+    uint8_t *to;
+    size_t room;
+
+    if (c->recv_step == STEP_HEADER) {
+        *more = n >= ENT_FRAME_HEADER_BYTES;
+        if (!*more) {
+            return ENT_E_OK;
+        }
+        c->ahead_at += ENT_FRAME_HEADER_BYTES;
+        return got_header(c, from);
+    }
+    n = n < c->recv_left ? n : c->recv_left;
+    *more = n > 0;
+    if (n == 0) {
+        return ENT_E_OK;
+    }
+    if (c->recv_step == STEP_BODY) {
+        ENT_TRY(ent_buf_add(&c->recv_body, from, n));
+        c->ahead_at += n;
+        got_body(c, n);
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_sink_window(c->sink, &to, &room));
+    n = n < room ? n : room;
+    memcpy(to, from, n);
+    c->ahead_at += n;
+    return got_data(c, n, handed_over);
+}
+
+static bool is_ended(struct ent_conn *c)
+{
+    bool ended;
+
+    (void)pthread_mutex_lock(&c->lock);
+    ended = c->ended;
+    (void)pthread_mutex_unlock(&c->lock);
+    return ended;
+}
+
+static enum ent_err use_all(struct ent_conn *c, bool *handed_over)
+{
+    bool more = true;
+
+    while (more && !*handed_over && !is_ended(c)) {
+        ENT_TRY(use_ahead(c, handed_over, &more));
+    }
+    return ENT_E_OK;
+}
+
+/* n bytes came where ask() wanted them. */
+static enum ent_err got_piece(struct ent_conn *c, size_t n, bool *handed_over)
 {
     switch (c->recv_step) {
     case STEP_BODY:
-        c->recv_left -= (uint32_t)c->recv_want;
-        if (c->recv_left == 0) {
-            c->recv_step = STEP_HEADER;
-            emit_frame(c);
-        }
-        return ENT_E_OK;
+        got_body(c, n);
+        break;
     case STEP_DATA:
-        return got_data(c, handed_over);
+        ENT_TRY(got_data(c, n, handed_over));
+        break;
     default:
-        return got_header(c);
+        c->ahead_end += n;
+        break;
     }
+    return *handed_over ? ENT_E_OK : use_all(c, handed_over);
 }
 
 /* Go on receiving, or stop for good: after an error, or when the connection was ended meanwhile. */
@@ -228,9 +370,7 @@ void ent_conn_recv_cb(void *arg)
         ent_conn_broke_locked(c, rv);
         (void)pthread_mutex_unlock(&c->lock);
     } else {
-        ENT_BUG_ON(nng_aio_count(c->recv_aio) !=
-                   c->recv_want); /* the engine gives all or nothing */
-        err = got_piece(c, &handed_over);
+        err = got_piece(c, nng_aio_count(c->recv_aio), &handed_over);
     }
     if (!handed_over) {
         go_on(c, err);
@@ -241,8 +381,13 @@ void ent_conn_recv_finish(struct ent_conn *c)
 {
     enum ent_err err = ent_sink_finish(c->sink);
 
+    bool handed_over = false;
+
     if (err == ENT_E_OK) {
         emit_received(c);
+        err = use_all(c, &handed_over);
     }
-    go_on(c, err);
+    if (!handed_over) {
+        go_on(c, err);
+    }
 }

@@ -7,6 +7,8 @@
 /* One DATA frame is one write for OpenSSL (trap 4), and short enough for control frames to pass
  * soon. */
 #define DATA_BYTES ((uint64_t)256 * 1024)
+/* Frames that wait together go in one piece of at most this much. */
+#define JOINED_BYTES ((size_t)64 * 1024)
 #define FLUSH_REQUEST UINT64_MAX /* of the PING whose PONG says that everything before it arrived */
 
 struct ent_conn_out {
@@ -44,6 +46,31 @@ static void set_header(struct ent_conn *c, enum ent_conn_sending what, uint8_t t
     set_piece(c, what, c->send_header, sizeof c->send_header);
 }
 
+/* The first frame of the queue, with those behind it that fit into one piece. */
+static void set_frames(struct ent_conn *c)
+{
+    const struct ent_conn_out *out = c->queue;
+    size_t n = 0;
+    size_t len = 0;
+
+    for (; out != NULL && (n == 0 || len + out->len <= JOINED_BYTES); out = out->next) {
+        len += out->len;
+        n++;
+    }
+    c->n_joined = 1;
+    set_piece(c, SENDING_FRAME, c->queue->bytes, c->queue->len);
+    if (n == 1 || ent_calloc(len, 1, &c->send_joined) != ENT_E_OK) {
+        return; /* without memory one after the other */
+    }
+    c->n_joined = n;
+    set_piece(c, SENDING_FRAME, c->send_joined, len);
+    out = c->queue;
+    for (size_t at = 0; n > 0; n--, out = out->next) {
+        memcpy(c->send_joined + at, out->bytes, out->len);
+        at += out->len;
+    }
+}
+
 /* What goes next; false: nothing. */
 static bool pick(struct ent_conn *c)
 {
@@ -56,7 +83,7 @@ static bool pick(struct ent_conn *c)
         c->pong_due = false;
         set_header(c, SENDING_PONG, ENT_FRAME_PONG, 0, c->pong_request);
     } else if (c->queue != NULL) {
-        set_piece(c, SENDING_FRAME, c->queue->bytes, c->queue->len);
+        set_frames(c);
     } else if (c->blob != NULL) {
         uint64_t left = ent_blob_len(c->blob) - c->blob_at;
 
@@ -79,7 +106,7 @@ static void post(struct ent_conn *c)
 
 void ent_conn_kick_locked(struct ent_conn *c)
 {
-    if (c->send_busy || c->ended || c->stream == NULL || !pick(c)) {
+    if (c->send_busy || c->held || c->ended || c->stream == NULL || !pick(c)) {
         return;
     }
     c->send_busy = true;
@@ -92,7 +119,11 @@ static bool piece_sent(struct ent_conn *c, struct ent_link_event *event)
 {
     switch (c->sending) {
     case SENDING_FRAME:
-        ent_conn_drop_frame(c);
+        for (; c->n_joined > 0; c->n_joined--) {
+            ent_conn_drop_frame(c);
+        }
+        free(c->send_joined);
+        c->send_joined = NULL;
         return false;
     case SENDING_DATA:
         c->blob_at += c->data_len;
@@ -198,6 +229,16 @@ enum ent_err ent_conn_send(struct ent_conn *c, const struct ent_frame *frame, co
     err = enqueue(c, frame, body);
     (void)pthread_mutex_unlock(&c->lock);
     return err;
+}
+
+void ent_conn_hold(struct ent_conn *c, bool on)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    c->held = on;
+    if (!on) {
+        ent_conn_kick_locked(c);
+    }
+    (void)pthread_mutex_unlock(&c->lock);
 }
 
 enum ent_err ent_conn_send_blob(struct ent_conn *c, uint64_t request, struct ent_blob *blob,

@@ -57,6 +57,13 @@ enum ent_err ent_link_expect(struct ent_link *link, ent_conn_id conn, uint64_t r
     return link->ops->expect(link, conn, request, sink_take);
 }
 
+void ent_link_hold(struct ent_link *link, ent_conn_id conn, bool on)
+{
+    if (link->ops->hold != NULL) {
+        link->ops->hold(link, conn, on);
+    }
+}
+
 void ent_link_admit(struct ent_link *link, ent_conn_id conn)
 {
     link->ops->admit(link, conn);

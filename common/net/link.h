@@ -46,7 +46,9 @@ typedef uint64_t ent_conn_id; /* never reused in a process; 0 = none */
 
 /* What TLS proved of the other end. */
 struct ent_peer {
-    char address[64];           /* remote address and port, for logs */
+    char address[64]; /* remote address and port, for logs */
+    uint64_t
+        origin; /* of an accepted one: its IPv4 address, or the /64 of its IPv6 address; 0: not known */
     char uri[ENT_PEER_URI_MAX]; /* subjectAltName URI of its certificate; "" without one */
     uint8_t cert_sha256[32];    /* of its certificate (DER); zero without one */
     uint8_t exporter[ENT_EXPORTER_BYTES]; /* label EXPORTER-entente-hello-v1; equal on both ends */
@@ -94,6 +96,8 @@ ENT_MUST enum ent_err ent_sink_new_file(int fd_take, const char *path, uint64_t 
                                         struct ent_sink **out);
 void ent_sink_free(struct ent_sink *sink);
 void ent_sink_keep(struct ent_sink *sink);
+/* The file need not survive a power failure: no fsync at its end. */
+void ent_sink_no_sync(struct ent_sink *sink);
 uint64_t ent_sink_len(const struct ent_sink *sink); /* n_bytes */
 void ent_sink_sha256(const struct ent_sink *sink,
                      uint8_t out[32]); /* of all bytes; valid once complete */
@@ -108,9 +112,11 @@ ENT_MUST enum ent_err ent_sink_finish(struct ent_sink *sink); /* digest, fsync o
 struct ent_link_limits {
     uint32_t handshake_ms;    /* from accept or dial to ent_link_admit; 10,000 */
     uint32_t idle_ms;         /* nothing received; 30,000 (PING goes out after a third of it) */
-    uint32_t half_open_max;   /* accepted, not admitted; 32 */
-    uint32_t connections_max; /* members + 16 */
+    uint32_t half_open_max;   /* accepted, no certificate shown yet; one more ends the oldest; 32 */
+    uint32_t connections_max; /* with a certificate, and dialed; members + 16 */
     uint32_t queue_max;       /* control frames waiting to be sent on one connection; 64 */
+    bool
+        prompt; /* the handler calls no function of the link for a FRAME: then frames come sooner */
 };
 struct ent_link_limits ent_link_limits_default(void);
 
@@ -126,6 +132,7 @@ struct ent_link_ops {
                               struct ent_blob *blob, uint64_t offset);
     enum ent_err (*expect)(struct ent_link *link, ent_conn_id conn, uint64_t request,
                            struct ent_sink *sink_take);
+    void (*hold)(struct ent_link *link, ent_conn_id conn, bool on); /* NULL: does nothing */
     void (*admit)(struct ent_link *link, ent_conn_id conn);
     void (*close)(struct ent_link *link, ent_conn_id conn, bool flush);
     void (*free)(struct ent_link *link);
@@ -148,6 +155,9 @@ ENT_MUST enum ent_err ent_link_dial(struct ent_link *link, const char *address, 
  * (and the connection is closed) when its queue is full. */
 ENT_MUST enum ent_err ent_link_send(struct ent_link *link, ent_conn_id conn, uint8_t type,
                                     uint64_t request, const uint8_t *body, size_t len);
+/* While on, what is sent on the connection is only queued; then it goes out together: several frames
+ * in one piece. Turn it off soon. */
+void ent_link_hold(struct ent_link *link, ent_conn_id conn, bool on);
 /* Send blob[offset..] as DATA frames of `request`; keeps a reference until SENT or CLOSED. BUSY
  * while one is going. */
 ENT_MUST enum ent_err ent_link_send_blob(struct ent_link *link, ent_conn_id conn, uint64_t request,

@@ -288,7 +288,7 @@ static enum ent_err mem_expect(struct ent_link *link, ent_conn_id conn, uint64_t
     if (err == ENT_E_OK) {
         s->sink = sink_take;
         s->sink_request = request;
-        s->sink_ms = 0;
+        s->sink_ms = now_of(of(link)->net);
     }
     return done(link, err);
 }

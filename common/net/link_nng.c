@@ -84,29 +84,14 @@ static struct ent_conn *find(struct ent_nng *nng, ent_conn_id id)
     return found;
 }
 
-/* LIMIT: too many connections, or too many that nobody has admitted yet. */
-static enum ent_err check_room(struct ent_nng *nng, bool inbound)
-{
-    size_t half_open = 0;
-
-    for (size_t i = 0; i < nng->n_conns; i++) {
-        half_open += nng->conns[i]->inbound && !atomic_load(&nng->conns[i]->admitted) ? 1 : 0;
-    }
-    ENT_REQUIRE(nng->n_conns < nng->link.limits.connections_max, ENT_E_LIMIT,
-                "%zu connections are open, no more are allowed", nng->n_conns);
-    ENT_REQUIRE(!inbound || half_open < nng->link.limits.half_open_max, ENT_E_LIMIT,
-                "%zu connections wait to be admitted, no more are allowed", half_open);
-    return ENT_E_OK;
-}
-
 /* Into the table, with a reference of its own. */
 static enum ent_err add(struct ent_nng *nng, struct ent_conn *c)
 {
     enum ent_err err;
 
     (void)pthread_mutex_lock(&nng->lock);
-    err = nng->stopping ? ent_err_note(ENT_E_STOPPED, "the link is closing")
-                        : check_room(nng, c->inbound);
+    err =
+        nng->stopping ? ent_err_note(ENT_E_STOPPED, "the link is closing") : ent_room_take(nng, c);
     if (err == ENT_E_OK) {
         err = ent_grow(&nng->conns, &nng->cap_conns, nng->n_conns + 1, sizeof(struct ent_conn *));
     }
@@ -121,7 +106,7 @@ static enum ent_err add(struct ent_nng *nng, struct ent_conn *c)
 
 static void accepted(struct ent_nng *nng, nng_stream *stream)
 {
-    nng_sockaddr sa;
+    nng_sockaddr sa = {.s_family = NNG_AF_UNSPEC};
     char address[64] = "?";
     struct ent_conn *c = NULL;
     enum ent_err err;
@@ -131,6 +116,7 @@ static void accepted(struct ent_nng *nng, nng_stream *stream)
     }
     err = ent_conn_new(nng, true, address, &c);
     if (err == ENT_E_OK) {
+        c->origin = ent_address_origin(&sa);
         err = add(nng, c);
     }
     if (err != ENT_E_OK) {
@@ -331,6 +317,16 @@ static enum ent_err link_expect(struct ent_link *link, ent_conn_id conn, uint64_
     return err;
 }
 
+static void link_hold(struct ent_link *link, ent_conn_id conn, bool on)
+{
+    struct ent_conn *c = find(of(link), conn);
+
+    if (c != NULL) {
+        ent_conn_hold(c, on);
+        ent_conn_unref(c);
+    }
+}
+
 static void link_admit(struct ent_link *link, ent_conn_id conn)
 {
     struct ent_conn *c = find(of(link), conn);
@@ -422,6 +418,7 @@ static const struct ent_link_ops nng_ops = {
     .send = link_send_frame,
     .send_blob = link_send_blob,
     .expect = link_expect,
+    .hold = link_hold,
     .admit = link_admit,
     .close = link_close_conn,
     .free = link_free,

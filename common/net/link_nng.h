@@ -23,8 +23,7 @@ struct ent_tls_settings {
         *crl; /* DER or PEM. NULL: nothing is checked for revocation until ent_link_nng_add_crl */
     size_t crl_len;
     /* An outdated CRL still counts, but refuses nobody for its age: for a member, which gets the
-     * newer one only after it has connected. A coordinator leaves it false and renews its CRL in
-     * time. */
+     * newer one only after it has connected, and for a coordinator, which asks its store as well. */
     bool crl_may_be_old;
     const char *server_name; /* dialer: DNS name or IP address to find in the certificate; NULL: the
                                 dialed host */

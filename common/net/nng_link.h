@@ -41,6 +41,12 @@ void ent_timer_wake(struct ent_nng *nng); /* look again now */
 void ent_timer_finish_file(struct ent_nng *nng,
                            struct ent_conn *c); /* fsync is not for nng's threads */
 
+/* room.c */
+/* Whether one more may come, under the link's lock; an older one may have to give way. LIMIT. */
+ENT_MUST enum ent_err ent_room_take(struct ent_nng *nng, struct ent_conn *newcomer);
+/* An accepted connection has shown a certificate of ours: it is no stranger any more. */
+void ent_room_verified(struct ent_nng *nng, struct ent_conn *c, const char *uri);
+
 /* link_nng.c */
 void ent_nng_accept(struct ent_nng *nng); /* post one accept */
 

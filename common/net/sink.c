@@ -18,6 +18,7 @@ struct ent_sink {
     int fd;          /* -1 for memory */
     char *path;
     bool keep;
+    bool no_sync;
     uint8_t *buffer; /* file: [ENT_SINK_FILE_BUFFER_BYTES] while a transfer runs */
     size_t buffered; /* bytes in it, hashed, not written */
 };
@@ -94,6 +95,11 @@ void ent_sink_free(struct ent_sink *sink)
 void ent_sink_keep(struct ent_sink *sink)
 {
     sink->keep = true;
+}
+
+void ent_sink_no_sync(struct ent_sink *sink)
+{
+    sink->no_sync = true;
 }
 
 uint64_t ent_sink_len(const struct ent_sink *sink)
@@ -201,7 +207,7 @@ enum ent_err ent_sink_finish(struct ent_sink *sink)
     }
     free(sink->buffer);
     sink->buffer = NULL;
-    if (sink->fd >= 0) {
+    if (sink->fd >= 0 && !sink->no_sync) {
         ENT_TRY(ent_fd_sync(sink->fd, sink->path));
     }
     ent_sha256_finish(&sink->hash, sink->digest);

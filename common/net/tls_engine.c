@@ -128,15 +128,15 @@ static int conn_handshake(nng_tls_engine_conn *c)
                                    : conn_result(c, ent_tls_conn_handshake(&c->tls));
 }
 
-/* Completes when all *len bytes are there: one callback for a whole piece instead of one for
- * each record. */
+/* Completes when recv_min bytes are there: one callback for a whole piece instead of one for each
+ * record, and, where less is enough, for all that came. */
 static int conn_recv(nng_tls_engine_conn *c, uint8_t *bytes, size_t *len)
 {
     if (c->closed) {
         return NNG_ECLOSED;
     }
     return atomic_load(&c->failed) ? conn_result(c, ENT_TLS_FAILED)
-                                   : conn_result(c, ent_tls_conn_read(&c->tls, bytes, *len));
+                                   : conn_result(c, ent_tls_conn_read(&c->tls, bytes, len));
 }
 
 static int conn_send(nng_tls_engine_conn *c, const uint8_t *bytes, size_t *len)
@@ -186,7 +186,7 @@ static bool conn_verified(nng_tls_engine_conn *c)
         }
     }
     if (look != NULL && look->progress != NULL) {
-        *look->progress = (struct ent_tls_progress){&c->tls.rx, &c->tls.tx, &c->failed};
+        *look->progress = (struct ent_tls_progress){&c->tls.rx, &c->tls.tx, &c->failed, &c->tls};
     }
     return ent_tls_conn_done(&c->tls);
 }
@@ -329,7 +329,7 @@ void ent_tls_engine_look(nng_stream *stream, struct ent_tls_report *out)
 
 struct ent_tls_progress ent_tls_engine_progress(nng_stream *stream)
 {
-    struct ent_tls_progress progress = {NULL, NULL, NULL};
+    struct ent_tls_progress progress = {NULL, NULL, NULL, NULL};
 
     look_at(stream, &(struct look){.progress = &progress});
     return progress;

@@ -38,6 +38,7 @@ struct ent_tls_progress {
     const atomic_uint_least64_t *rx;
     const atomic_uint_least64_t *tx;
     const atomic_bool *failed;
+    struct ent_tls_conn *tls; /* recv_min and taste may be set before a receive */
 };
 struct ent_tls_progress ent_tls_engine_progress(nng_stream *stream);
 

@@ -103,7 +103,11 @@ static int verify_peer(X509_STORE_CTX *ctx, void *arg)
     if (tls->crl_may_be_old) {
         X509_STORE_CTX_set_verify_cb(ctx, forgive_old_crl);
     }
-    return X509_verify_cert(ctx);
+    if (X509_verify_cert(ctx) == 1) {
+        return 1;
+    }
+    ent_tls_conn_verified(ctx);
+    return 0;
 }
 
 /* --- settings --- */

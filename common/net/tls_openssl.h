@@ -7,6 +7,7 @@
 
 #include "common/net/link_nng.h"
 
+struct x509_store_ctx_st;
 struct ent_tls; /* settings made ready, shared by everything that uses them (counted references) */
 
 ENT_MUST enum ent_err ent_tls_new(const struct ent_tls_settings *settings, struct ent_tls **out);
@@ -18,6 +19,8 @@ ENT_MUST enum ent_err ent_tls_renew(struct ent_tls *tls, const uint8_t *cert_pem
                                     size_t key_pem_len);
 /* A fresh SSL of the newest context; NULL without memory. For tls_openssl_conn.c. */
 struct ssl_st *ent_tls_ssl_new(struct ent_tls *tls, bool server);
+/* From the verification of a server's certificate that failed: its names, if it is for another host. */
+void ent_tls_conn_verified(struct x509_store_ctx_st *ctx);
 bool ent_tls_can_listen(const struct ent_tls *tls); /* it has a certificate of its own */
 
 enum ent_tls_io { ENT_TLS_OK, ENT_TLS_AGAIN, ENT_TLS_CLOSED, ENT_TLS_FAILED };
@@ -28,7 +31,12 @@ struct ent_tls_carrier {
     enum ent_tls_io (*recv)(void *carrier_ctx, uint8_t *bytes, size_t *len);
 };
 
-#define ENT_TLS_TEXT_BYTES 192
+#define ENT_TLS_TEXT_BYTES 256
+#define ENT_TLS_NAME_BYTES 64
+
+/* Looks at bytes that came, under nng's lock, and takes what it wants off their beginning: returns
+ * how many. NULL: nobody looks. */
+typedef size_t ent_tls_taste(void *ctx, const uint8_t *bytes, size_t len);
 
 /* One connection; all zero is legal for release. One thread at a time, except for rx and tx. */
 struct ent_tls_conn {
@@ -37,20 +45,26 @@ struct ent_tls_conn {
     const struct ent_tls_carrier *carrier;
     void *carrier_ctx;
     bool server;
-    size_t filled;                 /* of the read that is under way */
+    size_t filled;          /* of the read that is under way */
+    atomic_size_t recv_min; /* a read is over when so many bytes came; 0: all */
+    ent_tls_taste *taste;   /* at what a read gets, before it is over */
+    void *taste_ctx;
     atomic_uint_least64_t rx;      /* bytes of records that came, */
     atomic_uint_least64_t tx;      /* that went: progress that a long read or write does not show */
     enum ent_err why;              /* of the first failure */
     bool refused;                  /* it was the other end that refused */
-    char text[ENT_TLS_TEXT_BYTES]; /* OpenSSL's words for it */
+    char host[ENT_TLS_NAME_BYTES]; /* that was dialled */
+    char names[ENT_TLS_NAME_BYTES]; /* of the certificate, when it is not for that host */
+    char text[ENT_TLS_TEXT_BYTES];  /* OpenSSL's words for it */
 };
 
 /* host: the name or address that the server's certificate must have (dialer). */
 ENT_MUST enum ent_err ent_tls_conn_start(struct ent_tls_conn *conn, struct ent_tls *tls,
                                          bool server, const char *host);
 enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn);
-/* OK only when all `len` bytes came or went; after AGAIN the same call must be made again. */
-enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t len);
+/* OK only when recv_min bytes came (*len then is how many did, at most what it was), or all `len`
+ * bytes went; after AGAIN the same call must be made again. */
+enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len);
 enum ent_tls_io ent_tls_conn_write(struct ent_tls_conn *conn, const uint8_t *bytes, size_t len);
 void ent_tls_conn_shutdown(struct ent_tls_conn *conn); /* close_notify, if there is a session */
 void ent_tls_conn_release(struct ent_tls_conn *conn);

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -106,10 +107,60 @@ enum ent_err ent_tls_conn_start(struct ent_tls_conn *conn, struct ent_tls *tls, 
     } else {
         SSL_set_connect_state(ssl);
     }
+    if (!server) {
+        (void)snprintf(conn->host, sizeof conn->host, "%s", host);
+    }
     conn->ssl = ssl;
     conn->server = server;
     conn->tls = ent_tls_ref(tls);
     return ENT_E_OK;
+}
+
+static bool is_other_host(long verify)
+{
+    return verify == X509_V_ERR_HOSTNAME_MISMATCH || verify == X509_V_ERR_IP_ADDRESS_MISMATCH;
+}
+
+/* One name behind the others. Nobody has vouched for the certificate yet: plain characters only, and not many. */
+static void add_name(char names[ENT_TLS_NAME_BYTES], const GENERAL_NAME *name)
+{
+    size_t used = strlen(names);
+    char text[ENT_TLS_NAME_BYTES] = "";
+    const ASN1_STRING *value = NULL;
+    int type;
+
+    value = GENERAL_NAME_get0_value(name, &type);
+    if (type == GEN_DNS) {
+        (void)snprintf(text, sizeof text, "%.*s", ASN1_STRING_length(value),
+                       (const char *)ASN1_STRING_get0_data(value));
+    } else if (type == GEN_IPADD) {
+        (void)inet_ntop(ASN1_STRING_length(value) == 4 ? AF_INET : AF_INET6,
+                        ASN1_STRING_get0_data(value), text, sizeof text);
+    }
+    for (char *p = text; *p != '\0'; p++) {
+        *p = (char)(*p <= ' ' || *p > '~' ? '?' : *p);
+    }
+    if (text[0] != '\0' && used + strlen(text) + 3 <= ENT_TLS_NAME_BYTES) { /* whole names only */
+        (void)snprintf(names + used, ENT_TLS_NAME_BYTES - used, "%s%.*s", used > 0 ? ", " : "",
+                       (int)(ENT_TLS_NAME_BYTES - used - 3), text);
+    }
+}
+
+void ent_tls_conn_verified(X509_STORE_CTX *ctx)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    BIO *bio = ssl != NULL ? SSL_get_rbio(ssl) : NULL;
+    struct ent_tls_conn *conn = bio != NULL ? BIO_get_data(bio) : NULL;
+    GENERAL_NAMES *names;
+
+    if (conn == NULL || !is_other_host(X509_STORE_CTX_get_error(ctx))) {
+        return;
+    }
+    names = X509_get_ext_d2i(X509_STORE_CTX_get0_cert(ctx), NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        add_name(conn->names, sk_GENERAL_NAME_value(names, i));
+    }
+    GENERAL_NAMES_free(names);
 }
 
 static const struct {
@@ -155,6 +206,12 @@ static enum ent_tls_io failed(struct ent_tls_conn *conn)
         reason != NULL ? reason : "the TLS connection broke",
         conn->why == ENT_E_EXPIRED || conn->why == ENT_E_CLOCK ? " (is this machine's clock right?)"
                                                                : "");
+    if (is_other_host(verify)) {
+        (void)snprintf(conn->text, sizeof conn->text,
+                       "%.30s: '%s' was dialled, the certificate is for '%s': correct the address "
+                       "that is dialled",
+                       reason, conn->host, conn->names);
+    }
     ERR_clear_error();
     return ENT_TLS_FAILED;
 }
@@ -181,7 +238,8 @@ enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn)
     return ret == 1 ? ENT_TLS_OK : outcome(conn, ret);
 }
 
-enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t len)
+/* Fills up to len; AGAIN when no more is there, otherwise why it ended (OK: full). */
+static enum ent_tls_io fill(struct ent_tls_conn *conn, uint8_t *bytes, size_t len)
 {
     while (conn->filled < len) {
         size_t n;
@@ -192,6 +250,26 @@ enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, siz
         }
         conn->filled += n;
     }
+    return ENT_TLS_OK;
+}
+
+enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len)
+{
+    size_t min = atomic_load_explicit(&conn->recv_min, memory_order_relaxed);
+    enum ent_tls_io io;
+    size_t used;
+
+    min = min == 0 || min > *len ? *len : min;
+    do {
+        io = fill(conn, bytes, *len);
+        used = conn->taste != NULL ? conn->taste(conn->taste_ctx, bytes, conn->filled) : 0;
+        conn->filled -= used;
+        memmove(bytes, bytes + used, conn->filled);
+    } while (io == ENT_TLS_OK && used > 0); /* there may be more */
+    if (conn->filled < min) {
+        return io;
+    }
+    *len = conn->filled; /* should this be the end, the next read says so again */
     conn->filled = 0;
     return ENT_TLS_OK;
 }

@@ -43,6 +43,7 @@ static const struct ent_field data_fields[] = {
     {.key = "delimiter",
      .kind = ENT_FIELD_NODE,
      .offset = AT(delimiter),
+     .takes = "one character",
      .help = "\",\", \";\" or tab; detected from the header when absent"},
     {.key = "missing",
      .kind = ENT_FIELD_STRINGS,
@@ -62,6 +63,7 @@ static const struct ent_field policy_fields[] = {
     {.key = "tasks",
      .kind = ENT_FIELD_NODE,
      .offset = AT(tasks),
+     .takes = "a list",
      .help = "list out of stats, train, evaluate; all of them when absent"},
     {.key = "min_members",
      .kind = ENT_FIELD_U32,
@@ -73,8 +75,16 @@ static const struct ent_field policy_fields[] = {
     {.key = "plans",
      .kind = ENT_FIELD_NODE,
      .offset = AT(plans),
+     .takes = "any, or a list",
      .help =
          "any (default), or a list of plan digests (64 hex digits each; plan-check prints them)"},
+    {.key = "runs_per_plan",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(config.policy.runs_per_plan),
+     .lo = 0,
+     .hi = 1000000,
+     .fallback = "100",
+     .help = "no more runs of one plan than this; 0: any number"},
     {0}};
 
 static const struct ent_field client_fields[] = {
@@ -90,6 +100,7 @@ static const struct ent_field client_fields[] = {
     {.key = "columns",
      .kind = ENT_FIELD_NODE,
      .offset = AT(columns),
+     .takes = "a map",
      .help = "map of the plan's names to own column names: age: Age, or job: {column: Job Title, "
              "values: {OWN: "
              "PLAN}}"},
@@ -177,6 +188,8 @@ static enum ent_err read_spellings(const struct ent_node *map, struct ent_arena 
 
         ENT_TRY(ent_arena_strndup(arena, e->key, strlen(e->key), &own));
         spellings[i].own = own;
+        spellings[i].line = e->line;
+        spellings[i].column = e->column;
         ENT_TRY(ent_config_take_value(e, &field, arena, &spellings[i].plan));
     }
     out->spellings = spellings;
@@ -196,6 +209,7 @@ static const struct ent_field column_fields[] = {{.key = "column",
                                                  {.key = "values",
                                                   .kind = ENT_FIELD_NODE,
                                                   .offset = offsetof(struct column_entry, values),
+                                                  .takes = "a map",
                                                   .help = "own spellings of the plan's values"},
                                                  {0}};
 
@@ -207,6 +221,8 @@ static enum ent_err read_column(const struct ent_node *node, struct ent_arena *a
 
     ENT_TRY(ent_arena_strndup(arena, node->key, strlen(node->key), &feature));
     out->feature = feature;
+    out->line = node->key_line;
+    out->column_at = node->key_column;
     if (node->kind == ENT_NODE_SCALAR) {
         return ent_config_take_value(node, &column_fields[0], arena, &out->column);
     }
@@ -293,6 +309,24 @@ static enum ent_err read_plans(struct reading *r)
     return ENT_E_OK;
 }
 
+/* Where things stand, for errors that only the data or the plan can show. */
+static enum ent_err read_places(struct reading *r)
+{
+    struct ent_client_config *c = &r->config;
+    const struct ent_node *source = ent_node_get(ent_node_get(r->root, "data"), "source");
+    char at[320] = "";
+    char *text;
+
+    ENT_TRY(ent_arena_strndup(&c->arena, r->root->file, strlen(r->root->file), &text));
+    c->file = text;
+    if (source != NULL) {
+        (void)snprintf(at, sizeof at, "%.255s:%u:%u: ", source->file, source->line, source->column);
+    }
+    ENT_TRY(ent_arena_strndup(&c->arena, at, strlen(at), &text));
+    c->data.source_at = text;
+    return ENT_E_OK;
+}
+
 static enum ent_err read_all(struct reading *r, const char *dir)
 {
     struct ent_client_config *c = &r->config;
@@ -305,6 +339,7 @@ static enum ent_err read_all(struct reading *r, const char *dir)
         return ent_node_bad(ent_node_get(r->root, "coordinator"), "coordinator",
                             "must be HOST:PORT, such as fed.example:7443");
     }
+    ENT_TRY(read_places(r));
     ENT_TRY(read_delimiter(r));
     ENT_TRY(read_columns(r));
     ENT_TRY(read_tasks(r));
@@ -374,7 +409,10 @@ void ent_client_config_free(struct ent_client_config *config)
 
 static const char text_data[] =
     "\n"
-    "# Where the rows are. Only sums of all members' integers leave this machine, never a row.\n"
+    "# Where the rows are. No row leaves this machine. What does are integers for each round "
+    "(counts\n"
+    "# and sums, a model update, score counts): this member's own, to the coordinator, which adds\n"
+    "# those of all members.\n"
     "data:\n"
     "  source: csv\n"
     "  path: data.csv           # plain or .gz, relative to this file's directory: edit this\n"
@@ -404,7 +442,8 @@ static const char text_policy[] =
     "policy:\n"
     "  tasks: [stats, train, evaluate]\n"
     "  min_members: 3           # no round that would be released with fewer members' updates\n"
-    "  plans: any               # or a list of plan digests, as plan-check prints them\n";
+    "  plans: any               # or a list of plan digests, as plan-check prints them\n"
+    "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n";
 
 enum ent_err ent_client_config_policy_text(struct ent_buf *out)
 {

@@ -18,6 +18,8 @@ enum ent_bad_rows { ENT_BAD_ROWS_FAIL, ENT_BAD_ROWS_DROP };
 struct ent_spelling {
     const char *own;
     const char *plan;
+    uint32_t line; /* where `plan` stands in the file */
+    uint32_t column;
 };
 
 /* One of the plan's features, or its label, as this member has it. */
@@ -26,10 +28,13 @@ struct ent_column_map {
     const char *column; /* header name at the source; = feature when only spellings are given */
     const struct ent_spelling *spellings;
     uint32_t n_spellings;
+    uint32_t line; /* where `feature` stands in the file */
+    uint32_t column_at;
 };
 
 struct ent_data_config {
     const char *source;         /* a name out of client/data/sources.def: "csv" */
+    const char *source_at;      /* "client.yaml:3:11: "; "" when the file does not say it */
     const char *path;           /* resolved against the directory of client.yaml */
     char delimiter;             /* ',' ';' '\t'; 0 = detected from the header */
     struct ent_strings missing; /* spellings of a missing value, besides the blank field */
@@ -39,6 +44,7 @@ struct ent_data_config {
 struct ent_policy_config {
     uint32_t tasks; /* bit 1 << ent_task_kind */
     uint32_t min_members;
+    uint32_t runs_per_plan; /* 0 = any number */
     bool any_plan;
     const uint8_t (*plans)[32]; /* digests, when not any_plan */
     uint32_t n_plans;
@@ -46,6 +52,7 @@ struct ent_policy_config {
 
 struct ent_client_config {
     struct ent_arena arena;
+    const char *file;        /* for messages: "client.yaml"; NULL when it comes from none */
     const char *coordinator; /* HOST:PORT; NULL before enrolment */
     struct ent_data_config data;
     const struct ent_column_map *columns; /* only what differs from the plan's own names */

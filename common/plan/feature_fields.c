@@ -35,6 +35,7 @@ const struct ent_field ent_plan_feature_fields[] = {
     {.key = "range",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, range),
+     .takes = "a list of two numbers",
      .help =
          "[LO, HI] of a number (of a date's age: in days): values outside are clipped to it and "
          "counted"},
@@ -79,6 +80,7 @@ const struct ent_field ent_plan_feature_fields[] = {
     {.key = "values",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, values),
+     .takes = "a list of texts",
      .help = "list of a category's values; any other value, and none, is other"},
     {.key = "ids",
      .kind = ENT_FIELD_NODE,
@@ -95,10 +97,12 @@ const struct ent_field ent_plan_feature_fields[] = {
     {.key = "hashed",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, hashed),
+     .takes = "a map",
      .help = "instead of values: the salted hash of a value is its input, see below"},
     {.key = "vocabulary",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, vocabulary),
+     .takes = "a map",
      .help = "instead of values: hashes that enough customers and members have, see below"},
     {.key = "format",
      .kind = ENT_FIELD_STRING,
@@ -110,6 +114,7 @@ const struct ent_field ent_plan_feature_fields[] = {
     {.key = "parts",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, parts),
+     .takes = "a list",
      .help = "of a date: list out of month, weekday, hour (one input a value and other), age (a "
              "number with all its options)"},
     {.key = "reference",

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/plural.h"
 #include "common/config/scalar.h"
 #include "common/feature/date.h"
 #include "common/plan/feature_entry.h"
@@ -26,7 +27,12 @@ enum ent_err ent_feature_read_number(const struct ent_node *at,
         return ent_node_error(at, "number '%.80s' has no range: [LO, HI], the values it may have",
                               entry->name);
     }
-    if (entry->range->kind != ENT_NODE_LIST || entry->range->n != 2) {
+    if (entry->range->kind == ENT_NODE_LIST && entry->range->n != 2) {
+        return ent_node_error(entry->range, "range of '%.80s' has %u %s, needs two: [LO, HI]",
+                              entry->name, (unsigned)entry->range->n,
+                              ent_plural(entry->range->n, "number", "numbers"));
+    }
+    if (entry->range->kind != ENT_NODE_LIST) {
         return ent_node_bad(entry->range, "range", "must be a list of two numbers, [LO, HI]");
     }
     ENT_TRY(read_bound(entry->range->first, &out->lo));

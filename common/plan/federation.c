@@ -1,5 +1,6 @@
 #include "common/plan/federation.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +66,7 @@ static const struct ent_field federation_fields[] = {
      .offset = AT(name),
      .lo = 1,
      .hi = 64,
-     .help = "letters, digits, '-', '_' and '.'"},
+     .help = "letters, digits, '-', '_' and '.', not beginning with '.'"},
     {.key = "host",
      .kind = ENT_FIELD_STRING,
      .required = true,
@@ -135,18 +136,35 @@ static bool only(const char *text, const char *more)
     return true;
 }
 
+bool ent_federation_name_ok(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.' && only(name, "-_.");
+}
+
+/* A ':' belongs to an IPv6 address; in anything else it begins a port, which stands elsewhere. */
+static bool is_host(const char *host)
+{
+    struct in6_addr address;
+
+    if (strchr(host, ':') != NULL) {
+        return inet_pton(AF_INET6, host, &address) == 1;
+    }
+    return only(host, "-.");
+}
+
 static enum ent_err check(const struct ent_node *root, const struct ent_federation_config *config)
 {
     char host[256];
     uint16_t port;
 
-    if (!only(config->name, "-_.")) {
+    if (!ent_federation_name_ok(config->name)) {
         return ent_node_bad(ent_node_get(root, "name"), "name",
-                            "must be letters, digits, '-', '_' and '.'");
+                            "must be letters, digits, '-', '_' and '.', and not begin with '.'");
     }
-    if (!only(config->host, "-.:")) {
+    if (!is_host(config->host)) {
         return ent_node_bad(ent_node_get(root, "host"), "host",
-                            "must be a host name or an address, without port");
+                            "must be a host name or an address, without a port (ports stand in "
+                            "listen and enroll_listen)");
     }
     if (!ent_address_split(config->listen, host, &port)) {
         return ent_node_bad(ent_node_get(root, "listen"), "listen",

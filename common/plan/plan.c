@@ -59,6 +59,7 @@ static const struct ent_field split_fields[] = {
     {.key = "test",
      .kind = ENT_FIELD_NODE,
      .offset = AT(test),
+     .takes = "a number in [0, 0.9], or file",
      .help = "fraction in [0, 0.9] that only the last evaluation sees, default 0.2; or file: each "
              "member's split_file"},
     {0}};
@@ -68,6 +69,7 @@ static const struct ent_field model_fields[] = {
      .kind = ENT_FIELD_NODE,
      .required = true,
      .offset = AT(layers),
+     .takes = "a list",
      .help =
          "list of: dense: UNITS, relu, tanh, sigmoid, dropout: RATE, rnn: UNITS, gru: UNITS, lstm: "
          "UNITS, last, max_pool, mean_pool; the last is dense (dense: 1 for bce)"},
@@ -87,6 +89,7 @@ static const struct ent_field model_fields[] = {
     {.key = "class_weights",
      .kind = ENT_FIELD_NODE,
      .offset = AT(class_weights),
+     .takes = "a list of numbers",
      .help =
          "list of factors of each class's loss, in [0, 1e6]; bce: [others, positive]; default 1"},
     {.key = "truncate",
@@ -119,14 +122,17 @@ static const struct ent_field training_fields[] = {
     {.key = "batch",
      .kind = ENT_FIELD_NODE,
      .offset = AT(batch),
+     .takes = "a whole number, or full",
      .help = "rows of one step, from 1 to 1000000, default 32; or full"},
     {.key = "optimizer",
      .kind = ENT_FIELD_NODE,
      .offset = AT(optimizer),
+     .takes = "a name, or a map of one",
      .help = "one of the optimizers below with its options, default sgd"},
     {.key = "schedule",
      .kind = ENT_FIELD_NODE,
      .offset = AT(schedule),
+     .takes = "a name, or a map of one",
      .help =
          "of the rate over the rounds: constant (default), cosine (to 0), or step: {every: ROUNDS, "
          "factor: F}"},
@@ -170,10 +176,12 @@ static const struct ent_field aggregation_fields[] = {
     {.key = "optimizer",
      .kind = ENT_FIELD_NODE,
      .offset = AT(server),
+     .takes = "a name, or a map of one",
      .help = "one of the server optimizers below with its options, default sgd: plain averaging"},
     {.key = "weights",
      .kind = ENT_FIELD_NODE,
      .offset = AT(weights),
+     .takes = "a name, or a map of one",
      .help = "equal (default), examples_log2, or fixed: {MEMBER: WEIGHT, ...}"},
     {.key = "scale_bits",
      .kind = ENT_FIELD_U32,
@@ -209,7 +217,8 @@ static const struct ent_field aggregation_fields[] = {
      .lo = 1,
      .hi = 1000,
      .fallback = "3",
-     .help = "attempts at a round before the run waits for the operator"},
+     .help = "attempts at a round before its failures are reported as lasting; it is tried again "
+             "all the same, after pauses that grow"},
     {0}};
 
 static const struct ent_choice duplicates[] = {{"keep", false}, {"drop", true}, {NULL, 0}};
@@ -227,6 +236,7 @@ static const struct ent_field plan_fields[] = {{.key = "features",
                                                 .kind = ENT_FIELD_NODE,
                                                 .required = true,
                                                 .offset = AT(features),
+                                                .takes = "a list",
                                                 .help = "list of input columns, see below"},
                                                {.key = "salt",
                                                 .kind = ENT_FIELD_STRING,

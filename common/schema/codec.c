@@ -108,6 +108,7 @@ static enum ent_err check_canonical(const struct ent_schema *schema, const Proto
     ENT_REQUIRE(again != NULL, ENT_E_NO_MEMORY, "no memory for a message");
     same = protobuf_c_message_pack(pb, again) == in.len &&
            (in.len == 0 || memcmp(again, in.data, in.len) == 0);
+    explicit_bzero(again, in.len);
     free(again);
     ENT_REQUIRE(same, ENT_E_PROTOCOL, "%s: bytes are not canonical", schema->name);
     return ENT_E_OK;

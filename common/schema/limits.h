@@ -25,6 +25,10 @@
 #define ENT_WIRE_HEADER_MAX_BYTES 256
 #define ENT_WIRE_PAYLOAD_MAX_BYTES (ENT_WIRE_ENVELOPE_MAX_BYTES - ENT_WIRE_ENVELOPE_OVERHEAD_BYTES)
 
+/* An update or an offered model or plan up to this size stands in its own message; a larger one
+ * travels as DATA after a grant. A frame of this size is let in without one anyway. Bytes. */
+#define ENT_WIRE_INLINE_MAX_BYTES ((size_t)48 * 1024)
+
 /* All that decoding one message may allocate: 64 KiB of empty submessages would otherwise
  * become 4.4 MB in 32,781 allocations. The largest honest message (a RoundClose of a full cohort)
  * needs about 240 KiB. Bytes. */
@@ -45,6 +49,9 @@
 #define ENT_WIRE_CERT_MAX_BYTES 4096
 /* A CRL, DER: about 37 bytes for each revoked member, and it must fit an envelope. Bytes. */
 #define ENT_WIRE_CRL_MAX_BYTES 49152
+
+/* Sequence numbers, rounds: whoever receives one stores it, and SQLite's integers are signed. */
+#define ENT_WIRE_COUNTER_MAX ((uint64_t)INT64_MAX)
 
 /* Error codes: err.def has a few dozen; a later version's code passes as a number. */
 #define ENT_WIRE_CODE_MAX 4095

@@ -44,6 +44,9 @@ enum ent_err ent_pbarena_init(struct ent_pbarena *arena)
 
 void ent_pbarena_release(struct ent_pbarena *arena)
 {
+    if (arena->block != NULL) {
+        explicit_bzero(arena->block, arena->used); /* an enrolment's secret passes here */
+    }
     free(arena->block);
     arena->block = NULL;
 }

@@ -14,6 +14,9 @@ enum {
 };
 #define DIM (CELLS + 2 * (size_t)ENT_EVAL_CELLS)
 
+#define ROW_UNIT ((int64_t)1 << ENT_LOSS_UNIT_BITS)
+#define LOSS_MAX ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS)
+
 size_t ent_task_evaluate_dim(void)
 {
     return DIM;
@@ -43,20 +46,25 @@ static enum ent_err check_cells(const int64_t *cells, int64_t rows, const char *
 }
 
 /* Between what the cells' edges allow: the products are exact or rounded far below the row's own rounding. */
-static bool is_between(int64_t v, double low, double high, double rows)
-{
-    const double slack = 0x1p-30;
+struct bounds {
+    double slack;
+    double rows;
+};
 
-    return (double)v >= low * (1.0 - slack) - rows && (double)v <= high * (1.0 + slack) + rows;
+static bool is_between(int64_t v, double low, double high, const struct bounds *b)
+{
+    return (double)v >= low * (1.0 - b->slack) - b->rows &&
+           (double)v <= high * (1.0 + b->slack) + b->rows;
 }
 
 /* Scores and squared errors cannot be others than the cells say. In 2^-20: the edge of cell i is i * 2^10, its square
  * i^2. */
-static enum ent_err check_sums(const int64_t *v)
+static enum ent_err check_sums(const int64_t *v, bool of_one)
 {
     double predicted[2] = {0.0, 0.0};
     double brier[2] = {0.0, 0.0};
-    double rows = (double)v[ROWS];
+    /* Wider for a sum: what holds of each member then holds of it, whatever was rounded. */
+    struct bounds bounds = {.slack = of_one ? 0x1p-30 : 0x1p-29, .rows = (double)v[ROWS]};
 
     for (size_t i = 0; i < ENT_EVAL_CELLS; i++) {
         double negative = (double)v[CELLS + i];
@@ -69,31 +77,31 @@ static enum ent_err check_sums(const int64_t *v)
             brier[k] += negative * edge[k] * edge[k] + positive * rest[k] * rest[k];
         }
     }
-    ENT_REQUIRE(is_between(v[PREDICTED], predicted[0], predicted[1], rows), ENT_E_DATA,
+    ENT_REQUIRE(is_between(v[PREDICTED], predicted[0], predicted[1], &bounds), ENT_E_DATA,
                 "evaluation: the scores are not those of the cells");
-    ENT_REQUIRE(is_between(v[BRIER], brier[0], brier[1], rows), ENT_E_DATA,
+    ENT_REQUIRE(is_between(v[BRIER], brier[0], brier[1], &bounds), ENT_E_DATA,
                 "evaluation: the squared errors are not those of the cells");
     return ENT_E_OK;
 }
 
-static enum ent_err check_binary(const int64_t *v)
+static enum ent_err check_binary(const struct ent_task_sizes *sizes, const int64_t *v)
 {
     ENT_REQUIRE(v[POSITIVES] <= v[ROWS] && v[OVERFLOWED] <= v[ROWS], ENT_E_DATA,
                 "evaluation: more labels or losses than rows");
-    ENT_REQUIRE(v[LOSS] / ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS) <= v[ROWS], ENT_E_DATA,
+    /* Rounded up: what holds of each member then holds of their sum. */
+    ENT_REQUIRE(v[LOSS] / LOSS_MAX + (v[LOSS] % LOSS_MAX > 0) <= v[ROWS], ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
     ENT_TRY(check_cells(v + CELLS, v[ROWS] - v[POSITIVES], "negative"));
     ENT_TRY(check_cells(v + CELLS + ENT_EVAL_CELLS, v[POSITIVES], "positive"));
-    return check_sums(v);
+    return check_sums(v, sizes->n_members == 1);
 }
 
 /* ---- classes ---- */
 
-static int64_t loss_most(int64_t rows)
+/* Exactly so much for each row: what holds of each member then holds of their sum. */
+static bool is_within(int64_t v, int64_t rows, int64_t each)
 {
-    const int64_t each = (int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS;
-
-    return rows > INT64_MAX / each ? INT64_MAX : rows * each;
+    return rows > INT64_MAX / each || v <= rows * each;
 }
 
 static int64_t sum_of(const int64_t *v, size_t n, size_t stride)
@@ -136,10 +144,10 @@ static enum ent_err check_classes(const struct ent_task_sizes *sizes, const int6
                     v[ENT_CLASSES_HIT5] <= v[ENT_CLASSES_HIT10] && v[ENT_CLASSES_HIT10] <= rows &&
                     v[ENT_CLASSES_OVERFLOWED] <= rows,
                 ENT_E_DATA, "evaluation: more hits or losses than rows");
-    ENT_REQUIRE(v[ENT_CLASSES_LOSS] <= loss_most(rows), ENT_E_DATA,
+    ENT_REQUIRE(is_within(v[ENT_CLASSES_LOSS], rows, LOSS_MAX), ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
-    ENT_REQUIRE(v[ENT_CLASSES_RECIPROCAL] >> ENT_LOSS_UNIT_BITS <= rows &&
-                    v[ENT_CLASSES_RECIPROCAL] >> ENT_LOSS_UNIT_BITS >= v[ENT_CLASSES_HIT1],
+    ENT_REQUIRE(is_within(v[ENT_CLASSES_RECIPROCAL], rows, ROW_UNIT) &&
+                    v[ENT_CLASSES_RECIPROCAL] / ROW_UNIT >= v[ENT_CLASSES_HIT1],
                 ENT_E_DATA, "evaluation: the ranks are not those of the hits");
     return sizes->n_classes <= ENT_CLASSES_DETAIL ? check_detail(v, sizes->n_classes) : ENT_E_OK;
 }
@@ -149,10 +157,10 @@ static enum ent_err check_number(const int64_t *v)
     int64_t rows = v[ENT_NUMBER_ROWS];
 
     ENT_REQUIRE(v[ENT_NUMBER_OVERFLOWED] <= rows, ENT_E_DATA, "evaluation: more losses than rows");
-    ENT_REQUIRE(v[ENT_NUMBER_LOSS] <= loss_most(rows), ENT_E_DATA,
+    ENT_REQUIRE(is_within(v[ENT_NUMBER_LOSS], rows, LOSS_MAX), ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
-    ENT_REQUIRE(v[ENT_NUMBER_PLACES] >> ENT_LOSS_UNIT_BITS <= rows &&
-                    v[ENT_NUMBER_SQUARES] >> ENT_LOSS_UNIT_BITS <= rows,
+    ENT_REQUIRE(is_within(v[ENT_NUMBER_PLACES], rows, ROW_UNIT) &&
+                    is_within(v[ENT_NUMBER_SQUARES], rows, ROW_UNIT),
                 ENT_E_DATA, "evaluation: the targets are larger than the rows allow");
     return ENT_E_OK;
 }
@@ -191,7 +199,7 @@ static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, 
     if (sizes->outputs == ENT_OUTPUTS_CLASSES) {
         return check_classes(sizes, v);
     }
-    return sizes->outputs == ENT_OUTPUTS_NUMBER ? check_number(v) : check_binary(v);
+    return sizes->outputs == ENT_OUTPUTS_NUMBER ? check_number(v) : check_binary(sizes, v);
 }
 
 static enum ent_err dim_of(const struct ent_task_sizes *sizes, size_t *out)

@@ -62,10 +62,14 @@ static enum ent_err check_counts(uint32_t i, const int64_t *v, size_t n, int64_t
 static enum ent_err check_number(const struct ent_feature *f, uint32_t i, const int64_t *v,
                                  int64_t rows)
 {
+    const int64_t unit = (int64_t)1 << ENT_STAT_UNIT_BITS;
+
     ENT_REQUIRE(v[PRESENT] <= rows && v[PRESENT] + v[MISSING] == rows && v[CLIPPED] <= v[PRESENT],
                 ENT_E_DATA,
                 "statistics of column %" PRIu32 ": the counts do not add up to the rows", i);
-    ENT_REQUIRE(v[SUM] >> ENT_STAT_UNIT_BITS <= v[PRESENT] && v[SQUARES] <= v[SUM], ENT_E_DATA,
+    /* Rounded up: what holds of each member then holds of their sum. */
+    ENT_REQUIRE(v[SUM] / unit + (v[SUM] % unit > 0) <= v[PRESENT] && v[SQUARES] <= v[SUM],
+                ENT_E_DATA,
                 "statistics of column %" PRIu32 ": the sums are larger than the rows allow", i);
     return f->encode == ENT_ENCODE_PLE
                ? check_counts(i, v + NUMBER_INTS, ENT_FEATURE_CELLS, v[PRESENT])

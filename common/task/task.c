@@ -77,7 +77,10 @@ static enum ent_err check_values(const struct ent_task *task, const struct ent_t
     one.n_members = 1;
     ENT_TRY(ent_calloc(dim, sizeof *v, &v));
     ent_grid_load64(ints, dim, v);
-    err = task->check(&one, v, dim);
+    err = v[0] <= ENT_TASK_ROWS_MAX /* first in both tasks that count */
+              ? task->check(&one, v, dim)
+              : ent_err_note(ENT_E_RANGE, "%s: %lld rows of one member; at most 2^32 can be",
+                             task->name, (long long)v[0]);
     free(v);
     return err;
 }

@@ -22,10 +22,12 @@ enum ent_split {
     ENT_SPLIT_TEST = 3
 };
 
-#define ENT_EVAL_CELLS 1024      /* equal cells of the probability */
-#define ENT_STAT_UNIT_BITS 20    /* a number mapped to [0, 1] counts 2^20 */
-#define ENT_LOSS_UNIT_BITS 20    /* a row's loss in nats counts 2^20, at most 64 nats */
-#define ENT_LOSS_MAX_NATS 64     /* more is an overflowed loss: counted as this much */
+#define ENT_EVAL_CELLS 1024   /* equal cells of the probability */
+#define ENT_STAT_UNIT_BITS 20 /* a number mapped to [0, 1] counts 2^20 */
+#define ENT_LOSS_UNIT_BITS 20 /* a row's loss in nats counts 2^20, at most 64 nats */
+#define ENT_LOSS_MAX_NATS 64  /* more is an overflowed loss: counted as this much */
+/* More rows than a member can have (a table's row numbers are 32 bits). */
+#define ENT_TASK_ROWS_MAX ((int64_t)1 << 32)
 #define ENT_UPDATE_SALT_BYTES 32 /* before the integers in a payload */
 
 /* EVALUATE: where its integers are. */
@@ -141,7 +143,7 @@ const char *ent_task_name(uint32_t kind);
 ENT_MUST enum ent_err ent_task_payload_bytes(const struct ent_task *task,
                                              const struct ent_task_sizes *sizes, uint64_t *bytes);
 /* The content of one member's payload (little-endian, without the salt): its length (SHAPE), the range of its integers
- * (RANGE), and that they fit together (DATA). */
+ * and the number of rows (RANGE), and that they fit together (DATA). */
 ENT_MUST enum ent_err ent_task_check_payload(const struct ent_task *task,
                                              const struct ent_task_sizes *sizes,
                                              const uint8_t *ints, size_t len_bytes);

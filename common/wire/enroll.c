@@ -18,7 +18,7 @@ static const struct ent_schema_field enrolled_fields[] = {
     ENT_SCHEMA_BYTES(ent_msg_enrolled, 1, cert, 1, ENT_WIRE_CERT_MAX_BYTES),
     ENT_SCHEMA_BYTES(ent_msg_enrolled, 2, ca, 1, ENT_WIRE_CERT_MAX_BYTES),
     ENT_SCHEMA_BYTES(ent_msg_enrolled, 3, crl, 0, ENT_WIRE_CRL_MAX_BYTES),
-    ENT_SCHEMA_NAME(ent_msg_enrolled, 4, address, 1),
+    ENT_SCHEMA_TEXT(ent_msg_enrolled, 4, address),
     ENT_SCHEMA_FIXED(ent_msg_enrolled, 5, log_pub),
     ENT_SCHEMA_FIXED(ent_msg_enrolled, 6, root_pub),
     ENT_SCHEMA_FIXED(ent_msg_enrolled, 7, federation),

@@ -37,9 +37,9 @@ static const struct ent_schema_field header_fields[] = {
     ENT_SCHEMA_FIXED_OPT(wire_header, 3, h.sender, h.from_member),
     ENT_SCHEMA_U32(wire_header, 4, h.type, ENT_MSG_FIRST, UINT32_MAX),
     ENT_SCHEMA_U32(wire_header, 5, h.run, 0, UINT32_MAX),
-    ENT_SCHEMA_U64(wire_header, 6, h.round, 0, UINT64_MAX),
+    ENT_SCHEMA_U64(wire_header, 6, h.round, 0, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_U32(wire_header, 7, h.attempt, 0, UINT32_MAX),
-    ENT_SCHEMA_U64(wire_header, 8, h.sequence, 0, UINT64_MAX),
+    ENT_SCHEMA_U64(wire_header, 8, h.sequence, 0, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_MSG(wire_header, 9, h.update, h.has_update, &ent_wire_statement_schema),
 };
 
@@ -94,14 +94,19 @@ static enum ent_err check_header(unsigned type, enum ent_msg_sender from,
     return ENT_E_OK;
 }
 
-static enum ent_err check_payload(unsigned type, const struct wire_envelope *envelope)
+static enum ent_err check_payload(unsigned type, const struct ent_header *header,
+                                  const struct wire_envelope *envelope)
 {
     uint8_t digest[ENT_WIRE_DIGEST_BYTES];
 
     if (type == ENT_MSG_UPDATE) {
-        ENT_REQUIRE(envelope->payload.len == 0, ENT_E_PROTOCOL,
-                    "update: the payload stands in the envelope");
-        return ENT_E_OK;
+        if (envelope->payload.len == 0) { /* follows as DATA */
+            return ENT_E_OK;
+        }
+        ENT_REQUIRE(envelope->payload.len <= ENT_WIRE_INLINE_MAX_BYTES &&
+                        envelope->payload.len == header->update.payload_bytes,
+                    ENT_E_PROTOCOL, "update: %zu bytes stand in the envelope, %llu are stated",
+                    envelope->payload.len, (unsigned long long)header->update.payload_bytes);
     }
     ENT_TRY(ent_sha256(envelope->payload.data, envelope->payload.len, digest));
     ENT_REQUIRE(memcmp(digest, envelope->payload_sha256, sizeof digest) == 0, ENT_E_DIGEST,
@@ -127,7 +132,7 @@ enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, struct ent_b
     ENT_TRY(ent_schema_decode(&ent_wire_envelope_schema, body, arena, &envelope));
     ENT_TRY(ent_schema_decode(&ent_wire_header_schema, envelope.header, arena, &header));
     ENT_TRY(check_header(type, from, &header));
-    ENT_TRY(check_payload(type, &envelope));
+    ENT_TRY(check_payload(type, &header.h, &envelope));
     opened.header = header.h;
     opened.header_bytes = envelope.header.data;
     opened.header_len = envelope.header.len;
@@ -192,6 +197,19 @@ enum ent_err ent_wire_seal_update(const struct ent_sign_key *key, const struct e
 
     memcpy(envelope.payload_sha256, payload_sha256, sizeof envelope.payload_sha256);
     return seal(key, header, &envelope, out);
+}
+
+enum ent_err ent_wire_put_payload(struct ent_bytes sealed, struct ent_bytes payload,
+                                  struct ent_arena *arena, struct ent_buf *out)
+{
+    struct wire_envelope envelope;
+
+    ENT_TRY(ent_schema_decode(&ent_wire_envelope_schema, sealed, arena, &envelope));
+    ENT_REQUIRE(
+        envelope.payload.len == 0 && payload.len > 0 && payload.len <= ENT_WIRE_INLINE_MAX_BYTES,
+        ENT_E_LIMIT, "a payload of %zu bytes does not belong into an envelope", payload.len);
+    envelope.payload = payload;
+    return ent_schema_encode(&ent_wire_envelope_schema, &envelope, out);
 }
 
 enum ent_err ent_wire_seal(const struct ent_sign_key *key, const struct ent_header *header,

@@ -14,7 +14,7 @@ static const struct ent_schema_field join_fields[] = {
     ENT_SCHEMA_FIXED(ent_msg_join, 1, round_open),
     ENT_SCHEMA_FIXED_OPT(ent_msg_join, 2, nonce, has_nonce),
     ENT_SCHEMA_FIXED(ent_msg_join, 3, next_commit),
-    ENT_SCHEMA_U64(ent_msg_join, 4, seen_size, 0, UINT64_MAX),
+    ENT_SCHEMA_U64(ent_msg_join, 4, seen_size, 0, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_FIXED_OPT(ent_msg_join, 5, seen_root, has_seen_root),
     ENT_SCHEMA_BOOL(ent_msg_join, 6, has_base),
 };

@@ -166,6 +166,7 @@ struct ent_msg_offer {
     uint8_t digest[ENT_WIRE_DIGEST_BYTES];
     uint32_t kind; /* enum ent_offer_kind */
     uint64_t bytes;
+    struct ent_bytes content; /* the bytes themselves; empty: to be granted */
 };
 ENT_MUST enum ent_err ent_msg_offer_encode(const struct ent_msg_offer *m, struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_offer_decode(const uint8_t *bytes, size_t len,
@@ -271,7 +272,7 @@ struct ent_msg_enrolled {
     struct ent_bytes cert;
     struct ent_bytes ca;
     struct ent_bytes crl;
-    ent_name_text address;
+    ent_free_text address; /* HOST:PORT, an IPv6 host in brackets */
     uint8_t log_pub[ENT_WIRE_PUBLIC_BYTES];
     uint8_t root_pub[ENT_WIRE_PUBLIC_BYTES];
     uint8_t federation[ENT_WIRE_FEDERATION_BYTES];

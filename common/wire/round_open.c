@@ -17,7 +17,7 @@ static const char *rule(const void *message)
 static const struct ent_schema_field round_open_fields[] = {
     ENT_SCHEMA_FIXED(ent_msg_round_open, 1, federation),
     ENT_SCHEMA_U32(ent_msg_round_open, 2, run, 1, UINT32_MAX),
-    ENT_SCHEMA_U64(ent_msg_round_open, 3, round, 1, UINT64_MAX),
+    ENT_SCHEMA_U64(ent_msg_round_open, 3, round, 1, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_U32(ent_msg_round_open, 4, attempt, 1, UINT32_MAX),
     ENT_SCHEMA_U32(ent_msg_round_open, 5, task, 1, ENT_WIRE_SMALL_MAX),
     ENT_SCHEMA_U32(ent_msg_round_open, 6, split, 0, ENT_WIRE_SMALL_MAX),

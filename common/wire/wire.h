@@ -77,7 +77,7 @@ struct ent_envelope {
     const uint8_t *header_bytes; /* as received */
     size_t header_len;
     uint8_t payload_sha256[ENT_WIRE_DIGEST_BYTES];
-    const uint8_t *payload; /* NULL in UPDATE */
+    const uint8_t *payload; /* NULL in an UPDATE whose bytes follow as DATA */
     size_t payload_len;
     uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
     /* SHA-256 of what is signed: envelopes with the same one say the same (an honest repeat). */
@@ -102,11 +102,16 @@ ENT_MUST enum ent_err ent_wire_seal(const struct ent_sign_key *key, const struct
 ENT_MUST enum ent_err ent_wire_seal_payload(const struct ent_sign_key *key,
                                             const struct ent_header *header,
                                             struct ent_bytes payload, struct ent_buf *out);
-/* UPDATE: header->update is set, the payload travels as DATA. */
+/* UPDATE: header->update is set, the payload travels as DATA (or is put in afterwards). */
 ENT_MUST enum ent_err ent_wire_seal_update(const struct ent_sign_key *key,
                                            const struct ent_header *header,
                                            const uint8_t payload_sha256[ENT_WIRE_DIGEST_BYTES],
                                            struct ent_buf *out);
+
+/* The same sealed UPDATE with its payload inside (at most ENT_WIRE_INLINE_MAX_BYTES): what is signed
+ * and the signature stay as they are. Same bytes in, same bytes out. LIMIT. */
+ENT_MUST enum ent_err ent_wire_put_payload(struct ent_bytes sealed, struct ent_bytes payload,
+                                           struct ent_arena *arena, struct ent_buf *out);
 
 /* Decode the payload of an opened envelope, or a bare message's body, by its number into *message,
  * a struct ent_msg_x (loops over all messages). Callers that know the type use its own. */

@@ -5,6 +5,15 @@
 #include "common/base/log.h"
 #include "coordinator/engine/state.h"
 
+/* It was in the attempt and did nothing wrong: the attempt ended over others. */
+static bool was_called_off(const struct ent_engine *e, uint32_t member)
+{
+    const struct ent_round_member *m = &e->round.members[member];
+
+    return m->standing == ENT_STANDING_DROPPED && e->round.abort_code != ENT_E_OK &&
+           m->reason == e->round.abort_code;
+}
+
 static void refuse(struct ent_engine *e, const struct ent_action *action)
 {
     struct ent_conn *conn = ent_conns_of(e, action->member);
@@ -12,6 +21,12 @@ static void refuse(struct ent_engine *e, const struct ent_action *action)
 
     if (action->member == ENT_NO_MEMBER) {
         return; /* the operator's request was answered already */
+    }
+    if (action->code == ENT_E_PHASE && e->round.phase == ENT_PHASE_WAIT &&
+        was_called_off(e, action->member)) {
+        ent_log_debug("%s answers an attempt that was called off meanwhile",
+                      e->members[action->member].name);
+        return; /* Abort was on its way when it spoke */
     }
     if (action->code == ENT_E_STALE) {
         (void)snprintf(text, sizeof text,
@@ -41,7 +56,8 @@ static bool has_failed(const struct ent_engine *e, uint32_t member)
 {
     const struct ent_round_member *m = &e->round.members[member];
 
-    return m->enrolled && (!m->up || m->standing != ENT_STANDING_ACCEPTED);
+    return m->enrolled &&
+           (!m->up || (m->standing != ENT_STANDING_ACCEPTED && !was_called_off(e, member)));
 }
 
 static void say_stalled(struct ent_engine *e, const struct ent_action *action)
@@ -52,9 +68,9 @@ static void say_stalled(struct ent_engine *e, const struct ent_action *action)
     ent_members_names(e, action->code == ENT_E_OK ? is_missing : has_failed, names, sizeof names);
     if (action->code != ENT_E_OK) {
         ent_engine_say(e, ENT_SAY_TROUBLE,
-                       "round %llu failed %u times (%s) and is tried again later; look at %s",
+                       "round %llu failed %u times (%s) and is tried again later%s%s",
                        (unsigned long long)e->round.round, (unsigned)e->round.aborts,
-                       ent_err_text(action->code), names);
+                       ent_err_text(action->code), names[0] != '\0' ? "; look at " : "", names);
     } else if (names[0] == '\0') {
         ent_engine_say(e, ENT_SAY_ROUND,
                        "waiting: %u of %u members that the run needs are enrolled", (unsigned)up,
@@ -82,7 +98,8 @@ static void say_closed(struct ent_engine *e, const struct ent_row *row)
         (void)snprintf(figures, sizeof figures, ": log loss %.5f, AUC %.4f", e->metrics.m.log_loss,
                        e->metrics.m.auc);
     }
-    ent_engine_say(e, ENT_SAY_ROUND, "round %llu of %u (%s%s%s) closed with %u members%s%s%s",
+    (void)snprintf(e->closed_line, sizeof e->closed_line,
+                   "round %llu of %u (%s%s%s) closed with %u members%s%s%s",
                    (unsigned long long)row->round, (unsigned)ent_engine_total_rounds(e),
                    ent_round_task_name(row->task), row->task == ENT_ROUND_EVALUATE ? " " : "",
                    row->task == ENT_ROUND_EVALUATE ? ent_round_split_name(row->split) : "",
@@ -123,6 +140,7 @@ static void on_opened(struct ent_engine *e, const struct ent_row *row)
     ENT_BUG_ON(row->task == ENT_ROUND_TRAIN &&
                ent_plan_train_round(e->plan, row->round) != e->round.train_done + 1);
     e->opened_ms = e->now_ms;
+    e->open_before_ms = 0;
     e->metrics.known = false;
     ent_fold_clear(e);
     ent_engine_fail(e, ent_message_open_hash(e));
@@ -150,12 +168,45 @@ static void on_ended(struct ent_engine *e, const struct ent_row *row)
 
     end->run = row->run;
     end->code = row->code;
-    end->best_round = e->round.best_train;
+    /* Without validation rows, and when stopped before they were asked: the newest one. */
+    end->best_round = e->round.best_train != 0 ? e->round.best_train : e->round.train_done;
+    ent_engine_fail(e, ent_engine_test_metrics(e, row->run, &end->test));
     memcpy(end->plan, e->plan->digest, sizeof end->plan);
     memcpy(end->best, row->model, sizeof end->best);
     e->ended_run = row->run;
     if (!ent_is_zero(e->round.state)) {
         sweep_models(e, false);
+    }
+}
+
+/* The row that ends the attempt in the same step; NULL: it goes on. */
+static const struct ent_row *abort_of(const struct ent_engine *e, const struct ent_row *row)
+{
+    for (size_t i = 0; i < e->doing.n; i++) {
+        const struct ent_action *a = &e->doing.list[i];
+
+        if (a->kind == ENT_ACT_ROW && a->row.kind == ENT_ROW_ABORT && a->row.round == row->round &&
+            a->row.attempt == row->attempt) {
+            return &a->row;
+        }
+    }
+    return NULL;
+}
+
+/* A member left the attempt: said, unless it is only that the attempt as a whole was called off. */
+static void on_left(struct ent_engine *e, const struct ent_row *row)
+{
+    const struct ent_row *end = abort_of(e, row);
+
+    ent_uploads_cancel(e, row->member, false);
+    if (end == NULL) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "round %llu goes on without %s: %s",
+                       (unsigned long long)row->round, ent_engine_member_name(e, row->member),
+                       ent_err_text(row->code));
+    } else if (row->kind == ENT_ROW_REJECT || row->code != end->code) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "round %llu, attempt %u: %s is out: %s",
+                       (unsigned long long)row->round, (unsigned)row->attempt,
+                       ent_engine_member_name(e, row->member), ent_err_text(row->code));
     }
 }
 
@@ -174,16 +225,14 @@ static void committed(struct ent_engine *e, const struct ent_row *row)
         break;
     case ENT_ROW_REJECT:
     case ENT_ROW_DROP:
-        ent_uploads_cancel(e, row->member, false);
-        ent_engine_say(e, ENT_SAY_TROUBLE, "round %llu goes on without %s: %s",
-                       (unsigned long long)row->round, ent_engine_member_name(e, row->member),
-                       ent_err_text(row->code));
+        on_left(e, row);
         break;
     case ENT_ROW_CLOSE:
         ENT_HOOK_POINT("engine.close-committed");
         break;
     case ENT_ROW_RELEASE:
         ENT_HOOK_POINT("engine.release-committed");
+        ent_engine_say(e, ENT_SAY_ROUND, "%s", e->closed_line);
         if (row->task == ENT_ROUND_TRAIN) {
             sweep_models(e, true);
         }
@@ -212,6 +261,7 @@ static void say_end(struct ent_engine *e, enum ent_err code)
                    code == ENT_E_OK ? "is complete" : "was stopped");
     ent_message_end(e, NULL);
     e->run = (struct ent_store_run){0};
+    ent_engine_unhold(e);
 }
 
 static void open_gate(struct ent_engine *e, const struct ent_action *action)

@@ -129,9 +129,12 @@ static void name_clock(struct ent_engine *e, uint32_t member, uint64_t time_ms)
     if (off <= ENT_WIRE_CLOCK_MAX_MS) {
         return;
     }
+    ent_refusal_count(e, member, ENT_E_CLOCK);
+    if (!ent_engine_may_say_of(e, member)) {
+        return;
+    }
     /* WELCOME carries our time, so that the member names it too. */
     ent_duration_text(off, text);
-    ent_refusal_count(e, member, ENT_E_CLOCK);
     ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its clock is %s %s ours", e->members[member].name, text,
                    behind ? "behind" : "ahead of");
 }
@@ -157,18 +160,25 @@ static void welcome(struct ent_engine *e, struct ent_conn *conn, uint32_t member
     struct ent_event up;
 
     if (older != NULL && older != conn) {
-        ent_engine_say(e, ENT_SAY_MEMBER, "%s connected anew; its older connection is closed",
-                       e->members[member].name);
+        if (ent_engine_may_say_of(e, member)) {
+            /* An old line that nobody noticed to be dead, or two processes: only the second answers to this. */
+            ent_engine_say(
+                e, ENT_SAY_MEMBER,
+                "another connection of %s took over: is it running twice? (%s, before %s)",
+                e->members[member].name, conn->peer.address, older->peer.address);
+        }
         ent_conns_unbind(e, older);
-        ent_post_close(e, older);
+        ent_message_bye(e, older, ENT_E_BUSY);
     }
     ent_conns_bind(e, conn, member);
     if (hello->has_run_plan) {
         memcpy(conn->known_plan, hello->run_plan, sizeof conn->known_plan);
     }
     ent_post_admit(e, conn);
-    ent_engine_say(e, ENT_SAY_MEMBER, "%s is here (%s, %s)", e->members[member].name,
-                   conn->peer.address, hello->build);
+    if (ent_engine_may_say_of(e, member)) {
+        ent_engine_say(e, ENT_SAY_MEMBER, "%s is here (%s, %s)", e->members[member].name,
+                       conn->peer.address, hello->build);
+    }
     name_clock(e, member, hello->time_ms);
     ent_message_welcome(e, conn);
     if (e->run.config.run != 0 && ent_round_active(&e->round)) {
@@ -188,6 +198,10 @@ static void on_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t membe
 
     if (err == ENT_E_OK) {
         err = check_hello(conn, &hello);
+    }
+    if (err == ENT_E_OK && e->missing[0] != '\0') {
+        err = ent_err_note(ENT_E_BUSY,
+                           "the coordinator waits for a missing file; its operator knows");
     }
     if (err != ENT_E_OK) {
         reject(e, conn, err, 0);
@@ -234,17 +248,55 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
     return ENT_E_OK;
 }
 
+/* In full once a run, then at the 10th, 100th, ... time: a member that declines does so in every round. */
+static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err code, const char *why)
+{
+    struct ent_engine_member *m = &e->members[member];
+    uint32_t next = 1;
+
+    if (m->declined_run != e->run.config.run || m->declined_code != code) {
+        m->declined_run = e->run.config.run;
+        m->declined_code = code;
+        m->n_declined = 0;
+    }
+    m->n_declined++;
+    while (next < m->n_declined && next <= UINT32_MAX / 10) {
+        next *= 10;
+    }
+    if (m->n_declined == 1) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s", m->name, why);
+    } else if (m->n_declined == next) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s (%u times in this run)", m->name, why,
+                       (unsigned)m->n_declined);
+    }
+}
+
+/* Whether what was fed last is to be stored: what leads to nothing is worth no line, for it can be said without end. */
+static bool makes_row(const struct ent_engine *e, size_t from)
+{
+    for (size_t i = from; i < e->actions.n; i++) {
+        if (e->actions.list[i].kind == ENT_ACT_ROW) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
                                const struct ent_envelope *env)
 {
+    size_t from;
     struct ent_event event = event_of(e, ENT_EV_DECLINE, member, env);
     struct ent_msg_decline m;
 
     ENT_TRY(ent_msg_decline_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
     event.code = ent_err_valid(m.code) && m.code != ENT_E_OK ? (enum ent_err)m.code : ENT_E_POLICY;
-    ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s", e->members[member].name, m.text);
+    from = e->actions.n;
     ent_engine_feed(e, &event);
+    if (makes_row(e, from)) {
+        say_declined(e, member, event.code, m.text);
+    }
     return ENT_E_OK;
 }
 

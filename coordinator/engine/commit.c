@@ -19,7 +19,7 @@ static enum ent_err store_figures(struct ent_engine *e, const struct ent_row *ro
                                   .train_round = e->round.train_done,
                                   .bytes_in = e->round_in,
                                   .bytes_out = e->round_out,
-                                  .duration_ms = e->now_ms - e->opened_ms,
+                                  .duration_ms = e->now_ms - e->opened_ms + e->open_before_ms,
                                   .closed_ms = e->wall_ms,
                                   .has_metrics =
                                       row->task == ENT_ROUND_EVALUATE && e->metrics.known,
@@ -55,7 +55,19 @@ static enum ent_err store_traffic(struct ent_engine *e, const struct ent_row *ro
     return ENT_E_OK;
 }
 
-static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row)
+static bool closes(const struct ent_engine *e)
+{
+    for (size_t i = 0; i < e->actions.n; i++) {
+        if (e->actions.list[i].kind == ENT_ACT_ROW &&
+            e->actions.list[i].row.kind == ENT_ROW_CLOSE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The bytes of an accepted update last until CLOSE is committed: if that is now, nothing has to be kept. */
+static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, bool closing)
 {
     struct ent_engine_member *m = row->member < e->n_members ? &e->members[row->member] : NULL;
 
@@ -69,6 +81,9 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row)
     case ENT_ROW_ACCEPT:
     case ENT_ROW_REJECT:
     case ENT_ROW_DROP:
+        if (m != NULL && row->kind == ENT_ROW_ACCEPT && !closing) {
+            ENT_TRY(ent_uploads_store(e, row));
+        }
         if (m != NULL && m->upload.state != ENT_UPLOAD_NONE && m->upload.sequence > m->to_store) {
             m->to_store = m->upload.sequence;
         }
@@ -76,7 +91,9 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row)
     case ENT_ROW_CLOSE:
         ENT_TRY(store_figures(e, row));
         ENT_TRY(store_traffic(e, row));
-        break;
+        return ent_store_small_forget(e->store, row);
+    case ENT_ROW_ABORT:
+        return ent_store_small_forget(e->store, row);
     case ENT_ROW_END:
         ENT_TRY(store_traffic(e, row));
         break;
@@ -102,16 +119,15 @@ static enum ent_err store_members(struct ent_engine *e)
 
 static enum ent_err store_all(struct ent_engine *e)
 {
-    bool closes = false;
+    bool closing = closes(e);
 
     for (size_t i = 0; i < e->actions.n; i++) {
         if (e->actions.list[i].kind == ENT_ACT_ROW) {
-            ENT_TRY(store_row(e, &e->actions.list[i].row));
-            closes = closes || e->actions.list[i].row.kind == ENT_ROW_CLOSE;
+            ENT_TRY(store_row(e, &e->actions.list[i].row, closing));
         }
     }
     ENT_TRY(store_members(e));
-    if (closes) {
+    if (closing) {
         ENT_HOOK_POINT("engine.close-before-commit");
     }
     return ENT_E_OK;
@@ -132,6 +148,16 @@ static void reset_traffic(struct ent_engine *e, const struct ent_row *row)
 void ent_commit_note(struct ent_engine *e, const struct ent_row *row)
 {
     switch (row->kind) {
+    case ENT_ROW_RUN_START:
+        for (size_t i = 0; i < e->n_members; i++) {
+            e->members[i].rows = 0;
+        }
+        break;
+    case ENT_ROW_ACCEPT:
+        if (row->task == ENT_ROUND_STATS) {
+            e->members[row->member].rows = row->rows;
+        }
+        break;
     case ENT_ROW_OPEN:
         e->begun = false;
         for (size_t i = 0; i < e->n_members; i++) {
@@ -206,6 +232,9 @@ enum ent_err ent_commit(struct ent_engine *e)
     for (size_t i = 0; i < e->actions.n; i++) {
         if (e->actions.list[i].kind == ENT_ACT_ROW) {
             ent_commit_note(e, &e->actions.list[i].row);
+            if (e->actions.list[i].row.kind == ENT_ROW_ACCEPT) {
+                ent_uploads_stored(e, &e->actions.list[i].row);
+            }
             reset_traffic(e, &e->actions.list[i].row);
         }
     }

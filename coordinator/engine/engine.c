@@ -10,6 +10,9 @@
 #include "coordinator/engine/state.h"
 
 #define QUEUE_MAX 4096
+#define QUEUE_MAX_BYTES ((size_t)64 * 1024 * 1024)
+#define SAID_MAX 30        /* lines of one kind, */
+#define SAID_SPAN_MS 60000 /* in this time */
 #define IDLE_STEP_MS 1000
 #define CRL_CHECK_MS ((uint64_t)60 * 1000)
 #define REFUSALS_FLUSH_MS 5000
@@ -27,6 +30,26 @@ void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ..
     } else {
         ent_log(kind == ENT_SAY_TROUBLE ? ENT_LOG_WARN : ENT_LOG_INFO, "%s", line);
     }
+}
+
+/* At most a handful of lines a minute: a storm of bad messages must not fill the disk. */
+bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said, const char *of)
+{
+    if (e->now_ms - said->from_ms > SAID_SPAN_MS) {
+        if (said->lines > SAID_MAX) {
+            ent_log_warn("%u more lines about %s were left out; status counts refusals by cause",
+                         (unsigned)(said->lines - SAID_MAX), of);
+        }
+        *said = (struct ent_say_budget){.from_ms = e->now_ms};
+    }
+    return ++said->lines <= SAID_MAX;
+}
+
+bool ent_engine_may_say_of(struct ent_engine *e, uint32_t member)
+{
+    struct ent_engine_member *m = &e->members[member];
+
+    return ent_engine_may_say(e, &m->said, m->name);
 }
 
 void ent_engine_fail(struct ent_engine *e, enum ent_err err)
@@ -48,7 +71,7 @@ struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kin
 }
 
 /* Room for what one step of the machine may answer, behind what is waiting already. */
-static bool reserve_actions(struct ent_engine *e)
+bool ent_engine_reserve(struct ent_engine *e)
 {
     size_t need = e->actions.n + 4 * (size_t)e->round.n_members + 16;
     enum ent_err err = ent_grow(&e->actions.list, &e->actions.cap, need, sizeof *e->actions.list);
@@ -59,7 +82,7 @@ static bool reserve_actions(struct ent_engine *e)
 
 void ent_engine_feed(struct ent_engine *e, struct ent_event *event)
 {
-    if (e->fatal != ENT_E_OK || !reserve_actions(e)) {
+    if (e->fatal != ENT_E_OK || !ent_engine_reserve(e)) {
         return;
     }
     event->now_ms = e->now_ms;
@@ -92,7 +115,8 @@ enum ent_err ent_engine_new(const struct ent_engine_options *options, struct ent
     e->out_last = &e->out_first;
     e->next_request = 1;
     ent_arena_init(&e->arena, ENT_WIRE_ARENA_BYTES);
-    err = ent_queue_init(&e->queue, options->queue_max != 0 ? options->queue_max : QUEUE_MAX);
+    err = ent_queue_init(&e->queue, options->queue_max != 0 ? options->queue_max : QUEUE_MAX,
+                         QUEUE_MAX_BYTES);
     if (err != ENT_E_OK) {
         free(e);
         return err;
@@ -111,7 +135,7 @@ void ent_engine_free(struct ent_engine *e)
     if (e == NULL) {
         return;
     }
-    if (e->fatal == ENT_E_OK && ent_commit_refusals(e) != ENT_E_OK) {
+    if (e->fatal == ENT_E_OK && (ent_commit(e) != ENT_E_OK || ent_commit_refusals(e) != ENT_E_OK)) {
         ent_log_warn("%s", ent_err_message());
     }
     ent_queue_release(&e->queue);
@@ -121,6 +145,10 @@ void ent_engine_free(struct ent_engine *e)
     }
     ent_shelf_release(e);
     ent_fold_clear(e);
+    ent_message_forget_sealed(e);
+    for (size_t i = 0; i < e->n_members; i++) {
+        ent_blob_unref(e->members[i].upload.content);
+    }
     ent_plan_free(e->plan);
     free(e->sum);
     ent_arena_release(&e->arena);
@@ -140,12 +168,29 @@ static void enqueue(struct ent_engine *e, enum ent_item_kind kind,
     struct ent_link *link = kind == ENT_ITEM_MAIN ? e->main : e->enroll;
 
     if (ent_queue_put_event(&e->queue, kind, event_take) != ENT_E_OK) {
-        /* A peer that sends faster than it can be served, or no memory: it may come back. */
-        ent_log_warn("%s; a connection is closed", ent_err_message());
-        if (link != NULL) {
+        /* A peer that sends faster than it can be served, or no memory: it may come back. Said by the engine, once for
+         * many. */
+        ent_log_debug("%s; its connection is closed", ent_err_message());
+        if (link != NULL && !link->limits.prompt) {
             ent_link_close(link, event_take->conn, false);
+        } else { /* not from the handler of a prompt link */
+            ent_queue_put_drop(&e->queue, kind, event_take->conn);
         }
         ent_link_event_release(event_take);
+    }
+}
+
+static void drop_connections(struct ent_engine *e)
+{
+    struct ent_queue_drop drops[ENT_QUEUE_DROP_MAX];
+    size_t n = ent_queue_take_drops(&e->queue, drops);
+
+    for (size_t i = 0; i < n; i++) {
+        struct ent_link *link = drops[i].kind == ENT_ITEM_MAIN ? e->main : e->enroll;
+
+        if (link != NULL) {
+            ent_link_close(link, drops[i].conn, false);
+        }
     }
 }
 
@@ -176,38 +221,43 @@ enum ent_err ent_engine_start(struct ent_engine *e)
     if (swept > 0) {
         ent_log_debug("%zu files of updates that were never accepted removed", swept);
     }
-    if (e->run.config.run != 0) {
-        ENT_TRY(reserve_actions(e) ? ENT_E_OK : e->fatal);
-        if (ent_round_active(&e->round)) {
-            ent_engine_say(e, ENT_SAY_RUN, "run %u goes on in round %llu",
-                           (unsigned)e->run.config.run, (unsigned long long)e->round.round);
-            ENT_TRY(e->round.round > 0 ? ent_message_open_hash(e) : ENT_E_OK);
-            ENT_TRY(ent_commit_reload_metrics(e));
-            ent_round_resume(&e->round, e->now_ms, &e->actions);
-        } else {
-            struct ent_event event = ent_engine_event(e, ENT_EV_RUN_START, ENT_NO_MEMBER);
-
-            ent_engine_feed(e, &event);
-        }
-    }
+    ENT_TRY(ent_engine_go_on(e));
     return ent_engine_settle(e);
+}
+
+/* A connection that ended before it was a member's. Who merely hung up is no news (a port scan, a monitor). */
+static void not_admitted(struct ent_engine *e, const struct ent_link_event *event, const char *text)
+{
+    enum ent_err why = event->why == ENT_E_OK ? ENT_E_NET : event->why;
+
+    ent_refusal_count(e, ENT_NO_MEMBER, why);
+    if (why == ENT_E_NET) {
+        if (ent_engine_may_say(e, &e->said_hung_up, "connections that hung up")) {
+            ent_log_info("a connection was not admitted: %s", text);
+        }
+    } else if (ent_engine_may_say(e, &e->said_closed, "connections that were not admitted")) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "a connection was not admitted: %s", text);
+    }
 }
 
 static void on_closed(struct ent_engine *e, bool enroll, const struct ent_link_event *event)
 {
     struct ent_conn *conn = ent_conns_find(e, enroll, event->conn);
     const char *text = event->text[0] != '\0' ? event->text : ent_err_text(event->why);
+    char from[sizeof event->text + sizeof conn->peer.address + 2];
 
-    if (conn == NULL) { /* it never got as far as a message */
-        ent_refusal_count(e, ENT_NO_MEMBER, event->why == ENT_E_OK ? ENT_E_NET : event->why);
-        ent_log_info("a connection ended before its first message: %s", text);
+    if (conn == NULL) { /* it never got as far as a message; the link says from where it came */
+        not_admitted(e, event, text);
         return;
     }
     if (conn->member != ENT_NO_MEMBER) {
-        ent_engine_say(e, ENT_SAY_MEMBER, "%s is gone: %s", e->members[conn->member].name, text);
+        if (ent_engine_may_say_of(e, conn->member)) {
+            ent_engine_say(e, ENT_SAY_MEMBER, "%s is gone: %s", e->members[conn->member].name,
+                           text);
+        }
     } else if (!conn->closing) {
-        ent_refusal_count(e, ENT_NO_MEMBER, event->why == ENT_E_OK ? ENT_E_NET : event->why);
-        ent_log_info("%s: connection ended: %s", conn->peer.address, text);
+        (void)snprintf(from, sizeof from, "%s: %s", conn->peer.address, text);
+        not_admitted(e, event, from);
     }
     ent_conns_unbind(e, conn);
     ent_conns_remove(e, conn);
@@ -236,9 +286,6 @@ static void on_event(struct ent_engine *e, bool enroll, struct ent_link_event *e
     }
     if (event->kind == ENT_LINK_OPENED) {
         ent_engine_fail(e, ent_conns_add(e, enroll, event->conn, event->peer, &conn));
-        if (conn != NULL && enroll) {
-            ent_enroll_opened(e, conn);
-        }
         return;
     }
     if (conn == NULL) {
@@ -278,31 +325,57 @@ static void on_item(struct ent_engine *e, struct ent_item *item)
     on_event(e, item->kind == ENT_ITEM_ENROL, &item->event);
 }
 
-static void tick_if_due(struct ent_engine *e)
+/* The store says who is revoked, and whoever is gets no further than HELLO; the list only stops him a little earlier.
+ * One that cannot be made is tried again each minute, and said once a day. */
+void ent_engine_renew_crl(struct ent_engine *e, bool now)
 {
-    if (e->timer_ms != 0 && e->now_ms >= e->timer_ms) {
-        struct ent_event event = ent_engine_event(e, ENT_EV_TICK, ENT_NO_MEMBER);
+    bool made = now;
+    enum ent_err err = now ? ent_home_make_crl(e->home, e->wall_ms)
+                           : ent_home_renew_crl(e->home, e->wall_ms, &made);
 
-        e->timer_ms = 0;
-        ent_engine_feed(e, &event);
+    e->crl_due_ms = e->now_ms + CRL_CHECK_MS;
+    if (err == ENT_E_OK) {
+        e->crl_behind = false;
+        e->crl_said_ms = 0;
+        if (made && e->options.crl != NULL) {
+            e->options.crl(e->options.ctx, e->home->crl.data, e->home->crl.len);
+        }
+        return;
+    }
+    e->crl_behind = true;
+    if (e->crl_said_ms == 0 || e->now_ms - e->crl_said_ms >= ENT_CERTS_DAY_MS) {
+        e->crl_said_ms = e->now_ms;
+        ent_engine_say(e, ENT_SAY_TROUBLE,
+                       "the revocation list cannot be made (%s); the old one stays, revoked "
+                       "members are refused all the same",
+                       ent_err_message());
     }
 }
 
 static void housekeeping(struct ent_engine *e)
 {
-    bool made = false;
-
-    tick_if_due(e);
+    ent_engine_tick(e);
+    if (e->missing[0] != '\0' && e->now_ms >= e->missing_due_ms) {
+        ent_engine_fail(e, ent_engine_go_on(e));
+    }
     if (e->refusals_dirty && e->now_ms >= e->refusals_due_ms) {
         ent_engine_fail(e, ent_commit_refusals(e));
         e->refusals_due_ms = e->now_ms + REFUSALS_FLUSH_MS;
     }
     if (e->started && e->now_ms >= e->crl_due_ms) {
-        e->crl_due_ms = e->now_ms + CRL_CHECK_MS;
-        ent_engine_fail(e, ent_home_renew_crl(e->home, e->wall_ms, &made));
-        if (made && e->options.crl != NULL) {
-            e->options.crl(e->options.ctx, e->home->crl.data, e->home->crl.len);
-        }
+        ent_engine_renew_crl(e, e->crl_behind);
+    }
+}
+
+static void say_floods(struct ent_engine *e)
+{
+    size_t n = ent_queue_refused(&e->queue);
+
+    if (n > 0 && ent_engine_may_say(e, &e->said_refused, "refusals")) {
+        ent_engine_say(e, ENT_SAY_TROUBLE,
+                       "%zu messages came faster than they can be served; the connections that "
+                       "sent more than their share are closed",
+                       n);
     }
 }
 
@@ -312,6 +385,7 @@ enum ent_err ent_engine_step(struct ent_engine *e)
 
     e->now_ms = ent_clock_mono(&e->clock);
     e->wall_ms = ent_clock_wall(&e->clock);
+    drop_connections(e);
     while (item != NULL) {
         struct ent_item *next = item->next;
 
@@ -319,56 +393,10 @@ enum ent_err ent_engine_step(struct ent_engine *e)
         ent_queue_item_free(item);
         item = next;
     }
+    say_floods(e);
     housekeeping(e);
     ent_uploads_pump(e);
     return ent_engine_settle(e);
-}
-
-static void carry_out(struct ent_engine *e)
-{
-    struct ent_actions now = e->actions;
-
-    e->actions = e->doing; /* what is fed from here on is committed in the next turn */
-    e->actions.n = 0;
-    e->doing = now;
-    for (size_t i = 0; i < e->doing.n && e->fatal == ENT_E_OK; i++) {
-        ent_act(e, &e->doing.list[i]);
-    }
-    e->doing.n = 0;
-}
-
-/* A test that has engine and members in one process ends the engine here as kill -9 would: what was not committed is
- * lost, what was not sent is never sent. */
-static bool killed(struct ent_engine *e, const char *where)
-{
-    (void)where;
-    if (ENT_HOOK_PLANTED(where)) {
-        e->fatal = ENT_E_STOPPED;
-    }
-    return e->fatal != ENT_E_OK;
-}
-
-enum ent_err ent_engine_settle(struct ent_engine *e)
-{
-    while (e->fatal == ENT_E_OK && (e->actions.n > 0 || e->out_first != NULL)) {
-        if (ENT_HOOK_PLANTED("send-before-commit")) {
-            ent_outbox_flush(e);
-        }
-        if (killed(e, "killed-before-commit")) {
-            break;
-        }
-        ent_engine_fail(e, ent_commit(e));
-        if (e->fatal != ENT_E_OK || killed(e, "killed-after-commit")) {
-            break;
-        }
-        ent_outbox_flush(e);
-        carry_out(e);
-        ent_uploads_pump(e);
-        if (e->actions.n == 0) {
-            tick_if_due(e);
-        }
-    }
-    return e->fatal;
 }
 
 static uint64_t sooner(uint64_t due, uint64_t at)
@@ -381,7 +409,9 @@ uint64_t ent_engine_due_ms(const struct ent_engine *e)
     uint64_t due = e->now_ms + (uint64_t)IDLE_STEP_MS * 60;
 
     due = sooner(due, e->timer_ms);
+    due = sooner(due, e->lazy_due_ms);
     due = sooner(due, e->crl_due_ms);
+    due = sooner(due, e->missing_due_ms);
     return e->refusals_dirty ? sooner(due, e->refusals_due_ms) : due;
 }
 
@@ -417,5 +447,6 @@ void ent_engine_bye(struct ent_engine *e, enum ent_err code)
     if (e->fatal == ENT_E_OK) {
         ent_message_bye_all(e, code);
         ent_outbox_flush(e);
+        ent_outbox_let_go(e);
     }
 }

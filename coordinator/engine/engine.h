@@ -35,6 +35,10 @@ struct ent_engine_options {
     bool offline;      /* a verb without serve: no run goes on, only requests are answered */
     size_t queue_max;  /* messages waiting; 0: 4,096 */
     uint64_t retry_ms; /* between attempts; 0: 10 s */
+    /* Rows that are worth nothing to others by themselves (joins, updates of a round that waits for more) may wait so
+     * long for a commit with those that follow; 0: not. */
+    uint64_t commit_ms;
+    bool no_inline; /* tests: even small models wait for their grant */
     /* Lines for the operator; NULL: they go to the log. Called on the engine's thread. */
     void (*say)(void *ctx, enum ent_say kind, const char *line);
     /* A new revocation list (DER): for the live link. NULL: nobody to tell. */

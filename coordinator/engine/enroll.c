@@ -1,13 +1,25 @@
 /* Enrolment (second listener, no client certificate: one small request, rate-limited, then the end) and renewal. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "certs/token.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/crypto/secret.h"
 #include "coordinator/engine/state.h"
 
-#define BURST 64      /* requests at once */
-#define REFILL_MS 200 /* then five a second */
+/* A member's certificates: the enrolment's, and what renewals whose answer was lost may cost. */
+#define CERTS_A_DAY 5
+#define CERTS_HELD 16
+#define RENEW_SLACK_MS ENT_CERTS_DAY_MS /* a member's clock may be ahead */
+_Static_assert((size_t)ENT_ROUND_MEMBERS_MAX *CERTS_HELD * 40 < ENT_CRL_DER_MAX_BYTES,
+               "a revocation list of everything that can be issued is too long");
+
+/* Requests: so many at once, then so many a second; of one machine (or of all behind one address), and of all. */
+#define BURST_ONE 32
+#define REFILL_ONE_MS 500
+#define BURST_ALL 128
+#define REFILL_ALL_MS 100
 
 static void refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code)
 {
@@ -15,32 +27,50 @@ static void refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err cod
     ent_post_close(e, conn);
 }
 
-static bool may_ask(struct ent_engine *e)
+static bool take_ticket(struct ent_tickets *t, uint64_t now_ms, uint32_t burst, uint64_t refill_ms)
 {
-    uint64_t since = e->now_ms - e->enroll_refill_ms;
-    uint64_t more = since / REFILL_MS;
+    uint64_t more = (now_ms - t->refill_ms) / refill_ms;
 
-    if (e->enroll_refill_ms == 0 || more >= BURST) {
-        e->enroll_tokens = BURST;
-        e->enroll_refill_ms = e->now_ms;
+    if (t->refill_ms == 0 || more >= burst) {
+        t->left = burst;
+        t->refill_ms = now_ms;
     } else {
-        e->enroll_tokens =
-            e->enroll_tokens + more < BURST ? e->enroll_tokens + (uint32_t)more : BURST;
-        e->enroll_refill_ms += more * REFILL_MS;
+        t->left = t->left + more < burst ? t->left + (uint32_t)more : burst;
+        t->refill_ms += more * refill_ms;
     }
-    if (e->enroll_tokens == 0) {
+    if (t->left == 0) {
         return false;
     }
-    e->enroll_tokens--;
+    t->left--;
     return true;
 }
 
-void ent_enroll_opened(struct ent_engine *e, struct ent_conn *conn)
+/* The origin's tickets; of an origin that is not known the longest unused ones, filled. */
+static struct ent_tickets *tickets_of(struct ent_engine *e, uint64_t origin)
 {
-    if (!may_ask(e)) {
-        refuse(e, conn,
-               ent_err_note(ENT_E_BUSY, "too many enrolments at once; try again in a minute"));
+    struct ent_tickets *oldest = &e->enroll_origins[0];
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(e->enroll_origins); i++) {
+        struct ent_tickets *t = &e->enroll_origins[i];
+
+        if (t->refill_ms != 0 && t->origin == origin) {
+            return t;
+        }
+        oldest = t->refill_ms < oldest->refill_ms ? t : oldest;
     }
+    *oldest = (struct ent_tickets){.origin = origin};
+    return oldest;
+}
+
+/* Asked once a request is known to be one: who only opens connections takes nothing from others. */
+static enum ent_err may_ask(struct ent_engine *e, const struct ent_conn *conn)
+{
+    struct ent_tickets *own = tickets_of(e, conn->peer.origin);
+
+    ENT_REQUIRE(take_ticket(own, e->now_ms, BURST_ONE, REFILL_ONE_MS) &&
+                    take_ticket(&e->enroll_all, e->now_ms, BURST_ALL, REFILL_ALL_MS),
+                ENT_E_BUSY, "too many enrolments at once; try again in a minute");
+    return ENT_E_OK;
 }
 
 /* What is asked, proved by the key that is to be registered. */
@@ -106,6 +136,16 @@ static enum ent_err issue(const struct ent_engine *e, const uint8_t handle[ENT_H
     return err;
 }
 
+static size_t n_not_revoked(const struct ent_engine *e)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < e->n_members; i++) {
+        n += e->members[i].revoked ? 0 : 1;
+    }
+    return n;
+}
+
 /* Token, request, certificate, roster: in this order, so that a refused token costs nothing more. */
 static enum ent_err admit(struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES],
                           const struct ent_msg_enroll_request *m, struct ent_store_member *member)
@@ -121,9 +161,12 @@ static enum ent_err admit(struct ent_engine *e, const uint8_t handle[ENT_HANDLE_
     memcpy(keys.statement_pub, m->statement_pub, sizeof keys.statement_pub);
     memcpy(keys.witness_pub, m->witness_pub, sizeof keys.witness_pub);
     memcpy(keys.nonce_commit, m->nonce_commit, sizeof keys.nonce_commit);
-    ENT_REQUIRE(e->n_members < e->home->config->members && e->n_members < ENT_ROUND_MEMBERS_MAX,
-                ENT_E_LIMIT, "the federation takes %u members at most",
+    ENT_REQUIRE(n_not_revoked(e) < e->home->config->members, ENT_E_LIMIT,
+                "the federation takes %u members at most (limits.members of federation.yaml)",
                 (unsigned)e->home->config->members);
+    ENT_REQUIRE(e->n_members < ENT_ROUND_MEMBERS_MAX, ENT_E_LIMIT,
+                "the roster is full: %u members, revoked ones included",
+                (unsigned)ENT_ROUND_MEMBERS_MAX);
     ENT_TRY(ent_store_enrol(e->store, handle, &keys, &cert, e->wall_ms, &index));
     ENT_TRY(ent_store_find_index(e->store, index, member));
     ENT_TRY(ent_members_add(e, member));
@@ -135,7 +178,9 @@ static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
                            const struct ent_store_member *member)
 {
     struct ent_msg_enrolled m = {.cert = {member->cert.der, member->cert.der_len},
-                                 .crl = {e->home->crl.data, e->home->crl.len}};
+                                 .crl = ent_message_crl(e)};
+    struct ent_about about = {.run = e->run.config.run};
+    struct ent_buf body;
     char address[ENT_HOME_ADDRESS_MAX];
     struct ent_buf ca;
     enum ent_err err;
@@ -153,7 +198,10 @@ static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
     err = ent_cert_encode(e->home->ca, &ca);
     if (err == ENT_E_OK) {
         m.ca = (struct ent_bytes){ca.data, ca.len};
-        ent_message_post(e, conn, ENT_MSG_ENROLLED, 0, &m);
+        err = ent_message_seal(e, ENT_MSG_ENROLLED, &about, &m, &body);
+    }
+    if (err == ENT_E_OK) {
+        ent_post(e, conn, ENT_MSG_ENROLLED, 0, &body);
     }
     ent_buf_release(&ca);
     return err;
@@ -163,7 +211,7 @@ void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_link_event *event)
 {
     struct ent_store_member member = {0};
-    struct ent_msg_enroll_request m;
+    struct ent_msg_enroll_request m = {0};
     struct ent_envelope env;
     enum ent_err err;
 
@@ -172,9 +220,14 @@ void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
     conn->welcomed = true; /* one request a connection, whatever comes of it */
     err = open_request(e, event, &env, &m);
     if (err == ENT_E_OK) {
-        err = admit(e, env.header.sender, &m, &member);
-        ent_cleanse(m.secret, sizeof m.secret);
+        err = may_ask(e, conn);
     }
+    if (err == ENT_E_OK) {
+        err = admit(e, env.header.sender, &m, &member);
+    }
+    /* The token's secret; the frame itself is wiped with its item. */
+    ent_cleanse(&m, sizeof m);
+    ent_arena_wipe(&e->arena);
     if (err == ENT_E_OK) {
         err = answer(e, conn, &member);
     }
@@ -186,6 +239,59 @@ void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
     ent_post_close(e, conn);
 }
 
+/* The certificate that the connection shows; not one of ours that are listed (the store is an older backup): NULL. A link
+ * that shows none, in tests: the newest. */
+static const struct ent_store_issued *shown(const struct ent_conn *conn,
+                                            const struct ent_store_issued *held, size_t n)
+{
+    uint8_t digest[ENT_SHA256_BYTES];
+
+    if (ent_is_zero(conn->peer.cert_sha256)) {
+        return n > 0 ? &held[0] : NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (ent_sha256(held[i].cert.der, held[i].cert.der_len, digest) == ENT_E_OK &&
+            memcmp(digest, conn->peer.cert_sha256, sizeof digest) == 0) {
+            return &held[i];
+        }
+    }
+    return NULL;
+}
+
+/* Every certificate that was issued has to stand in the revocation list should its member be revoked. So there is a new
+ * one when that of the connection is about to end; and should the answer be lost, again, but not without end. */
+static enum ent_err check_renewal(const struct ent_engine *e, const struct ent_conn *conn,
+                                  const struct ent_store_issued *held, size_t n)
+{
+    const struct ent_store_issued *own = shown(conn, held, n);
+    struct ent_cert_info info = {.not_after_ms = own != NULL ? own->cert.expires_ms : 0};
+    size_t today = 0;
+
+    ENT_BUG_ON(held == NULL && n > 0);
+    for (size_t i = 0; i < n; i++) {
+        today += held[i].issued_ms + ENT_CERTS_DAY_MS > e->wall_ms ? 1 : 0;
+    }
+    ENT_REQUIRE(own == NULL || ent_certs_renew_due(&info, e->wall_ms + RENEW_SLACK_MS), ENT_E_LIMIT,
+                "the certificate is not due for renewal yet");
+    ENT_REQUIRE(today < CERTS_A_DAY && n < CERTS_HELD, ENT_E_LIMIT,
+                "this member was given %zu certificates in the last day and holds %zu; it gets "
+                "another one later",
+                today, n);
+    return ENT_E_OK;
+}
+
+static enum ent_err may_renew(const struct ent_engine *e, const struct ent_conn *conn)
+{
+    struct ent_store_issued *held = NULL;
+    size_t n = 0;
+    enum ent_err err;
+
+    ENT_TRY(ent_store_certs(e->store, conn->member, e->wall_ms, &held, &n));
+    err = check_renewal(e, conn, held, n);
+    free(held);
+    return err;
+}
+
 static enum ent_err renew(struct ent_engine *e, struct ent_conn *conn,
                           const struct ent_envelope *env)
 {
@@ -195,11 +301,11 @@ static enum ent_err renew(struct ent_engine *e, struct ent_conn *conn,
     struct ent_msg_renewed out;
 
     ENT_TRY(ent_msg_renew_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_TRY(may_renew(e, conn));
     ENT_TRY(issue(e, e->members[conn->member].handle, m.csr, &cert, &keys));
     ENT_TRY(
         ent_store_renew(e->store, conn->member, &cert, keys.tls_pub, keys.tls_pub_len, e->wall_ms));
-    out = (struct ent_msg_renewed){.cert = {cert.der, cert.der_len},
-                                   .crl = {e->home->crl.data, e->home->crl.len}};
+    out = (struct ent_msg_renewed){.cert = {cert.der, cert.der_len}, .crl = ent_message_crl(e)};
     ent_message_post(e, conn, ENT_MSG_RENEWED, 0, &out);
     ent_engine_say(e, ENT_SAY_MEMBER, "%s renewed its certificate", e->members[conn->member].name);
     return ENT_E_OK;

@@ -33,14 +33,52 @@ static enum ent_err input_path(const struct ent_engine *e, uint32_t member, char
                                  e->members[member].handle, out);
 }
 
-/* Of an update that was accepted before a restart: is its file still what its row says? */
-static enum ent_err check_file(const struct ent_engine *e, uint32_t member,
-                               const uint8_t digest[32])
+struct ent_row ent_engine_attempt(const struct ent_engine *e)
+{
+    return (struct ent_row){.run = e->run.config.run,
+                            .round = e->round.round,
+                            .attempt = e->round.attempt,
+                            .member = ENT_NO_MEMBER};
+}
+
+static enum ent_err read_small(const struct ent_engine *e, uint32_t member, struct ent_buf *out)
+{
+    const struct ent_upload *u = &e->members[member].upload;
+    struct ent_row row = ent_engine_attempt(e);
+
+    ent_buf_init(out, ENT_STORE_SMALL_MAX);
+    if (u->unstored) { /* it waits for the commit of its row */
+        return ent_buf_add(out, ent_blob_bytes(u->content), ent_blob_len(u->content));
+    }
+    return ent_store_small_get(e->store, &row, e->members[member].handle, out);
+}
+
+/* Of an update that was accepted before a restart: is what is stored still what its row says? */
+static bool is_good_small(const struct ent_engine *e, uint32_t member, const uint8_t digest[32])
+{
+    uint8_t found[32];
+    struct ent_buf bytes;
+    enum ent_err err = read_small(e, member, &bytes);
+
+    if (err == ENT_E_OK) {
+        err = ent_sha256(bytes.data, bytes.len, found);
+    }
+    ent_buf_release(&bytes);
+    return err == ENT_E_OK && memcmp(found, digest, sizeof found) == 0;
+}
+
+static enum ent_err check_stored(const struct ent_engine *e, uint32_t member,
+                                 const uint8_t digest[32], bool *is_small)
 {
     uint8_t found[32];
     char *path = NULL;
-    enum ent_err err = input_path(e, member, &path);
+    enum ent_err err;
 
+    *is_small = is_good_small(e, member, digest);
+    if (*is_small) {
+        return ENT_E_OK;
+    }
+    err = input_path(e, member, &path);
     if (err == ENT_E_OK) {
         err = ent_sha256_file(path, found);
     }
@@ -54,9 +92,11 @@ static enum ent_err check_file(const struct ent_engine *e, uint32_t member,
 void ent_fold_add(struct ent_engine *e, const struct ent_action *action)
 {
     struct ent_fold *fold = &e->fold;
-    bool arrived =
-        e->members[action->member].upload.state == ENT_UPLOAD_DONE; /* in this process, verified */
-    enum ent_err err = arrived ? ENT_E_OK : check_file(e, action->member, action->digest);
+    const struct ent_upload *u = &e->members[action->member].upload;
+    bool arrived = u->state == ENT_UPLOAD_DONE; /* in this process, verified */
+    bool is_small = u->is_small;
+    enum ent_err err =
+        arrived ? ENT_E_OK : check_stored(e, action->member, action->digest, &is_small);
 
     if (err != ENT_E_OK) {
         struct ent_event event = ent_engine_event(e, ENT_EV_DAMAGED, action->member);
@@ -72,8 +112,8 @@ void ent_fold_add(struct ent_engine *e, const struct ent_action *action)
         ent_engine_fail(e, err);
         return;
     }
-    fold->inputs[fold->n++] =
-        (struct ent_fold_input){.member = action->member, .weight = action->weight};
+    fold->inputs[fold->n++] = (struct ent_fold_input){
+        .member = action->member, .weight = action->weight, .is_small = is_small};
 }
 
 /* ---- windows ---- */
@@ -91,7 +131,25 @@ struct pass {
     uint64_t sum_w;
 };
 
-static enum ent_err read_piece(struct pass *p, uint32_t member, size_t first, size_t n,
+static enum ent_err small_piece(struct pass *p, uint32_t member, size_t first, size_t n,
+                                uint8_t *out)
+{
+    size_t offset = ENT_UPDATE_SALT_BYTES + first * p->int_bytes;
+    size_t len = n * p->int_bytes;
+    struct ent_buf bytes;
+    enum ent_err err = read_small(p->e, member, &bytes);
+
+    if (err == ENT_E_OK && (bytes.len < offset || bytes.len - offset < len)) {
+        err = ent_err_note(ENT_E_CORRUPT, "a stored update is too short");
+    }
+    if (err == ENT_E_OK) {
+        memcpy(out, bytes.data + offset, len);
+    }
+    ent_buf_release(&bytes);
+    return err;
+}
+
+static enum ent_err file_piece(struct pass *p, uint32_t member, size_t first, size_t n,
                                uint8_t *out)
 {
     off_t offset = (off_t)(ENT_UPDATE_SALT_BYTES + first * p->int_bytes);
@@ -138,7 +196,8 @@ static enum ent_err add_window(struct pass *p, size_t first, size_t n)
 
         for (size_t j = 0; j < k; j++) {
             weights[j] = fold->inputs[i + j].weight;
-            ENT_TRY(read_piece(p, fold->inputs[i + j].member, first, n, p->buffers[j]));
+            ENT_TRY((fold->inputs[i + j].is_small ? small_piece : file_piece)(
+                p, fold->inputs[i + j].member, first, n, p->buffers[j]));
         }
         ENT_TRY(ent_agg_add_many(p->agg, (const uint8_t *const *)p->buffers, n * p->int_bytes,
                                  weights, k));
@@ -250,9 +309,6 @@ static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
     result->rows = (uint64_t)p->whole[ENT_EVAL_ROWS];
     result->loss_sum = (uint64_t)p->whole[ENT_EVAL_LOSS];
     result->auc = isfinite(e->metrics.m.auc) ? (uint64_t)(e->metrics.m.auc * AUC_UNIT) : 0;
-    if (e->round.split == ENT_ROUND_ON_TEST) {
-        e->last_end.test = e->metrics;
-    }
     return ENT_E_OK;
 }
 

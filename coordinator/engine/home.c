@@ -78,6 +78,32 @@ static enum ent_err load_authority(struct ent_home *home)
     return ENT_E_OK;
 }
 
+/* The database remembers the highest number, should crl.pem be lost or be an old one out of a backup. */
+#define CRL_NUMBER "crl_number"
+
+static enum ent_err load_number(struct ent_home *home)
+{
+    char text[24];
+    enum ent_err err = ent_store_setting_get(home->store, CRL_NUMBER, text, sizeof text);
+
+    if (err == ENT_E_NOT_FOUND) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(err);
+    home->crl_number = strtoull(text, NULL, 10);
+    return ENT_E_OK;
+}
+
+/* A number is used up before a list carries it. As long as the clock goes forward it says when the list was made. */
+static enum ent_err next_number(struct ent_home *home, uint64_t wall_ms)
+{
+    char text[24];
+
+    home->crl_number = wall_ms > home->crl_number ? wall_ms : home->crl_number + 1;
+    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)home->crl_number);
+    return ent_store_setting_set(home->store, CRL_NUMBER, text);
+}
+
 static enum ent_err load_crl(struct ent_home *home, uint64_t wall_ms)
 {
     struct ent_crl *crl = NULL;
@@ -96,13 +122,21 @@ static enum ent_err load_crl(struct ent_home *home, uint64_t wall_ms)
         err = ent_crl_encode(crl, &home->crl);
     }
     ent_crl_free(crl);
-    if (err == ENT_E_OK) {
-        home->crl_made_ms = info.this_update_ms;
+    ENT_TRY(load_number(home));
+    if (err == ENT_E_OK && info.number >= home->crl_number) {
+        home->crl_number = info.number;
+        home->crl_made_ms = info.this_update_ms + ENT_CERTS_BACKDATE_MS;
         return ENT_E_OK;
     }
-    /* Missing or damaged: it is derived from the store, so it is simply made again. */
-    ent_buf_clear(&home->crl);
-    return ent_home_make_crl(home, wall_ms);
+    if (err != ENT_E_OK) {
+        ent_buf_clear(&home->crl);
+    }
+    /* Missing, damaged or an old one: it is derived from the store, so it is simply made again. If not, the old one (or
+     * none) does until the engine tries again: whom the store says is revoked is refused without it. */
+    if (ent_home_make_crl(home, wall_ms) != ENT_E_OK) {
+        ent_log_warn("the revocation list cannot be made: %s", ent_err_message());
+    }
+    return ENT_E_OK;
 }
 
 static enum ent_err load_all(struct ent_home *home, const struct ent_clock *clock)
@@ -190,12 +224,13 @@ enum ent_err ent_home_make_crl(struct ent_home *home, uint64_t wall_ms)
     size_t n = 0;
     enum ent_err err;
 
-    /* Two lists within one millisecond would carry one number. */
-    wall_ms = wall_ms > home->crl_made_ms ? wall_ms : home->crl_made_ms + 1;
     ENT_TRY(revoked_serials(home, wall_ms, &serials, &n));
     ent_buf_init(&der, ENT_CRL_DER_MAX_BYTES);
-    err = ent_certs_make_crl(&home->issuer, (const uint8_t(*)[ENT_SERIAL_BYTES])serials, n, wall_ms,
-                             &crl);
+    err = next_number(home, wall_ms);
+    if (err == ENT_E_OK) {
+        err = ent_certs_make_crl(&home->issuer, (const uint8_t(*)[ENT_SERIAL_BYTES])serials, n,
+                                 home->crl_number, wall_ms, &crl);
+    }
     if (err == ENT_E_OK) {
         err = ent_crl_encode(crl, &der);
     }

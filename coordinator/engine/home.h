@@ -34,6 +34,7 @@ struct ent_home {
         enroll_sha256[ENT_SHA256_BYTES]; /* fingerprint of the enrolment listener's certificate */
     struct ent_buf crl;                  /* newest, DER */
     uint64_t crl_made_ms;                /* wall */
+    uint64_t crl_number;                 /* of the newest list ever made; never goes back */
 };
 
 /* Takes DIR's lock (BUSY when another program holds it) and opens everything. NOT_FOUND: no federation there. */

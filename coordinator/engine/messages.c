@@ -21,7 +21,7 @@ static enum ent_err next_sequence(struct ent_engine *e, uint64_t *out)
     return ENT_E_OK;
 }
 
-static enum ent_err make_header(struct ent_engine *e, enum ent_msg_type type,
+enum ent_err ent_message_header(struct ent_engine *e, enum ent_msg_type type,
                                 const struct ent_about *about, struct ent_header *out)
 {
     *out = (struct ent_header){
@@ -30,14 +30,15 @@ static enum ent_err make_header(struct ent_engine *e, enum ent_msg_type type,
     return next_sequence(e, &out->sequence);
 }
 
-static enum ent_err seal(struct ent_engine *e, enum ent_msg_type type,
-                         const struct ent_about *about, const void *message, struct ent_buf *out)
+enum ent_err ent_message_seal(struct ent_engine *e, enum ent_msg_type type,
+                              const struct ent_about *about, const void *message,
+                              struct ent_buf *out)
 {
     struct ent_header header;
     enum ent_err err;
 
     ent_buf_init(out, ENT_WIRE_ENVELOPE_MAX_BYTES);
-    err = make_header(e, type, about, &header);
+    err = ent_message_header(e, type, about, &header);
     if (err == ENT_E_OK) {
         err = ent_wire_seal(e->home->log_key, &header, message, out);
     }
@@ -47,8 +48,8 @@ static enum ent_err seal(struct ent_engine *e, enum ent_msg_type type,
     return err;
 }
 
-static void post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
-                      const struct ent_buf *body)
+void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
+                           const struct ent_buf *body)
 {
     struct ent_buf copy;
     enum ent_err err;
@@ -62,6 +63,28 @@ static void post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t
     ent_post(e, conn, type, 0, &copy);
 }
 
+/* A message that breaks its own bounds is our mistake, but costs no more than the one who should have got it: a line and
+ * the connection. Everything else (store, memory, keys) ends the step. */
+void ent_message_unsendable(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                            enum ent_err err)
+{
+    if (err != ENT_E_RANGE && err != ENT_E_LIMIT && err != ENT_E_PROTOCOL) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    ent_refusal_count(e, conn != NULL ? conn->member : ENT_NO_MEMBER, err);
+    if (ent_engine_may_say(e, &e->said_refused, "refusals")) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s to %s cannot be sent: %s", ent_msg_name(type),
+                       conn == NULL                    ? "all"
+                       : conn->member != ENT_NO_MEMBER ? e->members[conn->member].name
+                                                       : conn->peer.address,
+                       ent_err_message());
+    }
+    if (conn != NULL) {
+        ent_post_close(e, conn);
+    }
+}
+
 static bool wants_news(const struct ent_conn *conn)
 {
     return conn->welcomed && conn->member != ENT_NO_MEMBER && !conn->closing;
@@ -72,21 +95,21 @@ static void broadcast(struct ent_engine *e, enum ent_msg_type type, const struct
                       const void *message)
 {
     struct ent_buf body;
-    enum ent_err err = seal(e, type, about, message, &body);
+    enum ent_err err = ent_message_seal(e, type, about, message, &body);
 
     if (err != ENT_E_OK) {
-        ent_engine_fail(e, err);
+        ent_message_unsendable(e, NULL, type, err);
         return;
     }
     for (size_t i = 0; i < e->n_conns; i++) {
         if (wants_news(e->conns[i])) {
-            post_copy(e, e->conns[i], (uint8_t)type, &body);
+            ent_message_post_copy(e, e->conns[i], (uint8_t)type, &body);
         }
     }
     ent_buf_release(&body);
 }
 
-static struct ent_about about_now(const struct ent_engine *e)
+struct ent_about ent_message_about(const struct ent_engine *e)
 {
     return (struct ent_about){
         .run = e->run.config.run, .round = e->round.round, .attempt = e->round.attempt};
@@ -96,10 +119,10 @@ static void post_about(struct ent_engine *e, struct ent_conn *conn, enum ent_msg
                        const struct ent_about *about, uint64_t request, const void *message)
 {
     struct ent_buf body;
-    enum ent_err err = seal(e, type, about, message, &body);
+    enum ent_err err = ent_message_seal(e, type, about, message, &body);
 
     if (err != ENT_E_OK) {
-        ent_engine_fail(e, err);
+        ent_message_unsendable(e, conn, type, err);
         return;
     }
     ent_post(e, conn, (uint8_t)type, request, &body);
@@ -114,6 +137,13 @@ void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_
 }
 
 /* ---- connection ---- */
+
+struct ent_bytes ent_message_crl(const struct ent_engine *e)
+{
+    return e->home->crl.len <= ENT_WIRE_CRL_MAX_BYTES
+               ? (struct ent_bytes){e->home->crl.data, e->home->crl.len}
+               : (struct ent_bytes){0};
+}
 
 void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn)
 {
@@ -133,24 +163,8 @@ void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn)
         w.has_plan = true;
         memcpy(w.plan, e->plan->digest, sizeof w.plan);
     }
-    if (e->home->crl.len <= ENT_WIRE_CRL_MAX_BYTES) {
-        w.crl = (struct ent_bytes){e->home->crl.data, e->home->crl.len};
-    }
+    w.crl = ent_message_crl(e);
     ent_message_post(e, conn, ENT_MSG_WELCOME, 0, &w);
-}
-
-/* At most a handful of lines a minute: a storm of bad messages must not fill the disk. */
-static bool may_say(struct ent_engine *e)
-{
-    if (e->now_ms - e->said_from_ms > 60000) {
-        if (e->said > 30) {
-            ent_log_warn("%u more messages were refused; status shows them by cause",
-                         (unsigned)(e->said - 30));
-        }
-        e->said = 0;
-        e->said_from_ms = e->now_ms;
-    }
-    return ++e->said <= 30;
 }
 
 void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code,
@@ -162,31 +176,32 @@ void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_er
 
     ent_wire_text(refused.text, text);
     ent_refusal_count(e, conn->member, code);
-    if (may_say(e)) {
+    if (ent_engine_may_say(e, &e->said_refused, "refusals")) {
         ent_engine_say(e, ENT_SAY_TROUBLE, "%s: refused (%s): %s", who, ent_err_name(code),
                        refused.text);
     }
     ent_message_post(e, conn, ENT_MSG_REFUSED, 0, &refused);
 }
 
-void ent_message_bye_all(struct ent_engine *e, enum ent_err code)
+void ent_message_bye(struct ent_engine *e, struct ent_conn *conn, enum ent_err code)
 {
     struct ent_msg_bye bye = {.code = code};
+    struct ent_buf body;
 
+    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    if (ent_msg_bye_encode(&bye, &body) == ENT_E_OK) {
+        ent_post(e, conn, ENT_MSG_BYE, 0, &body);
+    }
+    ent_buf_release(&body);
+    ent_post_close(e, conn);
+}
+
+void ent_message_bye_all(struct ent_engine *e, enum ent_err code)
+{
     for (size_t i = 0; i < e->n_conns; i++) {
-        struct ent_buf body;
-        enum ent_err err;
-
-        if (e->conns[i]->enroll || !e->conns[i]->welcomed) {
-            continue;
+        if (!e->conns[i]->enroll && e->conns[i]->welcomed) {
+            ent_message_bye(e, e->conns[i], code);
         }
-        ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
-        err = ent_msg_bye_encode(&bye, &body);
-        if (err == ENT_E_OK) {
-            ent_post(e, e->conns[i], ENT_MSG_BYE, 0, &body);
-            ent_post_close(e, e->conns[i]);
-        }
-        ent_buf_release(&body);
     }
 }
 
@@ -210,9 +225,20 @@ void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn)
     }
 }
 
+/* Nothing here is a number that a member could not drive anywhere: what does not fit ends at the largest. */
+#define NANO_UNITS_MAX (INT64_MAX / 1000000000)
+
 static int64_t nano(double v)
 {
-    return (int64_t)(v >= 0 ? v * NANO + 0.5 : v * NANO - 0.5);
+    double scaled = v * NANO;
+
+    if (scaled >= 0x1p63 - 1024.0 || scaled <= -0x1p63) {
+        return scaled > 0 ? INT64_MAX : -INT64_MAX;
+    }
+    if (v >= 0 && v <= NANO_UNITS_MAX && v == (double)(int64_t)v) { /* counts are exact */
+        return (int64_t)v * 1000000000;
+    }
+    return (int64_t)(scaled >= 0 ? scaled + 0.5 : scaled - 0.5);
 }
 
 static size_t fill_metrics(const struct ent_run_metrics *metrics,
@@ -260,141 +286,7 @@ void ent_message_end(struct ent_engine *e, struct ent_conn *conn)
     }
 }
 
-/* ---- round ---- */
-
-static int by_handle(const void *a, const void *b)
-{
-    return memcmp(a, b, ENT_HANDLE_BYTES);
-}
-
-/* Handles of the members for which `wanted` says yes, ascending; caller frees. */
-static enum ent_err handles(const struct ent_engine *e, ent_member_test wanted,
-                            uint8_t (**out)[ENT_WIRE_HANDLE_BYTES], size_t *n_out)
-{
-    uint8_t(*list)[ENT_WIRE_HANDLE_BYTES] = NULL;
-    size_t n = 0;
-
-    ENT_TRY(ent_calloc(e->n_members, sizeof *list, &list));
-    for (uint32_t i = 0; i < e->n_members; i++) {
-        if (wanted(e, i)) {
-            memcpy(list[n++], e->members[i].handle, ENT_HANDLE_BYTES);
-        }
-    }
-    qsort(list, n, sizeof *list, by_handle);
-    *out = list;
-    *n_out = n;
-    return ENT_E_OK;
-}
-
-static bool is_invited(const struct ent_engine *e, uint32_t member)
-{
-    return e->round.members[member].standing != ENT_STANDING_NONE;
-}
-
-static bool is_joined(const struct ent_engine *e, uint32_t member)
-{
-    return e->members[member].joined;
-}
-
-/* RoundOpen's payload: a function of the run and the attempt's rows alone, so that it is the same bytes after a
- * restart; its hash is what members answer to. */
-static enum ent_err open_payload(struct ent_engine *e, struct ent_buf *out)
-{
-    const struct ent_run_config *c = &e->run.config;
-    struct ent_msg_round_open m = {.run = c->run,
-                                   .round = e->round.round,
-                                   .attempt = e->round.attempt,
-                                   .task = e->round.task,
-                                   .split = e->round.split,
-                                   .min_members = c->min_members,
-                                   .join_ms = c->join_ms,
-                                   .update_ms = c->update_ms,
-                                   .weights = e->plan->weights,
-                                   .scale_bits = e->plan->scale_bits};
-    struct ent_blob *base = NULL;
-    enum ent_err err;
-
-    memcpy(m.federation, e->home->issuer.federation, sizeof m.federation);
-    memcpy(m.plan, e->plan->digest, sizeof m.plan);
-    if (e->round.task != ENT_ROUND_STATS) {
-        ENT_TRY(ent_shelf_model(e, e->round.base, &base));
-        m.has_base = true;
-        m.base_bytes = ent_blob_len(base);
-        memcpy(m.base, e->round.base, sizeof m.base);
-        ent_blob_unref(base);
-    }
-    ENT_TRY(handles(e, is_invited, &m.invited, &m.n_invited));
-    err = ent_msg_round_open_encode(&m, out);
-    free(m.invited);
-    return err;
-}
-
-enum ent_err ent_message_open_hash(struct ent_engine *e)
-{
-    struct ent_buf payload;
-    enum ent_err err;
-
-    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
-    err = open_payload(e, &payload);
-    if (err == ENT_E_OK) {
-        err = ent_wire_round_open_hash(payload.data, payload.len, e->round_open);
-    }
-    ent_buf_release(&payload);
-    return err;
-}
-
-void ent_message_open(struct ent_engine *e, uint32_t member)
-{
-    struct ent_conn *conn = ent_conns_of(e, member);
-    struct ent_about about = about_now(e);
-    struct ent_header header;
-    struct ent_buf payload;
-    struct ent_buf body;
-    enum ent_err err;
-
-    if (conn == NULL) {
-        return;
-    }
-    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
-    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
-    err = open_payload(e, &payload);
-    if (err == ENT_E_OK) {
-        err = make_header(e, ENT_MSG_ROUND_OPEN, &about, &header);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_wire_seal_payload(e->home->log_key, &header,
-                                    (struct ent_bytes){payload.data, payload.len}, &body);
-    }
-    if (err == ENT_E_OK) {
-        ent_post(e, conn, ENT_MSG_ROUND_OPEN, 0, &body);
-    }
-    ent_engine_fail(e, err);
-    ent_buf_release(&body);
-    ent_buf_release(&payload);
-}
-
-void ent_message_begin(struct ent_engine *e, uint32_t member)
-{
-    struct ent_conn *conn = ent_conns_of(e, member);
-    struct ent_about about = about_now(e);
-    struct ent_msg_begin m = {0};
-    enum ent_err err;
-
-    if (conn == NULL) {
-        return;
-    }
-    memcpy(m.round_open, e->round_open, sizeof m.round_open);
-    err = handles(e, is_joined, &m.joined, &m.n_joined);
-    if (err != ENT_E_OK) {
-        ent_engine_fail(e, err);
-        return;
-    }
-    post_about(e, conn, ENT_MSG_BEGIN, &about, 0, &m);
-    free(m.joined);
-    if (e->round.task != ENT_ROUND_STATS && !e->round.members[member].has_base) {
-        ent_pushes_offer(e, conn, ENT_OFFER_MODEL, e->round.base);
-    }
-}
+/* ---- the end of a round ---- */
 
 static int by_member(const void *a, const void *b)
 {
@@ -477,7 +369,7 @@ void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest
 {
     const struct ent_upload *upload = &e->members[member].upload;
     struct ent_conn *conn = ent_conns_of(e, member);
-    struct ent_about about = about_now(e);
+    struct ent_about about = ent_message_about(e);
     struct ent_msg_ack ack = {.code = code == ENT_E_REPEAT ? ENT_E_OK : code,
                               .repeat = code == ENT_E_REPEAT,
                               .sequence = upload->sequence};

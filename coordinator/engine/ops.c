@@ -9,7 +9,6 @@
 #include "common/base/mem.h"
 #include "common/crypto/csprng.h"
 #include "common/crypto/secret.h"
-#include "common/model/modelfile.h"
 #include "coordinator/engine/control.h"
 
 #define GATHER_MS 5000 /* a run waits this long for enrolled members that are not up yet */
@@ -51,6 +50,11 @@ enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request
     enum ent_err err;
 
     ENT_TRY(text_of(request, "name", &name));
+    /* It stands in ENROLLED, which holds plain identifiers only, in logs and in plans' fixed weights. */
+    ENT_REQUIRE(ent_federation_name_ok(name), ENT_E_USAGE,
+                "a member's name must be letters, digits, '-', '_' and '.', and not begin with "
+                "'.', not '%.80s'",
+                name);
     err = make_token(e, name, &token);
     if (err == ENT_E_OK) {
         err = ent_token_encode(&token, text);
@@ -89,17 +93,17 @@ enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request
 {
     struct ent_store_member member;
     const char *name = NULL;
+    enum ent_err err;
 
     ENT_TRY(text_of(request, "name", &name));
     ENT_TRY(ent_store_find_name(e->store, name, &member));
-    ENT_TRY(ent_store_revoke(e->store, member.handle, e->wall_ms));
-    ENT_TRY(ent_home_make_crl(e->home, e->wall_ms));
-    if (e->options.crl != NULL) {
-        e->options.crl(e->options.ctx, e->home->crl.data, e->home->crl.len);
-    }
-    if (member.index < e->n_members) {
+    err = ent_store_revoke(e->store, member.handle, e->wall_ms);
+    /* It is out at once, whatever comes of the rest. */
+    if (member.index < e->n_members && !e->members[member.index].revoked) {
         end_member(e, member.index);
     }
+    ENT_TRY(err);
+    ent_engine_renew_crl(e, true);
     ent_json_put_key_string(out, "revoked", name);
     ent_engine_say(e, ENT_SAY_OPERATOR, "%s revoked", name);
     return ENT_E_OK;
@@ -140,28 +144,6 @@ static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan
     return ENT_E_OK;
 }
 
-/* The model that a run starts from, into the store. */
-static enum ent_err take_base(struct ent_engine *e, const struct ent_plan *plan, const char *path,
-                              uint8_t digest[32])
-{
-    struct ent_modelfile *file = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_modelfile_open(path, &file));
-    err =
-        file->n_params == ent_plan_n_params(plan) && file->info.n_inputs == plan->n_inputs
-            ? ENT_E_OK
-            : ent_err_note(ENT_E_SHAPE, "%s has %zu parameters and %u inputs, the plan %zu and %u",
-                           path, file->n_params, (unsigned)file->info.n_inputs,
-                           ent_plan_n_params(plan), (unsigned)plan->n_inputs);
-    if (err == ENT_E_OK) {
-        err = ent_store_model_put(e->store, ent_blob_bytes(file->blob), ent_blob_len(file->blob),
-                                  digest);
-    }
-    ent_modelfile_free(file);
-    return err;
-}
-
 static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, const char *text,
                             const char *base_path)
 {
@@ -175,7 +157,7 @@ static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, c
                 "run %u is not over yet; stop it first, or wait", (unsigned)e->run.config.run);
     ENT_TRY(check_plan(e, plan));
     if (base_path != NULL) {
-        ENT_TRY(take_base(e, plan, base_path, base));
+        ENT_TRY(ent_engine_take_base(e, plan, base_path, base));
     }
     ent_buf_init(&yaml, ENT_STORE_PLAN_MAX);
     err = ent_buf_add(&yaml, text, strlen(text));
@@ -225,9 +207,23 @@ enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
     return ENT_E_OK;
 }
 
+/* A held run ends in the middle of its round: its model is lost, so the round cannot be closed. One that was closed
+ * already is released first. */
+static void end_active(struct ent_engine *e)
+{
+    struct ent_event stop = ent_engine_event(e, ENT_EV_STOP, ENT_NO_MEMBER);
+    struct ent_event gate = ent_engine_event(e, ENT_EV_GATE, ENT_NO_MEMBER);
+    bool held = (e->options.offline || e->missing[0] != '\0') && ent_engine_is_held(e);
+
+    stop.code = held ? ENT_E_LOST : ENT_E_OK;
+    ent_engine_feed(e, &stop);
+    if (held && e->round.phase == ENT_PHASE_RELEASE) {
+        ent_engine_feed(e, &gate);
+    }
+}
+
 enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out)
 {
-    struct ent_event event = ent_engine_event(e, ENT_EV_STOP, ENT_NO_MEMBER);
     uint32_t run = e->run.config.run;
     bool at_once;
 
@@ -239,9 +235,10 @@ enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out)
             (void)ent_round_add_member(&e->round, e->members[i].revoked);
         }
         e->run = (struct ent_store_run){0};
+        ent_engine_unhold(e);
         at_once = true;
     } else {
-        ent_engine_feed(e, &event);
+        end_active(e);
         at_once = !ent_round_active(&e->round);
     }
     ent_json_put_key_uint(out, "run", run);
@@ -261,6 +258,9 @@ static enum ent_err carry_out(struct ent_engine *e, const struct ent_json *reque
     ENT_TRY(text_of(request, "verb", &verb));
     if (strcmp(verb, "status") == 0) {
         return ent_ops_status(e, out);
+    }
+    if (strcmp(verb, "roster") == 0) {
+        return ent_ops_roster(e, out);
     }
     if (strcmp(verb, "invite") == 0) {
         return ent_ops_invite(e, request, out);

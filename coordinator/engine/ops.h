@@ -1,6 +1,7 @@
 /* IN a request (one JSON object) · OUT a reply (one JSON object) · OWNS nothing · THREADS engine · SOURCE protocol.md 4
  *
  *   {"verb": "status"}                                      federation, run, members, rounds, refusals
+ *   {"verb": "roster"}                                      members
  *   {"verb": "invite", "name": N}                           {"token": ..., "expires_ms": ...}
  *   {"verb": "revoke", "name": N}
  *   {"verb": "start", "name": FILE, "plan": TEXT [, "base": PATH]}     {"run": ..., "serving": bool, "rounds": ...}
@@ -20,6 +21,7 @@ ENT_MUST enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json
 ENT_MUST enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
                                     struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_roster(struct ent_engine *e, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out);
 
 /* Ask whoever holds DIR: the program that serves it, or, when nobody does, an engine of our own that is made for this

@@ -98,9 +98,35 @@ static struct ent_out *take_first(struct ent_engine *e)
     return out;
 }
 
+/* What one step says to a member goes out together. */
+static void hold(struct ent_engine *e, const struct ent_out *out)
+{
+    struct ent_link *link = out->enroll ? e->enroll : e->main;
+    struct ent_conn *conn = ent_conns_find(e, out->enroll, out->conn);
+
+    if (conn != NULL && link != NULL && !conn->held) {
+        conn->held = true;
+        ent_link_hold(link, conn->id, true);
+    }
+}
+
+void ent_outbox_let_go(struct ent_engine *e)
+{
+    for (size_t i = 0; i < e->n_conns; i++) {
+        struct ent_conn *conn = e->conns[i];
+        struct ent_link *link = conn->enroll ? e->enroll : e->main;
+
+        if (conn->held && link != NULL) {
+            ent_link_hold(link, conn->id, false);
+        }
+        conn->held = false;
+    }
+}
+
 void ent_outbox_flush(struct ent_engine *e)
 {
     for (struct ent_out *out = take_first(e); out != NULL; out = take_first(e)) {
+        hold(e, out);
         flush_one(e, out);
         ent_buf_release(&out->body);
         free(out);

@@ -26,13 +26,19 @@ static void time_left(const struct ent_progress *p, char *out, size_t cap)
     uint64_t closed = r->phase == ENT_PHASE_WAIT || r->round == 0 ? r->round : r->round - 1;
     uint64_t done = closed >= p->run_from_round ? closed + 1 - p->run_from_round : 0;
     uint64_t left = ent_engine_total_rounds(p->engine) - closed;
+    uint64_t ms;
     char text[ENT_TIME_TEXT_BYTES];
 
     out[0] = '\0';
     if (p->run == 0 || done == 0 || left == 0) {
         return;
     }
-    ent_duration_text((ent_clock_mono(&p->clock) - p->run_from_ms) / done * left, text);
+    ms = (ent_clock_mono(&p->clock) - p->run_from_ms) / done * left;
+    if (ms < 1000) {
+        (void)snprintf(out, cap, "less than 1 s left");
+        return;
+    }
+    ent_duration_text(ms, text);
     (void)snprintf(out, cap, "about %s left", text);
 }
 

@@ -98,6 +98,30 @@ static bool is_on_offer(const struct ent_conn *conn, uint32_t kind, const struct
     return false;
 }
 
+/* A member that is told twice of one round on a connection got its base the first time. */
+static bool went_out(const struct ent_engine *e, struct ent_conn *conn, enum ent_offer_kind kind)
+{
+    if (kind != ENT_OFFER_MODEL) {
+        return false;
+    }
+    if (conn->sent_round == e->round.round && conn->sent_attempt == e->round.attempt) {
+        return true;
+    }
+    conn->sent_round = e->round.round;
+    conn->sent_attempt = e->round.attempt;
+    return false;
+}
+
+/* Small bytes go with their offer. */
+static void send_content(struct ent_engine *e, struct ent_conn *conn, struct ent_msg_offer *m,
+                         const struct ent_blob *blob)
+{
+    if (!went_out(e, conn, m->kind)) {
+        m->content = (struct ent_bytes){ent_blob_bytes(blob), ent_blob_len(blob)};
+        ent_message_offer(e, conn, m);
+    }
+}
+
 void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offer_kind kind,
                       const uint8_t digest[32])
 {
@@ -111,6 +135,13 @@ void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offe
         ent_engine_say(e, ENT_SAY_TROUBLE, "a model cannot be sent: %s", ent_err_message());
         return;
     }
+    memcpy(m.digest, digest, sizeof m.digest);
+    m.bytes = ent_blob_len(blob);
+    if (m.bytes <= ENT_WIRE_INLINE_MAX_BYTES && !e->options.no_inline) {
+        send_content(e, conn, &m, blob);
+        ent_blob_unref(blob);
+        return;
+    }
     if (is_on_offer(conn, kind, blob)) {
         ent_blob_unref(blob);
         return;
@@ -122,8 +153,6 @@ void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offe
     clear(push);
     *push = (struct ent_push){
         .state = ENT_PUSH_OFFERED, .kind = kind, .request = e->next_request++, .blob = blob};
-    memcpy(m.digest, digest, sizeof m.digest);
-    m.bytes = ent_blob_len(blob);
     ent_message_post(e, conn, ENT_MSG_OFFER, push->request, &m);
 }
 

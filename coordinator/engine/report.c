@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/plural.h"
 #include "coordinator/engine/evaluation.h"
 
 #define PLOT_WIDTH 60
 #define PLOT_HEIGHT 8
+#define ROUNDS_LEAST 3
+#define OTHER_LINES 12  /* of a status beside rounds, members and refusals */
 #define ROUNDS_SHOWN 10 /* training rounds in the middle of a long run */
 
 /* ---- values: what is absent or of another kind is shown as empty, never an error ---- */
@@ -76,10 +79,12 @@ static int name_width(const struct ent_json *members)
     return (int)width;
 }
 
-void ent_report_roster(const struct ent_json *status, FILE *out)
+void ent_report_roster(const struct ent_json *status, size_t max_lines, FILE *out)
 {
     const struct ent_json *members = ent_json_get(status, "members");
     int width = name_width(members);
+
+    (void)max_lines; /* every member counts */
 
     if (ent_json_len(members) == 0) {
         (void)fprintf(out, "no members yet; entente-coordinator invite makes a token for one\n");
@@ -183,8 +188,10 @@ static bool worth_showing(const struct ent_json *rounds, size_t i)
            number(r, "accepted") < number(r, "invited") || number(r, "attempt") > 1;
 }
 
-static void print_rounds(const struct ent_json *rounds, FILE *out)
+/* The last `max` rounds, or the choice above (max = 0). */
+static void print_rounds(const struct ent_json *rounds, size_t max, FILE *out)
 {
+    size_t n = ent_json_len(rounds);
     size_t left_out = 0;
 
     (void)fprintf(out, "%5s  %-19s  %8s  %9s  %7s  %9s  %9s  %9s\n", "round", "task", "members",
@@ -200,7 +207,7 @@ static void print_rounds(const struct ent_json *rounds, FILE *out)
         char sent[ENT_TIME_TEXT_BYTES];
         char time[ENT_TIME_TEXT_BYTES];
 
-        if (!worth_showing(rounds, i)) {
+        if (max > 0 && n > max ? i + max < n + 1 : !worth_showing(rounds, i)) {
             left_out++;
             continue;
         }
@@ -221,12 +228,27 @@ static void print_rounds(const struct ent_json *rounds, FILE *out)
                       time);
     }
     if (left_out > 0) {
-        (void)fprintf(out, "       (%zu more rounds: entente-coordinator status --json has all)\n",
-                      left_out);
+        (void)fprintf(out, "       (%zu more %s: entente-coordinator status --json has all)\n",
+                      left_out, ent_plural(left_out, "round", "rounds"));
     }
 }
 
-static void print_traffic(const struct ent_json *traffic, FILE *out)
+/* A member that was revoked without having taken part has no place in the table of a run. */
+static bool was_away(const struct ent_json *members, const struct ent_json *traffic)
+{
+    bool revoked = false;
+
+    for (size_t i = 0; i < ent_json_len(members); i++) {
+        const struct ent_json *m = ent_json_at(members, i);
+
+        if (strcmp(text(m, "name"), text(traffic, "member")) == 0) {
+            revoked = strcmp(text(m, "state"), "revoked") == 0;
+        }
+    }
+    return revoked && number(traffic, "rounds") == 0;
+}
+
+static void print_traffic(const struct ent_json *traffic, const struct ent_json *members, FILE *out)
 {
     int width = 6;
 
@@ -241,6 +263,9 @@ static void print_traffic(const struct ent_json *traffic, FILE *out)
         char in[ENT_TIME_TEXT_BYTES];
         char sent[ENT_TIME_TEXT_BYTES];
 
+        if (was_away(members, t)) {
+            continue;
+        }
         bytes_text(number(t, "bytes_in"), in);
         bytes_text(number(t, "bytes_out"), sent);
         (void)fprintf(out, "%-*s  %6llu  %10s  %10s\n", width, text(t, "member"),
@@ -273,10 +298,10 @@ void ent_report_run(const struct ent_json *status, FILE *out)
 
     (void)fprintf(out, "\nrun %llu: %s\n\n", (unsigned long long)number(run, "number"),
                   text(run, "state"));
-    print_rounds(rounds, out);
+    print_rounds(rounds, 0, out);
     collect(rounds, &s);
     plot(&s, out);
-    print_traffic(ent_json_get(run, "traffic"), out);
+    print_traffic(ent_json_get(run, "traffic"), ent_json_get(status, "members"), out);
     (void)fprintf(out, "\n");
     print_test(rounds, out);
     ent_evaluation_print(run, out);
@@ -312,17 +337,26 @@ static void print_phase(const struct ent_json *run, FILE *out)
         (void)fprintf(out, " (%s), attempt %llu", text(run, "task"),
                       (unsigned long long)number(run, "attempt"));
     }
-    (void)fprintf(out, ", phase %s, %llu updates in", text(run, "phase"),
-                  (unsigned long long)number(run, "accepted"));
-    if (number(run, "deadline_left_ms") > 0) {
+    (void)fprintf(out, ", phase %s, %llu %s in", text(run, "phase"),
+                  (unsigned long long)number(run, "accepted"),
+                  ent_plural(number(run, "accepted"), "update", "updates"));
+    if (number(run, "deadline_left_ms") >= 1000) {
         ent_duration_text(number(run, "deadline_left_ms"), left);
         (void)fprintf(out, ", at most %s left", left);
+    } else if (number(run, "deadline_left_ms") > 0) {
+        (void)fprintf(out, ", less than 1 s left");
     }
     if (number(run, "best_train_round") > 0) {
         (void)fprintf(out, ", best so far training round %llu",
                       (unsigned long long)number(run, "best_train_round"));
     }
     (void)fprintf(out, "%s\n", yes(run, "stopping") ? ", stops after this round" : "");
+    if (text(run, "missing")[0] != '\0') {
+        (void)fprintf(out,
+                      "held: %s is missing or damaged; copy it there from a backup (a model also "
+                      "from a member's models/ folder), or end the run with stop\n",
+                      text(run, "missing"));
+    }
     if (ent_json_len(waiting) > 0) {
         (void)fprintf(out, "waiting for");
         for (size_t i = 0; i < ent_json_len(waiting); i++) {
@@ -354,7 +388,20 @@ static void print_refusals(const struct ent_json *refusals, FILE *out)
     }
 }
 
-void ent_report_status(const struct ent_json *status, FILE *out)
+/* What is left of max_lines for rounds, beside what is always shown. */
+static size_t rounds_that_fit(const struct ent_json *status, size_t max_lines)
+{
+    size_t refusals = ent_json_len(ent_json_get(status, "refusals"));
+    size_t others = OTHER_LINES + ent_json_len(ent_json_get(status, "members")) +
+                    (refusals > 0 ? refusals + 2 : 0);
+
+    if (max_lines == 0) {
+        return 0;
+    }
+    return max_lines > others + ROUNDS_LEAST ? max_lines - others : ROUNDS_LEAST;
+}
+
+void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *out)
 {
     const struct ent_json *federation = ent_json_get(status, "federation");
     const struct ent_json *run = ent_json_get(status, "run");
@@ -370,12 +417,12 @@ void ent_report_status(const struct ent_json *status, FILE *out)
         print_phase(run, out);
         if (ent_json_len(ent_json_get(run, "rounds")) > 0) {
             (void)fprintf(out, "\n");
-            print_rounds(ent_json_get(run, "rounds"), out);
+            print_rounds(ent_json_get(run, "rounds"), rounds_that_fit(status, max_lines), out);
         }
     } else {
         (void)fprintf(out, "no run yet; entente-coordinator start begins one\n");
     }
     (void)fprintf(out, "\n");
-    ent_report_roster(status, out);
+    ent_report_roster(status, max_lines, out);
     print_refusals(ent_json_get(status, "refusals"), out);
 }

@@ -4,8 +4,9 @@
 
 #include "common/json/json.h"
 
-void ent_report_status(const struct ent_json *status, FILE *out);
-void ent_report_roster(const struct ent_json *status, FILE *out);
+/* max_lines: fewer rounds are shown so that the whole takes no more (as far as possible); 0 = all of them. */
+void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *out);
+void ent_report_roster(const struct ent_json *status, size_t max_lines, FILE *out);
 /* The table at the end of a run: rounds, pooled AUC by round as a plot, members, bytes, time. */
 void ent_report_run(const struct ent_json *status, FILE *out);
 

@@ -1,4 +1,5 @@
 /* What a new engine finds in the store: roster, run, plan, the run that ended last. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,19 +32,94 @@ enum ent_err ent_engine_load_run(struct ent_engine *e)
 
 static enum ent_err note_row(void *ctx, const struct ent_row *row, uint64_t wall_ms)
 {
-    (void)wall_ms;
-    ent_commit_note(ctx, row);
+    struct ent_engine *e = ctx;
+
+    ent_commit_note(e, row);
+    if (row->kind == ENT_ROW_OPEN) { /* how long the attempt is under way already */
+        e->open_before_ms = e->wall_ms > wall_ms ? e->wall_ms - wall_ms : 0;
+        e->opened_ms = e->now_ms;
+    }
     return ENT_E_OK;
 }
 
-/* The run that ended last: its members may have been away. */
-static enum ent_err load_last_end(struct ent_engine *e)
+/* ---- the run that ended last ---- */
+
+/* Of a round whose sum was not kept yet (an older database), what its row says. */
+static void of_figures(const struct ent_store_figures *f, struct ent_metrics *out)
 {
-    struct ent_store_run *runs = NULL;
+    const double unknown = (double)NAN;
+
+    *out = (struct ent_metrics){.rows = f->rows,
+                                .positives = f->positives,
+                                .auc = f->auc,
+                                .auc_error = unknown,
+                                .pr_auc = unknown,
+                                .pr_auc_error = unknown,
+                                .log_loss = f->log_loss,
+                                .brier = unknown,
+                                .predicted = unknown,
+                                .accuracy = unknown};
+    for (size_t i = 0; i < ENT_METRIC_TOPS; i++) {
+        out->top[i].found = unknown;
+        out->top[i].found_error = unknown;
+    }
+}
+
+static enum ent_err of_round(struct ent_engine *e, const struct ent_store_figures *f,
+                             struct ent_run_metrics *out)
+{
+    enum ent_err err = ent_commit_metrics_of(e, f->run, f->round, &out->m);
+
+    if (err == ENT_E_NOT_FOUND) {
+        of_figures(f, &out->m);
+        err = ENT_E_OK;
+    }
+    out->known = err == ENT_E_OK;
+    return err;
+}
+
+enum ent_err ent_engine_test_metrics(struct ent_engine *e, uint32_t run,
+                                     struct ent_run_metrics *out)
+{
     struct ent_store_figures *figures = NULL;
     size_t n = 0;
-    size_t n_figures = 0;
-    enum ent_err err;
+    enum ent_err err = ENT_E_OK;
+
+    *out = (struct ent_run_metrics){0};
+    ENT_TRY(ent_store_figures(e->store, run, &figures, &n));
+    for (size_t i = 0; i < n; i++) {
+        if (err == ENT_E_OK && figures[i].has_metrics && figures[i].split == ENT_ROUND_ON_TEST) {
+            err = of_round(e, &figures[i], out);
+        }
+    }
+    free(figures);
+    return err;
+}
+
+struct best_round {
+    const uint8_t *best;
+    uint32_t trained; /* training rounds closed so far */
+    uint32_t found;
+};
+
+static enum ent_err find_best(void *ctx, const struct ent_row *row, uint64_t wall_ms)
+{
+    struct best_round *b = ctx;
+
+    (void)wall_ms;
+    if (row->kind == ENT_ROW_CLOSE && row->task == ENT_ROUND_TRAIN) {
+        b->trained++;
+        if (b->found == 0 && memcmp(row->model, b->best, ENT_ROUND_DIGEST_BYTES) == 0) {
+            b->found = b->trained;
+        }
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err load_last_run(struct ent_engine *e)
+{
+    struct ent_store_run *runs = NULL;
+    size_t n = 0;
 
     ENT_TRY(ent_store_run_list(e->store, &runs, &n));
     for (size_t i = 0; i < n; i++) {
@@ -59,19 +135,26 @@ static enum ent_err load_last_end(struct ent_engine *e)
         }
     }
     free(runs);
+    return ENT_E_OK;
+}
+
+/* Its members may have been away. */
+static enum ent_err load_last_end(struct ent_engine *e)
+{
+    struct best_round best = {.best = e->last_end.best};
+
+    ENT_TRY(load_last_run(e));
     if (e->last_end.run == 0) {
         return ENT_E_OK;
     }
-    err = ent_store_figures(e->store, e->last_end.run, &figures, &n_figures);
-    for (size_t i = 0; err == ENT_E_OK && i < n_figures; i++) {
-        if (figures[i].has_metrics && figures[i].split == ENT_ROUND_ON_TEST) {
-            err = ent_commit_metrics_of(e, e->last_end.run, figures[i].round, &e->last_end.test.m);
-            e->last_end.test.known = err == ENT_E_OK;
-            err = err == ENT_E_NOT_FOUND ? ENT_E_OK : err; /* from before sums were kept */
-        }
+    if (e->last_end.best_round == 0) { /* a run that ended before this was stored with it */
+        ENT_TRY(ent_store_rows(e->store, e->last_end.run, find_best, &best));
+        e->last_end.best_round = best.found;
     }
-    free(figures);
-    return err;
+    if (e->last_end.best_round == 0) { /* nothing was trained: what it started from is no result */
+        memset(e->last_end.best, 0, sizeof e->last_end.best);
+    }
+    return ent_engine_test_metrics(e, e->last_end.run, &e->last_end.test);
 }
 
 enum ent_err ent_restore(struct ent_engine *e)

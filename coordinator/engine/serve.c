@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -18,6 +19,9 @@
 #include "coordinator/engine/progress.h"
 #include "coordinator/engine/report.h"
 
+#define LOCK_TRIES 20 /* two seconds in all */
+#define LOCK_WAIT_NS 100000000L
+#define COMMIT_MS 10       /* how long joins and updates may wait for a commit with others */
 #define WAIT_MAX_MS 200    /* a step at least this often: progress, signals */
 #define FETCH_MAX_MS 60000 /* --once: members may take this long to get the model */
 #define LEAVE_MS 2000      /* then to hang up by themselves */
@@ -152,6 +156,7 @@ static enum ent_err make_link(struct serving *s, bool enroll, struct ent_link **
 
     limits.handshake_ms = (uint32_t)s->home->config->handshake_ms;
     limits.idle_ms = (uint32_t)s->home->config->idle_ms;
+    limits.prompt = true; /* handlers put events into the engine's queue, no more */
     limits.connections_max =
         enroll ? SPARE_CONNECTIONS * 2 : s->home->config->members + SPARE_CONNECTIONS;
     err = read_files(s->home, enroll ? "enroll" : "coordinator", &files);
@@ -163,8 +168,9 @@ static enum ent_err make_link(struct serving *s, bool enroll, struct ent_link **
     if (!enroll) {
         tls.ca_pem = files.ca.data;
         tls.ca_pem_len = files.ca.len;
-        tls.crl = s->home->crl.data;
+        tls.crl = s->home->crl.len > 0 ? s->home->crl.data : NULL;
         tls.crl_len = s->home->crl.len;
+        tls.crl_may_be_old = true; /* HELLO asks the store; no list that is late shuts all out */
     }
     if (err == ENT_E_OK) {
         err = ent_link_nng_new(&tls, &limits, enroll ? ent_engine_on_enroll : ent_engine_on_main,
@@ -238,13 +244,29 @@ static void say(void *ctx, enum ent_say kind, const char *line)
 
 /* ---- course ---- */
 
+/* A verb that works without serve (status, invite) holds the lock for a moment: that must not keep serve from starting. */
+static enum ent_err open_home(struct serving *s)
+{
+    struct timespec moment = {.tv_nsec = LOCK_WAIT_NS};
+    enum ent_err err = ENT_E_BUSY;
+
+    for (int i = 0; i < LOCK_TRIES && err == ENT_E_BUSY; i++) {
+        if (i > 0) {
+            (void)nanosleep(&moment, NULL);
+        }
+        err = ent_home_open(s->options->dir, &s->clock, &s->home);
+    }
+    return err;
+}
+
 static enum ent_err open_all(struct serving *s)
 {
-    struct ent_engine_options options = {.clock = s->clock, .say = say, .crl = new_crl, .ctx = s};
+    struct ent_engine_options options = {
+        .clock = s->clock, .commit_ms = COMMIT_MS, .say = say, .crl = new_crl, .ctx = s};
     char members[ENT_HOME_ADDRESS_MAX];
     char enrolment[ENT_HOME_ADDRESS_MAX];
 
-    ENT_TRY(ent_home_open(s->options->dir, &s->clock, &s->home));
+    ENT_TRY(open_home(s));
     ENT_TRY(ent_home_renew_crl(s->home, ent_clock_wall(&s->clock), NULL));
     options.home = s->home;
     ENT_TRY(ent_engine_new(&options, &s->engine));

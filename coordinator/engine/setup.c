@@ -141,6 +141,22 @@ static enum ent_err make_config(struct making *m)
     return err;
 }
 
+/* "federation.yaml:5:7: enroll_listen is ..." -> "--enroll-listen is ...": nobody has seen that file yet. */
+static enum ent_err name_option(enum ent_err err)
+{
+    const char *rest = strstr(ent_err_message(), ": ");
+    char text[400];
+
+    if (err != ENT_E_CONFIG || rest == NULL) {
+        return err;
+    }
+    (void)snprintf(text, sizeof text, "--%s", rest + 2);
+    for (char *p = text; *p != '\0' && *p != ' '; p++) {
+        *p = (char)(*p == '_' ? '-' : *p);
+    }
+    return ent_err_note(err, "%s", text);
+}
+
 static enum ent_err make_store(struct making *m)
 {
     struct ent_store_identity identity = {.created_ms = m->wall_ms};
@@ -177,7 +193,7 @@ static enum ent_err make_all(struct making *m)
     struct ent_csprng random = ent_csprng_system();
     uint8_t ignored[ENT_SHA256_BYTES];
 
-    ENT_TRY(make_config(m)); /* first: it says what is wrong with the options */
+    ENT_TRY(name_option(make_config(m))); /* first: it says what is wrong with the options */
     ENT_TRY(ent_csprng_bytes(&random, m->out->federation, ENT_FEDERATION_BYTES));
     ENT_TRY(make_folder(m, "keys"));
     ENT_TRY(make_folder(m, "offline"));
@@ -250,9 +266,12 @@ enum ent_err ent_setup_init(const struct ent_setup_options *options, struct ent_
                 "%s is there already; init makes a new directory", options->dir);
     ENT_TRY(making_name(options->dir, &m.dir));
     err = ent_dir_make(m.dir);
-    if (err == ENT_E_OK) {
-        err = make_all(&m);
+    if (err != ENT_E_OK) {
+        err = ent_io_error("make", options->dir); /* nothing is there to be removed */
+        free(m.dir);
+        return err;
     }
+    err = make_all(&m);
     if (err == ENT_E_OK && rename(m.dir, options->dir) != 0) {
         err = ent_sysfail(ENT_E_IO, options->dir);
     }

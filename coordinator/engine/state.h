@@ -15,6 +15,7 @@
 #define ENT_RECENT_MESSAGES 8
 #define ENT_PUSHES_MAX 4
 #define ENT_NO_MEMBER ENT_ROUND_NO_MEMBER
+#define ENT_MISSING_PATH 1024
 
 enum ent_upload_state {
     ENT_UPLOAD_NONE,
@@ -22,6 +23,19 @@ enum ent_upload_state {
     ENT_UPLOAD_WAITING,  /* granted by the machine, waits for room in the byte budget */
     ENT_UPLOAD_ARRIVING, /* GO was sent */
     ENT_UPLOAD_DONE      /* it arrived, or was refused: kept for the ACK */
+};
+
+/* Lines of one kind in the current minute. */
+struct ent_say_budget {
+    uint32_t lines;
+    uint64_t from_ms;
+};
+
+/* How often an origin may still ask. */
+struct ent_tickets {
+    uint64_t origin;
+    uint32_t left;
+    uint64_t refill_ms; /* monotonic, when the last one came back; 0: unused */
 };
 
 /* A member's newest update. */
@@ -38,6 +52,11 @@ struct ent_upload {
     uint64_t charge; /* on the byte budget, while ARRIVING */
     uint64_t ticket; /* first come, first served */
     uint8_t digest[32];
+    struct ent_blob *content; /* of a small one that came within its message, until it is stored */
+    bool is_small;            /* it came so */
+    char why[160];            /* bad, in words */
+    uint64_t rows;            /* of statistics, once they were checked */
+    bool unstored; /* accepted, but its row is not committed yet: nothing may replace it */
 };
 
 struct ent_recent {
@@ -58,9 +77,15 @@ struct ent_engine_member {
     struct ent_recent recent[ENT_RECENT_MESSAGES];
     size_t n_recent; /* ever; the ring holds the last ones */
     ent_conn_id conn;
-    uint64_t seen_ms; /* wall, not stored yet; 0 = nothing new */
+    uint64_t seen_ms;      /* wall, not stored yet; 0 = nothing new */
+    uint32_t declined_run; /* how often it declined with this code in this run */
+    enum ent_err declined_code;
+    uint32_t n_declined;
     struct ent_upload upload;
     struct ent_store_traffic traffic; /* since it was stored last */
+    struct ent_say_budget said;       /* lines about what it does by itself */
+    uint64_t
+        rows; /* training rows that its statistics of this run state, down to a power of two; 0: none */
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
 };
@@ -81,9 +106,12 @@ struct ent_conn {
     bool enroll; /* on the enrolment listener */
     bool welcomed;
     bool closing;
+    bool held;         /* its link holds back what is sent, for the rest of the step */
     uint32_t member;   /* ENT_NO_MEMBER until its HELLO */
     uint32_t told_run; /* run whose RunStart it got */
     uint8_t known_plan[32];
+    uint64_t sent_round; /* whose base went out within its offer */
+    uint32_t sent_attempt;
     struct ent_peer peer;
     struct ent_push pushes[ENT_PUSHES_MAX];
 };
@@ -110,6 +138,7 @@ struct ent_shelf {
 struct ent_fold_input {
     uint32_t member;
     uint32_t weight;
+    bool is_small; /* in the store's database, not in a file */
 };
 
 struct ent_fold {
@@ -133,6 +162,14 @@ struct ent_last_end {
     struct ent_run_metrics test;
 };
 
+/* An envelope that several members get: sealed once, while the actions of one step are carried out. */
+enum ent_sealed_kind { ENT_SEALED_OPEN, ENT_SEALED_BEGIN, ENT_SEALED_OFFER, ENT_SEALED_N };
+struct ent_sealed {
+    struct ent_buf body; /* empty: none */
+    uint8_t digest[32];  /* OFFER: of what */
+    uint32_t kind;
+};
+
 struct ent_engine {
     struct ent_engine_options options;
     struct ent_home *home;
@@ -151,6 +188,8 @@ struct ent_engine {
     struct ent_actions actions; /* not carried out yet */
     struct ent_actions doing;   /* being carried out */
     uint64_t timer_ms;          /* 0 = none */
+    uint64_t lazy_due_ms;       /* rows that nobody waits for are committed by then; 0 = none */
+    char closed_line[1024];     /* said once its row is committed */
 
     struct ent_engine_member *members;
     size_t n_members;
@@ -166,7 +205,8 @@ struct ent_engine {
     struct ent_plan *plan;
     struct ent_shelf plan_shelf;
     struct ent_shelf models[2];
-    size_t next_model;      /* shelf to be reused */
+    size_t next_model; /* shelf to be reused */
+    struct ent_sealed sealed[ENT_SEALED_N];
     uint8_t round_open[32]; /* hash of the current attempt's RoundOpen */
     bool begun;             /* BEGIN of the current attempt: who joined is final */
     struct ent_last_end last_end;
@@ -185,9 +225,12 @@ struct ent_engine {
     struct ent_run_metrics metrics; /* of the round being closed */
     uint8_t *sum;                   /* its integers, little-endian; NULL: none */
     size_t sum_len;
-    struct ent_run_metrics newest; /* of any round, for those who watch */
-    uint64_t opened_ms;            /* monotonic, of the current attempt */
-    uint64_t round_in;             /* bytes of the current round */
+    struct ent_run_metrics newest;  /* of any round, for those who watch */
+    uint64_t opened_ms;             /* monotonic, of the current attempt; or the restart in it */
+    uint64_t open_before_ms;        /* how long it was under way before that */
+    char missing[ENT_MISSING_PATH]; /* the file that the run waits for; "": none */
+    uint64_t missing_due_ms;        /* looked for again */
+    uint64_t round_in;              /* bytes of the current round */
     uint64_t round_out;
     uint32_t refused[ENT_E_COUNT]; /* of nobody proven, not stored yet */
     uint32_t (*member_refused)[ENT_E_COUNT];
@@ -195,26 +238,55 @@ struct ent_engine {
     bool refusals_dirty;
     uint64_t refusals_due_ms;
     uint64_t crl_due_ms;
-    uint32_t said; /* lines about refusals in the current minute */
-    uint64_t said_from_ms;
-    uint32_t enroll_tokens; /* rate limit of the enrolment listener */
-    uint64_t enroll_refill_ms;
+    uint64_t crl_said_ms; /* that it cannot be made; 0 = it can */
+    bool crl_behind; /* somebody was revoked, or a day went by, since the list that is in use */
+    struct ent_say_budget said_refused; /* messages */
+    struct ent_say_budget
+        said_closed; /* connections: their storm must not hide a member's refusal */
+    struct ent_say_budget said_hung_up;
+    struct ent_tickets enroll_all; /* rate limit of the enrolment listener */
+    struct ent_tickets enroll_origins[64];
 };
 
 /* ---- engine.c ---- */
+/* Whether one more line of this kind may be written this minute; of: what they are about, for the line that says how many
+ * were left out. */
+bool ent_engine_may_say(struct ent_engine *e, struct ent_say_budget *said, const char *of);
+bool ent_engine_may_say_of(struct ent_engine *e, uint32_t member); /* each member's own */
 void ent_engine_say(struct ent_engine *e, enum ent_say kind, const char *fmt, ...) ENT_PRINTF(3, 4);
 /* Our own failure (store, memory): remembered, ends the step. */
 void ent_engine_fail(struct ent_engine *e, enum ent_err err);
+/* The revocation list, if it is due, or at once. It never fails the engine. */
+void ent_engine_renew_crl(struct ent_engine *e, bool now);
 /* Feed the machine; what it answers is carried out after the commit. `event->now_ms` is set here. */
 void ent_engine_feed(struct ent_engine *e, struct ent_event *event);
 struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kind kind,
                                   uint32_t member);
 /* ---- restore.c ---- */
 ENT_MUST enum ent_err ent_restore(struct ent_engine *e);
+/* Of the run's test rows, as stored; not known: there was no such round. */
+ENT_MUST enum ent_err ent_engine_test_metrics(struct ent_engine *e, uint32_t run,
+                                              struct ent_run_metrics *out);
 /* The plan and everything derived of e->run. */
 ENT_MUST enum ent_err ent_engine_load_run(struct ent_engine *e);
 
-/* One commit, and all that follows from it (engine.c). */
+/* ---- base.c ---- */
+/* A model file of the plan's schema and architecture, into the store. SHAPE says what differs. */
+ENT_MUST enum ent_err ent_engine_take_base(struct ent_engine *e, const struct ent_plan *plan,
+                                           const char *path, uint8_t digest[32]);
+
+/* ---- missing.c ---- */
+/* The run of the store goes on where it was; or, while a model file that it needs is not there, is held: nothing of it
+ * moves, members are asked to come back later, and it goes on by itself when the file is back. */
+ENT_MUST enum ent_err ent_engine_go_on(struct ent_engine *e);
+/* Whether a file that the run needs is not there or damaged: e->missing says which. */
+bool ent_engine_is_held(struct ent_engine *e);
+void ent_engine_unhold(struct ent_engine *e);  /* the run is over */
+bool ent_engine_reserve(struct ent_engine *e); /* engine.c: room for the machine's actions */
+
+/* ---- settle.c ---- */
+void ent_engine_tick(struct ent_engine *e); /* TICK when the machine's timer is due */
+/* One commit, and all that follows from it. */
 ENT_MUST enum ent_err ent_engine_settle(struct ent_engine *e);
 
 /* ---- commit.c: rows and what belongs to them, in one transaction ---- */
@@ -255,7 +327,8 @@ void ent_post(struct ent_engine *e, const struct ent_conn *conn, uint8_t type, u
               struct ent_buf *body_take);
 void ent_post_admit(struct ent_engine *e, const struct ent_conn *conn);
 void ent_post_close(struct ent_engine *e, struct ent_conn *conn);
-void ent_outbox_flush(struct ent_engine *e);
+void ent_outbox_flush(struct ent_engine *e);  /* onto the links, which hold it */
+void ent_outbox_let_go(struct ent_engine *e); /* out */
 void ent_outbox_release(struct ent_engine *e);
 
 /* ---- messages.c ---- */
@@ -265,9 +338,22 @@ struct ent_about {
     uint64_t round;
     uint32_t attempt;
 };
+ENT_MUST enum ent_err ent_message_header(struct ent_engine *e, enum ent_msg_type type,
+                                         const struct ent_about *about, struct ent_header *out);
+ENT_MUST enum ent_err ent_message_seal(struct ent_engine *e, enum ent_msg_type type,
+                                       const struct ent_about *about, const void *message,
+                                       struct ent_buf *out);
+struct ent_about ent_message_about(const struct ent_engine *e); /* the current attempt */
 void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                       uint64_t request, const void *message);
+void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
+                           const struct ent_buf *body);
+/* What sealing failed with: a message that breaks its own bounds costs its receiver, all else ends the step. conn NULL: all. */
+void ent_message_unsendable(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                            enum ent_err err);
 void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn);
+/* The revocation list, or nothing when it is too long for an envelope. */
+struct ent_bytes ent_message_crl(const struct ent_engine *e);
 void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn); /* and the plan's offer */
 void ent_message_open(struct ent_engine *e, uint32_t member);
 void ent_message_begin(struct ent_engine *e, uint32_t member);
@@ -279,9 +365,15 @@ void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest
 /* Refused(code, text) about `sequence`, counted and logged. */
 void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_err code,
                         uint64_t sequence, const char *text);
+void ent_message_bye(struct ent_engine *e, struct ent_conn *conn, enum ent_err code);
 void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* e->round_open of the current attempt. */
 ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
+/* An offer with its content: sealed once for all that get it. */
+void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_offer *m);
+void ent_message_forget_sealed(struct ent_engine *e);
+/* The row that names the current attempt, for the store. */
+struct ent_row ent_engine_attempt(const struct ent_engine *e);
 
 /* ---- admit.c ---- */
 void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
@@ -298,6 +390,19 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
 /* Its connection is gone, or the machine does not wait for it any more. */
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
 void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
+/* ---- check.c ---- */
+/* Of an update that is offered for the current attempt; *weight: what it will count. */
+ENT_MUST enum ent_err ent_uploads_check_statement(const struct ent_engine *e, uint32_t member,
+                                                  const struct ent_update_statement *statement,
+                                                  uint32_t *weight);
+/* The integers of its payload: their range, and that they fit together; what statistics state is noted. */
+ENT_MUST enum ent_err ent_uploads_check(struct ent_engine *e, uint32_t member,
+                                        const struct ent_blob *payload);
+/* Those of the current round are so small that they may come within their messages. */
+bool ent_uploads_are_small(const struct ent_engine *e);
+/* Small updates go into the transaction of their rows. */
+ENT_MUST enum ent_err ent_uploads_store(struct ent_engine *e, const struct ent_row *row);
+void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row); /* it is committed */
 /* Payload bytes of an update of this task. */
 ENT_MUST enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task,
                                          size_t *dim, uint64_t *bytes);
@@ -344,7 +449,6 @@ ENT_MUST enum ent_err ent_server_commit(struct ent_server *server_take, uint8_t 
 void ent_server_discard(struct ent_server *server_take); /* NULL is fine */
 
 /* ---- enroll.c ---- */
-void ent_enroll_opened(struct ent_engine *e, struct ent_conn *conn);
 void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_link_event *event);
 void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn,

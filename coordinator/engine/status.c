@@ -62,6 +62,9 @@ static void put_phase(struct ent_engine *e, struct ent_json_writer *w)
     }
     ent_json_put_key_uint(w, "deadline_left_ms", left);
     ent_json_put_key_bool(w, "stalled", r->stalled);
+    if (e->missing[0] != '\0') {
+        ent_json_put_key_string(w, "missing", e->missing);
+    }
     ent_json_put_key_bool(w, "stopping", r->stopping);
     ent_json_put_key_uint(w, "accepted", ent_round_count(r, ENT_STANDING_ACCEPTED));
     ent_json_put_key_uint(w, "up", ent_round_count_up(r));
@@ -323,6 +326,11 @@ static enum ent_err put_refusals(struct ent_engine *e, struct ent_json_writer *w
     ent_json_put_close(w);
     free(refusals);
     return ENT_E_OK;
+}
+
+enum ent_err ent_ops_roster(struct ent_engine *e, struct ent_json_writer *out)
+{
+    return put_members(e, out);
 }
 
 enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out)

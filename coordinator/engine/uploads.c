@@ -9,12 +9,8 @@
 #include "common/base/hooks.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/fixed/grid.h"
-#include "common/fixed/weight.h"
 #include "coordinator/engine/state.h"
 #include "coordinator/engine/sysfail.h"
-
-#define CHECK_BYTES ((size_t)1024 * 1024)
 
 enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task, size_t *dim,
                                 uint64_t *bytes)
@@ -26,50 +22,13 @@ enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task 
     return ent_task_payload_bytes(which, &sizes, bytes);
 }
 
-/* ---- the statement ---- */
-
-static enum ent_err weight_of(const struct ent_engine *e, uint32_t member,
-                              const struct ent_update_statement *s, uint32_t *weight)
+bool ent_uploads_are_small(const struct ent_engine *e)
 {
-    bool train = e->round.task == ENT_ROUND_TRAIN;
-
-    if (train && e->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
-        return ent_weight_of_bucket(s->rows_log2, weight);
-    }
-    ENT_REQUIRE(s->rows_log2 == 0, ENT_E_SHAPE, "a row bucket where the plan asks for none");
-    *weight = 1;
-    if (train && e->plan->weights == ENT_WEIGHTS_FIXED) {
-        *weight = ent_plan_fixed_weight(e->plan, e->members[member].name);
-        ENT_REQUIRE(*weight > 0, ENT_E_POLICY, "the plan has no fixed weight for %s",
-                    e->members[member].name);
-    }
-    return ENT_E_OK;
-}
-
-static enum ent_err check_statement(const struct ent_engine *e,
-                                    const struct ent_update_statement *s)
-{
-    bool stats = e->round.task == ENT_ROUND_STATS;
-    uint32_t codec = e->round.task == ENT_ROUND_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
     uint64_t bytes = 0;
     size_t dim = 0;
 
-    ENT_REQUIRE(ENT_HOOK_PLANTED("old-attempt-added") ||
-                    memcmp(s->round_open, e->round_open, 32) == 0,
-                ENT_E_STALE, "the update answers another RoundOpen than the one that was sent");
-    ENT_REQUIRE(s->has_base == !stats && (stats || memcmp(s->base, e->round.base, 32) == 0),
-                ENT_E_DIGEST, "the update started from another model than the round's");
-    ENT_REQUIRE(s->codec == codec, ENT_E_SHAPE,
-                "the update's integers are of another width than the task's");
-    ENT_TRY(ent_uploads_layout(e, e->round.task, &dim, &bytes));
-    ENT_REQUIRE(s->payload_bytes == bytes, ENT_E_SHAPE,
-                "an update of this task has %llu bytes, not %llu", (unsigned long long)bytes,
-                (unsigned long long)s->payload_bytes);
-    ENT_REQUIRE(
-        bytes <= e->home->config->update_bytes, ENT_E_LIMIT,
-        "an update of %llu bytes is above limits.update of the coordinator's federation.yaml",
-        (unsigned long long)bytes);
-    return ENT_E_OK;
+    return e->plan != NULL && ent_uploads_layout(e, e->round.task, &dim, &bytes) == ENT_E_OK &&
+           bytes <= ENT_WIRE_INLINE_MAX_BYTES;
 }
 
 void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
@@ -87,27 +46,32 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
         ent_refusal_count(e, conn->member, ENT_E_REPEAT);
         return;
     }
+    if (u->unstored) {
+        ent_engine_feed(e, &event); /* a repeat, or nothing that could be taken */
+        return;
+    }
     if (u->state == ENT_UPLOAD_ARRIVING) {
         ent_message_refuse(e, conn, ENT_E_BUSY, env->header.sequence,
                            "another upload of yours is under way");
         return;
     }
+    ent_blob_unref(u->content);
     *u = (struct ent_upload){.state = ENT_UPLOAD_OFFERED,
                              .request = request,
                              .sequence = env->header.sequence,
                              .round = env->header.round,
                              .attempt = env->header.attempt,
-                             .bytes = env->header.update.payload_bytes};
+                             .bytes = env->header.update.payload_bytes,
+                             .is_small = env->payload_len > 0};
     memcpy(u->digest, env->payload_sha256, sizeof u->digest);
+    if (u->is_small) {
+        ent_engine_fail(e, ent_blob_new_copy(env->payload, env->payload_len, &u->content));
+    }
     ent_engine_feed(e, &event);
     if (e->round.phase == ENT_PHASE_UPDATE) {
-        u->bad = check_statement(e, &env->header.update);
-        if (u->bad == ENT_E_OK) {
-            u->bad = weight_of(e, conn->member, &env->header.update, &u->weight);
-        }
-        if (u->bad != ENT_E_OK) {
-            ent_engine_say(e, ENT_SAY_TROUBLE, "%s: %s", e->members[conn->member].name,
-                           ent_err_message());
+        u->bad = ent_uploads_check_statement(e, conn->member, &env->header.update, &u->weight);
+        if (u->bad != ENT_E_OK) { /* said when it is rejected */
+            (void)snprintf(u->why, sizeof u->why, "%s", ent_err_message());
         }
     }
 }
@@ -124,6 +88,7 @@ static struct ent_event update_event(const struct ent_engine *e, enum ent_event_
     event.attempt = u->attempt;
     event.code = code;
     event.weight = u->weight;
+    event.rows = kind == ENT_EV_UPDATE ? u->rows : 0;
     memcpy(event.digest, u->digest, sizeof event.digest);
     return event;
 }
@@ -153,6 +118,48 @@ static bool is_wanted(const struct ent_engine *e, uint32_t member)
            (m->standing == ENT_STANDING_OFFERED || m->damaged);
 }
 
+/* Refused for good: a line, because it makes a row. */
+static void say_bad(struct ent_engine *e, uint32_t member, enum ent_err code, const char *why)
+{
+    if (is_wanted(e, member) && ent_engine_may_say_of(e, member)) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
+                       e->members[member].name, why);
+    }
+    bad(e, member, code);
+}
+
+static void drop_content(struct ent_upload *u)
+{
+    ent_blob_unref(u->content);
+    u->content = NULL;
+}
+
+/* A small update is here already, within the memory that its frame was given: nothing to grant. Its
+ * digest was checked with the envelope. */
+static void take_content(struct ent_engine *e, uint32_t member)
+{
+    struct ent_upload *u = &e->members[member].upload;
+    struct ent_row row = ent_engine_attempt(e);
+    bool again = e->round.members[member].damaged; /* its row stands, no other will be written */
+    struct ent_event event;
+    enum ent_err err;
+
+    u->state = ENT_UPLOAD_DONE;
+    err = ent_uploads_check(e, member, u->content);
+    if (err != ENT_E_OK) {
+        say_bad(e, member, err, ent_err_message());
+        return;
+    }
+    if (again) {
+        ent_engine_fail(e,
+                        ent_store_small_put(e->store, &row, e->members[member].handle,
+                                            ent_blob_bytes(u->content), ent_blob_len(u->content)));
+    }
+    event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
+    ent_engine_feed(e, &event);
+    u->unstored = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
+}
+
 void ent_uploads_granted(struct ent_engine *e, uint32_t member)
 {
     struct ent_upload *u = &e->members[member].upload;
@@ -161,11 +168,40 @@ void ent_uploads_granted(struct ent_engine *e, uint32_t member)
         return; /* under way already, or its connection is gone */
     }
     if (u->bad != ENT_E_OK) {
-        bad(e, member, u->bad);
+        say_bad(e, member, u->bad, u->why);
+        return;
+    }
+    if (u->is_small) {
+        if (is_wanted(e, member)) {
+            take_content(e, member);
+        }
+        if (!u->unstored) {
+            drop_content(u);
+        }
         return;
     }
     u->state = ENT_UPLOAD_WAITING;
     u->ticket = ++e->next_ticket;
+}
+
+enum ent_err ent_uploads_store(struct ent_engine *e, const struct ent_row *row)
+{
+    const struct ent_engine_member *m = &e->members[row->member];
+    const struct ent_upload *u = &m->upload;
+
+    if (!u->unstored) {
+        return ENT_E_OK; /* in its file */
+    }
+    return ent_store_small_put(e->store, row, m->handle, ent_blob_bytes(u->content),
+                               ent_blob_len(u->content));
+}
+
+void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row)
+{
+    struct ent_upload *u = &e->members[row->member].upload;
+
+    u->unstored = false;
+    drop_content(u);
 }
 
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost)
@@ -304,28 +340,6 @@ void ent_uploads_pump(struct ent_engine *e)
 
 /* ---- what arrived ---- */
 
-/* A training update in pieces, so that a mapped file's pages are used once and may go; the others whole, for their
- * integers must also fit together. */
-static enum ent_err check_blob(const struct ent_engine *e, const struct ent_blob *blob)
-{
-    const uint8_t *at = ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES;
-    size_t left = ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES;
-    struct ent_task_sizes sizes = ent_plan_task_sizes(e->plan);
-
-    if (e->round.task != ENT_ROUND_TRAIN) {
-        return ent_task_check_payload(ent_task_find((uint32_t)e->round.task), &sizes, at, left);
-    }
-    while (left > 0) {
-        size_t n = left < CHECK_BYTES ? left : CHECK_BYTES;
-
-        ENT_TRY(ent_grid_check32(at, n / 4));
-        at += n;
-        left -= n;
-    }
-    ent_blob_drop_pages(blob);
-    return ENT_E_OK;
-}
-
 static enum ent_err write_part(const char *part, const struct ent_blob *blob)
 {
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -377,7 +391,7 @@ static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct en
     ENT_REQUIRE(memcmp(digest, u->digest, sizeof digest) == 0, ENT_E_DIGEST,
                 "the bytes that arrived are not those that were signed");
     ENT_TRY(ent_sink_blob(sink, &blob));
-    err = check_blob(e, blob);
+    err = ent_uploads_check(e, member, blob);
     if (err == ENT_E_OK) {
         err = keep(e, member, sink, blob);
     }
@@ -406,9 +420,7 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
     }
     ent_sink_free(sink_take);
     if (err != ENT_E_OK) {
-        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: its update is not taken: %s",
-                       e->members[member].name, ent_err_message());
-        bad(e, member, err);
+        say_bad(e, member, err, ent_err_message());
         return;
     }
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,7 +152,10 @@ enum ent_err ent_verb_revoke(const void *options, const char *const *args, size_
     (void)n_args;
     set_log(o);
     ENT_TRY(ask(o->dir, "revoke", pairs, &reply, &json));
-    printf("%s is revoked\n", args[0]);
+    printf(
+        "%s is revoked: no connection of it is let in any more; what it sent before stays in the "
+        "sums\n",
+        args[0]);
     forget(&reply, json);
     return ENT_E_OK;
 }
@@ -269,26 +273,42 @@ enum ent_err ent_verb_start(const void *options, const char *const *args, size_t
 
 /* ---- looking ---- */
 
-static enum ent_err show(const struct ent_verb_options *o,
-                         void (*report)(const struct ent_json *, FILE *), bool *over)
+typedef void report_fn(const struct ent_json *status, size_t max_lines, FILE *out);
+
+/* What `status` said of the run. */
+struct sight {
+    uint64_t run; /* 0: none yet */
+    bool over;    /* or there is none */
+};
+
+static void print_reply(const struct ent_buf *reply)
+{
+    (void)fwrite(reply->data, 1, reply->len, stdout);
+    (void)fputc('\n', stdout);
+}
+
+/* report NULL: only looked at. */
+static enum ent_err show(const struct ent_verb_options *o, report_fn *report, size_t max_lines,
+                         struct sight *sight)
 {
     struct ent_json *json = NULL;
+    const struct ent_json *run;
     struct ent_buf reply;
     const char *state = "";
 
     ENT_TRY(ask(o->dir, "status", NULL, &reply, &json));
-    if (o->json) {
-        (void)fwrite(reply.data, 1, reply.len, stdout);
-        (void)fputc('\n', stdout);
-    } else {
-        report(json, stdout);
+    if (report != NULL && o->json) {
+        print_reply(&reply);
+    } else if (report != NULL) {
+        report(json, max_lines, stdout);
     }
     (void)fflush(stdout);
-    if (ent_json_string(ent_json_get(ent_json_get(json, "run"), "state"), "state", &state) !=
-        ENT_E_OK) {
-        state = "none";
+    run = ent_json_get(json, "run");
+    if (ent_json_string(ent_json_get(run, "state"), "state", &state) != ENT_E_OK ||
+        ent_json_uint(ent_json_get(run, "number"), "number", UINT32_MAX, &sight->run) != ENT_E_OK) {
+        sight->run = 0;
     }
-    *over = strcmp(state, "active") != 0 && strcmp(state, "stored") != 0;
+    sight->over = strcmp(state, "active") != 0 && strcmp(state, "stored") != 0;
     forget(&reply, json);
     return ENT_E_OK;
 }
@@ -296,34 +316,70 @@ static enum ent_err show(const struct ent_verb_options *o,
 enum ent_err ent_verb_roster(const void *options, const char *const *args, size_t n_args)
 {
     const struct ent_verb_options *o = options;
-    bool over = false;
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
 
     (void)args;
     (void)n_args;
     set_log(o);
-    return show(o, ent_report_roster, &over);
+    ENT_TRY(ask(o->dir, "roster", NULL, &reply, &json));
+    if (o->json) {
+        print_reply(&reply);
+    } else {
+        ent_report_roster(json, 0, stdout);
+    }
+    forget(&reply, json);
+    return ENT_E_OK;
+}
+
+/* Lines of the terminal, less the one that the cursor stands in; 0 when it does not say. */
+static size_t terminal_lines(void)
+{
+    struct winsize size;
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 1 ? size.ws_row - 1U : 0;
+}
+
+/* Every second until a run is over; when none is going on, until the next one is. */
+static enum ent_err watch(const struct ent_verb_options *o, bool terminal)
+{
+    struct timespec second = {.tv_sec = 1};
+    struct sight first = {0};
+    struct sight now = {0};
+    bool waiting = false;
+
+    for (bool begun = false;; begun = true) {
+        bool quiet = waiting && !terminal; /* a pipe gets what is new */
+
+        if (terminal) {
+            printf("\033[H\033[2J");
+        }
+        ENT_TRY(show(o, quiet ? NULL : ent_report_status, terminal ? terminal_lines() : 0, &now));
+        first = begun ? first : now;
+        if (ferror(stdout) != 0 || (now.over && (!first.over || now.run != first.run))) {
+            return quiet ? show(o, ent_report_status, 0, &now) : ENT_E_OK;
+        }
+        if (now.over && !quiet) {
+            (void)fprintf(o->json ? stderr : stdout,
+                          "no run is active: waiting for one (Ctrl-C ends this)\n");
+            (void)fflush(stdout);
+        }
+        waiting = now.over;
+        first = now.over ? first : now;
+        (void)nanosleep(&second, NULL);
+    }
 }
 
 enum ent_err ent_verb_status(const void *options, const char *const *args, size_t n_args)
 {
     const struct ent_verb_options *o = options;
-    struct timespec second = {.tv_sec = 1};
-    bool terminal = isatty(STDOUT_FILENO) == 1;
-    bool over = false;
+    struct sight sight;
 
     (void)args;
     (void)n_args;
     set_log(o);
-    for (;;) {
-        if (o->watch && terminal && !o->json) {
-            printf("\033[H\033[2J");
-        }
-        ENT_TRY(show(o, ent_report_status, &over));
-        if (!o->watch || over || ferror(stdout) != 0) {
-            return ENT_E_OK;
-        }
-        (void)nanosleep(&second, NULL);
-    }
+    return o->watch ? watch(o, isatty(STDOUT_FILENO) == 1 && !o->json)
+                    : show(o, ent_report_status, 0, &sight);
 }
 
 enum ent_err ent_verb_serve(const void *options, const char *const *args, size_t n_args)

@@ -56,6 +56,7 @@ static void accept(struct ent_step *step)
     struct ent_row row = ent_step_row_of(step, ENT_ROW_ACCEPT, ev->member);
 
     row.weight = ev->weight;
+    row.rows = ev->rows;
     memcpy(row.digest, ev->digest, sizeof row.digest);
     ent_step_row(step, &row);
     ent_step_add(step, ev->member);
@@ -174,6 +175,9 @@ void ent_update_handle(struct ent_step *step)
     if (step->event->kind == ENT_EV_STOP) {
         if (!step->round->stopping) {
             ent_step_row_code(step, ENT_ROW_STOP, ENT_ROUND_NO_MEMBER, ENT_E_OK);
+        }
+        if (step->event->code != ENT_E_OK) { /* what the round needs is lost: it cannot be closed */
+            ent_attempt_abort(step, ENT_E_STOPPED);
         }
     } else if (step->event->kind != ENT_EV_TICK) {
         handle_member(step, &step->round->members[step->event->member]);

@@ -13,8 +13,12 @@ static void end_run(struct ent_step *step, enum ent_err code)
     struct ent_action *act;
 
     row.code = code;
-    row.best_train = r->best_train;
-    memcpy(row.model, best, sizeof row.model);
+    /* What a run started from is no result of it. */
+    if (r->train_done > 0) {
+        memcpy(row.model, best, sizeof row.model);
+        /* Without validation rows, and when stopped before they were asked: the newest one. */
+        row.best_train = r->best_train > 0 ? r->best_train : r->train_done;
+    }
     ent_step_row(step, &row);
     r->deadline_ms = 0;
     r->stalled = false;

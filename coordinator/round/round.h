@@ -101,17 +101,18 @@ struct ent_run_config {
 enum ent_event_kind {
     /* From the operator and the connections. */
     ENT_EV_RUN_START, /* config was set by ent_round_begin */
-    ENT_EV_STOP,      /* end the run after the current round (in WAIT or JOIN: at once) */
-    ENT_EV_TICK,      /* time passed */
-    ENT_EV_UP,        /* member welcomed: invited from the next open on; a joined one goes on */
-    ENT_EV_DOWN,      /* its (newest) connection ended: it keeps its place until the deadline */
-    ENT_EV_REVOKED,   /* never invited again; dropped(REVOKED) if it had not ended */
+    ENT_EV_STOP,    /* end the run after the current round (in WAIT or JOIN: at once); code not OK:
+                         the round cannot be closed any more, in UPDATE at once as well */
+    ENT_EV_TICK,    /* time passed */
+    ENT_EV_UP,      /* member welcomed: invited from the next open on; a joined one goes on */
+    ENT_EV_DOWN,    /* its (newest) connection ended: it keeps its place until the deadline */
+    ENT_EV_REVOKED, /* never invited again; dropped(REVOKED) if it had not ended */
     /* Messages of members, verified (signature, sequence). Another round or attempt: STALE. */
-    ENT_EV_JOIN,       /* has_base */
-    ENT_EV_DECLINE,    /* code; also after BEGIN, when its data cannot be used */
-    ENT_EV_LOST,       /* it cannot send again the update of this attempt */
-    ENT_EV_OFFER,      /* digest: an upload asked for */
-    ENT_EV_UPDATE,     /* the upload arrived and verified: digest as offered, weight */
+    ENT_EV_JOIN,    /* has_base */
+    ENT_EV_DECLINE, /* code; also after BEGIN, when its data cannot be used */
+    ENT_EV_LOST,    /* it cannot send again the update of this attempt */
+    ENT_EV_OFFER,   /* digest: an upload asked for */
+    ENT_EV_UPDATE,  /* the upload arrived and verified: digest as offered, weight; of stats: rows */
     ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED: it may offer again; others reject it */
     /* From the engine. Round and attempt as in the row of FINISH or GATE; otherwise STALE. */
     ENT_EV_RESULT, /* CLOSE done: digest, model; of train state; of evaluate loss_sum, rows, auc */
@@ -155,7 +156,8 @@ enum ent_action_kind {
     ENT_ACT_SEND_CLOSE, /* RoundClose to every member that is up; row = the CLOSE row */
     ENT_ACT_GATE,       /* ask release_gate for this round; answer with GATE when open */
     ENT_ACT_SEND_ABORT, /* Abort to every member that is up; code */
-    ENT_ACT_SEND_END,   /* RunEnd to every member that is up; digest = best model; OK or STOPPED */
+    ENT_ACT_SEND_END,   /* RunEnd to every member that is up; digest = best model (zero: none was
+                           trained); OK or STOPPED */
     ENT_ACT_TIMER,      /* call TICK at at_ms (replaces an earlier timer; 0 = none) */
     /* Say for whom the run waits: enrolled members that are not up and, after attempts that failed
      * (code is not OK), those whose standing is not ACCEPTED. */
@@ -170,13 +172,15 @@ enum ent_row_kind {
     ENT_ROW_INVITE = 3, /* member */
     ENT_ROW_JOIN = 4,   /* member, has_base */
     ENT_ROW_BEGIN = 5,  /* JOIN phase over */
-    ENT_ROW_ACCEPT = 6, /* member, digest, weight */
+    ENT_ROW_ACCEPT = 6, /* member, digest, weight; of stats: the rows it stated, rounded down to a
+                           power of two */
     ENT_ROW_REJECT = 7, /* member, code */
     ENT_ROW_DROP = 8,   /* member, code */
     ENT_ROW_CLOSE = 9,  /* digest = result, model, state, sum_w, loss_sum, rows, auc */
     ENT_ROW_ABORT = 10, /* code */
     ENT_ROW_RELEASE = 11,
-    ENT_ROW_END = 12, /* model = the best, best_train; code OK or STOPPED */
+    ENT_ROW_END =
+        12, /* model = the best, best_train; zero when none was trained; code OK or STOPPED */
     ENT_ROW_STOP = 13
 };
 

@@ -287,6 +287,33 @@ enum ent_err ent_store_renew(struct ent_store *store, uint32_t index,
     return ent_tables_leave(store, own, renew(store, index, cert, tls_pub, tls_pub_len, now_ms));
 }
 
+static enum ent_err read_issued(struct ent_stmt *stmt, void *out)
+{
+    struct ent_store_issued *issued = out;
+    struct ent_store_cert *cert = &issued->cert;
+
+    ENT_TRY(ent_tables_blob(stmt, 0, cert->serial, sizeof cert->serial, &cert->serial_len));
+    ENT_TRY(ent_tables_blob(stmt, 1, cert->der, sizeof cert->der, &cert->der_len));
+    ENT_TRY(ent_stmt_u64(stmt, 2, &cert->expires_ms));
+    return ent_stmt_u64(stmt, 3, &issued->issued_ms);
+}
+
+enum ent_err ent_store_certs(struct ent_store *store, uint32_t index, uint64_t now_ms,
+                             struct ent_store_issued **out, size_t *n)
+{
+    struct ent_stmt *stmt = NULL;
+
+    ENT_TRY(ent_tables_prepare(store,
+                               "SELECT c.serial, c.der, c.expires_ms, c.issued_ms FROM cert c"
+                               " JOIN member m ON m.handle = c.handle"
+                               " WHERE m.idx = ? AND c.expires_ms > ?"
+                               " ORDER BY c.issued_ms DESC, c.rowid DESC LIMIT 64",
+                               &stmt));
+    ent_stmt_bind_u64(stmt, 1, index);
+    ent_stmt_bind_u64(stmt, 2, now_ms);
+    return ent_tables_list(stmt, read_issued, sizeof **out, out, n);
+}
+
 static enum ent_err revoke(struct ent_store *store, const uint8_t *handle, uint64_t now_ms)
 {
     struct ent_store_member m;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/hooks.h"
@@ -18,7 +19,8 @@ struct ent_store_writer {
     struct ent_store *store;
     struct ent_sha256 hash;
     const char *suffix;
-    char *tmp;
+    struct ent_buf small; /* as long as it is small: all of it */
+    char *tmp;            /* NULL: no file yet */
     int fd;
 };
 
@@ -65,6 +67,7 @@ void ent_store_model_discard(struct ent_store_writer *writer_take)
     if (writer_take->tmp != NULL) {
         ent_file_discard(writer_take->tmp, writer_take->fd);
     }
+    ent_buf_release(&writer_take->small);
     ent_sha256_release(&writer_take->hash);
     free(writer_take);
 }
@@ -73,20 +76,14 @@ static enum ent_err begin(struct ent_store *store, const char *suffix,
                           struct ent_store_writer **out)
 {
     struct ent_store_writer *w = NULL;
-    char *path = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_calloc(1, sizeof *w, &w));
     w->store = store;
     w->suffix = suffix;
+    w->fd = -1;
+    ent_buf_init(&w->small, ENT_STORE_SMALL_MAX);
     err = ent_sha256_init(&w->hash);
-    if (err == ENT_E_OK) {
-        err = ent_path_join(store->models, "new", &path);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_file_begin(path, 0600, &w->tmp, &w->fd);
-    }
-    free(path);
     if (err != ENT_E_OK) {
         ent_store_model_discard(w);
         return err;
@@ -100,20 +97,78 @@ enum ent_err ent_store_model_begin(struct ent_store *store, struct ent_store_wri
     return begin(store, MODEL_SUFFIX, out);
 }
 
+static enum ent_err write_on(struct ent_store_writer *w, const void *bytes, size_t len)
+{
+    enum ent_err err = ent_fd_write(w->fd, bytes, len);
+
+    return err == ENT_E_OK ? ENT_E_OK : ent_err_prefix(err, "%s", w->tmp);
+}
+
+/* The file, with what came so far. */
+static enum ent_err begin_file(struct ent_store_writer *w)
+{
+    char *path = NULL;
+    enum ent_err err = ent_path_join(w->store->models, "new", &path);
+
+    if (err == ENT_E_OK) {
+        err = ent_file_begin(path, 0600, &w->tmp, &w->fd);
+    }
+    free(path);
+    return err == ENT_E_OK ? write_on(w, w->small.data, w->small.len) : err;
+}
+
+/* A file from the start: only models stand in the database. */
 enum ent_err ent_store_state_begin(struct ent_store *store, struct ent_store_writer **out)
 {
-    return begin(store, STATE_SUFFIX, out);
+    struct ent_store_writer *w = NULL;
+    enum ent_err err;
+
+    ENT_TRY(begin(store, STATE_SUFFIX, &w));
+    err = begin_file(w);
+    if (err != ENT_E_OK) {
+        ent_store_model_discard(w);
+        return err;
+    }
+    *out = w;
+    return ENT_E_OK;
 }
 
 enum ent_err ent_store_model_write(struct ent_store_writer *writer, const void *bytes, size_t len)
 {
-    enum ent_err err = ent_fd_write(writer->fd, bytes, len);
-
-    if (err != ENT_E_OK) {
-        return ent_err_prefix(err, "%s", writer->tmp);
+    if (writer->tmp == NULL && len > ENT_STORE_SMALL_MAX - writer->small.len) {
+        ENT_TRY(begin_file(writer));
+        ent_buf_release(&writer->small);
     }
+    ENT_TRY(writer->tmp != NULL ? write_on(writer, bytes, len)
+                                : ent_buf_add(&writer->small, bytes, len));
     ent_sha256_add(&writer->hash, bytes, len);
     return ENT_E_OK;
+}
+
+static enum ent_err commit_file(struct ent_store_writer *w, const char *path)
+{
+    char *tmp = w->tmp;
+
+    ENT_HOOK_POINT("store-model-before-rename");
+    w->tmp = NULL;
+    return ent_file_commit(path, tmp, w->fd);
+}
+
+/* The file without fsync: the database has the bytes too. */
+static enum ent_err commit_small(struct ent_store_writer *w, const char *path,
+                                 const uint8_t *digest)
+{
+    if (!ent_file_exists(path)) {
+        ENT_TRY(begin_file(w));
+        ENT_HOOK_POINT("store-model-before-rename");
+        if (rename(w->tmp, path) != 0) {
+            return ent_err_note(ENT_E_IO, "%s: cannot be made", path);
+        }
+        (void)close(w->fd);
+        free(w->tmp);
+        w->tmp = NULL;
+    }
+    return ent_small_add(w->store, digest, &w->small);
 }
 
 enum ent_err ent_store_model_commit(struct ent_store_writer *writer_take,
@@ -121,16 +176,13 @@ enum ent_err ent_store_model_commit(struct ent_store_writer *writer_take,
 {
     uint8_t sum[ENT_STORE_DIGEST_BYTES];
     char *path = NULL;
-    char *tmp;
     enum ent_err err;
 
     ent_sha256_finish(&writer_take->hash, sum);
     err = content_path(writer_take->store->models, sum, writer_take->suffix, &path);
     if (err == ENT_E_OK) {
-        ENT_HOOK_POINT("store-model-before-rename");
-        tmp = writer_take->tmp;
-        writer_take->tmp = NULL;
-        err = ent_file_commit(path, tmp, writer_take->fd);
+        err = writer_take->tmp != NULL ? commit_file(writer_take, path)
+                                       : commit_small(writer_take, path, sum);
     }
     if (err == ENT_E_OK) {
         memcpy(digest, sum, sizeof sum);

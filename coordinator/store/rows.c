@@ -76,6 +76,9 @@ enum ent_err ent_store_append_row(struct ent_store *store, const struct ent_row 
         err = start_run(store, row->run, now_ms);
     } else if (err == ENT_E_OK && row->kind == ENT_ROW_END) {
         err = end_run(store, row, now_ms);
+        if (err == ENT_E_OK) {
+            err = ent_small_settle(store);
+        }
     }
     if (err == ENT_E_NOT_FOUND) {
         err = ent_err_note(err, "run %u is not one that can %s now", (unsigned)row->run,

@@ -54,7 +54,12 @@ static const char *const migrations[] = {
     "CREATE TABLE refusal("
     " idx INTEGER NOT NULL, cause INTEGER NOT NULL, count INTEGER NOT NULL,"
     " last_ms INTEGER NOT NULL, PRIMARY KEY(idx, cause)) STRICT;",
-    /* 1 -> 2: early stopping, optimizers of the server, the sums of evaluations */
+    /* 1 -> 2: small accepted updates of the open attempt, and small models of the current run */
+    "CREATE TABLE small_update("
+    " run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL, handle BLOB NOT NULL,"
+    " bytes BLOB NOT NULL, PRIMARY KEY(run, round, attempt, handle)) STRICT;"
+    "CREATE TABLE small_model(digest BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
+    /* 2 -> 3: early stopping, optimizers of the server, the sums of evaluations */
     "ALTER TABLE run ADD COLUMN patience INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE run ADD COLUMN best_by INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE run ADD COLUMN best_train INTEGER NOT NULL DEFAULT 0;"

@@ -128,6 +128,9 @@ static enum ent_err open_how(const char *dir, bool readonly, struct ent_store **
     if (err == ENT_E_OK && !readonly) {
         err = ent_dir_make(store->updates);
     }
+    if (err == ENT_E_OK && !readonly) {
+        err = ent_small_restore(store);
+    }
     if (err != ENT_E_OK) {
         ent_store_close(store);
         return advise(dir, err);
@@ -149,6 +152,7 @@ enum ent_err ent_store_open_readonly(const char *dir, struct ent_store **out)
 void ent_store_close(struct ent_store *store)
 {
     if (store != NULL) {
+        ent_small_release(store);
         ent_db_close(store->db);
         free(store->models);
         free(store->updates);
@@ -172,7 +176,10 @@ enum ent_err ent_store_commit(struct ent_store *store)
     enum ent_err err;
 
     ENT_HOOK_POINT("store-before-commit");
-    err = ent_db_commit(store->db);
+    err = ent_db_end(store->db, ent_small_before_commit(store));
+    if (err == ENT_E_OK) {
+        ent_small_after_commit(store);
+    }
     ENT_HOOK_POINT("store-after-commit");
     return err;
 }

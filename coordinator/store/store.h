@@ -132,6 +132,13 @@ ENT_MUST enum ent_err ent_store_enrol(struct ent_store *store,
 ENT_MUST enum ent_err ent_store_renew(struct ent_store *store, uint32_t index,
                                       const struct ent_store_cert *cert, const uint8_t *tls_pub,
                                       size_t tls_pub_len, uint64_t now_ms);
+/* What a member holds: its certificates that have not expired, the newest first, at most 64. Caller frees *out. */
+struct ent_store_issued {
+    struct ent_store_cert cert;
+    uint64_t issued_ms;
+};
+ENT_MUST enum ent_err ent_store_certs(struct ent_store *store, uint32_t index, uint64_t now_ms,
+                                      struct ent_store_issued **out, size_t *n);
 /* Any state -> REVOKED; its token dies. NOT_FOUND; EXISTS when it is revoked already. */
 ENT_MUST enum ent_err ent_store_revoke(struct ent_store *store,
                                        const uint8_t handle[ENT_STORE_ID_BYTES], uint64_t now_ms);
@@ -289,7 +296,8 @@ ENT_MUST enum ent_err ent_store_model_path(const struct ent_store *store,
 bool ent_store_model_exists(const struct ent_store *store,
                             const uint8_t digest[ENT_STORE_DIGEST_BYTES]);
 /* Write one piece by piece; the digest is computed on the way. commit: durable under its name (fine
- * if it was there); frees the writer also on error. discard: nothing remains. */
+ * if it was there), a small one (ENT_STORE_SMALL_MAX) with the next transaction that commits; frees
+ * the writer also on error. discard: nothing remains. */
 struct ent_store_writer;
 ENT_MUST enum ent_err ent_store_model_begin(struct ent_store *store, struct ent_store_writer **out);
 ENT_MUST enum ent_err ent_store_model_write(struct ent_store_writer *writer, const void *bytes,
@@ -313,6 +321,17 @@ ENT_MUST enum ent_err ent_store_state_path(const struct ent_store *store,
 ENT_MUST enum ent_err ent_store_model_sweep(struct ent_store *store,
                                             const uint8_t (*keep)[ENT_STORE_DIGEST_BYTES],
                                             size_t n_keep, size_t *n_removed);
+
+/* A small update instead stands in the database: put in the transaction of its ACCEPT row, gone with
+ * that of its attempt's CLOSE or ABORT row. get appends to out: NOT_FOUND. */
+#define ENT_STORE_SMALL_MAX ((size_t)64 * 1024) /* bytes */
+ENT_MUST enum ent_err ent_store_small_put(struct ent_store *store, const struct ent_row *row,
+                                          const uint8_t handle[ENT_STORE_ID_BYTES],
+                                          const void *bytes, size_t len);
+ENT_MUST enum ent_err ent_store_small_get(struct ent_store *store, const struct ent_row *row,
+                                          const uint8_t handle[ENT_STORE_ID_BYTES],
+                                          struct ent_buf *out);
+ENT_MUST enum ent_err ent_store_small_forget(struct ent_store *store, const struct ent_row *row);
 
 /* DIR/updates/<run>-<round>-<attempt>-<handle>.bin; caller frees. The bytes are the engine's to
  * write (and to fsync before the ACCEPT row commits); they stay until CLOSE or ABORT commits. */

@@ -10,7 +10,29 @@ struct ent_store {
     char *models;  /* DIR/models */
     char *updates; /* DIR/updates */
     struct ent_store_identity identity;
+    struct ent_small_model *small; /* written since the last commit, which takes them */
+    size_t n_small;
+    size_t cap_small;
 };
+
+struct ent_small_model {
+    uint8_t digest[ENT_STORE_DIGEST_BYTES];
+    struct ent_buf bytes;
+};
+
+/* ---- small.c: what is small costs no fsync of its own ---- */
+/* A model whose file was written but not synchronised: its bytes go into the database with the next
+ * commit, and the file is made again from there should it be lost. */
+ENT_MUST enum ent_err ent_small_add(struct ent_store *store,
+                                    const uint8_t digest[ENT_STORE_DIGEST_BYTES],
+                                    struct ent_buf *bytes_take);
+ENT_MUST enum ent_err ent_small_before_commit(struct ent_store *store); /* in the transaction */
+void ent_small_after_commit(struct ent_store *store);
+void ent_small_release(struct ent_store *store); /* stores what still waits */
+/* At start: files that are missing or damaged, made again. */
+ENT_MUST enum ent_err ent_small_restore(struct ent_store *store);
+/* The run is over: what is left of it is synchronised, the rows go. In the transaction. */
+ENT_MUST enum ent_err ent_small_settle(struct ent_store *store);
 
 extern const struct ent_db_schema ent_schema; /* schema.c */
 

@@ -2,6 +2,7 @@
 # entente-demo-data keeps its word: same seed, same bytes; every row in exactly one member; test rows are the same rows.
 set -eu
 program=$1
+client=$2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -33,3 +34,12 @@ cmp "$dir/s/pooled.test" "$dir/t/pooled.test"
 [ -e "$dir/t/member-5.csv" ]
 ! "$program" split --input "$dir/in.csv.gz" --by channel --groups 6 --out "$dir/u" 2>/dev/null
 ! "$program" split --input "$dir/in.csv.gz" --by nothing --out "$dir/u" 2>/dev/null
+
+# test rows and the drafted plan's validation rows are drawn independently: about a tenth of the others validates
+mkdir "$dir/m"
+"$client" describe --input "$dir/s/member-1.csv" --label bought=yes --test-file --out "$dir/m" >/dev/null
+cp "$dir/s/member-1.test" "$dir/m/test-rows.txt"
+"$client" check --dir "$dir/m" --plan "$dir/m/plan.yaml" --json >"$dir/check.json"
+validation=$(sed -n 's/.*"validation_rows": *\([0-9]*\).*/\1/p' "$dir/check.json")
+train=$(sed -n 's/.*"train_rows": *\([0-9]*\).*/\1/p' "$dir/check.json")
+[ "$validation" -gt $((train / 20)) ] && [ "$validation" -lt $((train / 4)) ]

@@ -106,7 +106,7 @@ static void bare_receive(struct bare *b)
     for (size_t at = 0; at < run.bytes; at += PIECE) {
         size_t n = run.bytes - at < PIECE ? run.bytes - at : PIECE;
 
-        must_be(ent_tls_conn_read(&b->conn, to + at, n) == ENT_TLS_OK, "read");
+        must_be(ent_tls_conn_read(&b->conn, to + at, &n) == ENT_TLS_OK, "read");
         ent_sha256_add(&hash, to + at, n);
     }
     ent_sha256_finish(&hash, digest);

@@ -32,7 +32,8 @@ for p in /usr/bin/python3 python3; do # the distribution's python first: python3
     fi
 done
 out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+errors=$(mktemp)
+trap 'rm -f "$out" "$errors"' EXIT
 
 set_up() { # file, division, split, bar, pooled reference on seed 42, label, categories, left out, recorded boosting 42-46
     case "$1" in
@@ -68,11 +69,19 @@ boosting() { # seed
     fi
 }
 
-federate() { # set, seed -> federated and pooled AUC, both also as means of the members'; alone
+stop() { # what went wrong
+    echo "FAILED: bench_tabular: $1" >&2
+    exit 1
+}
+
+federate() { # set, seed -> fields: federated and pooled AUC; means over the members: alone, federated, pooled
+    fields=
     "$bin/entente-simulate" "$plans/tabular-$1.yaml" --data "$data/$file.csv.gz" --by "$by" \
         --test-rows "$data/splits/$split.s$2.test" --compare --pooled "$plans/tabular-$1-pooled.yaml" --quiet --json \
-        2>/dev/null >"$out"
-    sed -n 's/.*"alone":{"members_auc":\([0-9.]*\).*"federated":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)}.*"pooled":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)}.*/\3 \5 \1 \2 \4/p' "$out"
+        2>"$errors" >"$out" || stop "$1, seed $2: entente-simulate ended with status $?: $(tail -n 3 "$errors")"
+    fields=$(sed -n 's/.*"alone":{"members_auc":\([0-9.]*\).*"federated":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)}.*"pooled":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)}.*/\3 \5 \1 \2 \4/p' "$out")
+    [ "$(echo "$fields" | wc -w)" -eq 5 ] ||
+        stop "$1, seed $2: entente-simulate gave \"$fields\" instead of five figures: $(tail -n 3 "$errors") $(head -c 300 "$out")"
 }
 
 echo "boosting: $([ -n "$python" ] && echo "scikit-learn, now" || echo "recorded figures")"
@@ -83,7 +92,10 @@ for set in $sets; do
     set_up "$set"
     rows=
     for seed in $seeds; do
-        line="$seed $(boosting "$seed") $(federate "$set" "$seed") $reference"
+        boosted=$(boosting "$seed") || stop "$set, seed $seed: boosting.py failed"
+        [ "$(echo "$boosted" | wc -w)" -eq 1 ] || stop "$set, seed $seed: no figure of boosting"
+        federate "$set" "$seed"
+        line="$seed $boosted $fields $reference"
         rows="$rows$line
 "
         echo "$line" | awk -v s="$set" '{ printf "%-9s %4d  %9.4f %9.4f %9.4f  %+9.4f %+9.4f | %9.4f %9.4f %9.4f\n", s, $1, $2, $3, $4, $3 - $2, $3 - $4, $5, $6, $7 }'

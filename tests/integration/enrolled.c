@@ -20,6 +20,7 @@
 #include "coordinator/engine/control.h"
 #include "coordinator/engine/engine.h"
 #include "tests/support/ent_test.h"
+#include "tests/support/hooks.h"
 
 static struct enrolled template;
 static char root[ENROLLED_PATH_MAX]; /* of all directories of this program */
@@ -100,7 +101,7 @@ void enrolled_copy(const char *from, char out[ENROLLED_PATH_MAX])
     enrolled_copy_to(from, out);
 }
 
-void enrolled_copy_to(const char *from, const char *out)
+void enrolled_copy_to(const char *from, const char *to)
 {
     char source[ENROLLED_PATH_MAX];
     char *const list[] = {source, NULL};
@@ -108,21 +109,21 @@ void enrolled_copy_to(const char *from, const char *out)
     FTS *fts;
     FTSENT *entry;
 
-    ENT_BUG_ON(mkdir(out, 0700) != 0);
+    ENT_BUG_ON(mkdir(to, 0700) != 0);
     (void)snprintf(source, sizeof source, "%s", from);
     fts = fts_open(list, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     ENT_BUG_ON(fts == NULL);
     while ((entry = fts_read(fts)) != NULL) {
-        char to[ENROLLED_PATH_MAX];
+        char path[ENROLLED_PATH_MAX];
 
         if (entry->fts_level == 0) {
             continue;
         }
-        enrolled_path(to, out, entry->fts_path + skip + 1);
+        enrolled_path(path, to, entry->fts_path + skip + 1);
         if (entry->fts_info == FTS_D) {
-            ENT_BUG_ON(mkdir(to, 0700) != 0);
+            ENT_BUG_ON(mkdir(path, 0700) != 0);
         } else if (entry->fts_info == FTS_F) {
-            copy_file(entry->fts_path, to, entry->fts_statp->st_mode);
+            copy_file(entry->fts_path, path, entry->fts_statp->st_mode);
         }
     }
     (void)fts_close(fts);
@@ -281,17 +282,39 @@ static void make_template(void)
     ent_link_mem_net_free(office.net);
 }
 
+const char *enrolled_env(const char *name)
+{
+    return getenv(name); /* NOLINT(concurrency-mt-unsafe): nobody sets it while tests run */
+}
+
+/* Ids and handles are the same in every program, so that a seed's course is. (Keys are not: nothing depends on them.) */
+static bool draw(void *ctx, void *out, size_t len)
+{
+    struct ent_rng *rng = ctx;
+    uint8_t *at = out;
+
+    for (size_t i = 0; i < len; i++) {
+        at[i] = (uint8_t)ent_rng_u32(rng);
+    }
+    return true;
+}
+
 const struct enrolled *enrolled_template(void)
 {
+    struct ent_rng rng = ent_rng_init(1, 98);
+    const struct ent_test_hooks hooks = {.random = draw, .ctx = &rng};
+
     if (template.dir[0] == '\0') {
         FILE *nowhere = fopen("/dev/null", "w");
 
-        if (getenv("ENTENTE_VERBOSE") != NULL) {
+        if (enrolled_env("ENTENTE_VERBOSE") != NULL) {
             ent_log_set(ENT_LOG_DEBUG, stderr);
         } else if (nowhere != NULL) {
             ent_log_set(ENT_LOG_ERROR, nowhere);
         }
+        ent_test_hooks_set(&hooks);
         make_template();
+        ent_test_hooks_set(NULL);
     }
     return &template;
 }

@@ -28,6 +28,8 @@ const struct enrolled *enrolled_template(void);
 void enrolled_copy(const char *from, char out[ENROLLED_PATH_MAX]);
 /* The same under a name that is free. */
 void enrolled_copy_to(const char *from, const char *to);
+/* A variable of the environment, or NULL. */
+const char *enrolled_env(const char *name);
 void enrolled_remove(const char *dir);
 /* Names are cut short only by a bug: aborts then. */
 void enrolled_path(char out[ENROLLED_PATH_MAX], const char *dir, const char *name);

@@ -19,7 +19,8 @@ enum fault_kind {
     FAULT_TRUNCATE,
     FAULT_LATE,
     FAULT_CUT,
-    FAULT_ENGINE, /* the coordinator is killed, between steps or before or after a commit, and starts again */
+    FAULT_ENGINE, /* the coordinator is killed, between steps or before or after a commit, and starts again; an update
+                     that it kept may be damaged then */
     FAULT_MEMBER, /* the same for a member, also between its own steps of work */
     FAULT_KINDS
 };

@@ -44,7 +44,7 @@ static void look_at(struct box *box, const struct ent_link_mem_frame *frame)
     bool ack = frame->type == ENT_MSG_ACK;
 
     if (member == BOX_NOBODY || f->ghosts[member].turns > 0 || box->time.mono_ms >= f->until_ms ||
-        ent_rng_below(&f->rng, ack ? 8 : 2) != 0 ||
+        (ack && ent_rng_below(&f->rng, 8) != 0) ||
         ent_wire_open(frame->type, ENT_SENDER_COORDINATOR, body, &box->record->arena, &env) !=
             ENT_E_OK) {
         return;

@@ -5,7 +5,7 @@
  * agent step and the engine step; when nothing is left to do, the clock jumps to whatever is due next. Nothing else
  * moves: same seed, same course.
  *
- *   harness.c    this
+ *   harness.c    life, hooks and the operator; moves.c: turns and time
  *   enrolled.c   directories, enrolled for real once
  *   record.c     what went over the wire, what is committed
  *   faults.c     what goes wrong, and in which phase of the coordinator; ghosts.c: updates sent again

@@ -217,6 +217,7 @@ void laws_of_frame(struct box *box, uint32_t member, const struct ent_link_mem_f
                   ent_err_message());
         return;
     }
+    record_sequence(box, BOX_NOBODY, &env);
     of_content(&(struct sent){box, member, &env.header, info->name}, frame->type, &m);
 }
 

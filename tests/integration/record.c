@@ -226,15 +226,40 @@ static void note_offer(struct box *box, uint32_t member, const struct ent_link_m
     o->times++;
 }
 
-static void note_data(struct box *box, const struct ent_link_mem_frame *frame)
+void record_sequence(struct box *box, uint32_t member, const struct ent_envelope *env)
+{
+    struct box_record *rec = box->record;
+    struct record_sequence *q;
+
+    for (size_t i = rec->n_sequences; i > 0; i--) {
+        q = &rec->sequences[i - 1];
+        if (q->member != member || q->sequence != env->header.sequence) {
+            continue;
+        }
+        if (memcmp(q->statement, env->statement, sizeof q->statement) != 0) {
+            box_break(box, 'd', "sequence number %llu of %s was used for two messages",
+                      (unsigned long long)q->sequence,
+                      member != BOX_NOBODY ? enrolled_name(member) : "the coordinator");
+        }
+        return;
+    }
+    ENT_BUG_ON(ent_grow(&rec->sequences, &rec->cap_sequences, rec->n_sequences + 1,
+                        sizeof *rec->sequences) != ENT_E_OK);
+    q = &rec->sequences[rec->n_sequences++];
+    q->member = member;
+    q->sequence = env->header.sequence;
+    memcpy(q->statement, env->statement, sizeof q->statement);
+}
+
+/* A payload, as DATA or inside its envelope. */
+static void note_payload(struct box *box, const uint8_t *bytes, size_t len)
 {
     struct box_record *rec = box->record;
     uint8_t digest[32];
 
-    ENT_BUG_ON(ent_sha256(frame->body, frame->len, digest) != ENT_E_OK);
+    ENT_BUG_ON(ent_sha256(bytes, len, digest) != ENT_E_OK);
     if (record_payload(box, digest) == NULL) {
-        add_bytes(&rec->payloads, &rec->n_payloads, &rec->cap_payloads, digest, frame->body,
-                  frame->len);
+        add_bytes(&rec->payloads, &rec->n_payloads, &rec->cap_payloads, digest, bytes, len);
     }
 }
 
@@ -243,12 +268,13 @@ static void note_from_member(struct box *box, struct record_conn *conn,
 {
     struct ent_bytes body = {frame->body, frame->len};
     struct ent_envelope env;
+    uint32_t member;
 
     if (frame->type == ENT_FRAME_DATA) {
-        note_data(box, frame);
+        note_payload(box, frame->body, frame->len);
         return;
     }
-    if (frame->type != ENT_MSG_HELLO && frame->type != ENT_MSG_UPDATE) {
+    if (ent_msg_info(frame->type) == NULL || !ent_msg_info(frame->type)->enveloped) {
         return;
     }
     if (ent_wire_open(frame->type, ENT_SENDER_MEMBER, body, &box->record->arena, &env) !=
@@ -257,10 +283,15 @@ static void note_from_member(struct box *box, struct record_conn *conn,
                   ent_err_message());
         return;
     }
+    member = box_member_of_handle(box, env.header.sender);
+    record_sequence(box, member, &env);
     if (frame->type == ENT_MSG_HELLO) {
-        conn->member = box_member_of_handle(box, env.header.sender);
-    } else {
-        note_offer(box, box_member_of_handle(box, env.header.sender), frame, &env);
+        conn->member = member;
+    } else if (frame->type == ENT_MSG_UPDATE) {
+        note_offer(box, member, frame, &env);
+        if (env.payload_len > 0) {
+            note_payload(box, env.payload, env.payload_len);
+        }
     }
 }
 
@@ -312,6 +343,7 @@ void record_free(struct box *box)
     free_bytes(rec->models, rec->n_models);
     free(rec->rows);
     free(rec->conns);
+    free(rec->sequences);
     free(rec);
     box->record = NULL;
 }

@@ -32,6 +32,13 @@ struct record_bytes {
     size_t len;
 };
 
+/* A number that was used, and for what. */
+struct record_sequence {
+    uint32_t member; /* BOX_NOBODY: the coordinator's */
+    uint64_t sequence;
+    uint8_t statement[32];
+};
+
 struct record_conn {
     ent_conn_id dialer;
     uint32_t member; /* BOX_NOBODY before its HELLO */
@@ -57,6 +64,9 @@ struct box_record {
     struct record_conn *conns;
     size_t n_conns;
     size_t cap_conns;
+    struct record_sequence *sequences;
+    size_t n_sequences;
+    size_t cap_sequences;
 };
 
 void record_new(struct box *box);
@@ -64,6 +74,9 @@ void record_free(struct box *box);
 /* After a commit of the coordinator's store: rows anew, models that they name. */
 void record_commit(struct box *box);
 void record_frame(struct box *box, const struct ent_link_mem_frame *frame);
+
+/* A sequence number is stored before it is used: never twice for different messages, restarts or not (law d). */
+void record_sequence(struct box *box, uint32_t member, const struct ent_envelope *env);
 
 /* NULL: none such. */
 const struct ent_row *record_row(const struct box *box, enum ent_row_kind kind, uint64_t round,

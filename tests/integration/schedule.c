@@ -10,11 +10,15 @@
 #define MIN_MEMBERS 3
 /* From the last fault on: a member's longest back-off (60 s), the run's longest (64 retries of 2 s), then all rounds
  * with full deadlines. */
-#define OVER_MAX_MS UINT64_C(600000)
+#define OVER_MAX_MS UINT64_C(300000)
 
+/* A model whose updates and files are small enough for an envelope, or one of 65 KB that takes a grant. */
 static void make_plan(struct ent_rng *rng, char *out, size_t size)
 {
     static const char *const weights[] = {"equal", "examples_log2"};
+    unsigned units = ent_rng_below(rng, 3) == 0 ? 1800 : 4;
+    unsigned rounds = 2 + ent_rng_below(rng, 2);
+    const char *rule = weights[ent_rng_below(rng, 2)];
     int n = snprintf(
         out, size,
         "features: [{name: age, type: number, range: [18, 95]},\n"
@@ -22,12 +26,12 @@ static void make_plan(struct ent_rng *rng, char *out, size_t size)
         "boolean}]\n"
         "label: {name: y, positive: \"yes\"}\n"
         "split: {key: 42, validation: 0.2, test: 0.2}\n"
-        "model: {layers: [{dense: 4}, relu, {dense: 1}], loss: bce}\n"
+        "model: {layers: [{dense: %u}, relu, {dense: 1}], loss: bce}\n"
         "training: {rounds: %u, epochs: 1, batch: 16, optimizer: {sgd: {rate: 0.1, momentum: 0.5}},"
         " seed: 3}\n"
         "aggregation: {rule: fedavg, weights: %s, scale_bits: 20, min_members: %u, join: 3s,"
         " update: 12s, attempts: 3}\n",
-        2 + (unsigned)ent_rng_below(rng, 2), weights[ent_rng_below(rng, 2)], MIN_MEMBERS);
+        units, rounds, rule, MIN_MEMBERS);
 
     ENT_BUG_ON(n < 0 || (size_t)n >= size);
 }
@@ -104,7 +108,7 @@ void schedule_run(uint64_t seed, const char *plant, struct schedule_result *out)
 
 bool schedule_only(uint64_t *seed)
 {
-    const char *text = getenv("ENTENTE_SEED");
+    const char *text = enrolled_env("ENTENTE_SEED");
 
     if (text == NULL) {
         return false;

@@ -23,7 +23,8 @@
 #define FLOAT_ERROR 0x1p-21
 #define INPUTS 7
 #define UNITS 4
-#define PARAMS (INPUTS * UNITS + UNITS + UNITS + 1)
+#define W1 ((size_t)INPUTS * UNITS) /* parameters of the first weights */
+#define PARAMS (W1 + UNITS + UNITS + 1)
 #define ROWS_MAX 512
 #define MEMBERS 4
 
@@ -83,9 +84,9 @@ static void read_all(const struct box *box, double mean, double sd, struct poole
 /* Gradient of one row's loss, added to g. */
 static void add_gradient(const double *w, const double *x, double y, double *g)
 {
-    const double *b1 = w + INPUTS * UNITS;
+    const double *b1 = &w[W1];
     const double *v = b1 + UNITS;
-    double h[UNITS];
+    double h[UNITS] = {0};
     double z = v[UNITS];
     double dz;
 
@@ -105,8 +106,8 @@ static void add_gradient(const double *w, const double *x, double y, double *g)
         for (size_t i = 0; i < INPUTS; i++) {
             g[i * UNITS + u] += da * x[i];
         }
-        g[INPUTS * UNITS + u] += da;
-        g[INPUTS * UNITS + UNITS + u] += dz * h[u];
+        g[W1 + u] += da;
+        g[W1 + UNITS + u] += dz * h[u];
     }
     g[PARAMS - 1] += dz;
 }
@@ -153,7 +154,10 @@ static void load_model(const struct box *box, const uint8_t digest[32], double w
     struct ent_modelfile *file = NULL;
     struct ent_blob *blob = NULL;
 
-    CU_ASSERT_FATAL(bytes != NULL);
+    CU_ASSERT_PTR_NOT_NULL(bytes);
+    if (bytes == NULL) {
+        return;
+    }
     ENT_OK(ent_blob_new_copy(bytes->bytes, bytes->len, &blob));
     ENT_OK(ent_modelfile_read(blob, &file));
     ent_blob_unref(blob);
@@ -180,9 +184,9 @@ static double compare(const struct box *box, double bound)
 {
     static struct pooled data;
     const struct box_record *rec = box->record;
-    double alone[PARAMS]; /* the descent that never saw the federation */
-    double step[PARAMS];  /* one step from the round's base */
-    double w[PARAMS];
+    double alone[PARAMS] = {0}; /* the descent that never saw the federation */
+    double step[PARAMS] = {0};  /* one step from the round's base */
+    double w[PARAMS] = {0};
     double most = 0;
     double mean = 0;
     double sd = 1;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "tests/integration/faults.h"
 #include "tests/integration/laws.h"
 #include "tests/integration/oracle.h"
@@ -91,8 +92,7 @@ static void take_models(const struct box *box, struct models *out)
             CU_ASSERT_FATAL(model != NULL && out->n < ROUNDS_MAX);
             memcpy(out->digests[out->n++], rec->rows[i].model, 32);
             free(out->last);
-            out->last = malloc(model->len);
-            CU_ASSERT_FATAL(out->last != NULL);
+            ENT_BUG_ON(ent_calloc(model->len, 1, &out->last) != ENT_E_OK);
             memcpy(out->last, model->bytes, model->len);
             out->last_len = model->len;
         }

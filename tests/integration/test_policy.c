@@ -65,7 +65,7 @@ ENT_TEST(policy, a_forbidden_task_is_declined_and_named)
     CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_STATS, 1, ENT_E_OK), 1);
     CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_EVALUATE, 1, ENT_E_OK), 1);
     CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_TRAIN, 0, ENT_E_OK), 2);
-    CU_ASSERT_EQUAL(box.n_declined, 2);
+    CU_ASSERT_EQUAL(box.n_declined, 1); /* said once a run */
     CU_ASSERT_PTR_NOT_NULL(strstr(box.declined, "brand-b declines: "));
     CU_ASSERT_PTR_NOT_NULL(strstr(box.declined, "policy.tasks does not list train"));
     finish(&box);
@@ -103,7 +103,7 @@ ENT_TEST(policy, nothing_is_released_when_most_decline)
     CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_CLOSE, ENT_ROUND_TRAIN, BOX_NOBODY, ENT_E_OK), 0);
     CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_RELEASE, ENT_ROUND_TRAIN, BOX_NOBODY, ENT_E_OK), 0);
     CU_ASSERT(count_rows(&box, ENT_ROW_ABORT, ENT_ROUND_TRAIN, BOX_NOBODY, ENT_E_TOO_FEW) >= 2);
-    CU_ASSERT(box.n_declined >= 4);
+    CU_ASSERT(box.n_declined >= 2);
     finish(&box);
 }
 

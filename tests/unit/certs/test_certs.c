@@ -130,7 +130,7 @@ ENT_TEST(certs, crl)
     static const uint8_t serials[2][ENT_SERIAL_BYTES] = {{[19] = 7}, {[0] = 1, [19] = 9}};
 
     setup(&f);
-    ENT_OK(ent_certs_make_crl(&f.issuer, serials, 2, NOW, &crl));
+    ENT_OK(ent_certs_make_crl(&f.issuer, serials, 2, NOW, NOW, &crl));
     ENT_OK(ent_crl_info(crl, &info));
     CU_ASSERT(info.number == NOW && info.n_serials == 2);
     CU_ASSERT_EQUAL(info.next_update_ms, NOW + 7 * ENT_CERTS_DAY_MS);

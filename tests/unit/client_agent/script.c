@@ -35,7 +35,7 @@ static void make_member(struct script *s)
     ent_buf_init(&csr, ENT_CSR_DER_MAX_BYTES);
     ENT_OK(ent_csr_make(tls, "m", &csr));
     ENT_OK(ent_certs_issue_member(&issuer, s->handle, csr.data, csr.len, s->time.wall_ms, &cert));
-    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, s->time.wall_ms, &crl));
+    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, s->time.wall_ms, s->time.wall_ms, &crl));
     memcpy(id.federation, s->federation, 16);
     memcpy(id.handle, s->handle, 16);
     memcpy(id.name, "brand-a", sizeof "brand-a");
@@ -78,8 +78,8 @@ static void on_event(void *ctx, struct ent_link_event *event)
         event->body = (struct ent_buf){0};
         break;
     case ENT_LINK_RECEIVED:
-        ent_sink_free(s->received);
-        s->received = event->sink;
+        ent_sink_free(s->arrived);
+        s->arrived = event->sink;
         event->sink = NULL;
         break;
     case ENT_LINK_CLOSED:
@@ -130,7 +130,8 @@ void script_restart(struct script *s)
         .transport = {.ctx = s, .open = open_link, .renew = renew_link},
         .jitter_seed = 3,
         .say = say,
-        .say_ctx = s};
+        .say_ctx = s,
+        .no_inline = s->grants};
 
     ENT_OK(ent_agent_new(&options, &s->agent));
     script_pump(s);
@@ -143,13 +144,14 @@ void script_kill(struct script *s)
     script_pump(s);
 }
 
-void script_new(struct script *s, const char *client_yaml)
+static void make_script(struct script *s, const char *client_yaml, bool grants)
 {
     static const struct ent_link_mem_identity nobody;
     char bound[64];
     char *csv = support_csv(300, 1);
 
-    *s = (struct script){.dir = ent_test_tmpdir(), .run = 1, .round = 1, .attempt = 1};
+    *s = (struct script){
+        .dir = ent_test_tmpdir(), .run = 1, .round = 1, .attempt = 1, .grants = grants};
     s->time = (struct ent_clock_fake){.mono_ms = 1000, .wall_ms = 1700 * UINT64_C(1000000000)};
     s->clock = ent_clock_of_fake(&s->time);
     ent_arena_init(&s->arena, (size_t)16 * 1024 * 1024);
@@ -168,6 +170,16 @@ void script_new(struct script *s, const char *client_yaml)
     script_restart(s);
 }
 
+void script_new(struct script *s, const char *client_yaml)
+{
+    make_script(s, client_yaml, false);
+}
+
+void script_new_granting(struct script *s, const char *client_yaml)
+{
+    make_script(s, client_yaml, true);
+}
+
 void script_free(struct script *s)
 {
     ent_agent_free(s->agent);
@@ -176,7 +188,8 @@ void script_free(struct script *s)
     for (size_t i = 0; i < s->n_inbox; i++) {
         ent_buf_release(&s->inbox[i].body);
     }
-    ent_sink_free(s->received);
+    ent_sink_free(s->arrived);
+    ent_blob_unref(s->received);
     ent_sign_key_free(s->log_key);
     ent_tls_key_free(s->ca_key);
     ent_cert_free(s->ca);
@@ -306,6 +319,11 @@ void script_push(struct script *s, uint32_t kind, const uint8_t *digest, struct 
     uint64_t request;
 
     memcpy(offer.digest, digest, 32);
+    if (!s->grants && ent_blob_len(blob) <= ENT_WIRE_INLINE_MAX_BYTES) {
+        offer.content = (struct ent_bytes){ent_blob_bytes(blob), ent_blob_len(blob)};
+        script_say(s, ENT_MSG_OFFER, &offer);
+        return;
+    }
     script_say(s, ENT_MSG_OFFER, &offer);
     request = 1000 + s->sequence;
     frame = script_take(s, ENT_MSG_GO, &go, NULL);
@@ -375,23 +393,39 @@ void script_begin(struct script *s)
     script_say(s, ENT_MSG_BEGIN, &m);
 }
 
-void script_upload(struct script *s, struct ent_envelope *envelope)
+static void grant(struct script *s, uint64_t request, uint64_t bytes)
 {
     struct ent_sink *sink = NULL;
     struct ent_msg_go go = {0};
+
+    ENT_OK(ent_sink_new_memory(bytes, &sink));
+    ENT_OK(ent_link_expect(s->link, s->conn, request, sink));
+    script_bare(s, ENT_MSG_GO, request, &go);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s->arrived);
+    ENT_OK(ent_sink_blob(s->arrived, &s->received));
+}
+
+void script_upload(struct script *s, struct ent_envelope *envelope)
+{
     struct ent_envelope opened = {0};
     uint8_t digest[32];
     const struct script_frame *frame = script_take(s, ENT_MSG_UPDATE, NULL, &opened);
 
     CU_ASSERT_EQUAL(memcmp(opened.header.update.round_open, s->open_hash, 32), 0);
-    ENT_OK(ent_sink_new_memory(opened.header.update.payload_bytes, &sink));
-    ENT_OK(ent_link_expect(s->link, s->conn, frame->request, sink));
-    script_bare(s, ENT_MSG_GO, frame->request, &go);
+    CU_ASSERT_EQUAL(opened.payload_len == 0,
+                    s->grants || opened.header.update.payload_bytes > ENT_WIRE_INLINE_MAX_BYTES);
+    ent_blob_unref(s->received);
+    s->received = NULL;
+    if (opened.payload_len > 0) {
+        ENT_OK(ent_blob_new_copy(opened.payload, opened.payload_len, &s->received));
+    } else {
+        grant(s, frame->request, opened.header.update.payload_bytes);
+    }
     CU_ASSERT_PTR_NOT_NULL_FATAL(s->received);
     if (s->received == NULL) {
         return;
     }
-    ent_sink_sha256(s->received, digest);
+    ENT_OK(ent_sha256(ent_blob_bytes(s->received), ent_blob_len(s->received), digest));
     CU_ASSERT_EQUAL(memcmp(digest, opened.payload_sha256, 32), 0);
     *envelope = opened;
 }

@@ -51,7 +51,9 @@ struct script {
     struct script_frame inbox[SCRIPT_INBOX];
     size_t n_inbox;
     size_t n_read;
-    struct ent_sink *received;
+    struct ent_blob *received; /* payload of the update that script_upload took */
+    struct ent_sink *arrived;
+    bool grants; /* even small bytes go by OFFER, GO, DATA */
     uint64_t sequence;
     uint32_t run;
     uint64_t round;
@@ -67,6 +69,8 @@ struct script {
 };
 
 void script_new(struct script *s, const char *client_yaml);
+/* The same with grants even for small bytes. */
+void script_new_granting(struct script *s, const char *client_yaml);
 void script_free(struct script *s);
 /* The member's process dies (no goodbye) and is started again. */
 void script_kill(struct script *s);
@@ -95,7 +99,7 @@ struct ent_msg_round_open script_open_msg(const struct script *s, enum ent_task_
 void script_open(struct script *s, const struct ent_msg_round_open *m);
 void script_begin(struct script *s);
 void script_push(struct script *s, uint32_t kind, const uint8_t *digest, struct ent_blob *blob);
-/* Grants the update that the member offered, checks its digest; the payload's bytes stay in `received`. */
+/* Takes the update (granting it, if it is not in its message), checks its digest; the payload stays in `received`. */
 void script_upload(struct script *s, struct ent_envelope *envelope);
 void script_ack(struct script *s, const uint8_t *digest, uint32_t code);
 void script_close(struct script *s);
@@ -103,6 +107,7 @@ void script_close(struct script *s);
 /* ---- rounds.c ---- */
 /* A member that is welcomed and has the plan of run 1. */
 void script_running(struct script *s);
+void script_running_granting(struct script *s);
 /* What arrived in `received` must be what another pipeline computes with the same salt. */
 void script_expect_payload(struct script *s, enum ent_task_kind task);
 /* A whole round, from RoundOpen to RoundClose. */

@@ -1,16 +1,17 @@
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/agent.h"
 #include "client/agent/pipeline.h"
 #include "client/state/state.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/db/db.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/client_agent/support.h"
 
-ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
+static void whole_run(bool granting)
 {
     struct script s;
     struct ent_msg_metric metrics[] = {{.name = "found_10", .nano = 384000000}};
@@ -20,7 +21,11 @@ ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
     struct ent_buf saved;
     char path[512];
 
-    script_running(&s);
+    if (granting) {
+        script_running_granting(&s);
+    } else {
+        script_running(&s);
+    }
     script_round(&s, ENT_TASK_STATS, false);
     script_round(&s, ENT_TASK_TRAIN, true);
     script_round(&s, ENT_TASK_EVALUATE, false);
@@ -43,8 +48,101 @@ ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
     script_free(&s);
 }
 
+/* Small bytes within their messages, or each after its grant. */
+ENT_TEST(agent, a_whole_run_with_the_payloads_that_the_plan_gives)
+{
+    whole_run(false);
+    whole_run(true);
+}
+
+static void keep_old_global(const struct script *s, char path[512])
+{
+    (void)snprintf(path, 512, "%s/global.safetensors", s->dir);
+    (void)support_file(s->dir, "global.safetensors", "of an earlier run", 17);
+}
+
+static bool is_old_global(const char *path)
+{
+    struct ent_buf saved;
+    bool same;
+
+    ent_buf_init(&saved, (size_t)1024 * 1024);
+    ENT_OK(ent_file_read(path, &saved));
+    same = saved.len == 17 && memcmp(saved.data, "of an earlier run", 17) == 0;
+    ent_buf_release(&saved);
+    return same;
+}
+
+/* Whether none is named, or the one that the run started from. */
+ENT_TEST(agent, a_run_that_trained_nothing_leaves_the_last_model_alone)
+{
+    for (int named = 0; named < 2; named++) {
+        struct script s;
+        struct ent_msg_run_end end = {.code = ENT_E_STOPPED, .has_best = named == 1};
+        struct ent_agent_status status;
+        char path[512];
+
+        script_running(&s);
+        keep_old_global(&s, path);
+        script_round(&s, ENT_TASK_STATS, false);
+        if (named == 1) {
+            memcpy(end.best, s.model_digest, 32);
+            end.best_bytes = ent_blob_len(s.model);
+        }
+        script_say(&s, ENT_MSG_RUN_END, &end);
+        ent_agent_status(s.agent, &status);
+        CU_ASSERT_EQUAL(status.runs_ended, 1);
+        CU_ASSERT(is_old_global(path));
+        CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "run 1 was stopped; no model was trained"));
+        CU_ASSERT_PTR_NULL(strstr(s.said, "round 0"));
+        script_free(&s);
+    }
+}
+
+ENT_TEST(agent, a_run_that_was_stopped_leaves_its_best_model)
+{
+    struct script s;
+    struct ent_msg_run_end end = {.code = ENT_E_STOPPED, .has_best = true, .best_round = 1};
+    char path[512];
+
+    script_running(&s);
+    keep_old_global(&s, path);
+    script_round(&s, ENT_TASK_STATS, false);
+    script_round(&s, ENT_TASK_TRAIN, true);
+    memcpy(end.best, s.model_digest, 32);
+    end.best_bytes = ent_blob_len(s.model);
+    script_say(&s, ENT_MSG_RUN_END, &end);
+    CU_ASSERT_FALSE(is_old_global(path));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "run 1 was stopped; best model of training round 1"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "the stopped run's best model is in"));
+    script_free(&s);
+}
+
+ENT_TEST(agent, a_missing_or_damaged_file_is_named)
+{
+    struct ent_agent_options options = {.jitter_seed = 3};
+    struct ent_agent *agent = NULL;
+    struct script s;
+    char path[512];
+
+    script_running(&s);
+    script_kill(&s);
+    options.dir = s.dir;
+    options.clock = s.clock;
+    (void)snprintf(path, sizeof path, "%s/client.yaml", s.dir);
+    CU_ASSERT_EQUAL(remove(path), 0);
+    ENT_FAILS(ent_agent_new(&options, &agent), ENT_E_NOT_FOUND);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "describe drafts one"));
+    (void)snprintf(path, sizeof path, "%s/member.json", s.dir);
+    CU_ASSERT_EQUAL(remove(path), 0);
+    (void)support_file(s.dir, "member.json", "{\"version\": 1", 13);
+    CU_ASSERT_NOT_EQUAL(ent_agent_new(&options, &agent), ENT_E_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), path));
+    script_free(&s);
+}
+
 /* A member killed at any point between BEGIN and ACK sends the same bytes again, or computes for the first time. */
-ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
+static void killed_in_mid_round(bool granting)
 {
     struct script s;
     struct ent_msg_round_open open;
@@ -55,7 +153,11 @@ ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
     const struct script_frame *a;
     const struct script_frame *b;
 
-    script_running(&s);
+    if (granting) {
+        script_running_granting(&s);
+    } else {
+        script_running(&s);
+    }
     open = script_open_msg(&s, ENT_TASK_STATS);
     script_open(&s, &open);
     (void)script_take(&s, ENT_MSG_JOIN, NULL, NULL);
@@ -80,21 +182,26 @@ ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
     script_free(&s);
 }
 
-static void remove_files(const char *path)
+ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
 {
-    DIR *dir = opendir(path);
-    struct dirent *entry;
+    killed_in_mid_round(false);
+    killed_in_mid_round(true);
+}
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
-    while (dir != NULL && (entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe)
-        char name[1200];
+/* What a disk may do to a stored update. */
+static void damage_updates(const char *dir)
+{
+    static const char *const migrations[] = {"", "", "", ""}; /* all are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 4};
+    struct ent_db *db = NULL;
+    char *path = NULL;
 
-        (void)snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        (void)remove(name);
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
+    ENT_OK(ent_path_join(dir, "state.db", &path));
+    ENT_OK(ent_db_open(path, &schema, &db));
+    ENT_OK(ent_db_exec(db, "UPDATE stored_update SET payload = x'00'"));
+    CU_ASSERT_EQUAL(ent_db_changes(db), 1);
+    ent_db_close(db);
+    free(path);
 }
 
 ENT_TEST(agent, a_lost_stored_update_sits_the_round_out)
@@ -103,7 +210,6 @@ ENT_TEST(agent, a_lost_stored_update_sits_the_round_out)
     struct ent_msg_round_open open;
     struct ent_msg_welcome back = {
         .run = 1, .round = 1, .attempt = 1, .phase = 3, .outcome = 3, .has_plan = true};
-    char updates[600];
 
     script_running(&s);
     open = script_open_msg(&s, ENT_TASK_STATS);
@@ -112,8 +218,7 @@ ENT_TEST(agent, a_lost_stored_update_sits_the_round_out)
     script_begin(&s);
     (void)script_take(&s, ENT_MSG_UPDATE, NULL, NULL);
     script_kill(&s);
-    (void)snprintf(updates, sizeof updates, "%s/updates", s.dir);
-    remove_files(updates);
+    damage_updates(s.dir);
     script_restart(&s);
     memcpy(back.plan, s.plan->digest, 32);
     back.last_sequence = 100;

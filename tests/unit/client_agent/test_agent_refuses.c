@@ -125,6 +125,8 @@ ENT_TEST(agent, statistics_are_given_to_one_cohort_only)
 
     script_running(&s);
     script_round(&s, ENT_TASK_STATS, false);
+    s.round = 1;
+    s.attempt = 2; /* a later attempt of what was closed: its claim is settled */
     open = script_open_msg(&s, ENT_TASK_STATS);
     memset(open.invited[2], 0x44, 16);
     script_open(&s, &open);
@@ -132,6 +134,11 @@ ENT_TEST(agent, statistics_are_given_to_one_cohort_only)
     script_begin(&s);
     (void)script_take(&s, ENT_MSG_DECLINE, &m, NULL);
     CU_ASSERT_EQUAL(m.code, ENT_E_POLICY);
+    s.round = 2;
+    s.attempt = 1;
+    open = script_open_msg(&s, ENT_TASK_STATS);
+    memset(open.invited[2], 0x44, 16);
+    CU_ASSERT_EQUAL(declined(&s, &open, &m), ENT_E_PROTOCOL); /* a second one of the run */
     CU_ASSERT(script_nothing(&s));
     script_free(&s);
 }
@@ -216,6 +223,32 @@ ENT_TEST(agent, bytes_that_are_not_what_was_announced_end_the_connection)
     CU_ASSERT_EQUAL(s.n_closed, 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "not what the coordinator announced"));
     ent_blob_unref(other);
+    script_free(&s);
+}
+
+/* The same of bytes that come with their offer: they are not kept, and what is right is taken afterwards. */
+ENT_TEST(agent, content_that_is_not_what_was_offered_is_dropped)
+{
+    struct script s;
+    struct ent_msg_run_start start = {.plan_bytes = 100};
+    struct ent_msg_offer offer = {.kind = ENT_OFFER_PLAN, .bytes = 13};
+    struct ent_msg_round_open open;
+
+    script_new(&s, support_client_text());
+    script_welcome(&s, NULL);
+    memcpy(start.plan, s.plan->digest, 32);
+    script_say(&s, ENT_MSG_RUN_START, &start);
+    memcpy(offer.digest, s.plan->digest, 32);
+    offer.content = (struct ent_bytes){(const uint8_t *)"features: []\n", 13};
+    script_say(&s, ENT_MSG_OFFER, &offer);
+    open = script_open_msg(&s, ENT_TASK_STATS);
+    script_open(&s, &open);
+    CU_ASSERT(script_nothing(&s)); /* it waits for its plan */
+    script_push(&s, ENT_OFFER_PLAN, s.plan->digest, s.plan_blob);
+    (void)script_take(&s, ENT_MSG_JOIN, NULL, NULL);
+    script_push(&s, ENT_OFFER_PLAN, s.plan->digest, s.plan_blob); /* once more: nothing to do */
+    script_push(&s, ENT_OFFER_MODEL, s.model_digest, s.model); /* a model that no round asks for */
+    CU_ASSERT(script_nothing(&s));
     script_free(&s);
 }
 

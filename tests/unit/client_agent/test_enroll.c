@@ -24,6 +24,8 @@ struct desk {
     struct ent_token token;
     uint8_t handle[16]; /* that the certificate is for */
     enum ent_err refuse;
+    bool long_crl;       /* too long for an envelope */
+    const char *address; /* NULL: an ordinary one */
     bool answered;
     struct ent_arena arena;
 };
@@ -56,13 +58,16 @@ static void answer(struct desk *d, ent_conn_id conn, const struct ent_link_event
     }
     ENT_OK(ent_certs_issue_member(&issuer, d->handle, request.csr.data, request.csr.len,
                                   d->time.wall_ms, &cert));
-    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, d->time.wall_ms, &crl));
+    ENT_OK(ent_certs_make_crl(&issuer, NULL, 0, d->time.wall_ms, d->time.wall_ms, &crl));
     ENT_OK(ent_cert_encode(cert, &der[0]));
     ENT_OK(ent_cert_encode(d->ca, &der[1]));
     ENT_OK(ent_crl_encode(crl, &der[2]));
     m.cert = (struct ent_bytes){der[0].data, der[0].len};
     m.ca = (struct ent_bytes){der[1].data, der[1].len};
-    m.crl = (struct ent_bytes){der[2].data, der[2].len};
+    m.crl = (struct ent_bytes){der[2].data, d->long_crl ? 0 : der[2].len};
+    if (d->address != NULL) {
+        (void)snprintf(m.address, sizeof m.address, "%s", d->address);
+    }
     ent_sign_key_pub(d->log_key, m.log_pub);
     ent_sign_key_pub(d->log_key, m.root_pub);
     memcpy(m.federation, d->token.federation, 16);
@@ -184,6 +189,39 @@ ENT_TEST(enroll, leaves_a_member_that_can_run)
     ENT_OK(ent_state_nonce_join(state, &csprng, (struct ent_attempt){1, 1, 1}, nonce, commit));
     ent_state_close(state);
     ENT_FAILS(enroll(&d, dir, &result), ENT_E_EXISTS);
+    desk_free(&d);
+}
+
+/* The revocation list is too long for the answer; the coordinator has an IPv6 address. */
+ENT_TEST(enroll, without_a_revocation_list_and_by_ipv6)
+{
+    struct desk d;
+    struct ent_enroll_result result;
+    char dir[512];
+    char path[600];
+
+    desk_new(&d);
+    d.long_crl = true;
+    d.address = "[2001:db8::7]:7443";
+    (void)snprintf(dir, sizeof dir, "%s/me", ent_test_tmpdir());
+    ENT_OK(enroll(&d, dir, &result));
+    CU_ASSERT_STRING_EQUAL(result.address, "[2001:db8::7]:7443");
+    (void)snprintf(path, sizeof path, "%s/crl.pem", dir);
+    CU_ASSERT_FALSE(ent_file_exists(path));
+    desk_free(&d);
+}
+
+ENT_TEST(enroll, an_address_that_cannot_be_dialed_is_not_taken)
+{
+    struct desk d;
+    struct ent_enroll_result result;
+    char dir[512];
+
+    desk_new(&d);
+    d.address = "nowhere";
+    (void)snprintf(dir, sizeof dir, "%s/me", ent_test_tmpdir());
+    ENT_FAILS(enroll(&d, dir, &result), ENT_E_PROTOCOL);
+    CU_ASSERT_FALSE(ent_file_exists(dir));
     desk_free(&d);
 }
 

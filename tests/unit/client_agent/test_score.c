@@ -1,6 +1,9 @@
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/agent/pipeline.h"
 #include "client/agent/score.h"
@@ -195,9 +198,90 @@ ENT_TEST(score, a_failure_leaves_no_output)
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "loan"));
     CU_ASSERT_FALSE(ent_file_exists(b.out));
     options.model = b.data; /* not a model */
-    CU_ASSERT_NOT_EQUAL(ent_score(&options, &r), ENT_E_OK);
+    ENT_FAILS(ent_score(&options, &r), ENT_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "not a model file"));
     options.model = "nowhere.safetensors";
     ENT_FAILS(ent_score(&options, &r), ENT_E_NOT_FOUND);
+}
+
+ENT_TEST(score, the_input_is_not_written_over)
+{
+    struct bench b;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {0};
+    char other[512];
+    uint64_t before;
+    uint64_t after;
+    struct stat sb;
+
+    set_up(&b, 300);
+    options.model = b.model;
+    options.input = b.data;
+    ENT_OK(ent_file_size(b.data, &before));
+    (void)snprintf(other, sizeof other, "%s/./link.csv", b.dir);
+    CU_ASSERT_EQUAL_FATAL(link(b.data, other), 0);
+    options.output = b.data;
+    ENT_FAILS(ent_score(&options, &r), ENT_E_USAGE);
+    options.output = other;
+    ENT_FAILS(ent_score(&options, &r), ENT_E_USAGE);
+    ENT_OK(ent_file_size(b.data, &after));
+    CU_ASSERT_EQUAL(before, after);
+    options.output = b.out;
+    ENT_OK(ent_score(&options, &r));
+    CU_ASSERT_EQUAL_FATAL(stat(b.out, &sb), 0);
+    CU_ASSERT_EQUAL(sb.st_mode & 0777, 0600); /* scores of customers */
+    CU_ASSERT_EQUAL_FATAL(stat(b.model, &sb), 0);
+    CU_ASSERT_EQUAL(sb.st_mode & 0777, 0600);
+    ent_score_result_release(&r);
+}
+
+ENT_TEST(score, to_standard_output)
+{
+    struct bench b;
+    struct ent_score_verb verb = {.output = "-", .json = true};
+    struct ent_buf text;
+    int saved;
+    int fd;
+
+    set_up(&b, 300);
+    verb.model = b.model;
+    verb.input = b.data;
+    ENT_FAILS(ent_verb_score(&verb, NULL, 0), ENT_E_USAGE);
+    verb.json = false;
+    (void)fflush(stdout);
+    saved = dup(STDOUT_FILENO);
+    fd = open(b.out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    CU_ASSERT_FATAL(saved >= 0 && fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
+    (void)close(fd);
+    ENT_OK(ent_verb_score(&verb, NULL, 0));
+    CU_ASSERT_FATAL(dup2(saved, STDOUT_FILENO) >= 0);
+    (void)close(saved);
+    read_text(b.out, &text);
+    CU_ASSERT_EQUAL(count_lines(&text), 301);
+    CU_ASSERT_EQUAL(strncmp((const char *)text.data, "row,score\n0,0.", 14), 0);
+    ent_buf_release(&text);
+    CU_ASSERT_FALSE(ent_file_exists("-"));
+}
+
+ENT_TEST(score, rows_beyond_the_file_are_refused)
+{
+    struct bench b;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {0};
+
+    set_up(&b, 300);
+    options.model = b.model;
+    options.input = b.data;
+    options.output = b.out;
+    options.rows_file = support_file(b.dir, "rows.txt", "0\n299\n", 6);
+    ENT_OK(ent_score(&options, &r));
+    CU_ASSERT_EQUAL(r.rows, 2);
+    ent_score_result_release(&r);
+    ENT_OK(ent_file_remove(b.out));
+    options.rows_file = support_file(b.dir, "rows.txt", "0\n300\n", 6);
+    ENT_FAILS(ent_score(&options, &r), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "row 300 is beyond the 300 rows"));
+    CU_ASSERT_FALSE(ent_file_exists(b.out));
 }
 
 /* Rows that do not parse are dropped, counted and named by line; the others are scored. */

@@ -84,6 +84,26 @@ ENT_TEST(session, a_run_that_ended_while_away_is_finished_later)
     CU_ASSERT_EQUAL(d.out.list[0].kind, ENT_SACT_WARN);
 }
 
+/* Nobody will tell it of the end: RunEnd goes to members that had the plan. */
+ENT_TEST(session, a_run_that_ended_before_its_plan_came_is_not_waited_for)
+{
+    struct drive d;
+    struct ent_session_event ev = drive_event(ENT_SEV_RUN_END);
+
+    memcpy(ev.digest, best_digest, 32);
+    drive_bring(&d, ENT_SESSION_OPENED);
+    CU_ASSERT(d.s.has_run && !d.s.has_plan);
+    drive_reconnect(&d);
+    drive_no_run(&d);
+    CU_ASSERT(!d.s.has_run && !d.s.has_round);
+    drive_bring(&d, ENT_SESSION_OPENED);
+    drive_go(&d, ev);
+    CU_ASSERT(d.s.wants_best);
+    drive_reconnect(&d); /* before the model came */
+    drive_no_run(&d);
+    CU_ASSERT(!d.s.wants_best);
+}
+
 ENT_TEST(session, renewal_is_asked_for_once_an_hour_while_due)
 {
     struct drive d;

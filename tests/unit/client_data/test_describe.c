@@ -202,3 +202,109 @@ ENT_TEST(describe, the_unit_column)
     CU_ASSERT_STRING_EQUAL(unit, "Customer ID");
     free(unit);
 }
+
+/* ---- what must not get into a plan, and what the report says ---- */
+
+static const char *small_file(const char *dir, const char *text)
+{
+    return data_file(dir, "small.csv", text, strlen(text));
+}
+
+static void report_of(const struct ent_describe_options *options, char *out, size_t size)
+{
+    FILE *f = tmpfile();
+    char plan[512];
+    char client[512];
+    struct ent_describe_options o = *options;
+    size_t n;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    (void)snprintf(plan, sizeof plan, "%s.plan", options->input);
+    (void)snprintf(client, sizeof client, "%s.client", options->input);
+    ENT_OK(ent_file_remove(plan));
+    ENT_OK(ent_file_remove(client));
+    o.plan_path = plan;
+    o.client_path = client;
+    ENT_OK(ent_describe(&o, f));
+    rewind(f);
+    n = fread(out, 1, size - 1, f);
+    out[n] = '\0';
+    (void)fclose(f);
+}
+
+ENT_TEST(describe, a_small_file_gives_away_no_value_of_few_rows)
+{
+    struct ent_describe_options options = {.label = "y=yes"};
+    struct drafts d;
+
+    options.input = small_file(ent_test_tmpdir(), "customer_id,email,city,visits,y\n"
+                                                  "c-1,ann@a.example,Bonn,1,yes\n"
+                                                  "c-2,bob@b.example,Bonn,2,no\n"
+                                                  "c-3,cyd@c.example,Bonn,2,yes\n"
+                                                  "c-4,dan@d.example,Ulm,3,no\n"
+                                                  "c-5,eve@e.example,Jena,4,no\n"
+                                                  "c-6,fay@f.example,Bonn,5,no\n");
+    d = draft(&options);
+    CU_ASSERT_STRING_EQUAL(d.client->unit_key,
+                           "customer_id"); /* an id however few rows there are */
+    CU_ASSERT_PTR_NULL(feature(d.plan, "customer_id"));
+    CU_ASSERT_PTR_NULL(feature(d.plan, "email"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(feature(d.plan, "city"));
+    CU_ASSERT_EQUAL(feature(d.plan, "city")->n_values, 1);
+    CU_ASSERT_PTR_NOT_NULL(feature(d.plan, "visits"));
+    ENT_OK(ent_buf_add_u8(&d.plan_text, 0));
+    CU_ASSERT_PTR_NULL(strstr((const char *)d.plan_text.data, ".example"));
+    CU_ASSERT_PTR_NULL(strstr((const char *)d.plan_text.data, "c-1"));
+    CU_ASSERT_PTR_NULL(strstr((const char *)d.plan_text.data, "Ulm"));
+    /* numbers that might be codes are offered as such only when some code comes often enough */
+    CU_ASSERT_PTR_NULL(strstr((const char *)d.plan_text.data, "values: []"));
+    drop(&d);
+}
+
+ENT_TEST(describe, a_column_of_different_texts_is_not_declared_even_when_asked_for)
+{
+    static const char *const categories[] = {"email"};
+    struct ent_describe_options options = {
+        .label = "y=1", .categories = categories, .n_categories = 1};
+    struct drafts d;
+
+    options.input =
+        small_file(ent_test_tmpdir(), "email,n,y\na@x,1,1\nb@x,2,0\nc@x,2,1\nd@x,3,0\n");
+    d = draft(&options);
+    CU_ASSERT_PTR_NULL(feature(d.plan, "email"));
+    drop(&d);
+}
+
+ENT_TEST(describe, reports_say_what_is_wrong_with_a_column)
+{
+    struct ent_describe_options options = {.label = "y=1"};
+    char text[4096];
+
+    options.input = small_file(ent_test_tmpdir(), "price;twice;twice;note;n;y\n"
+                                                  "1,50;1;1;K\xf6ln;1;1\n"
+                                                  "2,75;2;1;K\xf6ln;2;0\n"
+                                                  "1,50;3;1;K\xf6ln;3;0\n"
+                                                  "1,50;3;1;Bonn;3;0\n");
+    report_of(&options, text, sizeof text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "decimal comma"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "its name stands twice in the header"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "3 values are not UTF-8"));
+}
+
+ENT_TEST(describe, files_without_rows_or_with_one_column)
+{
+    struct ent_describe_options options = {.label = "y=1"};
+    struct ent_buf plan;
+    struct ent_buf client;
+
+    ent_buf_init(&plan, 1 << 20);
+    ent_buf_init(&client, 1 << 20);
+    options.input = small_file(ent_test_tmpdir(), "a,y\n");
+    ENT_FAILS(ent_describe_text(&options, &plan, &client), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "no rows"));
+    options.input = small_file(ent_test_tmpdir(), "a|y\n1|1\n2|0\n");
+    ENT_FAILS(ent_describe_text(&options, &plan, &client), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "is the delimiter right?"));
+    ent_buf_release(&plan);
+    ent_buf_release(&client);
+}

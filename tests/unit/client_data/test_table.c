@@ -93,7 +93,7 @@ ENT_TEST(table, the_members_own_names_and_spellings)
 
     CU_ASSERT_EQUAL(l.err, ENT_E_DATA); /* NA is not a boolean, and not declared missing */
     CU_ASSERT_PTR_NOT_NULL(
-        strstr(ent_err_message(), "1 rows do not parse: line 4 (loan: neither true nor false)"));
+        strstr(ent_err_message(), "1 row does not parse: line 4 (loan: neither true nor false)"));
     drop(&l);
     l = load("Age (years),Job Title,Kredit,Abo\n"
              "unbekannt,Admin,ja,1\n"
@@ -172,7 +172,7 @@ ENT_TEST(table, bad_rows_fail_or_are_dropped_and_named_by_line)
     ent_table_print(l.table, f);
     CU_ASSERT_EQUAL(fclose(f), 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "line 7: loan is neither true nor false"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "no row has the positive label"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "line 7"));
     CU_ASSERT_PTR_NULL(strstr(text, "perhaps"));
     free(text);
     drop(&l);
@@ -188,17 +188,19 @@ ENT_TEST(table, absent_columns_are_named_with_what_is_near)
     struct loaded l = load("Age,job,loan,y\n40,admin.,yes,yes\n", "", "fail");
 
     CU_ASSERT_EQUAL(l.err, ENT_E_DATA);
-    CU_ASSERT_PTR_NOT_NULL(
-        strstr(ent_err_message(), "no column 'age' (feature age) in the data: is it 'Age'?"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(),
+                                  "no column 'age' (feature age; is it 'Age'?) in the data; map it "
+                                  "in client.yaml, columns: {PLAN_NAME: OWN_NAME}"));
     drop(&l);
     l = load("age,jobb,loan,y\n40,admin.,yes,yes\n", "", "fail");
     CU_ASSERT_PTR_NOT_NULL(
-        strstr(ent_err_message(), "no column 'job' (feature job) in the data: is it 'jobb'?"));
+        strstr(ent_err_message(), "no column 'job' (feature job; is it 'jobb'?) in the data"));
     drop(&l);
     l = load("age,job,loan,outcome\n40,admin.,yes,yes\n", "", "fail");
-    CU_ASSERT_PTR_NOT_NULL(strstr(
-        ent_err_message(), "no column 'y' (the label) in the data; its columns are: age, job, "
-                           "loan, outcome"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(),
+               "no column 'y' (the label) in the data; map it in client.yaml, "
+               "columns: {PLAN_NAME: OWN_NAME}; the data has: age, job, loan, outcome"));
     drop(&l);
     l = load("age,job,loan,y,age\n40,admin.,yes,yes,1\n", "", "fail");
     CU_ASSERT_PTR_NOT_NULL(
@@ -206,12 +208,51 @@ ENT_TEST(table, absent_columns_are_named_with_what_is_near)
     drop(&l);
     l = load("age,job,loan,y\n40,admin.,yes,yes\n", "unit_key: customer\n", "fail");
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "no column 'customer' (unit_key)"));
+    CU_ASSERT_PTR_NULL(strstr(ent_err_message(), "columns:"));
+    drop(&l);
+    l = load("age,job,loan,y,customer_id\n40,admin.,yes,yes,1\n", "unit_key: custmer_id\n", "fail");
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "is it 'customer_id'? Correct unit_key in client.yaml"));
+    drop(&l);
+    l = load("Age,work,loan,outcome\n40,admin.,yes,yes\n", "", "fail");
+    CU_ASSERT_PTR_NOT_NULL(strstr(
+        ent_err_message(), "3 columns are not in the data: 'age' (feature age; is it 'Age'?), "
+                           "'job' (feature job), 'y' (the label); map them"));
+    drop(&l);
+}
+
+ENT_TEST(table, what_to_do_is_said_with_the_problem)
+{
+    struct loaded l = load("age|job|loan|y\n40|admin.|yes|yes\n", "", "fail");
+
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "is data.delimiter right?"));
+    drop(&l);
+    l = load("age,job,loan,y\n", "", "fail");
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "no rows below the header"));
+    drop(&l);
+    l = load("age;job;loan;y\n40,5;admin.;yes;yes\n", "", "fail");
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "age: not a number: it has a decimal comma"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "write numbers with a point"));
+    CU_ASSERT_PTR_NULL(strstr(ent_err_message(), "40,5"));
+    drop(&l);
+    l = load("age,job,loan,y\n40,admin.,J,yes\n", "", "fail");
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "columns: {loan: {values: {OWN: true, OTHER: false}}}"));
+    drop(&l);
+    l = load("age,job,loan,y\n40,admin.,yes,yes\n", "", "fail");
+    l.config->data.source = "csvv";
+    l.config->data.source_at = "client.yaml:3:11: ";
+    ent_table_free(l.table);
+    l.table = NULL;
+    ENT_FAILS(ent_table_load_plan(l.plan, l.config, &l.table), ENT_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "client.yaml:3:11: data.source: unknown"));
     drop(&l);
     l = load("age,job,loan,y\n40,admin.,yes,yes\n", "columns: {job: {values: {A: admin}}}\n",
              "fail");
     CU_ASSERT_EQUAL(l.err, ENT_E_CONFIG);
-    CU_ASSERT_PTR_NOT_NULL(strstr(
-        ent_err_message(), "'admin' is not a value that is declared: did you mean 'admin.'?"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(),
+                                  "client.yaml:2:29: columns: job: 'admin' is not a value that is "
+                                  "declared: did you mean 'admin.'?"));
     drop(&l);
 }
 
@@ -299,4 +340,25 @@ ENT_TEST(schema, inputs_are_numbered_as_in_a_plan)
         CU_ASSERT_EQUAL(copy[i].n_inputs, plan->features[i].n_inputs);
     }
     ent_plan_free(plan);
+}
+
+ENT_TEST(table, rows_of_one_label_only_are_told_without_their_values)
+{
+    struct loaded l = load("age,job,loan,y\n40,admin.,yes,Yes\n41,admin.,no,No\n", "", "fail");
+
+    CU_ASSERT_EQUAL_FATAL(l.err, ENT_E_OK);
+    ENT_FAILS(ent_table_check_labels(l.table), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "none of the 2 rows with a label"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "'yes'"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "capitals count"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "columns: {y: {values: {OWN: yes}}}"));
+    CU_ASSERT_PTR_NULL(strstr(ent_err_message(), "Yes"));
+    drop(&l);
+    l = load("age,job,loan,y\n40,admin.,yes,yes\n41,admin.,no,yes\n", "", "fail");
+    ENT_FAILS(ent_table_check_labels(l.table), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "all 2 rows with a label"));
+    drop(&l);
+    l = load("age,job,loan,y\n40,admin.,yes,yes\n41,admin.,no,no\n", "", "fail");
+    ENT_OK(ent_table_check_labels(l.table));
+    drop(&l);
 }

@@ -8,6 +8,7 @@
 #include "common/base/file.h"
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
+#include "common/db/db.h"
 #include "tests/support/ent_test.h"
 
 static int kill_at = -1; /* the how many-th point ends the process; -1: none */
@@ -39,6 +40,22 @@ struct ent_state *open_state(const char *dir)
 
     ENT_OK(ent_state_open(dir, &state));
     return state;
+}
+
+/* What a disk, or somebody, may do to the database of a closed state. */
+void change_state(const char *dir, const char *sql)
+{
+    static const char *const migrations[] = {"", "", "", ""}; /* all are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 4};
+    struct ent_db *db = NULL;
+    char *path = NULL;
+
+    ENT_OK(ent_path_join(dir, "state.db", &path));
+    ENT_OK(ent_db_open(path, &schema, &db));
+    ENT_OK(ent_db_exec(db, sql));
+    CU_ASSERT_EQUAL(ent_db_changes(db), 1);
+    ent_db_close(db);
+    free(path);
 }
 
 struct ent_state *reopen(const char *dir, struct ent_state *state)

@@ -7,6 +7,7 @@
 /* The point-th kill point from now on (from 0) ends the process with status 99; -1: none. */
 void kill_at_point(int point);
 struct ent_state *open_state(const char *dir);
+void change_state(const char *dir, const char *sql);
 struct ent_state *reopen(const char *dir, struct ent_state *state);
 /* Statistics of a run's round 1 for three members. */
 struct ent_release stats_release(uint32_t run, uint32_t attempt, const uint8_t (*cohort)[16]);

@@ -36,6 +36,10 @@ ENT_TEST(sequence, rises_for_ever)
     ENT_OK(ent_state_next_sequence(s, &v));
     CU_ASSERT(v > 1000001);
     ENT_FAILS(ent_state_raise_sequence(s, UINT64_MAX), ENT_E_PROTOCOL);
+    /* A number near the end would leave this member none to use. */
+    ENT_FAILS(ent_state_raise_sequence(s, INT64_MAX - 1000), ENT_E_PROTOCOL);
+    ENT_OK(ent_state_next_sequence(s, &v));
+    ENT_FAILS(ent_state_raise_sequence(s, v + ENT_STATE_SEQUENCE_JUMP_MAX + 1), ENT_E_PROTOCOL);
     ent_state_close(s);
     ent_state_close(NULL);
 }
@@ -222,16 +226,17 @@ ENT_TEST(update, gone_or_altered_is_lost)
 {
     const char *dir = ent_test_tmpdir();
     struct ent_state *s = open_state(dir);
-    struct ent_blob *payload = payload_of(0xaa, 5000);
+    struct ent_blob *payload = payload_of(0xaa, 80000);
     struct ent_state_update u = sample_update(4, 1, payload);
     struct ent_state_update got;
     char *path = payload_path(dir, &u);
     struct ent_buf b;
 
-    ent_buf_init(&b, 10000);
+    ent_buf_init(&b, 100000);
     ENT_OK(ent_state_update_put(s, &u));
+    s = reopen(dir, s);
     ENT_OK(ent_file_read(path, &b));
-    b.data[4999] ^= 1;
+    b.data[79999] ^= 1;
     ENT_OK(ent_file_write_atomic(path, b.data, b.len, 0600));
     ENT_FAILS(ent_state_update_get(s, u.at, &got), ENT_E_LOST);
     ENT_OK(ent_file_write_atomic(path, b.data, 4000, 0600));
@@ -249,7 +254,38 @@ ENT_TEST(update, gone_or_altered_is_lost)
     ent_state_close(s);
 }
 
-ENT_TEST(update, older_ones_go)
+/* The payload of a small update stands in its row. */
+ENT_TEST(update, small_one_comes_back_and_damage_is_seen)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_blob *payload = payload_of(0xaa, ENT_STATE_ROW_MAX_BYTES);
+    struct ent_state_update u = sample_update(4, 1, payload);
+    struct ent_state_update got;
+    uint64_t before = ent_state_commits(s);
+    char *path = payload_path(dir, &u);
+
+    ENT_OK(ent_state_update_put(s, &u));
+    CU_ASSERT_EQUAL(ent_state_commits(s), before + 1);
+    CU_ASSERT_FALSE(ent_file_exists(path));
+    for (int again = 0; again < 2; again++) { /* of this process, then of the row */
+        ENT_OK(ent_state_update_get(s, u.at, &got));
+        CU_ASSERT(ent_blob_len(got.payload) == ENT_STATE_ROW_MAX_BYTES &&
+                  memcmp(ent_blob_bytes(got.payload), ent_blob_bytes(payload),
+                         ENT_STATE_ROW_MAX_BYTES) == 0);
+        ent_state_update_release(&got);
+        s = reopen(dir, s);
+    }
+    ent_state_close(s);
+    change_state(dir, "UPDATE stored_update SET payload = zeroblob(length(payload))");
+    s = open_state(dir);
+    ENT_FAILS(ent_state_update_get(s, u.at, &got), ENT_E_LOST);
+    ent_blob_unref(payload);
+    free(path);
+    ent_state_close(s);
+}
+
+static void check_deleted(size_t payload_bytes)
 {
     const char *dir = ent_test_tmpdir();
     struct ent_state *s = open_state(dir);
@@ -262,7 +298,7 @@ ENT_TEST(update, older_ones_go)
     ENT_OK(ent_path_join(dir, "updates/notes.txt", &stray));
     ENT_OK(ent_file_write_atomic(stray, "mine", 4, 0600));
     for (uint8_t i = 0; i < 4; i++) {
-        struct ent_blob *payload = payload_of(i, 100);
+        struct ent_blob *payload = payload_of(i, payload_bytes);
 
         u[i] = sample_update(1, 1, payload);
         u[i].at = at[i];
@@ -272,7 +308,7 @@ ENT_TEST(update, older_ones_go)
     ENT_OK(ent_state_update_delete_older(s, at[2]));
     for (int i = 0; i < 4; i++) {
         path = payload_path(dir, &u[i]);
-        CU_ASSERT_EQUAL(ent_file_exists(path), i >= 2);
+        CU_ASSERT_EQUAL(ent_file_exists(path), i >= 2 && payload_bytes > ENT_STATE_ROW_MAX_BYTES);
         free(path);
         if (i < 2) {
             ENT_FAILS(ent_state_update_get(s, at[i], &got), ENT_E_NOT_FOUND);
@@ -283,6 +319,47 @@ ENT_TEST(update, older_ones_go)
     }
     CU_ASSERT_TRUE(ent_file_exists(stray)); /* not ours to remove */
     free(stray);
+    ent_state_close(s);
+}
+
+ENT_TEST(update, older_ones_go)
+{
+    check_deleted(100);
+    check_deleted(ENT_STATE_ROW_MAX_BYTES + 1);
+}
+
+/* What may be lost waits for the next commit: it is there for this process, and costs none. */
+ENT_TEST(state, soft_changes_ride_with_the_next_commit)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_progress p = {.run = 1, .round = 7};
+    struct ent_progress got;
+    struct ent_csprng csprng = ent_csprng_system();
+    struct ent_blob *payload = payload_of(1, 10);
+    struct ent_state_update u = sample_update(7, 1, payload);
+    struct ent_release claim = stats_release(1, 1, cohort_a);
+    uint64_t before;
+    uint8_t model = 1;
+    uint8_t digest[32];
+
+    ENT_OK(ent_sha256(&model, 1, digest));
+    before = ent_state_commits(s);
+    ENT_OK(ent_state_progress_put(s, &p));
+    ENT_OK(ent_state_model_put(s, digest, &model, 1));
+    ENT_OK(ent_state_claim_release(s, &claim));
+    ENT_OK(ent_state_progress_get(s, &got));
+    CU_ASSERT(got.round == 7 && ent_state_commits(s) == before);
+    ENT_OK(ent_state_update_put(s, &u));
+    ENT_OK(ent_state_update_delete_older(s, (struct ent_attempt){1, 7, 2}));
+    CU_ASSERT_EQUAL(ent_state_commits(s), before + 1);
+    ENT_OK(ent_state_nonce_first(s, &csprng, digest));
+    CU_ASSERT_EQUAL(ent_state_commits(s), before + 2);
+    ENT_OK(ent_state_progress_put(s, &p));
+    ENT_OK(ent_state_flush(s));
+    ENT_OK(ent_state_flush(s));
+    CU_ASSERT_EQUAL(ent_state_commits(s), before + 3);
+    ent_blob_unref(payload);
     ent_state_close(s);
 }
 
@@ -316,46 +393,6 @@ ENT_TEST(nonce, chain_of_commitments)
     }
     at.attempt = 4;
     ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit), ENT_E_STALE);
-    ent_state_close(s);
-}
-
-ENT_TEST(models, content_addressed)
-{
-    const char *dir = ent_test_tmpdir();
-    struct ent_state *s = open_state(dir);
-    uint8_t digest[4][32];
-    uint8_t held[8][32];
-    size_t n = 0;
-    struct ent_blob *blob = NULL;
-    char *path = NULL;
-
-    for (uint8_t i = 0; i < 4; i++) {
-        ENT_OK(ent_sha256(&i, 1, digest[i]));
-        ENT_OK(ent_state_model_put(s, digest[i], &i, 1));
-    }
-    ENT_FAILS(ent_state_model_put(s, digest[0], "x", 1), ENT_E_DIGEST);
-    ENT_OK(ent_state_model_add(s, digest[1])); /* used again: the newest */
-    s = reopen(dir, s);
-    ENT_OK(ent_state_models_held(s, held, 8, &n));
-    CU_ASSERT_FATAL(n == 4);
-    CU_ASSERT(memcmp(held[0], digest[1], 32) == 0 && memcmp(held[1], digest[3], 32) == 0);
-    ENT_OK(ent_state_models_held(s, held, 2, &n));
-    CU_ASSERT_EQUAL(n, 2);
-    ENT_OK(ent_state_model_get(s, digest[3], &blob));
-    CU_ASSERT(ent_blob_len(blob) == 1 && ent_blob_bytes(blob)[0] == 3);
-    ent_blob_unref(blob);
-    ENT_OK(ent_state_model_path(s, digest[3], &path));
-    ENT_OK(ent_file_write_atomic(path, "?", 1, 0600));
-    ENT_FAILS(ent_state_model_get(s, digest[3], &blob), ENT_E_CORRUPT); /* and forgotten */
-    ENT_FAILS(ent_state_model_get(s, digest[3], &blob), ENT_E_NOT_FOUND);
-    ENT_FAILS(ent_state_model_add(s, digest[3]), ENT_E_NOT_FOUND);
-    CU_ASSERT_FALSE(ent_file_exists(path));
-    ENT_OK(ent_state_models_prune(s, 1, (const uint8_t(*)[32])digest,
-                                  1)); /* newest and digest[0] stay */
-    ENT_OK(ent_state_models_held(s, held, 8, &n));
-    CU_ASSERT_FATAL(n == 2);
-    CU_ASSERT(memcmp(held[0], digest[1], 32) == 0 && memcmp(held[1], digest[0], 32) == 0);
-    free(path);
     ent_state_close(s);
 }
 
@@ -411,78 +448,5 @@ ENT_TEST(progress, and_metrics)
     CU_ASSERT(strcmp(list[0].name, "auc") == 0 && list[0].nano == -1 && list[0].round == 3 &&
               list[0].run == 1);
     CU_ASSERT_STRING_EQUAL(list[1].name, "log_loss");
-    ent_state_close(s);
-}
-
-static void put_kept(struct ent_state *s, uint32_t run, uint64_t round, const char *bytes,
-                     uint64_t steps)
-{
-    struct ent_blob *payload = payload_of((uint8_t)round, 100);
-    struct ent_state_update u = sample_update(round, 1, payload);
-    struct ent_state_optimizer kept = {.steps = steps, .bytes = bytes, .len = strlen(bytes)};
-
-    u.at.run = run;
-    u.optimizer = &kept;
-    ENT_OK(ent_state_update_put(s, &u));
-    ent_blob_unref(payload);
-}
-
-static char *kept_path(const char *dir, const char *bytes)
-{
-    uint8_t digest[ENT_SHA256_BYTES];
-    char name[2 * ENT_SHA256_BYTES + 1 + 10] = "optimizer/";
-    char *path = NULL;
-
-    ENT_OK(ent_sha256(bytes, strlen(bytes), digest));
-    ent_hex(digest, sizeof digest, name + 10);
-    ENT_OK(ent_path_join(dir, name, &path));
-    return path;
-}
-
-ENT_TEST(state, optimizer_is_kept_with_the_update)
-{
-    const char *dir = ent_test_tmpdir();
-    struct ent_state *s = open_state(dir);
-    char *first = kept_path(dir, "after two");
-    char *second = kept_path(dir, "after four");
-    struct ent_state_optimizer kept;
-    uint64_t commits;
-
-    ENT_FAILS(ent_state_optimizer_get(s, 1, &kept), ENT_E_NOT_FOUND);
-    commits = ent_state_commits(s);
-    put_kept(s, 1, 2, "after two", 10);
-    CU_ASSERT_EQUAL(ent_state_commits(s), commits + 1); /* with the update's row */
-    CU_ASSERT(ent_file_exists(first));
-    put_kept(s, 1, 4, "after four", 20);
-    CU_ASSERT_FALSE(ent_file_exists(first)); /* only the newest */
-    put_kept(s, 1, 4, "after four", 20);     /* the same again is fine */
-    s = reopen(dir, s);
-    ENT_OK(ent_state_optimizer_get(s, 1, &kept));
-    CU_ASSERT(kept.steps == 20 && kept.len == 10 && memcmp(kept.bytes, "after four", 10) == 0);
-    ent_state_optimizer_release(&kept);
-    ENT_FAILS(ent_state_optimizer_get(s, 2, &kept), ENT_E_NOT_FOUND); /* a new run starts fresh */
-    ENT_OK(ent_file_write_atomic(second, "altered", 7, 0600));
-    ENT_FAILS(ent_state_optimizer_get(s, 1, &kept), ENT_E_LOST);
-    ENT_OK(ent_file_remove(second));
-    ENT_FAILS(ent_state_optimizer_get(s, 1, &kept), ENT_E_LOST);
-    free(first);
-    free(second);
-    ent_state_close(s);
-}
-
-ENT_TEST(state, optimizer_goes_with_its_run)
-{
-    const char *dir = ent_test_tmpdir();
-    struct ent_state *s = open_state(dir);
-    struct ent_state_run run = {.run = 1, .accepted = true};
-    struct ent_state_optimizer kept;
-    char *path = kept_path(dir, "of run 1");
-
-    ENT_OK(ent_state_run_put(s, &run));
-    put_kept(s, 1, 2, "of run 1", 3);
-    ENT_OK(ent_state_run_end(s, 1));
-    ENT_FAILS(ent_state_optimizer_get(s, 1, &kept), ENT_E_NOT_FOUND);
-    CU_ASSERT_FALSE(ent_file_exists(path));
-    free(path);
     ent_state_close(s);
 }

@@ -145,6 +145,56 @@ ENT_TEST(options, nearest)
     CU_ASSERT_PTR_NULL(ent_nearest("xyz", names, 3));
 }
 
+ENT_TEST(options, nearest_of_short_words)
+{
+    static const char *const names[] = {"dir", "plan", "id", "json"};
+
+    CU_ASSERT_STRING_EQUAL(ent_nearest("dri", names, 4), "dir");
+    CU_ASSERT_STRING_EQUAL(ent_nearest("plna", names, 4), "plan");
+    CU_ASSERT_STRING_EQUAL(ent_nearest("josn", names, 4), "json");
+    CU_ASSERT_STRING_EQUAL(ent_nearest("di", names, 4), "dir");
+    CU_ASSERT_PTR_NULL(ent_nearest("x", names, 4));
+    CU_ASSERT_PTR_NULL(ent_nearest("rid", names + 1, 1));
+}
+
+ENT_TEST(err, exit_statuses_are_listed_by_number)
+{
+    FILE *f = tmpfile();
+    char line[200];
+    int last = -1;
+    int n = 0;
+    int status;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    ent_err_print_exit_statuses(f);
+    rewind(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "%d", &status) == 1) {
+            CU_ASSERT_TRUE(status >= last);
+            last = status;
+            n++;
+        }
+    }
+    CU_ASSERT_EQUAL(n, ENT_E_COUNT);
+    (void)fclose(f);
+}
+
+ENT_TEST(file, errors_have_their_cause_and_the_path_that_was_asked_for)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_blob *blob;
+    char path[600];
+
+    (void)snprintf(path, sizeof path, "%s/none/x", dir);
+    ENT_FAILS(ent_file_write_atomic(path, "a", 1, 0600), ENT_E_NOT_FOUND);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "none/x: No such file"));
+    CU_ASSERT_PTR_NULL(strstr(ent_err_message(), ".tmp."));
+    ENT_FAILS(ent_blob_new_file(path, &blob), ENT_E_NOT_FOUND);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "No such file"));
+    ENT_FAILS(ent_blob_new_file(dir, &blob), ENT_E_IO);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "it is a directory"));
+}
+
 ENT_TEST(clock, texts)
 {
     char text[ENT_TIME_TEXT_BYTES];

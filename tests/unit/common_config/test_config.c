@@ -155,6 +155,7 @@ ENT_TEST(config, every_kind_is_read)
 
 ENT_TEST(config, errors_name_place_value_and_what_is_allowed)
 {
+    refused("name: a\ninner:\n\tdepth: 1\n", "f.yaml:3:1: tabs cannot indent: use spaces");
     refused("name: a\nrate:   abc\n", "f.yaml:2:9: rate is 'abc': must be a number in (0, 10]");
     refused("name: a\nrate: 0\n", "f.yaml:2:7: rate is '0': must be a number in (0, 10]");
     refused("name: a\nrate: nan\n", "f.yaml:2:7: rate is 'nan': must be a number in (0, 10]");

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/hooks.h"
@@ -146,6 +147,15 @@ ENT_TEST(secret, files_are_private)
     CU_ASSERT(chmod(path, 0640) == 0);
     ENT_FAILS(ent_secret_read_file(&secret, path, 4), ENT_E_PERMISSION);
     CU_ASSERT(chmod(path, 0600) == 0);
+    if (geteuid() == 0) { /* only root can give a file away */
+        CU_ASSERT(chown(path, 4711, (gid_t)-1) == 0);
+        ENT_FAILS(ent_secret_read_file(&secret, path, 4), ENT_E_PERMISSION);
+        CU_ASSERT(chown(path, 0, (gid_t)-1) == 0);
+    }
+    ENT_OK(ent_file_remove(path));
+    CU_ASSERT(mkfifo(path, 0600) == 0); /* nobody writes into it: reading must not wait */
+    ENT_FAILS(ent_secret_read_file(&secret, path, 4), ENT_E_PERMISSION);
+    ENT_OK(ent_file_remove(path));
     ENT_OK(ent_file_write_atomic(path, "", 0, 0600));
     ENT_FAILS(ent_secret_read_file(&secret, path, 4), ENT_E_CORRUPT);
     CU_ASSERT_PTR_NULL(secret.bytes);

@@ -185,6 +185,7 @@ struct ent_link_limits net_limits(uint32_t handshake_ms, uint32_t idle_ms)
 
     limits.handshake_ms = handshake_ms;
     limits.idle_ms = idle_ms;
+    limits.prompt = true; /* those without limits of their own go the ordinary way */
     return limits;
 }
 
@@ -205,14 +206,21 @@ void net_listen(struct tap *tap, const struct ent_tls_settings *settings,
 
 int bare_connect(const char *bound)
 {
+    return bare_connect_from(bound, INADDR_LOOPBACK);
+}
+
+int bare_connect_from(const char *bound, uint32_t source)
+{
     struct sockaddr_in sa = {.sin_family = AF_INET};
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = {htonl(source)}};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     int on = 1;
 
     sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     sa.sin_port = htons((uint16_t)strtoul(strrchr(bound, ':') + 1, NULL, 10));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof sa) != 0) {
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&from, sizeof from) != 0 ||
+        connect(fd, (const struct sockaddr *)&sa, sizeof sa) != 0) {
         perror("connect");
         abort();
     }
@@ -263,7 +271,7 @@ bool bare_write(struct bare *bare, const void *bytes, size_t len)
 
 bool bare_read(struct bare *bare, void *bytes, size_t len)
 {
-    return ent_tls_conn_read(&bare->conn, bytes, len) == ENT_TLS_OK;
+    return ent_tls_conn_read(&bare->conn, bytes, &len) == ENT_TLS_OK;
 }
 
 void bare_end(struct bare *bare)

@@ -60,7 +60,8 @@ struct bare {
     struct ent_tls *tls;
     struct ent_tls_conn conn;
 };
-int bare_connect(const char *bound); /* TCP only */
+int bare_connect(const char *bound);                       /* TCP only */
+int bare_connect_from(const char *bound, uint32_t source); /* from this IPv4 address of ours */
 bool bare_start(struct bare *bare, const char *bound, const struct ent_tls_settings *settings);
 bool bare_write(struct bare *bare, const void *bytes, size_t len);
 bool bare_read(struct bare *bare, void *bytes, size_t len); /* false: closed */

@@ -1,4 +1,5 @@
 /* Peers that mean harm: each ends alone, for the reason it is told, and the listener goes on. */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -52,9 +53,10 @@ ENT_TEST(hostile, half_open_connections_are_dropped_at_the_deadline)
     scene_close(s);
 }
 
-ENT_TEST(hostile, half_open_and_connection_limits)
+/* Whoever opens more than there is room for pushes out his own oldest ones, not a newcomer. */
+ENT_TEST(hostile, the_oldest_stranger_gives_way)
 {
-    struct ent_link_limits limits = net_limits(1000, 30000);
+    struct ent_link_limits limits = net_limits(5000, 30000);
     struct scene *s;
     int fds[8];
 
@@ -64,17 +66,140 @@ ENT_TEST(hostile, half_open_and_connection_limits)
         fds[i] = bare_connect(s->bound);
         net_sleep_ms(20);
     }
-    for (size_t i = 5; i < 8; i++) {
+    for (size_t i = 0; i < 3; i++) {
         CU_ASSERT_TRUE(net_closed_within(fds[i], 300)); /* at once, before any deadline */
     }
+    for (size_t i = 0; i < 3; i++) {
+        struct ent_link_event *e = tap_need(&s->server, ENT_LINK_CLOSED, 2000);
+
+        CU_ASSERT_EQUAL(e->why, ENT_E_LIMIT);
+        CU_ASSERT_PTR_NOT_NULL(strstr(e->text, "127.0.0.1:"));
+    }
+    for (size_t i = 3; i < 8; i++) {
+        CU_ASSERT_FALSE(net_closed_within(fds[i], 20));
+    }
     CU_ASSERT_EQUAL(ent_link_nng_connections(s->server.link), 5);
+    expect_alive(s); /* all places are taken, and all the same */
     for (size_t i = 0; i < 8; i++) {
         (void)close(fds[i]);
     }
-    for (size_t i = 0; i < 5; i++) {
-        CU_ASSERT_PTR_NOT_NULL(tap_wait(&s->server, ENT_LINK_CLOSED, 2000));
+    scene_close(s);
+}
+
+/* A crowd from one address does not push out the one from elsewhere, though that one is older. */
+ENT_TEST(hostile, a_crowd_gives_way_before_others)
+{
+    struct ent_link_limits limits = net_limits(5000, 30000);
+    struct scene *s;
+    int other;
+    int crowd[12];
+
+    limits.half_open_max = 5;
+    s = scene_open(&limits);
+    other = bare_connect_from(s->bound, INADDR_LOOPBACK + 1);
+    net_sleep_ms(20);
+    for (size_t i = 0; i < 12; i++) {
+        crowd[i] = bare_connect(s->bound);
+        net_sleep_ms(20);
     }
+    CU_ASSERT_FALSE(net_closed_within(other, 50));
+    for (size_t i = 0; i < 8; i++) {
+        CU_ASSERT_TRUE(net_closed_within(crowd[i], 300));
+    }
+    for (size_t i = 0; i < 12; i++) {
+        (void)close(crowd[i]);
+    }
+    (void)close(other);
+    scene_close(s);
+}
+
+static void start_waiting(struct bare *b, const struct scene *s, enum ent_test_cert cert)
+{
+    struct ent_tls_settings member = net_settings(cert);
+
+    CU_ASSERT_TRUE(bare_start(b, s->bound, &member));
+    bare_hello(b);
+}
+
+/* Members whose certificate was seen are no strangers: neither do they use up strangers' places, nor are they pushed out
+ * by them. */
+ENT_TEST(hostile, a_certificate_counts_apart)
+{
+    struct ent_link_limits limits = net_limits(5000, 30000);
+    struct scene *s;
+    struct bare b[4];
+    int fds[6];
+
+    limits.half_open_max = 2;
+    s = scene_open(&limits);
+    s->server.admit = false;
+    for (size_t i = 0; i < 4; i++) {
+        start_waiting(&b[i], s, ENT_TEST_MEMBER);
+        CU_ASSERT_PTR_NOT_NULL(tap_wait(&s->server, ENT_LINK_OPENED, 2000));
+    }
+    for (size_t i = 0; i < 6; i++) {
+        fds[i] = bare_connect(s->bound);
+        net_sleep_ms(20);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_TRUE(net_closed_within(fds[i], 300));
+        CU_ASSERT_EQUAL(tap_need(&s->server, ENT_LINK_CLOSED, 2000)->why, ENT_E_LIMIT);
+    }
+    CU_ASSERT_EQUAL(ent_link_nng_connections(s->server.link), 6);
+    for (size_t i = 0; i < 4; i++) {
+        bare_end(&b[i]);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        (void)close(fds[i]);
+    }
+    scene_close(s);
+}
+
+/* A member that connects again and again without a HELLO uses up its own places only. */
+ENT_TEST(hostile, one_certificate_cannot_take_all_places)
+{
+    struct ent_link_limits limits = net_limits(5000, 30000);
+    struct scene *s;
+    struct bare b[12];
+
+    limits.connections_max = 6;
+    s = scene_open(&limits);
+    s->server.admit = false;
+    for (size_t i = 0; i < 12; i++) {
+        start_waiting(&b[i], s, ENT_TEST_MEMBER);
+        CU_ASSERT_PTR_NOT_NULL(tap_wait(&s->server, ENT_LINK_OPENED, 2000));
+    }
+    for (size_t i = 0; i < 8; i++) {
+        CU_ASSERT_EQUAL(tap_need(&s->server, ENT_LINK_CLOSED, 2000)->why, ENT_E_LIMIT);
+    }
+    CU_ASSERT_EQUAL(ent_link_nng_connections(s->server.link), 4);
+    s->server.admit = true;
     expect_alive(s);
+    for (size_t i = 0; i < 12; i++) {
+        bare_end(&b[i]);
+    }
+    scene_close(s);
+}
+
+/* Places are for whoever was admitted: a newcomer is told that there are no more. */
+ENT_TEST(hostile, no_more_than_the_limit_are_admitted)
+{
+    struct ent_link_limits limits = net_limits(5000, 30000);
+    struct scene *s;
+    struct bare b[4];
+
+    limits.connections_max = 3;
+    s = scene_open(&limits);
+    for (size_t i = 0; i < 4; i++) {
+        start_waiting(&b[i], s, ENT_TEST_MEMBER);
+        CU_ASSERT_PTR_NOT_NULL(tap_wait(&s->server, ENT_LINK_OPENED, 2000));
+    }
+    CU_ASSERT_EQUAL(tap_need(&s->server, ENT_LINK_CLOSED, 2000)->why, ENT_E_LIMIT);
+    CU_ASSERT_TRUE(net_closed_within(b[3].fd, 1000));
+    CU_ASSERT_EQUAL(ent_link_nng_connections(s->server.link), 3);
+    for (size_t i = 0; i < 4; i++) {
+        bare_end(&b[i]);
+    }
     scene_close(s);
 }
 

@@ -288,6 +288,24 @@ ENT_TEST(mem, bulk_that_loses_data_stands_until_its_deadline)
     wire_close(w);
 }
 
+/* A peer that asks for a grant and never uses it would hold its share of the budget for ever. */
+ENT_TEST(mem, grant_that_is_never_used_ends)
+{
+    struct wire *w = wire_open(ENT_LINK_MEM_PASS, 0);
+    struct ent_sink *sink = NULL;
+
+    ENT_OK(ent_sink_new_memory(MB, &sink));
+    ENT_OK(ent_link_expect(w->server.link, w->at_server, 9, sink));
+    for (int i = 0; i < 20 && w->server.log[w->server.n - 1].kind != ENT_LINK_CLOSED; i++) {
+        w->time.mono_ms = ent_link_mem_next_ms(w->net);
+        (void)ent_link_mem_pump(w->net, 100);
+    }
+    CU_ASSERT_EQUAL(w->server.log[w->server.n - 1].kind, ENT_LINK_CLOSED);
+    CU_ASSERT_EQUAL(w->server.log[w->server.n - 1].why, ENT_E_TIMEOUT);
+    CU_ASSERT_TRUE(w->time.mono_ms >= 31000 && w->time.mono_ms < 45000);
+    wire_close(w);
+}
+
 ENT_TEST(mem, repeated_data_is_more_than_was_granted)
 {
     struct wire *w = wire_open(ENT_LINK_MEM_REPEAT, 0);

@@ -154,11 +154,13 @@ ENT_TEST(tls, wrong_host)
                         .server_why = ENT_E_TLS,
                         .server_text = "bad certificate",
                         .client_why = ENT_E_TLS,
-                        .client_text = "IP address mismatch"};
+                        .client_text = "IP address mismatch: '127.0.0.1' was dialled, the "
+                                       "certificate is for 'wrong.example'"};
 
     expect_refusal(&r);
     r.client.server_name = "some.example";
-    r.client_text = "hostname mismatch";
+    r.client_text = "hostname mismatch: 'some.example' was dialled, the certificate is for "
+                    "'wrong.example'";
     expect_refusal(&r);
 }
 

@@ -49,6 +49,10 @@ ENT_TEST(federation, wrong_values)
         "name: a\n",
         "host: h\n",
         "name: a\nhost: h:1/x\n",
+        "name: a\nhost: localhost:7443\n",
+        "name: a\nhost: 10.0.0.1:7443\n",
+        "name: .a\nhost: h\n",
+        "name: ../a\nhost: h\n",
         "name: a\nhost: h\nlisten: 7443\n",
         "name: a\nhost: h\nlisten: 0.0.0.0:99999\n",
         "name: a\nhost: h\nlisten: ::1:7443\n",
@@ -65,6 +69,20 @@ ENT_TEST(federation, wrong_values)
         CU_ASSERT_PTR_NULL(c);
         CU_ASSERT_EQUAL(strncmp(ent_err_message(), "federation.yaml:", 16), 0);
     }
+}
+
+ENT_TEST(federation, names_and_hosts)
+{
+    struct ent_federation_config *c;
+
+    ENT_OK(federation("name: a\nhost: \"2001:db8::1\"\n", &c));
+    CU_ASSERT_STRING_EQUAL(c->host, "2001:db8::1");
+    ent_federation_config_free(c);
+    CU_ASSERT_TRUE(ent_federation_name_ok("brand-a_1.x"));
+    CU_ASSERT_FALSE(ent_federation_name_ok(""));
+    CU_ASSERT_FALSE(ent_federation_name_ok(".hidden"));
+    CU_ASSERT_FALSE(ent_federation_name_ok("../../x"));
+    CU_ASSERT_FALSE(ent_federation_name_ok("brand a"));
 }
 
 ENT_TEST(federation, addresses)
@@ -107,6 +125,8 @@ ENT_TEST(client_config, everything_is_read)
     CU_ASSERT_STRING_EQUAL(c->columns[0].column, "Age");
     CU_ASSERT_STRING_EQUAL(c->columns[1].column, "Job Title");
     CU_ASSERT_STRING_EQUAL(c->columns[1].spellings[0].own, "Admin");
+    CU_ASSERT_STRING_EQUAL(c->file, "client.yaml");
+    CU_ASSERT_TRUE(c->columns[1].line > 0 && c->columns[1].spellings[0].line > 0);
     CU_ASSERT_STRING_EQUAL(c->columns[1].spellings[0].plan, "admin.");
     CU_ASSERT_STRING_EQUAL(c->columns[2].column, "loan");
     CU_ASSERT_STRING_EQUAL(c->unit_key, "customer_id");
@@ -187,4 +207,18 @@ ENT_TEST(client_config, wrong_values)
         CU_ASSERT_PTR_NULL(c);
         CU_ASSERT_EQUAL(strncmp(ent_err_message(), "client.yaml:", 12), 0);
     }
+}
+
+ENT_TEST(client_config, fields_say_what_they_take)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    ent_client_config_print_fields(f);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "one character"));
+    CU_ASSERT_PTR_NULL(strstr(text, "a map or a list"));
+    free(text);
 }

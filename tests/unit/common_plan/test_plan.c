@@ -163,6 +163,8 @@ ENT_TEST(plan, features_that_are_wrong)
             "plan.yaml:1:28: unknown type 'numbr': did you mean 'number'?");
     refused("features: [{name: a, type: number}]\n" LABEL MODEL,
             "plan.yaml:1:12: number 'a' has no range: [LO, HI], the values it may have");
+    refused("features: [{name: a, type: number, range: [15]}]\n" LABEL MODEL,
+            "plan.yaml:1:43: range of 'a' has 1 number, needs two: [LO, HI]");
     refused("features: [{name: a, type: number, range: [5, 5]}]\n" LABEL MODEL,
             "plan.yaml:1:43: range of 'a': 5 is not below 5");
     refused("features: [{name: a, type: number, range: [1, x]}]\n" LABEL MODEL,
@@ -233,6 +235,8 @@ ENT_TEST(plan, the_account_for_plan_check)
         strstr(text, "9 > dense 128 > relu > dropout 0.5 > dense 1: 1409 parameters"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "each round update 5668 B"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "training.rounds"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "a list of two numbers"));
+    CU_ASSERT_PTR_NULL(strstr(text, "a map or a list")); /* each key says which */
     free(text);
     ent_plan_free(p);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/rng.h"
 #include "common/fixed/grid.h"
 #include "common/task/task.h"
@@ -125,16 +126,17 @@ ENT_TEST(stats, contradictions)
         size_t at;
         int64_t value;
     } tampers[] = {
-        {0, 11},         /* 1: rows that no column has */
-        {1, 11},         /* 2: more positives than rows */
-        {2, 9},          /* 3: present + missing */
-        {4, 11},         /* 4: clipped more than present */
-        {5, (11 << 20)}, /* 5: sum of u */
-        {6, 10 << 20},   /* 6: squares above the sum */
-        {7, 3},          /* 7: category */
-        {12, 9},         /* 8: boolean */
-        {9, -1},         /* 9: negative */
-        {7, INT64_MAX},  /* 10: overflow of a naive check */
+        {0, 11},             /* 1: rows that no column has */
+        {1, 11},             /* 2: more positives than rows */
+        {2, 9},              /* 3: present + missing */
+        {4, 11},             /* 4: clipped more than present */
+        {5, (11 << 20)},     /* 5: sum of u */
+        {5, (10 << 20) + 1}, /* 5b: by one: two such would not fit together */
+        {6, 10 << 20},       /* 6: squares above the sum */
+        {7, 3},              /* 7: category */
+        {12, 9},             /* 8: boolean */
+        {9, -1},             /* 9: negative */
+        {7, INT64_MAX},      /* 10: overflow of a naive check */
     };
     static const int64_t good[DIM] = {10, 4, 10, 0, 2, 5 << 20, 3 << 20, 1, 2, 3, 4, 0, 5, 5, 0};
     struct ent_fits *m = NULL;
@@ -318,6 +320,31 @@ ENT_TEST(evaluate, contradictions)
         sum[tampers[i].at] -= tampers[i].add;
     }
     ENT_FAILS(ent_task_evaluate_finish(sum, EVAL_DIM - 1, &m), ENT_E_SHAPE);
+    sum[ENT_EVAL_LOSS] = (int64_t)2 * ENT_LOSS_MAX_NATS
+                         << ENT_LOSS_UNIT_BITS; /* as much as two rows can have */
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
+    sum[ENT_EVAL_LOSS]++;
+    ENT_FAILS(ent_task_evaluate_finish(sum, EVAL_DIM, &m), ENT_E_DATA);
+}
+
+/* One member's: more rows than a table holds are nobody's. A sum of many may have more. */
+ENT_TEST(evaluate, rows_of_one_member)
+{
+    const struct ent_task *task = ent_task_find(ENT_TASK_EVALUATE);
+    const struct ent_task_sizes sizes = {0};
+    static uint8_t ints[8 * EVAL_DIM];
+
+    for (int more = 0; more < 2; more++) {
+        uint64_t rows = (uint64_t)ENT_TASK_ROWS_MAX + (uint64_t)more;
+
+        ent_put_le64(ints + (size_t)8 * ENT_EVAL_ROWS, rows);
+        /* all negative, in one cell, at its lower edge */
+        ent_put_le64(ints + (size_t)8 * (ENT_EVAL_CELLS_AT + 100), rows);
+        ent_put_le64(ints + (size_t)8 * ENT_EVAL_PREDICTED, rows * 100 * ENT_EVAL_CELLS);
+        ent_put_le64(ints + (size_t)8 * ENT_EVAL_BRIER, rows * 100 * 100);
+        CU_ASSERT_EQUAL(ent_task_check_payload(task, &sizes, ints, sizeof ints),
+                        more == 0 ? ENT_E_OK : ENT_E_RANGE);
+    }
 }
 
 /* ---- histograms and vocabularies ---- */

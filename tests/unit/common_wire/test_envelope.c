@@ -1,6 +1,9 @@
 /* Envelopes: sealed, opened, verified; every way to change one is refused with its own code. */
 #include <string.h>
 
+#include <entente/v1/messages.pb-c.h>
+
+#include "common/base/mem.h"
 #include "common/crypto/sha256.h"
 #include "common/crypto/sign.h"
 #include "common/wire/schemas.h"
@@ -211,6 +214,136 @@ ENT_TEST(envelope, statement_belongs_to_update)
         ENT_MSG_UPDATE); /* a payload inside: sealed by hand, refused on arrival */
     ENT_OK(ent_wire_seal_payload(s.key, &header, (struct ent_bytes){s.pub, 32}, &s.bytes));
     ENT_FAILS(open_as(&s, ENT_MSG_UPDATE, ENT_SENDER_MEMBER), ENT_E_PROTOCOL);
+    end(&s);
+}
+
+static void add_raw_header(struct ent_buf *out, uint64_t sequence, uint64_t round)
+{
+    Entente__V1__Header h = ENTENTE__V1__HEADER__INIT;
+    Entente__V1__Envelope e = ENTENTE__V1__ENVELOPE__INIT;
+    uint8_t sender[ENT_WIRE_HANDLE_BYTES] = {1};
+    uint8_t digest[ENT_WIRE_DIGEST_BYTES] = {2};
+    uint8_t signature[ENT_WIRE_SIGNATURE_BYTES] = {3};
+    uint8_t header[ENT_WIRE_HEADER_MAX_BYTES];
+    uint8_t *p = NULL;
+
+    h.version = ENT_WIRE_VERSION;
+    h.federation = (ProtobufCBinaryData){sizeof sender, sender};
+    h.sender = (ProtobufCBinaryData){sizeof sender, sender};
+    h.type = ENT_MSG_JOIN;
+    h.round = round;
+    h.sequence = sequence;
+    e.header = (ProtobufCBinaryData){entente__v1__header__pack(&h, header), header};
+    e.payload_sha256 = (ProtobufCBinaryData){sizeof digest, digest};
+    e.signature = (ProtobufCBinaryData){sizeof signature, signature};
+    ENT_OK(ent_buf_extend(out, entente__v1__envelope__get_packed_size(&e), &p));
+    (void)entente__v1__envelope__pack(&e, p);
+}
+
+/* What no store can keep does not get past the header; one less gets as far as the payload's digest. */
+ENT_TEST(envelope, counters_fit_a_signed_integer)
+{
+    const struct {
+        uint64_t sequence;
+        uint64_t round;
+        enum ent_err err;
+    } cases[] = {{(uint64_t)1 << 63, 1, ENT_E_PROTOCOL},
+                 {1, (uint64_t)1 << 63, ENT_E_PROTOCOL},
+                 {UINT64_MAX, UINT64_MAX, ENT_E_PROTOCOL},
+                 {INT64_MAX, INT64_MAX, ENT_E_DIGEST}};
+    struct ent_header header = ent_sample_header(ENT_MSG_JOIN);
+    struct sealed s;
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(cases); i++) {
+        begin(&s);
+        add_raw_header(&s.bytes, cases[i].sequence, cases[i].round);
+        ENT_FAILS(open_as(&s, ENT_MSG_JOIN, ENT_SENDER_MEMBER), cases[i].err);
+        end(&s);
+    }
+    begin(&s);
+    header.sequence = (uint64_t)1 << 63;
+    ENT_FAILS(ent_wire_seal_payload(s.key, &header, (struct ent_bytes){s.pub, 32}, &s.bytes),
+              ENT_E_RANGE);
+    end(&s);
+}
+
+static void fill_update(struct sealed *s, struct ent_header *header, uint8_t *payload, size_t len)
+{
+    uint8_t digest[ENT_WIRE_DIGEST_BYTES];
+
+    *header = ent_sample_header(ENT_MSG_UPDATE);
+    memset(payload, 0x5a, len);
+    ENT_OK(ent_sha256(payload, len, digest));
+    header->update.payload_bytes = len;
+    begin(s);
+    ENT_OK(ent_wire_seal_update(s->key, header, digest, &s->bytes));
+}
+
+/* A small update stands in its envelope; that is what was signed, and one statement. */
+ENT_TEST(envelope, update_with_its_payload)
+{
+    static uint8_t payload[ENT_WIRE_INLINE_MAX_BYTES + 1];
+    struct sealed s;
+    struct ent_header header;
+    struct ent_bytes sealed;
+    struct ent_buf without;
+    uint8_t statement[ENT_WIRE_DIGEST_BYTES];
+
+    fill_update(&s, &header, payload, ENT_WIRE_INLINE_MAX_BYTES);
+    ENT_OK(open_as(&s, ENT_MSG_UPDATE, ENT_SENDER_MEMBER));
+    memcpy(statement, s.envelope.statement, sizeof statement);
+    without = s.bytes;
+    sealed = (struct ent_bytes){without.data, without.len};
+    for (int again = 0; again < 2; again++) { /* the same bytes each time */
+        ent_buf_init(&s.bytes, ENT_WIRE_ENVELOPE_MAX_BYTES);
+        ENT_OK(ent_wire_put_payload(sealed, (struct ent_bytes){payload, ENT_WIRE_INLINE_MAX_BYTES},
+                                    &s.arena, &s.bytes));
+        CU_ASSERT(s.bytes.len <= ent_msg_info(ENT_MSG_UPDATE)->max_bytes);
+        ENT_OK(open_as(&s, ENT_MSG_UPDATE, ENT_SENDER_MEMBER));
+        ENT_OK(ent_wire_verify(&s.envelope, s.pub));
+        CU_ASSERT_FATAL(s.envelope.payload_len == ENT_WIRE_INLINE_MAX_BYTES);
+        CU_ASSERT_EQUAL(memcmp(s.envelope.payload, payload, s.envelope.payload_len), 0);
+        CU_ASSERT_EQUAL(memcmp(statement, s.envelope.statement, sizeof statement), 0);
+        if (again == 0) {
+            ent_buf_release(&s.bytes);
+        }
+    }
+    s.bytes.data[s.bytes.len - 70] ^= 1; /* last byte of the payload */
+    ENT_FAILS(open_as(&s, ENT_MSG_UPDATE, ENT_SENDER_MEMBER), ENT_E_DIGEST);
+    sealed = (struct ent_bytes){s.bytes.data, s.bytes.len};
+    ENT_FAILS(ent_wire_put_payload(sealed, (struct ent_bytes){payload, 1}, &s.arena, &without),
+              ENT_E_LIMIT); /* it has one */
+    ent_buf_release(&without);
+    end(&s);
+}
+
+ENT_TEST(envelope, update_with_another_payload)
+{
+    static uint8_t payload[ENT_WIRE_INLINE_MAX_BYTES + 1];
+    struct sealed s;
+    struct ent_header header;
+    struct ent_buf with;
+    struct ent_buf sealed;
+
+    fill_update(&s, &header, payload, 100);
+    sealed = s.bytes;
+    ent_buf_init(&with, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    ENT_FAILS(ent_wire_put_payload((struct ent_bytes){sealed.data, sealed.len},
+                                   (struct ent_bytes){payload, sizeof payload}, &s.arena, &with),
+              ENT_E_LIMIT);
+    ENT_OK(ent_wire_put_payload((struct ent_bytes){sealed.data, sealed.len},
+                                (struct ent_bytes){payload, 99}, &s.arena, &with));
+    s.bytes = with;
+    ENT_FAILS(open_as(&s, ENT_MSG_UPDATE, ENT_SENDER_MEMBER),
+              ENT_E_PROTOCOL); /* shorter than stated */
+    ent_buf_release(&s.bytes);
+    ent_buf_init(&s.bytes, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    payload[0] ^= 1;
+    ENT_OK(ent_wire_put_payload((struct ent_bytes){sealed.data, sealed.len},
+                                (struct ent_bytes){payload, 100}, &s.arena, &s.bytes));
+    ENT_FAILS(open_as(&s, ENT_MSG_UPDATE, ENT_SENDER_MEMBER),
+              ENT_E_DIGEST); /* not what was signed */
+    ent_buf_release(&sealed);
     end(&s);
 }
 

@@ -264,6 +264,7 @@ ENT_TEST(tamper, bounds)
     REFUSES(join, JOIN, seen_size = 0);
     REFUSES(offer, OFFER, kind = 4);
     REFUSES(offer, OFFER, bytes = 0);
+    REFUSES(offer, OFFER, content = ((struct ent_bytes){(const uint8_t *)"abc", 3}));
     REFUSES(welcome, WELCOME, crl = ((struct ent_bytes){crl, sizeof crl}));
     REFUSES(decline, DECLINE, code = 0);
     REFUSES(round_close, ROUND_CLOSE, outcomes[2].member[0] = 0);

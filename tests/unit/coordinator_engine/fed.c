@@ -93,6 +93,7 @@ static void serve(struct fed *fed)
 
     ENT_OK(ent_home_open(fed->dir, &fed->clock, &fed->home));
     options.home = fed->home;
+    options.no_inline = !fed->inlined;
     ENT_OK(ent_engine_new(&options, &fed->engine));
     ENT_OK(
         ent_link_mem_new(fed->net, &identity, NULL, ent_engine_on_main, fed->engine, &fed->main));
@@ -112,23 +113,34 @@ static void unserve(struct fed *fed)
     ent_home_close(fed->home);
 }
 
-void fed_restart(struct fed *fed)
+void fed_down(struct fed *fed)
 {
     unserve(fed);
     (void)ent_link_mem_pump(fed->net, 100000);
     for (size_t i = 0; i < FED_MEMBERS; i++) {
         fed_clear_inbox(&fed->members[i]);
     }
+}
+
+void fed_up(struct fed *fed)
+{
     serve(fed);
     fed_pump(fed);
 }
 
-void fed_new(struct fed *fed, size_t members)
+void fed_restart(struct fed *fed)
+{
+    fed_down(fed);
+    fed_up(fed);
+}
+
+static void make_fed(struct fed *fed, size_t members, bool inlined)
 {
     struct ent_setup_options setup = {.name = "test", .host = "localhost"};
     struct ent_setup_result result;
 
     memset(fed, 0, sizeof *fed);
+    fed->inlined = inlined;
     ent_log_set(getenv("ENT_TEST_VERBOSE") != NULL ? ENT_LOG_DEBUG : ENT_LOG_ERROR, stderr);
     fed->time = (struct ent_clock_fake){.mono_ms = 1000, .wall_ms = 1764000000000};
     fed->clock = ent_clock_of_fake(&fed->time);
@@ -145,6 +157,16 @@ void fed_new(struct fed *fed, size_t members)
         (void)snprintf(name, sizeof name, "brand-%c", (char)('a' + i));
         fed_enroll(fed, i, name);
     }
+}
+
+void fed_new(struct fed *fed, size_t members)
+{
+    make_fed(fed, members, false);
+}
+
+void fed_new_inline(struct fed *fed, size_t members)
+{
+    make_fed(fed, members, true);
 }
 
 void fed_free(struct fed *fed)
@@ -354,73 +376,6 @@ void fed_join(struct fed_member *m)
     memcpy(join.round_open, m->open_hash, sizeof join.round_open);
     memset(join.next_commit, 7, sizeof join.next_commit);
     fed_send(m, &header, &join);
-}
-
-static void put_le64(struct ent_buf *out, int64_t v)
-{
-    uint8_t bytes[8];
-
-    ent_put_le64(bytes, (uint64_t)v);
-    ENT_OK(ent_buf_add(out, bytes, sizeof bytes));
-}
-
-/* salt, then integers that a member with ten rows could have. */
-static void make_payload(const struct fed_member *m, int32_t q, struct ent_buf *out)
-{
-    uint8_t salt[ENT_UPDATE_SALT_BYTES];
-    uint8_t le[4];
-
-    memset(salt, m->handle[0], sizeof salt);
-    ENT_OK(ent_buf_add(out, salt, sizeof salt));
-    if (m->open.task == ENT_TASK_TRAIN) {
-        for (int32_t i = 0; i < (int32_t)(m->fed->n_params > 0 ? m->fed->n_params : 2); i++) {
-            ent_put_le32(le, (uint32_t)((i % 2 == 0 ? q : -q) + i / 2 % 5));
-            ENT_OK(ent_buf_add(out, le, sizeof le));
-        }
-    } else if (m->open.task == ENT_TASK_STATS) {
-        const int64_t stats[] = {10, 4, 10, 0, 0, 10 * 524288, 10 * 262144};
-
-        for (size_t i = 0; i < sizeof stats / sizeof stats[0]; i++) {
-            put_le64(out, stats[i]);
-        }
-    } else {
-        /* scores and squared errors of 6 and 4 rows in the middle of cells 100 and 900 */
-        const int64_t head[ENT_EVAL_CELLS_AT] = {10, 4, 10 * 524288, 0, 121608, 4305920};
-
-        for (size_t i = 0; i < ENT_EVAL_CELLS_AT; i++) {
-            put_le64(out, head[i]);
-        }
-        for (int i = 0; i < 2 * ENT_EVAL_CELLS; i++) {
-            put_le64(out, i == 100 ? 6 : i == ENT_EVAL_CELLS + 900 ? 4 : 0);
-        }
-    }
-}
-
-void fed_offer(struct fed_member *m, int32_t q)
-{
-    struct ent_header header = fed_header(m, ENT_MSG_UPDATE);
-    struct ent_buf payload;
-    uint8_t digest[32];
-
-    ent_buf_init(&payload, (size_t)8 * 1024 * 1024);
-    make_payload(m, q, &payload);
-    ENT_OK(ent_sha256(payload.data, payload.len, digest));
-    header.has_update = true;
-    header.update = (struct ent_update_statement){
-        .has_base = m->open.has_base,
-        .payload_bytes = payload.len,
-        .codec = m->open.task == ENT_TASK_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64};
-    memcpy(header.update.round_open, m->open_hash, 32);
-    memcpy(header.update.base, m->open.base, 32);
-    ent_buf_release(&m->update);
-    ent_buf_init(&m->update, ENT_WIRE_ENVELOPE_MAX_BYTES);
-    ENT_OK(ent_wire_seal_update(m->key, &header, digest, &m->update));
-    ent_blob_unref(m->payload);
-    ENT_OK(ent_blob_new_copy(payload.data, payload.len, &m->payload));
-    ent_buf_release(&payload);
-    m->has_ack = false;
-    m->update_request = header.sequence;
-    fed_send_frame(m, ENT_MSG_UPDATE, m->update_request, &m->update);
 }
 
 const struct fed_frame *fed_next(struct fed_member *m, uint8_t type)

@@ -49,6 +49,9 @@ struct fed_member {
     uint64_t update_request;
     bool has_ack;
     struct ent_msg_ack ack;
+    uint32_t rows_log2; /* what its training updates state */
+    /* What it sends instead of an honest payload, when it says true; NULL: never. */
+    bool (*compute)(struct fed_member *m, struct ent_buf *payload);
     bool ended;
     struct ent_msg_run_end end;
     uint32_t n_closes;
@@ -67,13 +70,17 @@ struct fed {
     struct fed_member members[FED_MEMBERS];
     struct ent_arena arena;
     uint32_t n_params; /* of the plan's model; 0: 2 */
+    bool inlined; /* small bytes travel within their messages; otherwise all wait for their grant */
 };
 
 /* init, open, serve; `members` enrolled. */
 void fed_new(struct fed *fed, size_t members);
+void fed_new_inline(struct fed *fed, size_t members);
 void fed_free(struct fed *fed);
 /* The coordinator dies and starts again; connections are lost. */
 void fed_restart(struct fed *fed);
+void fed_down(struct fed *fed); /* the two halves of it */
+void fed_up(struct fed *fed);
 /* Everything that is under way, until nothing moves. */
 void fed_pump(struct fed *fed);
 void fed_pass(struct fed *fed, uint64_t ms); /* time, then pump */
@@ -98,6 +105,9 @@ struct ent_msg_hello fed_hello_of(const struct fed_member *m);
 void fed_join(struct fed_member *m);
 void fed_offer(struct fed_member *m,
                int32_t q); /* computes and offers an update for the round it heard of */
+void fed_offer_payload(struct fed_member *m, const struct ent_buf *payload);
+/* The honest one of statistics or an evaluation, with integer i set to v. */
+void fed_offer_int(struct fed_member *m, size_t i, int64_t v);
 /* The next unread frame of that type (older ones are skipped); NULL: none. */
 const struct fed_frame *fed_next(struct fed_member *m, uint8_t type);
 /* Opened and verified as the coordinator's. */

@@ -23,6 +23,15 @@ static void hear_offer(struct fed_member *m, const struct fed_frame *frame,
     struct ent_buf body;
 
     ENT_OK(ent_msg_offer_decode(env->payload, env->payload_len, &m->fed->arena, &offer));
+    CU_ASSERT_EQUAL(offer.content.len > 0,
+                    m->fed->inlined && offer.bytes <= ENT_WIRE_INLINE_MAX_BYTES);
+    if (offer.content.len > 0) {
+        ent_sink_free(m->received);
+        ENT_OK(ent_sink_new_memory(offer.bytes, &m->received));
+        ENT_OK(ent_sink_write(m->received, offer.content.data, offer.content.len));
+        ENT_OK(ent_sink_finish(m->received));
+        return;
+    }
     go.offset = offer.kind == ENT_OFFER_BEST ? 0 : offer.bytes; /* the others it has */
     if (go.offset == 0) {
         ENT_OK(ent_sink_new_memory(offer.bytes, &sink));

@@ -189,6 +189,202 @@ ENT_TEST(ops, the_revocation_list_is_made_anew_each_day)
     fed_free(&fed);
 }
 
+/* ---- names that members can be told ---- */
+
+ENT_TEST(ops, names_are_the_wire_s)
+{
+    static const char *const bad[] = {
+        "M\u00fcller GmbH & Co", "a&b", "", " brand", "brand ", "a b", "../x", ".a"};
+    static const char *const good[] = {"Mueller-GmbH_Co", "eu-west.brand.7", "7"};
+    struct fed fed;
+    char ask[128];
+
+    fed_new(&fed, 1);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        (void)snprintf(ask, sizeof ask, "{\"verb\":\"invite\",\"name\":\"%s\"}", bad[i]);
+        CU_ASSERT_EQUAL(error_of(fed_ask(&fed, ask)), ENT_E_USAGE);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        (void)snprintf(ask, sizeof ask, "{\"verb\":\"invite\",\"name\":\"%s\"}", good[i]);
+        CU_ASSERT_EQUAL(error_of(fed_ask(&fed, ask)), ENT_E_OK);
+    }
+    fed_free(&fed);
+}
+
+/* A name that an older program let in: that one is refused, and everybody else is served. */
+ENT_TEST(ops, an_answer_that_cannot_be_sealed_costs_its_receiver_only)
+{
+    struct ent_store_invitation invitation = {.name = "M\xc3\xbcller"};
+    struct ent_token token = {0};
+    struct fed fed;
+
+    fed_new(&fed, 3);
+    memset(token.secret, 5, sizeof token.secret);
+    memset(invitation.handle, 6, sizeof invitation.handle);
+    ENT_OK(ent_sha256(token.secret, sizeof token.secret, invitation.token_sha256));
+    invitation.expires_ms = fed.time.wall_ms + 1000000;
+    ENT_OK(ent_store_invite(fed.home->store, &invitation, fed.time.wall_ms, token.handle));
+    fed_enroll(&fed, 3, "spare"); /* its link */
+    CU_ASSERT_NOT_EQUAL(enroll_with(&fed, &token, true, true), ENT_E_OK);
+    for (size_t i = 0; i < 3; i++) {
+        fed_hello(&fed.members[i]);
+    }
+    fed_start_run(&fed, fed_plan);
+    fed_pass(&fed, 6000); /* one more is enrolled, and waited for */
+    fed_live(&fed, 3, 10);
+    CU_ASSERT_EQUAL(ent_engine_ended_run(fed.engine), 1);
+    fed_free(&fed);
+}
+
+/* limits.members counts who can take part. */
+ENT_TEST(ops, revoked_members_make_room)
+{
+    struct ent_token token;
+    struct fed fed;
+
+    fed_new(&fed, 4);
+    fed.home->config->members = 4;
+    token = invite(&fed, "brand-x");
+    CU_ASSERT_EQUAL(enroll_with(&fed, &token, true, true), ENT_E_LIMIT);
+    CU_ASSERT_EQUAL(error_of(fed_ask(&fed, "{\"verb\":\"revoke\",\"name\":\"brand-a\"}")),
+                    ENT_E_OK);
+    token = invite(&fed, "brand-x");
+    CU_ASSERT_EQUAL(enroll_with(&fed, &token, true, true), ENT_E_OK);
+    fed_free(&fed);
+}
+
+ENT_TEST(ops, the_roster_is_the_members_and_no_more)
+{
+    struct fed fed;
+    struct ent_json *roster;
+
+    fed_new(&fed, 2);
+    roster = fed_ask(&fed, "{\"verb\":\"roster\"}");
+    CU_ASSERT_EQUAL(ent_json_len(ent_json_get(roster, "members")), 2);
+    CU_ASSERT_EQUAL(ent_json_len(roster), 1);
+    ent_json_free(roster);
+    fed_free(&fed);
+}
+
+/* ---- revocation lists ---- */
+
+static uint64_t crl_number(const struct fed *fed)
+{
+    struct ent_crl *crl = NULL;
+    struct ent_crl_info info = {0};
+    char path[160];
+
+    (void)snprintf(path, sizeof path, "%s/crl.pem", fed->dir);
+    ENT_OK(ent_crl_load(path, &crl));
+    ENT_OK(ent_crl_info(crl, &info));
+    ent_crl_free(crl);
+    return info.number;
+}
+
+static void shut_out(struct fed *fed, const char *name)
+{
+    char ask[128];
+
+    (void)snprintf(ask, sizeof ask, "{\"verb\":\"revoke\",\"name\":\"%s\"}", name);
+    CU_ASSERT_EQUAL(error_of(fed_ask(fed, ask)), ENT_E_OK);
+}
+
+ENT_TEST(ops, numbers_of_revocation_lists_never_go_back)
+{
+    const uint64_t hours = (uint64_t)3600 * 1000;
+    struct fed fed;
+    char path[160];
+    uint64_t last;
+
+    fed_new(&fed, 4);
+    shut_out(&fed, "brand-a");
+    last = crl_number(&fed);
+    fed_restart(&fed);
+    CU_ASSERT_EQUAL(crl_number(&fed), last); /* it is not a day old: none is made */
+    fed.time.wall_ms -= 5 * hours;           /* less than the 24 h that thisUpdate lies back */
+    fed_restart(&fed);
+    shut_out(&fed, "brand-b");
+    CU_ASSERT(crl_number(&fed) > last);
+    last = crl_number(&fed);
+    fed.time.wall_ms -= 50 * hours;
+    fed_restart(&fed);
+    shut_out(&fed, "brand-c");
+    CU_ASSERT(crl_number(&fed) > last);
+    last = crl_number(&fed);
+    (void)snprintf(path, sizeof path, "%s/crl.pem", fed.dir);
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    fed_restart(&fed);
+    CU_ASSERT(crl_number(&fed) > last);
+    fed_free(&fed);
+}
+
+/* ---- start --base ---- */
+
+static enum ent_err start_from(struct fed *fed, const char *plan, const char *base)
+{
+    struct ent_json_writer w;
+    struct ent_buf request;
+    const char *text = NULL;
+    enum ent_err err;
+
+    ent_buf_init(&request, (size_t)1024 * 1024);
+    ent_json_begin(&w, &request);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(&w, "verb", "start");
+    ent_json_put_key_string(&w, "name", "plan.yaml");
+    ent_json_put_key_string(&w, "plan", plan);
+    ent_json_put_key_string(&w, "base", base);
+    ent_json_put_close(&w);
+    ENT_OK(ent_json_end(&w));
+    ENT_OK(ent_buf_str(&request, &text));
+    err = error_of(fed_ask(fed, text));
+    ent_buf_release(&request);
+    return err;
+}
+
+/* fed_plan with one thing changed, of the same size. */
+static const struct {
+    const char *from;
+    const char *to;
+} plan_changes[] = {{"name: age,", "name: agf,"},
+                    {"range: [0, 100]", "range: [0, 200]"},
+                    {"name: y,", "name: z,"},
+                    {"\"yes\"", "\"no\""},
+                    {"[{dense: 1}]", "[{dropout: 0.5}, {dense: 1}]"}};
+
+static void change(size_t i, char *out, size_t size)
+{
+    const char *at = strstr(fed_plan, plan_changes[i].from);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    (void)snprintf(out, size, "%.*s%s%s", (int)(at - fed_plan), fed_plan, plan_changes[i].to,
+                   at + strlen(plan_changes[i].from));
+}
+
+ENT_TEST(ops, a_base_model_must_be_one_of_the_plan)
+{
+    struct fed fed;
+    char *path = NULL;
+    char plan[1024];
+
+    fed_new(&fed, 3);
+    for (size_t i = 0; i < 3; i++) {
+        fed_hello(&fed.members[i]);
+    }
+    fed_start_run(&fed, fed_plan);
+    fed_live(&fed, 3, 10);
+    ENT_OK(ent_store_model_path(fed.home->store, fed.members[0].end.best, &path));
+    for (size_t i = 0; i < sizeof plan_changes / sizeof plan_changes[0]; i++) {
+        change(i, plan, sizeof plan);
+        CU_ASSERT_EQUAL(start_from(&fed, plan, path), ENT_E_SHAPE);
+    }
+    CU_ASSERT_EQUAL(start_from(&fed, fed_plan, path), ENT_E_OK);
+    fed_live(&fed, 3, 10);
+    CU_ASSERT_EQUAL(ent_engine_ended_run(fed.engine), 2);
+    free(path);
+    fed_free(&fed);
+}
+
 /* ---- init ---- */
 
 static enum ent_err init_at(const char *dir, const char *host, const char *listen)
@@ -243,33 +439,4 @@ ENT_TEST(ops, offline_verbs_take_the_lock_themselves)
     CU_ASSERT_EQUAL(ask_dir(dir, "{\"verb\":\"status\"}"), ENT_E_OK);
     CU_ASSERT_EQUAL(ask_dir(dir, "{\"verb\":\"invite\",\"name\":\"brand-a\"}"), ENT_E_OK);
     CU_ASSERT_EQUAL(ask_dir(dir, "{\"verb\":\"stop\"}"), ENT_E_NOT_FOUND);
-}
-
-static enum ent_err echo(void *ctx, const char *request, struct ent_buf *reply)
-{
-    (void)ctx;
-    return ent_buf_addf(reply, "{\"got\":%zu}", strlen(request));
-}
-
-ENT_TEST(ops, a_socket_left_by_a_dead_one_is_replaced)
-{
-    const char *dir = ent_test_tmpdir();
-    struct ent_control *control = NULL;
-    struct ent_buf reply;
-    char path[160];
-    FILE *f;
-
-    ent_buf_init(&reply, 1000);
-    CU_ASSERT_EQUAL(ent_control_ask(dir, "{}", &reply), ENT_E_NOT_FOUND);
-    (void)snprintf(path, sizeof path, "%s/control.sock", dir);
-    f = fopen(path, "w");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    CU_ASSERT_EQUAL(fclose(f), 0);
-    CU_ASSERT_EQUAL(ent_control_ask(dir, "{}", &reply), ENT_E_NOT_FOUND);
-    ENT_OK(ent_control_new(dir, echo, NULL, &control));
-    ENT_OK(ent_control_ask(dir, "{\"a\":1}", &reply));
-    CU_ASSERT_EQUAL(reply.len, strlen("{\"got\":7}"));
-    ent_control_free(control);
-    CU_ASSERT_FALSE(ent_file_exists(path));
-    ent_buf_release(&reply);
 }

@@ -230,6 +230,7 @@ ENT_TEST(restart, a_member_that_was_away_gets_the_end)
     fed_live(&fed, 4, 0);
     CU_ASSERT(m->ended);
     CU_ASSERT(m->end.has_best);
+    CU_ASSERT_EQUAL(m->end.best_round, 1);
     CU_ASSERT_EQUAL(m->end.n_metrics, ENT_METRIC_VALUES);
     CU_ASSERT_PTR_NOT_NULL(m->received);
     fed_free(&fed);

@@ -294,6 +294,7 @@ ENT_TEST(course, a_base_model_is_the_first_base)
 
 ENT_TEST(stop, at_once_in_wait_and_join)
 {
+    static const uint8_t none[32];
     struct ent_run_config config = world_config();
     struct world w;
 
@@ -311,8 +312,30 @@ ENT_TEST(stop, at_once_in_wait_and_join)
     CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_IDLE);
     CU_ASSERT_EQUAL(w.r.members[0].reason, ENT_E_STOPPED);
     CU_ASSERT_EQUAL(row_of(&w, ENT_ROW_END, 0)->code, ENT_E_STOPPED);
-    /* nothing was trained: what there is is the initial model */
-    CU_ASSERT_EQUAL(memcmp(row_of(&w, ENT_ROW_END, 0)->model, w.r.model, 32), 0);
+    /* nothing was trained: the initial model is no result */
+    CU_ASSERT_EQUAL(memcmp(row_of(&w, ENT_ROW_END, 0)->model, none, 32), 0);
+    CU_ASSERT_EQUAL(memcmp(world_find(&w, ENT_ACT_SEND_END)->digest, none, 32), 0);
+    done(&w);
+}
+
+/* The engine says that what the round needs is lost: no update can save it. */
+ENT_TEST(stop, at_once_when_the_round_cannot_be_closed)
+{
+    struct ent_run_config config = world_config();
+    struct ent_event stop;
+    struct world w;
+
+    start(&w, 3, &config);
+    until_round(&w, ENT_ROUND_TRAIN, ENT_PHASE_UPDATE);
+    world_event(&w, ENT_EV_STOP, 0); /* ordinary: waits for the round */
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_UPDATE);
+    stop = world_make(&w, ENT_EV_STOP, 0);
+    stop.code = ENT_E_LOST;
+    world_step(&w, stop);
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_IDLE);
+    CU_ASSERT_EQUAL(n_rows_of(&w, ENT_ROW_STOP), 1);
+    CU_ASSERT_EQUAL(n_rows_of(&w, ENT_ROW_ABORT), 1);
+    CU_ASSERT_EQUAL(row_of(&w, ENT_ROW_END, 0)->code, ENT_E_STOPPED);
     done(&w);
 }
 

@@ -1,0 +1,138 @@
+#include "client/agent/advice.h"
+
+#include <string.h>
+
+#include "common/base/options.h"
+#include "common/config/scalar.h"
+
+#define MAX_NAMES 256 /* that a near miss is looked for among */
+
+static const struct ent_feature *find_feature(const struct ent_plan *plan, const char *name)
+{
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        if (strcmp(plan->features[i].name, name) == 0) {
+            return &plan->features[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *near_name(const struct ent_plan *plan, const char *name)
+{
+    const char *names[MAX_NAMES];
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < plan->n_features && n + 1 < MAX_NAMES; i++) {
+        names[n++] = plan->features[i].name;
+    }
+    names[n++] = plan->label_name;
+    return ent_nearest(name, names, n);
+}
+
+static const char *file_of(const struct ent_client_config *config)
+{
+    return config->file != NULL ? config->file : "client.yaml";
+}
+
+static void say_unknown(const struct ent_plan *plan, const struct ent_client_config *config,
+                        const struct ent_column_map *map, ent_advice_say *say, void *ctx)
+{
+    const char *near = near_name(plan, map->feature);
+    char line[400];
+
+    (void)snprintf(
+        line, sizeof line, "%s:%u:%u: columns: the plan has no '%.80s': it is not used%s%.80s%s",
+        file_of(config), (unsigned)map->line, (unsigned)map->column_at, map->feature,
+        near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+    say(ctx, line);
+}
+
+static bool is_value(const struct ent_feature *feature, const char *text)
+{
+    double number;
+    bool truth;
+
+    switch (feature->type) {
+    case ENT_FEATURE_NUMBER:
+        return ent_scalar_double(text, strlen(text), &number);
+    case ENT_FEATURE_BOOLEAN:
+        return ent_scalar_bool(text, strlen(text), &truth);
+    case ENT_FEATURE_CATEGORY:
+        break;
+    }
+    return true; /* loading refuses any other */
+}
+
+static void check_spellings(const struct ent_feature *feature,
+                            const struct ent_client_config *config,
+                            const struct ent_column_map *map, ent_advice_say *say, void *ctx)
+{
+    for (uint32_t i = 0; i < map->n_spellings; i++) {
+        const struct ent_spelling *s = &map->spellings[i];
+        char line[400];
+
+        if (!is_value(feature, s->plan)) {
+            (void)snprintf(
+                line, sizeof line, "%s:%u:%u: columns: %.80s: '%.80s' is %s", file_of(config),
+                (unsigned)s->line, (unsigned)s->column, map->feature, s->plan,
+                feature->type == ENT_FEATURE_BOOLEAN ? "neither true nor false" : "not a number");
+            say(ctx, line);
+        }
+    }
+}
+
+/* Any text is a label, but only one counts as positive: a mapping that never leads there is a mistake. */
+static void check_label(const struct ent_plan *plan, const struct ent_client_config *config,
+                        const struct ent_column_map *map, ent_advice_say *say, void *ctx)
+{
+    char line[400];
+
+    for (uint32_t i = 0; i < map->n_spellings; i++) {
+        if (strcmp(map->spellings[i].plan, plan->label_positive) == 0) {
+            return;
+        }
+    }
+    if (map->n_spellings > 0) {
+        (void)snprintf(line, sizeof line,
+                       "%s:%u:%u: columns: %.80s: no value is mapped to '%.80s', which the plan "
+                       "counts as positive (capitals count)",
+                       file_of(config), (unsigned)map->line, (unsigned)map->column_at, map->feature,
+                       plan->label_positive);
+        say(ctx, line);
+    }
+}
+
+void ent_advice_columns(const struct ent_plan *plan, const struct ent_client_config *config,
+                        ent_advice_say *say, void *ctx)
+{
+    for (uint32_t i = 0; i < config->n_columns; i++) {
+        const struct ent_column_map *map = &config->columns[i];
+        const struct ent_feature *feature = find_feature(plan, map->feature);
+
+        if (feature != NULL) {
+            check_spellings(feature, config, map, say, ctx);
+        } else if (strcmp(map->feature, plan->label_name) == 0) {
+            check_label(plan, config, map, say, ctx);
+        } else {
+            say_unknown(plan, config, map, say, ctx);
+        }
+    }
+}
+
+void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx)
+{
+    const struct ent_plan *plan = ent_pipeline_plan(pipeline);
+
+    if (plan->split_validation > 0 && ent_pipeline_rows(pipeline, ENT_SPLIT_VALIDATION) == 0) {
+        say(ctx, "the plan asks for validation rows, and this member has none: its customers have "
+                 "no say in which round is the best");
+    }
+    if ((plan->split_test > 0 || plan->split_test_file) &&
+        ent_pipeline_rows(pipeline, ENT_SPLIT_TEST) == 0) {
+        say(ctx, plan->split_test_file
+                     ? "the plan asks for test rows, and this member's split_file names none: the "
+                       "result is not tested on its customers"
+                     : "the plan asks for test rows, and this member has none: the result is not "
+                       "tested on its customers");
+    }
+}

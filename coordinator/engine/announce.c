@@ -1,0 +1,192 @@
+/* What several members are told in the same words: the opening of a round, its beginning, small bytes on offer. Such an
+ * envelope names no receiver: it is sealed once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "coordinator/engine/state.h"
+
+static int by_handle(const void *a, const void *b)
+{
+    return memcmp(a, b, ENT_HANDLE_BYTES);
+}
+
+/* Handles of the members for which `wanted` says yes, ascending; caller frees. */
+static enum ent_err handles(const struct ent_engine *e, ent_member_test wanted,
+                            uint8_t (**out)[ENT_WIRE_HANDLE_BYTES], size_t *n_out)
+{
+    uint8_t(*list)[ENT_WIRE_HANDLE_BYTES] = NULL;
+    size_t n = 0;
+
+    ENT_TRY(ent_calloc(e->n_members, sizeof *list, &list));
+    for (uint32_t i = 0; i < e->n_members; i++) {
+        if (wanted(e, i)) {
+            memcpy(list[n++], e->members[i].handle, ENT_HANDLE_BYTES);
+        }
+    }
+    qsort(list, n, sizeof *list, by_handle);
+    *out = list;
+    *n_out = n;
+    return ENT_E_OK;
+}
+
+static bool is_invited(const struct ent_engine *e, uint32_t member)
+{
+    return e->round.members[member].standing != ENT_STANDING_NONE;
+}
+
+static bool is_joined(const struct ent_engine *e, uint32_t member)
+{
+    return e->members[member].joined;
+}
+
+/* RoundOpen's payload: a function of the run and the attempt's rows alone, so that it is the same bytes after a
+ * restart; its hash is what members answer to. */
+static enum ent_err open_payload(struct ent_engine *e, struct ent_buf *out)
+{
+    const struct ent_run_config *c = &e->run.config;
+    struct ent_msg_round_open m = {.run = c->run,
+                                   .round = e->round.round,
+                                   .attempt = e->round.attempt,
+                                   .task = e->round.task,
+                                   .split = e->round.split,
+                                   .min_members = c->min_members,
+                                   .join_ms = c->join_ms,
+                                   .update_ms = c->update_ms,
+                                   .weights = e->plan->weights,
+                                   .scale_bits = e->plan->scale_bits};
+    struct ent_blob *base = NULL;
+    enum ent_err err;
+
+    memcpy(m.federation, e->home->issuer.federation, sizeof m.federation);
+    memcpy(m.plan, e->plan->digest, sizeof m.plan);
+    if (e->round.task != ENT_ROUND_STATS) {
+        ENT_TRY(ent_shelf_model(e, e->round.base, &base));
+        m.has_base = true;
+        m.base_bytes = ent_blob_len(base);
+        memcpy(m.base, e->round.base, sizeof m.base);
+        ent_blob_unref(base);
+    }
+    ENT_TRY(handles(e, is_invited, &m.invited, &m.n_invited));
+    err = ent_msg_round_open_encode(&m, out);
+    free(m.invited);
+    return err;
+}
+
+enum ent_err ent_message_open_hash(struct ent_engine *e)
+{
+    struct ent_buf payload;
+    enum ent_err err;
+
+    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
+    err = open_payload(e, &payload);
+    if (err == ENT_E_OK) {
+        err = ent_wire_round_open_hash(payload.data, payload.len, e->round_open);
+    }
+    ent_buf_release(&payload);
+    return err;
+}
+
+/* ---- sealed once ---- */
+
+void ent_message_forget_sealed(struct ent_engine *e)
+{
+    for (size_t i = 0; i < ENT_SEALED_N; i++) {
+        ent_buf_release(&e->sealed[i].body);
+    }
+}
+
+static enum ent_err seal_open(struct ent_engine *e, struct ent_buf *out)
+{
+    struct ent_about about = ent_message_about(e);
+    struct ent_header header;
+    struct ent_buf payload;
+    enum ent_err err;
+
+    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
+    err = open_payload(e, &payload);
+    if (err == ENT_E_OK) {
+        err = ent_message_header(e, ENT_MSG_ROUND_OPEN, &about, &header);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_wire_seal_payload(e->home->log_key, &header,
+                                    (struct ent_bytes){payload.data, payload.len}, out);
+    }
+    ent_buf_release(&payload);
+    return err;
+}
+
+static enum ent_err seal_begin(struct ent_engine *e, struct ent_buf *out)
+{
+    struct ent_about about = ent_message_about(e);
+    struct ent_msg_begin m = {0};
+    enum ent_err err;
+
+    memcpy(m.round_open, e->round_open, sizeof m.round_open);
+    ENT_TRY(handles(e, is_joined, &m.joined, &m.n_joined));
+    err = ent_message_seal(e, ENT_MSG_BEGIN, &about, &m, out);
+    free(m.joined);
+    return err;
+}
+
+static void post_sealed(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
+                        struct ent_sealed *sealed, enum ent_err err)
+{
+    if (err == ENT_E_OK) {
+        ent_message_post_copy(e, conn, (uint8_t)type, &sealed->body);
+    } else {
+        ent_buf_release(&sealed->body);
+        ent_message_unsendable(e, conn, type, err);
+    }
+}
+
+void ent_message_open(struct ent_engine *e, uint32_t member)
+{
+    struct ent_conn *conn = ent_conns_of(e, member);
+    struct ent_sealed *sealed = &e->sealed[ENT_SEALED_OPEN];
+    enum ent_err err = ENT_E_OK;
+
+    if (conn == NULL) {
+        return;
+    }
+    if (sealed->body.len == 0) {
+        ent_buf_init(&sealed->body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+        err = seal_open(e, &sealed->body);
+    }
+    post_sealed(e, conn, ENT_MSG_ROUND_OPEN, sealed, err);
+}
+
+void ent_message_begin(struct ent_engine *e, uint32_t member)
+{
+    struct ent_conn *conn = ent_conns_of(e, member);
+    struct ent_sealed *sealed = &e->sealed[ENT_SEALED_BEGIN];
+    enum ent_err err = ENT_E_OK;
+
+    if (conn == NULL) {
+        return;
+    }
+    if (sealed->body.len == 0) {
+        err = seal_begin(e, &sealed->body);
+    }
+    post_sealed(e, conn, ENT_MSG_BEGIN, sealed, err);
+    if (e->round.task != ENT_ROUND_STATS && !e->round.members[member].has_base) {
+        ent_pushes_offer(e, conn, ENT_OFFER_MODEL, e->round.base);
+    }
+}
+
+void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_offer *m)
+{
+    struct ent_sealed *sealed = &e->sealed[ENT_SEALED_OFFER];
+    struct ent_about about = {.run = e->run.config.run};
+    bool same = sealed->body.len > 0 && sealed->kind == m->kind &&
+                memcmp(sealed->digest, m->digest, sizeof sealed->digest) == 0;
+    enum ent_err err = ENT_E_OK;
+
+    if (!same) {
+        ent_buf_release(&sealed->body);
+        err = ent_message_seal(e, ENT_MSG_OFFER, &about, m, &sealed->body);
+        sealed->kind = m->kind;
+        memcpy(sealed->digest, m->digest, sizeof sealed->digest);
+    }
+    post_sealed(e, conn, ENT_MSG_OFFER, sealed, err);
+}
