@@ -13,8 +13,18 @@ struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
     return (struct ent_schema){.features = plan->features,
                                .n_features = plan->n_features,
                                .n_inputs = plan->n_inputs,
-                               .label_name = plan->label_name,
-                               .label_positive = plan->label_positive};
+                               .label_name = plan->sequence.unit == NULL ? plan->label_name : NULL,
+                               .label_positive = plan->label_positive,
+                               .label_values = plan->label_values,
+                               .n_label_values = plan->label_values != NULL ? plan->n_classes : 0,
+                               .label_lo = plan->label_lo,
+                               .label_hi = plan->label_hi};
+}
+
+bool ent_schema_has_targets(const struct ent_schema *schema)
+{
+    return schema->label_name != NULL &&
+           (schema->n_label_values > 0 || schema->label_lo < schema->label_hi);
 }
 
 bool ent_table_clips(const struct ent_feature *feature, float x)
@@ -171,6 +181,7 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
         move_up(c->bools, table, from, to, sizeof *c->bools);
     }
     move_up(table->labels, table, from, to, sizeof *table->labels);
+    move_up(table->targets, table, from, to, sizeof *table->targets);
     move_up(table->units, table, from, to, sizeof *table->units);
     move_up(table->source_rows, table, from, to, sizeof *table->source_rows);
     if (table->id_ends != NULL) {
