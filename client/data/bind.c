@@ -273,18 +273,15 @@ static enum ent_err bind_label(const struct ent_table_options *options,
         return ENT_E_OK;
     }
     b->label.map = find_map(options->config, column);
-    column = b->label.map != NULL ? b->label.map->column : column;
-    b->label_kind = options->schema.label_kind;
-    b->label_lo = options->schema.label_lo;
-    b->label_hi = options->schema.label_hi;
-    if (b->label_kind == ENT_LABEL_CLASSES) {
-        b->label_values = (struct ent_feature){.name = options->schema.label_name,
-                                               .type = ENT_FEATURE_CATEGORY,
-                                               .values = options->schema.label_values,
-                                               .n_values = options->schema.n_classes};
-        b->label.feature = &b->label_values;
+    b->label_feature = (struct ent_feature){.name = column,
+                                            .type = ENT_FEATURE_CATEGORY,
+                                            .values = options->schema.label_values,
+                                            .n_values = options->schema.n_label_values};
+    b->label.feature = &b->label_feature;
+    if (options->schema.n_label_values > 0) {
         ENT_TRY(build_words(&b->label, options->config->file));
     }
+    column = b->label.map != NULL ? b->label.map->column : column;
     if (options->label == ENT_LABEL_IF_PRESENT) {
         for (size_t i = 0; i < n; i++) {
             b->label.field = ent_bind_same(&header[i], column) ? i : b->label.field;
@@ -364,8 +361,8 @@ void ent_bindings_free(struct ent_bindings *bindings)
     for (uint32_t i = 0; bindings->columns != NULL && i < bindings->n_columns; i++) {
         free(bindings->columns[i].words);
     }
-    free(bindings->label.words);
     free(bindings->columns);
+    free(bindings->label.words);
     ent_sha256_release(&bindings->hash);
     free(bindings);
 }

@@ -32,11 +32,8 @@ struct ent_bindings {
     uint32_t n_columns;
     struct ent_bound label; /* field ENT_BIND_NONE: not read */
     const char *label_positive;
-    enum ent_label_kind label_kind;
-    struct ent_feature label_values; /* CLASSES: the words of `label` are its values */
-    double label_lo;                 /* NUMBER */
-    double label_hi;
-    size_t unit; /* field of unit_key, or ENT_BIND_NONE */
+    struct ent_feature label_feature; /* its values, as those of a category */
+    size_t unit;                      /* field of unit_key, or ENT_BIND_NONE */
     size_t id;
     struct ent_strings missing;
     struct ent_sha256 hash; /* of hashed values */
@@ -82,10 +79,10 @@ const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bo
 /* out: [length of the feature] */
 const char *ent_bind_vector(const struct ent_bindings *all, const struct ent_bound *bound,
                             const struct ent_text *field, float *out);
-/* A class or a number in -1 .. 1 (*clipped: it was outside the plan's range), and *label 0; or *label ENT_LABEL_ABSENT. */
-const char *ent_bind_target(const struct ent_bindings *all, const struct ent_text *field,
-                            uint8_t *label, float *out, bool *clipped);
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
                            uint8_t *out);
+/* A class, or a number as the model sees its range (-1 .. 1); *clipped: it was outside. NaN: missing. */
+const char *ent_bind_target(const struct ent_bindings *all, const struct ent_schema *schema,
+                            const struct ent_text *field, float *out, bool *clipped);
 
 #endif

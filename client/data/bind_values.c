@@ -270,59 +270,6 @@ const char *ent_bind_vector(const struct ent_bindings *all, const struct ent_bou
     return read_numbers(t.text, t.text + t.len, length, out);
 }
 
-/* ---- labels ---- */
-
-static const char *read_class(const struct ent_bindings *all, const struct ent_text *field,
-                              uint8_t *label, float *out)
-{
-    struct ent_text t = ent_text_trim(field->text, field->len);
-    const struct ent_word *word = ent_bind_slot(&all->label, t.text, t.len);
-    bool missing;
-
-    *label = 0;
-    if (word->text != NULL && word->spelled) {
-        *out = (float)word->code;
-        return NULL;
-    }
-    (void)translate(all, NULL, &t, &missing);
-    if (missing) {
-        *label = ENT_LABEL_ABSENT;
-        *out = 0.0F;
-        return NULL;
-    }
-    if (word->text == NULL) {
-        return "not one of the plan's classes";
-    }
-    *out = (float)word->code;
-    return NULL;
-}
-
-/* The range as -1 .. 1. */
-static const char *read_number(const struct ent_bindings *all, const struct ent_text *field,
-                               uint8_t *label, float *out, bool *clipped)
-{
-    bool missing;
-    struct ent_text t = translate(all, all->label.map, field, &missing);
-    double v = all->label_lo;
-
-    *label = missing ? ENT_LABEL_ABSENT : 0;
-    if (!missing && !ent_scalar_double(t.text, t.len, &v)) {
-        return ent_text_decimal_comma(&t) ? ent_bind_comma : "not a number";
-    }
-    *clipped = v < all->label_lo || v > all->label_hi;
-    v = v < all->label_lo ? all->label_lo : (v > all->label_hi ? all->label_hi : v);
-    *out = (float)(2.0 * ((v - all->label_lo) / (all->label_hi - all->label_lo)) - 1.0);
-    return NULL;
-}
-
-const char *ent_bind_target(const struct ent_bindings *all, const struct ent_text *field,
-                            uint8_t *label, float *out, bool *clipped)
-{
-    *clipped = false;
-    return all->label_kind == ENT_LABEL_CLASSES ? read_class(all, field, label, out)
-                                                : read_number(all, field, label, out, clipped);
-}
-
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
                            uint8_t *out)
 {
@@ -337,5 +284,42 @@ const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text
         return "not UTF-8 text";
     }
     *out = ent_bind_same(&t, all->label_positive) ? 1 : 0;
+    return NULL;
+}
+
+static const char *bind_class(const struct ent_bindings *all, const struct ent_text *text,
+                              float *out)
+{
+    const struct ent_word *word = ent_bind_slot(&all->label, text->text, text->len);
+
+    if (word->text == NULL) {
+        return "none of the label's values";
+    }
+    *out = (float)word->code;
+    return NULL;
+}
+
+const char *ent_bind_target(const struct ent_bindings *all, const struct ent_schema *schema,
+                            const struct ent_text *field, float *out, bool *clipped)
+{
+    bool missing;
+    struct ent_text t = translate(all, all->label.map, field, &missing);
+    double half = 0.5 * (schema->label_hi - schema->label_lo);
+    double v;
+
+    *clipped = false;
+    if (missing) {
+        *out = NAN;
+        return NULL;
+    }
+    if (schema->n_label_values > 0) {
+        return bind_class(all, &t, out);
+    }
+    if (!ent_scalar_double(t.text, t.len, &v)) {
+        return "not a number";
+    }
+    *clipped = v < schema->label_lo || v > schema->label_hi;
+    v = v < schema->label_lo ? schema->label_lo : (v > schema->label_hi ? schema->label_hi : v);
+    *out = (float)((v - schema->label_lo) / half - 1.0) + 0.0F;
     return NULL;
 }

@@ -13,13 +13,18 @@ struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
     return (struct ent_schema){.features = plan->features,
                                .n_features = plan->n_features,
                                .n_inputs = plan->n_inputs,
-                               .label_name = plan->label_name,
+                               .label_name = plan->sequence.unit == NULL ? plan->label_name : NULL,
                                .label_positive = plan->label_positive,
-                               .label_kind = plan->label_kind,
                                .label_values = plan->label_values,
-                               .n_classes = plan->n_classes,
+                               .n_label_values = plan->label_values != NULL ? plan->n_classes : 0,
                                .label_lo = plan->label_lo,
                                .label_hi = plan->label_hi};
+}
+
+bool ent_schema_has_targets(const struct ent_schema *schema)
+{
+    return schema->label_name != NULL &&
+           (schema->n_label_values > 0 || schema->label_lo < schema->label_hi);
 }
 
 bool ent_table_clips(const struct ent_feature *feature, float x)
@@ -135,27 +140,6 @@ static void free_arrays(struct ent_table *table)
     free(table);
 }
 
-enum ent_err ent_table_check_labels(const struct ent_table *table)
-{
-    const char *label = table->schema.label_name;
-    const char *positive = table->schema.label_positive;
-
-    if (table->events != NULL || table->targets != NULL) {
-        return ENT_E_OK;
-    }
-    ENT_REQUIRE(table->n_positive > 0, ENT_E_DATA,
-                "none of the %u %s with a label has '%.60s', which the plan counts as positive for "
-                "'%.60s': capitals count; map the own spelling in client.yaml, columns: {%.60s: "
-                "{values: {OWN: %.60s}}}",
-                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label,
-                label, positive);
-    ENT_REQUIRE(table->n_positive < table->n_rows, ENT_E_DATA,
-                "all %u %s with a label have '%.60s', which the plan counts as positive for "
-                "'%.60s': rows with another label are needed too",
-                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label);
-    return ENT_E_OK;
-}
-
 void ent_table_free(struct ent_table *table)
 {
     if (table == NULL) {
@@ -218,6 +202,27 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
     table->n_rows -= to - from;
 }
 
+enum ent_err ent_table_check_labels(const struct ent_table *table)
+{
+    const char *label = table->schema.label_name;
+    const char *positive = table->schema.label_positive;
+
+    if (table->events != NULL || table->targets != NULL) {
+        return ENT_E_OK; /* no value of a column is the positive one */
+    }
+    ENT_REQUIRE(table->n_positive > 0, ENT_E_DATA,
+                "none of the %u %s with a label has '%.60s', which the plan counts as positive for "
+                "'%.60s': capitals count; map the own spelling in client.yaml, columns: {%.60s: "
+                "{values: {OWN: %.60s}}}",
+                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label,
+                label, positive);
+    ENT_REQUIRE(table->n_positive < table->n_rows, ENT_E_DATA,
+                "all %u %s with a label have '%.60s', which the plan counts as positive for "
+                "'%.60s': rows with another label are needed too",
+                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label);
+    return ENT_E_OK;
+}
+
 /* ---- block by block ---- */
 
 struct ent_table_reader {
@@ -276,11 +281,6 @@ static void print_rows(const struct ent_table *table, FILE *out)
 {
     char advice[128];
 
-    (void)fprintf(out,
-                  "%u %s used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
-                  table->n_rows, ent_plural(table->n_rows, "row", "rows"),
-                  (unsigned long long)table->n_positive, (unsigned long long)table->n_source_rows,
-                  (unsigned long long)table->n_bad, (unsigned long long)table->n_unlabelled);
     if (table->n_outlier_rows > 0) {
         (void)fprintf(out, "%llu %s dropped because of outliers\n",
                       (unsigned long long)table->n_outlier_rows,
@@ -314,13 +314,39 @@ static void print_rows(const struct ent_table *table, FILE *out)
     }
 }
 
+static void print_used(const struct ent_table *table, FILE *out)
+{
+    char positive[48] = "";
+
+    if (table->events != NULL) {
+        return; /* client/events tells what became of events */
+    }
+    if (table->targets == NULL) {
+        (void)snprintf(positive, sizeof positive, " (%llu positive)",
+                       (unsigned long long)table->n_positive);
+    }
+    (void)fprintf(out, "%u %s used%s of %llu; %llu do not parse, %llu without label\n",
+                  table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive,
+                  (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
+                  (unsigned long long)table->n_unlabelled);
+    if (table->n_label_clipped > 0) {
+        (void)fprintf(out, "%llu %s outside of the label's range and %s clipped\n",
+                      (unsigned long long)table->n_label_clipped,
+                      ent_plural(table->n_label_clipped, "label is", "labels are"),
+                      ent_plural(table->n_label_clipped, "was", "were"));
+    }
+}
+
 void ent_table_print(const struct ent_table *table, FILE *out)
 {
+    const struct ent_table *columns = ent_table_columns(table);
+
+    print_used(table, out);
     print_rows(table, out);
     (void)fprintf(out, "  %-28s %10s %10s %10s %10s %10s\n", "feature", "missing", "clipped",
                   "outliers", "unknown", "unparsable");
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        const struct ent_column *c = &table->columns[i];
+        const struct ent_column *c = &columns->columns[i];
 
         (void)fprintf(out, "  %-28s %10llu %10llu %10llu %10llu %10llu\n",
                       table->schema.features[i].name, (unsigned long long)c->missing,

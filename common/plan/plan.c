@@ -29,10 +29,12 @@ static const struct ent_field label_fields[] = {
     {.key = "values",
      .kind = ENT_FIELD_NODE,
      .offset = AT(label.values),
+     .takes = "a list of texts",
      .help = "instead of positive: list of classes; a row with another value is a bad one"},
     {.key = "range",
      .kind = ENT_FIELD_NODE,
      .offset = AT(label.range),
+     .takes = "a list of two numbers",
      .help = "instead of positive: [LO, HI] of a number; values outside are clipped and counted"},
     {.key = "next",
      .kind = ENT_FIELD_STRING,
@@ -41,6 +43,7 @@ static const struct ent_field label_fields[] = {
     {.key = "later",
      .kind = ENT_FIELD_NODE,
      .offset = AT(label.later),
+     .takes = "a map",
      .help = "of sequences: whether there is an event in a window after those seen, see below"},
     {0}};
 
@@ -252,6 +255,7 @@ static const struct ent_field plan_fields[] = {{.key = "features",
                                                {.key = "sequence",
                                                 .kind = ENT_FIELD_NODE,
                                                 .offset = AT(sequence),
+                                                .takes = "a map",
                                                 .help = "rows are events and become sequences, see "
                                                         "below; features are of each event"},
                                                {.key = "label",
@@ -443,6 +447,37 @@ uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round)
     uint64_t train = round < 2 ? 0 : (round - 2) / each + 1;
 
     return train < plan->rounds ? (uint32_t)train : plan->rounds;
+}
+
+void ent_plan_model_info(const struct ent_plan *plan, struct ent_model_info *info)
+{
+    info->features = plan->features;
+    info->n_features = plan->n_features;
+    info->label_name = plan->label_name;
+    info->label_positive = plan->label_positive;
+    info->label_values = plan->label_values;
+    info->n_label_values = plan->label_values != NULL ? plan->n_classes : 0;
+    info->label_lo = plan->label_lo;
+    info->label_hi = plan->label_hi;
+    info->sequence = plan->sequence;
+}
+
+bool ent_plan_same_label(const struct ent_plan *plan, const struct ent_model_info *info)
+{
+    struct ent_model_info own = {0};
+    bool same;
+
+    ent_plan_model_info(plan, &own);
+    same = strcmp(info->label_name, own.label_name) == 0 &&
+           strcmp(info->label_positive, own.label_positive) == 0 &&
+           info->n_label_values == own.n_label_values &&
+           !(info->label_lo < own.label_lo || info->label_lo > own.label_lo) &&
+           !(info->label_hi < own.label_hi || info->label_hi > own.label_hi) &&
+           ent_sequence_same(&info->sequence, &own.sequence);
+    for (uint32_t i = 0; same && i < own.n_label_values; i++) {
+        same = strcmp(info->label_values[i], own.label_values[i]) == 0;
+    }
+    return same;
 }
 
 struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan)

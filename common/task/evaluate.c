@@ -14,6 +14,7 @@ enum {
 };
 #define DIM (CELLS + 2 * (size_t)ENT_EVAL_CELLS)
 
+#define ROW_UNIT ((int64_t)1 << ENT_LOSS_UNIT_BITS)
 #define LOSS_MAX ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS)
 
 size_t ent_task_evaluate_dim(void)
@@ -92,16 +93,15 @@ static enum ent_err check_binary(const struct ent_task_sizes *sizes, const int64
                 "evaluation: the loss is larger than the rows allow");
     ENT_TRY(check_cells(v + CELLS, v[ROWS] - v[POSITIVES], "negative"));
     ENT_TRY(check_cells(v + CELLS + ENT_EVAL_CELLS, v[POSITIVES], "positive"));
-    return check_sums(v, sizes != NULL && sizes->n_members == 1);
+    return check_sums(v, sizes->n_members == 1);
 }
 
 /* ---- classes ---- */
 
-static int64_t loss_most(int64_t rows)
+/* Exactly so much for each row: what holds of each member then holds of their sum. */
+static bool is_within(int64_t v, int64_t rows, int64_t each)
 {
-    const int64_t each = (int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS;
-
-    return rows > INT64_MAX / each ? INT64_MAX : rows * each;
+    return rows > INT64_MAX / each || v <= rows * each;
 }
 
 static int64_t sum_of(const int64_t *v, size_t n, size_t stride)
@@ -144,10 +144,10 @@ static enum ent_err check_classes(const struct ent_task_sizes *sizes, const int6
                     v[ENT_CLASSES_HIT5] <= v[ENT_CLASSES_HIT10] && v[ENT_CLASSES_HIT10] <= rows &&
                     v[ENT_CLASSES_OVERFLOWED] <= rows,
                 ENT_E_DATA, "evaluation: more hits or losses than rows");
-    ENT_REQUIRE(v[ENT_CLASSES_LOSS] <= loss_most(rows), ENT_E_DATA,
+    ENT_REQUIRE(is_within(v[ENT_CLASSES_LOSS], rows, LOSS_MAX), ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
-    ENT_REQUIRE(v[ENT_CLASSES_RECIPROCAL] >> ENT_LOSS_UNIT_BITS <= rows &&
-                    v[ENT_CLASSES_RECIPROCAL] >> ENT_LOSS_UNIT_BITS >= v[ENT_CLASSES_HIT1],
+    ENT_REQUIRE(is_within(v[ENT_CLASSES_RECIPROCAL], rows, ROW_UNIT) &&
+                    v[ENT_CLASSES_RECIPROCAL] / ROW_UNIT >= v[ENT_CLASSES_HIT1],
                 ENT_E_DATA, "evaluation: the ranks are not those of the hits");
     return sizes->n_classes <= ENT_CLASSES_DETAIL ? check_detail(v, sizes->n_classes) : ENT_E_OK;
 }
@@ -157,10 +157,10 @@ static enum ent_err check_number(const int64_t *v)
     int64_t rows = v[ENT_NUMBER_ROWS];
 
     ENT_REQUIRE(v[ENT_NUMBER_OVERFLOWED] <= rows, ENT_E_DATA, "evaluation: more losses than rows");
-    ENT_REQUIRE(v[ENT_NUMBER_LOSS] <= loss_most(rows), ENT_E_DATA,
+    ENT_REQUIRE(is_within(v[ENT_NUMBER_LOSS], rows, LOSS_MAX), ENT_E_DATA,
                 "evaluation: the loss is larger than the rows allow");
-    ENT_REQUIRE(v[ENT_NUMBER_PLACES] >> ENT_LOSS_UNIT_BITS <= rows &&
-                    v[ENT_NUMBER_SQUARES] >> ENT_LOSS_UNIT_BITS <= rows,
+    ENT_REQUIRE(is_within(v[ENT_NUMBER_PLACES], rows, ROW_UNIT) &&
+                    is_within(v[ENT_NUMBER_SQUARES], rows, ROW_UNIT),
                 ENT_E_DATA, "evaluation: the targets are larger than the rows allow");
     return ENT_E_OK;
 }
