@@ -395,21 +395,6 @@ static void put_each(struct ent_json_writer *w, const struct ent_simulation *sim
     ent_json_put_close(w);
 }
 
-static void put_course(struct ent_json_writer *w, const struct ent_federation_result *r)
-{
-    ent_json_put_key(w, "course");
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < r->n_course; i++) {
-        ent_json_put_object(w, ENT_JSON_INSERTION);
-        ent_json_put_key_uint(w, "round", i + 1);
-        ent_json_put_key_double(w, "log_loss", r->course[i].log_loss);
-        ent_json_put_key_double(w, "auc", r->course[i].auc);
-        ent_json_put_key_double(w, "accuracy", r->course[i].accuracy);
-        ent_json_put_close(w);
-    }
-    ent_json_put_close(w);
-}
-
 static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
                     const struct ent_simulated_run *run)
 {
@@ -429,7 +414,7 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
     put_metrics(w, "validation", &r->validation);
     put_metrics(w, "test", &r->test);
     if (sim->course) {
-        put_course(w, r);
+        ent_print_course(w, r);
     }
     ent_json_put_key_uint(w, "declined", r->declined);
     ent_json_put_key_uint(w, "dropped", r->dropped);

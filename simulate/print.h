@@ -39,6 +39,9 @@ void ent_print_mean(const struct ent_simulation *sim, FILE *out);
 void ent_print_csv_head(const struct ent_simulation *sim, FILE *out);
 void ent_print_csv_row(const struct ent_simulation *sim, const struct ent_simulated_run *run,
                        FILE *out);
+struct ent_json_writer;
+/* The key `course` of a run: figures of the test rows after each training round. */
+void ent_print_course(struct ent_json_writer *w, const struct ent_federation_result *result);
 ENT_MUST enum ent_err ent_print_json(const struct ent_simulation *sim, FILE *out);
 
 #endif

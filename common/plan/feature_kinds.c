@@ -23,8 +23,8 @@ static enum ent_err read_range(const struct ent_node *at, const struct ent_featu
                                struct ent_feature *out)
 {
     if (entry->range == NULL) {
-        return ent_node_error(at, "'%.80s' has no range: [LO, HI], the values it may have",
-                              entry->name);
+        return ent_node_error(at, "%s '%.80s' has no range: [LO, HI], the values it may have",
+                              entry->type == ENT_FEATURE_VECTOR ? "vector" : "number", entry->name);
     }
     if (entry->range->kind == ENT_NODE_LIST && entry->range->n != 2) {
         return ent_node_error(entry->range, "range of '%.80s' has %u %s, needs two: [LO, HI]",

@@ -124,10 +124,11 @@ ENT_TEST(simulate, every_row_has_one_member)
         {.kind = ENT_DIVISION_BY_COLUMN, .column = "shop"},
         {.kind = ENT_DIVISION_IID, .members = 7, .seed = 1},
         {.kind = ENT_DIVISION_DIRICHLET, .members = 9, .alpha = 0.3, .seed = 1},
-        {.kind = ENT_DIVISION_QUANTITY, .members = 9, .alpha = 0.3, .seed = 1}};
-    static const uint32_t members[] = {5, 7, 9, 9};
+        {.kind = ENT_DIVISION_QUANTITY, .members = 9, .alpha = 0.3, .seed = 1},
+        {.kind = ENT_DIVISION_SHARDS, .members = 9, .shards = 2, .seed = 1}};
+    static const uint32_t members[] = {5, 7, 9, 9, 9};
 
-    for (size_t k = 0; k < 4; k++) {
+    for (size_t k = 0; k < 5; k++) {
         struct world w;
         uint8_t *seen;
 
@@ -195,6 +196,49 @@ ENT_TEST(simulate, smaller_alpha_is_more_uneven)
     CU_ASSERT(spread(0.1, ENT_DIVISION_DIRICHLET) > 1.5 * spread(100.0, ENT_DIVISION_DIRICHLET));
 }
 
+/* With one piece each, all but the member with the border have one class; pieces are equal up to one row. */
+ENT_TEST(simulate, pieces_by_label)
+{
+    struct ent_division_spec spec = {
+        .kind = ENT_DIVISION_SHARDS, .members = 10, .shards = 1, .seed = 3};
+    struct world w;
+    uint32_t mixed = 0;
+
+    open_world(&w, 1000, 1, &spec);
+    for (uint32_t i = 0; i < 10; i++) {
+        const struct ent_simulated_member *m = &w.population->members[i];
+        const struct ent_split_rows *part = m->parts.part;
+
+        CU_ASSERT_EQUAL(part[1].n + part[2].n + part[3].n, 100);
+        mixed += m->one_class ? 0 : 1;
+        CU_ASSERT(m->parts.part[ENT_SPLIT_TEST].n > 5); /* of 20: its class's rows are mixed */
+    }
+    CU_ASSERT(mixed <= 1);
+    close_world(&w);
+}
+
+/* The course sees what the end sees, and changes nothing. */
+ENT_TEST(simulate, a_course_ends_where_the_run_ends)
+{
+    struct ent_division_spec spec = {.kind = ENT_DIVISION_IID, .members = 5, .seed = 1};
+    struct ent_federation_options with = plain(2);
+    struct ent_federation_options without = plain(1);
+    struct ent_federation_result a = {0};
+    struct ent_federation_result b = {0};
+    struct world w;
+
+    open_world(&w, 3000, 1, &spec);
+    with.course = true;
+    ENT_OK(ent_federation_run(w.plan, w.population, &with, &a));
+    ENT_OK(ent_federation_run(w.plan, w.population, &without, &b));
+    CU_ASSERT(memcmp(a.digest, b.digest, 32) == 0);
+    CU_ASSERT_EQUAL_FATAL(a.n_course, 3);
+    CU_ASSERT_DOUBLE_EQUAL(a.course[a.best_train - 1].log_loss, a.test.log_loss, 1e-12);
+    ent_federation_result_release(&a);
+    ent_federation_result_release(&b);
+    close_world(&w);
+}
+
 ENT_TEST(simulate, divisions_that_cannot_be)
 {
     struct world w = {0};
@@ -202,13 +246,16 @@ ENT_TEST(simulate, divisions_that_cannot_be)
         {.kind = ENT_DIVISION_BY_COLUMN, .column = "no_such"},
         {.kind = ENT_DIVISION_IID, .members = 0},
         {.kind = ENT_DIVISION_IID, .members = ENT_POPULATION_MEMBERS_MAX + 1},
-        {.kind = ENT_DIVISION_DIRICHLET, .members = 3, .alpha = 0.0}};
-    static const enum ent_err codes[] = {ENT_E_DATA, ENT_E_USAGE, ENT_E_USAGE, ENT_E_USAGE};
+        {.kind = ENT_DIVISION_DIRICHLET, .members = 3, .alpha = 0.0},
+        {.kind = ENT_DIVISION_SHARDS, .members = 3},
+        {.kind = ENT_DIVISION_SHARDS, .members = 51, .shards = 2}};
+    static const enum ent_err codes[] = {ENT_E_DATA,  ENT_E_USAGE, ENT_E_USAGE,
+                                         ENT_E_USAGE, ENT_E_USAGE, ENT_E_DATA};
 
     (void)snprintf(w.path, sizeof w.path, "/tmp/entente-simulate-%d.csv", (int)getpid());
     write_rows(w.path, 100, 3);
     read_world(&w);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
         struct ent_population_options options = {
             .plan = w.plan, .config = w.config, .data = w.path, .division = specs[i]};
 
