@@ -69,6 +69,18 @@ void ent_conn_emit(struct ent_conn *c, struct ent_link_event *event_take)
     (void)pthread_mutex_unlock(&c->event_lock);
 }
 
+bool ent_conn_try_emit(struct ent_conn *c, struct ent_link_event *event_take)
+{
+    if (pthread_mutex_trylock(&c->event_lock) != 0) {
+        return false;
+    }
+    event_take->conn = c->id;
+    event_take->inbound = c->inbound;
+    c->nng->link.handler(c->nng->link.handler_ctx, event_take);
+    (void)pthread_mutex_unlock(&c->event_lock);
+    return true;
+}
+
 void ent_conn_emit_opened(struct ent_conn *c)
 {
     struct ent_link_event event = {.kind = ENT_LINK_OPENED};

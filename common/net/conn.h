@@ -142,6 +142,8 @@ void ent_conn_tear_down(struct ent_conn *c);
 void ent_conn_end_locked(struct ent_conn *c, enum ent_err why, const char *text);
 void ent_conn_broke_locked(struct ent_conn *c, int rv); /* nng said rv */
 void ent_conn_emit(struct ent_conn *c, struct ent_link_event *event_take);
+/* The same without waiting for another event: false (and nothing is taken) when there is one. */
+bool ent_conn_try_emit(struct ent_conn *c, struct ent_link_event *event_take);
 void ent_conn_emit_opened(struct ent_conn *c);
 void ent_conn_kick_locked(struct ent_conn *c); /* send what is due, if nothing is being sent */
 void ent_conn_send_cb(void *arg);

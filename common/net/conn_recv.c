@@ -14,11 +14,11 @@
 
 /* ---- frames that need nothing but to be handed over ---- */
 
+/* nng's lock is held, which comes last: no lock of ours may be waited for. */
 static bool is_plain(struct ent_conn *c)
 {
     bool plain;
 
-    /* nng's lock is held, which comes last: so not by waiting. */
     if (pthread_mutex_trylock(&c->lock) != 0) {
         return false;
     }
@@ -33,10 +33,11 @@ static bool hand_over(struct ent_conn *c, const struct ent_frame *f, const uint8
         .kind = ENT_LINK_FRAME, .type = f->type, .flags = f->flags, .request = f->request};
 
     ent_buf_init(&event.body, ENT_FRAME_CONTROL_MAX_BYTES);
-    if (f->len > 0 && ent_buf_add(&event.body, body, f->len) != ENT_E_OK) {
+    if ((f->len > 0 && ent_buf_add(&event.body, body, f->len) != ENT_E_OK) ||
+        !ent_conn_try_emit(c, &event)) {
+        ent_link_event_release(&event);
         return false;
     }
-    ent_conn_emit(c, &event);
     return true;
 }
 

@@ -164,11 +164,17 @@ void ent_engine_free(struct ent_engine *e)
 static void enqueue(struct ent_engine *e, enum ent_item_kind kind,
                     struct ent_link_event *event_take)
 {
+    struct ent_link *link = kind == ENT_ITEM_MAIN ? e->main : e->enroll;
+
     if (ent_queue_put_event(&e->queue, kind, event_take) != ENT_E_OK) {
         /* A peer that sends faster than it can be served, or no memory: it may come back. Said by the engine, once for
          * many. */
         ent_log_debug("%s; its connection is closed", ent_err_message());
-        ent_queue_put_drop(&e->queue, kind, event_take->conn);
+        if (link != NULL && !link->limits.prompt) {
+            ent_link_close(link, event_take->conn, false);
+        } else { /* not from the handler of a prompt link */
+            ent_queue_put_drop(&e->queue, kind, event_take->conn);
+        }
         ent_link_event_release(event_take);
     }
 }
