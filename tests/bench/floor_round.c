@@ -3,13 +3,15 @@
  * other, and nothing else (no signatures, no state machine, no buffers between threads). One server
  * process with a thread a member, one process a member; each has its database, as a member has.
  *
- *   floor_round DIR P MEMBERS ROUNDS      prints one line of JSON: seconds a round (mean, median, best)
+ *   floor_round DIR P MEMBERS ROUNDS [signed]      prints one line of JSON: seconds a round (mean, median, best)
  *
  * A round: commit (open), 400 bytes to each member, which commits its nonce and answers with 400
  * bytes; commit (joins); to each member 400 bytes and the model, 4 P bytes, which it hashes; it
  * hashes its update of 32 + 4 P bytes, makes it durable and sends it behind 400 bytes; the server
  * hashes it, and adds all to int64 sums; the sum is hashed and applied, the new model hashed; commit
  * (accepted updates, close); 600 bytes to each member.
+ * With `signed`, what is said is signed and verified as well, as the design demands of every message
+ * (Ed25519; what goes to all in the same words once): open, join, begin, update, receipt, close.
  * Durable are: a small update (up to 64 KiB) or model in the commit of its row; a larger one as a
  * file (fsync) before that commit. */
 #include <arpa/inet.h>
@@ -54,6 +56,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_barrier_t barrier;
     struct member member[MEMBERS_MAX];
+    EVP_PKEY *statement; /* signs; NULL: nothing is signed */
 } run;
 
 static void must(int ok, const char *what)
@@ -110,6 +113,46 @@ static void receive_hashed(SSL *ssl, uint8_t *bytes, size_t len, uint8_t digest[
 static void sha256(const void *bytes, size_t len, uint8_t digest[32])
 {
     must(EVP_Digest(bytes, len, digest, NULL, EVP_sha256(), NULL) == 1, "digest");
+}
+
+/* Of a message of 300 bytes. */
+static void sign(uint8_t sig[64])
+{
+    static const uint8_t word[300];
+    EVP_MD_CTX *ctx;
+    size_t len = 64;
+
+    if (run.statement == NULL) {
+        return;
+    }
+    ctx = EVP_MD_CTX_new();
+    must(ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, run.statement) == 1 &&
+             EVP_DigestSign(ctx, sig, &len, word, sizeof word) == 1,
+         "sign");
+    EVP_MD_CTX_free(ctx);
+}
+
+static void verify(size_t times)
+{
+    static const uint8_t word[300];
+    static _Thread_local uint8_t sig[64]; /* all are of the same message by the same key */
+    static _Thread_local int have;
+
+    if (run.statement == NULL) {
+        return;
+    }
+    if (!have) {
+        sign(sig);
+        have = 1;
+    }
+    while (times-- > 0) {
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+        must(ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, run.statement) == 1 &&
+                 EVP_DigestVerify(ctx, sig, sizeof sig, word, sizeof word) == 1,
+             "verify");
+        EVP_MD_CTX_free(ctx);
+    }
 }
 
 static void keep_file(const char *name, const void *bytes, size_t len)
@@ -234,6 +277,7 @@ static void send_word(SSL *ssl, size_t len)
 /* The member's process: model in, update out. */
 static void member_process(int port, EVP_PKEY *key, X509 *cert, size_t index)
 {
+    uint8_t signature[64];
     char name[32];
     sqlite3 *db;
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -253,17 +297,22 @@ static void member_process(int port, EVP_PKEY *key, X509 *cert, size_t index)
     db = open_db(name);
     for (size_t r = 0; r < run.rounds; r++) {
         read_word(ssl, WORD_BYTES); /* open */
-        commit(db, 1, NULL, 0);     /* nonce */
+        verify(1);
+        commit(db, 1, NULL, 0); /* nonce */
+        sign(signature);
         send_word(ssl, WORD_BYTES); /* join */
         read_word(ssl, WORD_BYTES); /* begin */
+        verify(1);
         receive_hashed(ssl, model, model_len, digest);
         memcpy(update, digest, 32);
         sha256(update, model_len + 32, digest);
+        sign(signature);
         commit_with(db, 1, name, update, model_len + 32);
         send_word(ssl, WORD_BYTES - 32);
         send_all(ssl, digest, 32);
         send_all(ssl, update, model_len + 32);
         read_word(ssl, CLOSE_BYTES);
+        verify(2); /* receipt, close */
     }
     (void)SSL_read(ssl, digest, 1);
     exit(0);
@@ -277,12 +326,14 @@ static void *member_thread(void *arg)
     for (size_t r = 0; r < run.rounds; r++) {
         uint8_t said[32];
         uint8_t digest[32];
+        uint8_t signature[64];
         size_t n = 0;
         char name[32];
 
         (void)pthread_barrier_wait(&run.barrier); /* the round is open */
         send_word(m->ssl, WORD_BYTES);
         read_word(m->ssl, WORD_BYTES);
+        verify(1);
         (void)pthread_barrier_wait(&run.barrier); /* all have joined */
         (void)pthread_barrier_wait(&run.barrier); /* that is committed */
         send_word(m->ssl, WORD_BYTES);
@@ -291,6 +342,7 @@ static void *member_thread(void *arg)
         must(SSL_read_ex(m->ssl, said, 32, &n) == 1 && n == 32, "SSL_read");
         receive_hashed(m->ssl, m->buffer, len, digest);
         must(memcmp(said, digest, 32) == 0, "digest differs");
+        verify(1);
         if (len > SMALL_BYTES) {
             (void)snprintf(name, sizeof name, "update-%d", m->index);
             keep_file(name, m->buffer, len);
@@ -305,6 +357,7 @@ static void *member_thread(void *arg)
         (void)pthread_mutex_unlock(&run.lock);
         (void)pthread_barrier_wait(&run.barrier); /* all are in */
         (void)pthread_barrier_wait(&run.barrier); /* that is committed */
+        sign(signature);                          /* the receipt */
         send_word(m->ssl, CLOSE_BYTES);
     }
     return NULL;
@@ -335,6 +388,7 @@ static void serve(int listener, EVP_PKEY *key, X509 *cert)
 {
     SSL_CTX *ctx = make_context(1, key, cert);
     sqlite3 *db = open_db("floor");
+    uint8_t signature[64];
     double times[1024];
     double all = 0;
 
@@ -353,9 +407,11 @@ static void serve(int listener, EVP_PKEY *key, X509 *cert)
         double start = now_s();
 
         commit(db, 1 + run.members, NULL, 0); /* open */
+        sign(signature);
         (void)pthread_barrier_wait(&run.barrier);
         (void)pthread_barrier_wait(&run.barrier);
         commit(db, run.members, NULL, 0); /* joins */
+        sign(signature);                  /* begin */
         (void)pthread_barrier_wait(&run.barrier);
         (void)pthread_barrier_wait(&run.barrier);
         if (run.params * 4 > SMALL_BYTES) {
@@ -363,6 +419,7 @@ static void serve(int listener, EVP_PKEY *key, X509 *cert)
         }
         finish_round();
         commit_with(db, run.members + 1, "model", run.model, run.params * 4); /* close */
+        sign(signature);
         (void)pthread_barrier_wait(&run.barrier);
         times[r % 1024] = now_s() - start;
     }
@@ -389,8 +446,8 @@ int main(int argc, char **argv)
     EVP_PKEY *key;
     X509 *cert;
 
-    if (argc != 5) {
-        fprintf(stderr, "usage: floor_round DIR P MEMBERS ROUNDS\n");
+    if (argc != 5 && (argc != 6 || strcmp(argv[5], "signed") != 0)) {
+        fprintf(stderr, "usage: floor_round DIR P MEMBERS ROUNDS [signed]\n");
         return 2;
     }
     run.dir = argv[1];
@@ -405,6 +462,10 @@ int main(int argc, char **argv)
          "listen");
     must(getsockname(listener, (struct sockaddr *)&addr, &len) == 0, "port");
     make_certificate(&key, &cert);
+    if (argc == 6) {
+        run.statement = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+        must(run.statement != NULL, "key");
+    }
     for (size_t i = 0; i < run.members; i++) {
         pid_t pid = fork();
 
