@@ -14,7 +14,8 @@ static struct ent_stmt *take_idle(struct ent_db *db, const char *sql)
 
         if (strcmp(sqlite3_sql(stmt->stmt), sql) == 0) {
             db->n_idle--;
-            memmove(&db->idle[i - 1], &db->idle[i], (db->n_idle - (i - 1)) * sizeof *db->idle);
+            memmove(&db->idle[i - 1], &db->idle[i],
+                    (db->n_idle - (i - 1)) * sizeof(struct ent_stmt *));
             return stmt;
         }
     }
@@ -34,7 +35,7 @@ static void keep_idle(struct ent_stmt *stmt)
     if (db->n_idle == ENT_DB_IDLE_MAX) {
         finalize(db->idle[0]);
         db->n_idle--;
-        memmove(&db->idle[0], &db->idle[1], db->n_idle * sizeof *db->idle);
+        memmove(&db->idle[0], &db->idle[1], db->n_idle * sizeof(struct ent_stmt *));
     }
     ent_stmt_reset(stmt);
     db->idle[db->n_idle++] = stmt;

@@ -63,7 +63,7 @@ static void must(int ok, const char *what)
 {
     if (!ok) {
         perror(what);
-        exit(1);
+        exit(1); // NOLINT(concurrency-mt-unsafe): the end of a bench
     }
 }
 
@@ -315,7 +315,7 @@ static void member_process(int port, EVP_PKEY *key, X509 *cert, size_t index)
         verify(2); /* receipt, close */
     }
     (void)SSL_read(ssl, digest, 1);
-    exit(0);
+    exit(0); // NOLINT(concurrency-mt-unsafe): its only thread
 }
 
 static void *member_thread(void *arg)
@@ -447,7 +447,7 @@ int main(int argc, char **argv)
     X509 *cert;
 
     if (argc != 5 && (argc != 6 || strcmp(argv[5], "signed") != 0)) {
-        fprintf(stderr, "usage: floor_round DIR P MEMBERS ROUNDS [signed]\n");
+        (void)fprintf(stderr, "usage: floor_round DIR P MEMBERS ROUNDS [signed]\n");
         return 2;
     }
     run.dir = argv[1];

@@ -75,7 +75,8 @@ static bool kill_and_go_on(int point, size_t payload_bytes)
     ent_buf_init(&sent, 1000);
     ENT_OK(ent_file_read(log, &sent));
     if (sent.len ==
-        2 * 72) { /* both processes came to send: another number, the same nonce and commitment */
+        (size_t)2 *
+            72) { /* both processes came to send: another number, the same nonce and commitment */
         CU_ASSERT(ent_get_le64(sent.data) < ent_get_le64(sent.data + 72));
         CU_ASSERT(memcmp(sent.data + 8, sent.data + 72 + 8, 64) == 0);
     } else {
