@@ -85,7 +85,7 @@ static struct ent_conn *most_crowded(const struct ent_nng *nng, kind_test *kind,
             continue;
         }
         n = count_same(nng, kind, c) + (kind(newcomer) && is_same(c, newcomer) ? 1 : 0);
-        if (n > most || (n == most && c->id < found->id)) {
+        if (found == NULL || n > most || (n == most && c->id < found->id)) {
             found = c;
             most = n;
         }

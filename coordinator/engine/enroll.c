@@ -267,6 +267,7 @@ static enum ent_err check_renewal(const struct ent_engine *e, const struct ent_c
     struct ent_cert_info info = {.not_after_ms = own != NULL ? own->cert.expires_ms : 0};
     size_t today = 0;
 
+    ENT_BUG_ON(held == NULL && n > 0);
     for (size_t i = 0; i < n; i++) {
         today += held[i].issued_ms + ENT_CERTS_DAY_MS > e->wall_ms ? 1 : 0;
     }

@@ -327,7 +327,7 @@ ENT_TEST(evaluate, rows_of_one_member)
         uint64_t rows = (uint64_t)ENT_TASK_ROWS_MAX + (uint64_t)more;
 
         ent_put_le64(ints, rows);
-        ent_put_le64(ints + 8 * (4 + 100), rows); /* all negative, in one cell */
+        ent_put_le64(ints + (size_t)8 * (4 + 100), rows); /* all negative, in one cell */
         CU_ASSERT_EQUAL(ent_task_check_payload(task, &sizes, ints, sizeof ints),
                         more == 0 ? ENT_E_OK : ENT_E_RANGE);
     }
