@@ -20,6 +20,9 @@
 #define REPLY_SECRET_BYTES 4096 /* an invitation, whose token must not stay in memory, fits */
 #define ANSWER_TIMEOUT_S 600    /* the engine may be in the middle of a large sum */
 
+/* Answered to a request that was not carried out because serve ends: the asker tries again, with the lock or the next serve. */
+static const char ending[] = "{\"ending\":true}";
+
 struct ent_control {
     ent_control_handler handler;
     void *ctx;
@@ -28,6 +31,7 @@ struct ent_control {
     int stop[2]; /* a pipe: closing its writing end ends the thread */
     pthread_t thread;
     bool running;
+    bool ended; /* the thread's own */
 };
 
 /* sun_path holds 108 bytes. */
@@ -111,14 +115,37 @@ static enum ent_err serve_one(struct ent_control *control, int fd)
         err = ent_buf_str(&line, &request);
     }
     if (err == ENT_E_OK) {
-        err = control->handler(control->ctx, request, &reply);
-    }
-    if (err == ENT_E_OK) {
-        err = write_line(fd, reply.data, reply.len);
+        err = control->ended ? ENT_E_STOPPED : control->handler(control->ctx, request, &reply);
+        if (err == ENT_E_OK) {
+            err = write_line(fd, reply.data, reply.len);
+        } else if (err == ENT_E_STOPPED) {
+            err = write_line(fd, ending, sizeof ending - 1);
+        }
     }
     ent_buf_release(&line);
     ent_buf_wipe(&reply);
     return err;
+}
+
+/* Those who connected before the path was gone get an answer too. */
+static void end_waiting(struct ent_control *control)
+{
+    struct pollfd waiting = {.fd = control->fd, .events = POLLIN};
+
+    control->ended = true;
+    if (ent_file_remove(control->path) != ENT_E_OK) {
+        ent_log_warn("%s", ent_err_message());
+    }
+    while (poll(&waiting, 1, 0) > 0) {
+        int fd = accept(control->fd, NULL, NULL);
+
+        if (fd >= 0) {
+            if (serve_one(control, fd) != ENT_E_OK) {
+                ent_log_debug("%s", ent_err_message());
+            }
+            (void)close(fd);
+        }
+    }
 }
 
 static void *run(void *arg)
@@ -137,6 +164,7 @@ static void *run(void *arg)
             return NULL;
         }
         if (fds[1].revents != 0) {
+            end_waiting(control);
             return NULL;
         }
         fd = accept(control->fd, NULL, NULL);
@@ -231,7 +259,12 @@ static enum ent_err ask_on(int fd, const char *path, const char *request, struct
     set_timeout(fd, SO_SNDTIMEO, PEER_TIMEOUT_S);
     set_timeout(fd, SO_RCVTIMEO, ANSWER_TIMEOUT_S);
     ENT_TRY(write_line(fd, request, strlen(request)));
-    return read_line(fd, reply);
+    ENT_TRY(read_line(fd, reply));
+    if (reply->len == sizeof ending - 1 && memcmp(reply->data, ending, reply->len) == 0) {
+        ent_buf_clear(reply);
+        return ent_err_note(ENT_E_BUSY, "%s: the coordinator is ending", path);
+    }
+    return ENT_E_OK;
 }
 
 enum ent_err ent_control_ask(const char *dir, const char *request, struct ent_buf *reply)

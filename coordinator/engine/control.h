@@ -10,7 +10,7 @@
 #define ENT_CONTROL_REQUEST_MAX_BYTES ((size_t)2 * 1024 * 1024) /* a plan travels in a request */
 #define ENT_CONTROL_REPLY_MAX_BYTES ((size_t)8 * 1024 * 1024)   /* status of 4,096 members */
 
-/* Answer `request` (a C string) into reply (one JSON object). */
+/* Answer `request` (a C string) into reply (one JSON object). STOPPED: it was not carried out, serve is ending. */
 typedef enum ent_err (*ent_control_handler)(void *ctx, const char *request, struct ent_buf *reply);
 
 struct ent_control;
@@ -20,7 +20,8 @@ ENT_MUST enum ent_err ent_control_new(const char *dir, ent_control_handler handl
                                       struct ent_control **out);
 void ent_control_free(struct ent_control *control);
 
-/* Ask the coordinator that serves DIR. NOT_FOUND when nobody answers there (no socket, or one left by a dead one). */
+/* Ask the coordinator that serves DIR. NOT_FOUND when nobody answers there (no socket, or one left by a dead one);
+ * BUSY when it is ending and did not carry the request out: ask again. */
 ENT_MUST enum ent_err ent_control_ask(const char *dir, const char *request, struct ent_buf *reply);
 
 #endif

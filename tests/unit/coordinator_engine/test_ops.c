@@ -440,32 +440,3 @@ ENT_TEST(ops, offline_verbs_take_the_lock_themselves)
     CU_ASSERT_EQUAL(ask_dir(dir, "{\"verb\":\"invite\",\"name\":\"brand-a\"}"), ENT_E_OK);
     CU_ASSERT_EQUAL(ask_dir(dir, "{\"verb\":\"stop\"}"), ENT_E_NOT_FOUND);
 }
-
-static enum ent_err echo(void *ctx, const char *request, struct ent_buf *reply)
-{
-    (void)ctx;
-    return ent_buf_addf(reply, "{\"got\":%zu}", strlen(request));
-}
-
-ENT_TEST(ops, a_socket_left_by_a_dead_one_is_replaced)
-{
-    const char *dir = ent_test_tmpdir();
-    struct ent_control *control = NULL;
-    struct ent_buf reply;
-    char path[160];
-    FILE *f;
-
-    ent_buf_init(&reply, 1000);
-    CU_ASSERT_EQUAL(ent_control_ask(dir, "{}", &reply), ENT_E_NOT_FOUND);
-    (void)snprintf(path, sizeof path, "%s/control.sock", dir);
-    f = fopen(path, "w");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    CU_ASSERT_EQUAL(fclose(f), 0);
-    CU_ASSERT_EQUAL(ent_control_ask(dir, "{}", &reply), ENT_E_NOT_FOUND);
-    ENT_OK(ent_control_new(dir, echo, NULL, &control));
-    ENT_OK(ent_control_ask(dir, "{\"a\":1}", &reply));
-    CU_ASSERT_EQUAL(reply.len, strlen("{\"got\":7}"));
-    ent_control_free(control);
-    CU_ASSERT_FALSE(ent_file_exists(path));
-    ent_buf_release(&reply);
-}
