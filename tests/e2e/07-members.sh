@@ -126,6 +126,6 @@ failing 'does not take part: .*scale_bits.*rate' '.*scale_bits.*rate'
 say "training that runs away: NaN stops at the member"
 cp "$TOP/good.yaml" "$PLAN"
 yaml_set "$PLAN" epochs 30
-sed -i -E 's/rate: [0-9.]+, momentum: 0/rate: 10, momentum: 0.99/' "$PLAN"
-# Some members overflow the grid before they reach NaN; the attempt is over with the first two, whoever they are.
-failing 'does not take part: .*(NaN|infinite|finite).*rate' '.*(NaN|infinite|finite|the grid)'
+# Without relu, which can die at a finite value, every member's weights grow until they are NaN, whoever is first.
+sed -i -E -e 's/rate: [0-9.]+, momentum: 0/rate: 10, momentum: 0.99/' -e '/- (relu|dropout)/d' "$PLAN"
+failing 'does not take part: .*(NaN|infinite|finite).*rate' '.*(NaN|infinite|finite)'
