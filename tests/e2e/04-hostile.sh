@@ -13,7 +13,7 @@ PING='01 01 0000 00000000 0000000000000001'
 HUGE='01 10 0000 7fffffff 0000000000000001'
 DATA='01 03 0000 00100000 0000000000000007'
 
-fed_new 3 1600 60
+fed_new 3 1600 400
 yaml_set "$FED/federation.yaml" handshake 1s
 yaml_set "$FED/federation.yaml" idle 3s
 fed_serve
@@ -84,7 +84,7 @@ kill -INT "${PID[serve]}"
 expect_exit serve 10
 
 say "a member that stops answering in mid-run: left out at the deadline, named, and back afterwards"
-yaml_set "$PLAN" rounds 80
+yaml_set "$PLAN" rounds 300
 yaml_set "$PLAN" update 4s
 yaml_set "$PLAN" min_members 2
 yaml_set "$FED/federation.yaml" min_members 2

@@ -26,7 +26,7 @@ expect_line toofew 'min_members is 2; federation.yaml demands at least 3' 1
 yaml_set "$PLAN" min_members 3
 
 say "a fourth that starts late is left out, named, and takes part from the next round on"
-yaml_set "$PLAN" rounds 80
+yaml_set "$PLAN" rounds 300
 : >"$LOGS/serve.log"
 fed_serve
 fed_enrol_one member-4 "$TOP/data/member-4.csv"
@@ -42,7 +42,7 @@ expect_line serve 'run 2 is complete' 1
 same_models 4
 
 say "a member that is too slow: stopped while it computes, so that its update comes too late"
-yaml_set "$PLAN" rounds 30
+yaml_set "$PLAN" rounds 200
 yaml_set "$PLAN" update 1s
 : >"$LOGS/serve.log"
 fed_serve

@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 
 ulimit -c unlimited 2>/dev/null || true # the programs must turn it off themselves
-fed_new 3 900 40
+fed_new 3 900 300
 fed_serve --dir "$FED" --verbose
 for i in 1 2 3; do
     coordinator invite --dir "$FED" "member-$i" --verbose 2>"$LOGS/member-$i.invite.log" >"$TOP/token-$i"

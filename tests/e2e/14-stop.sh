@@ -3,7 +3,7 @@
 # matter.
 source "$(dirname "$0")/lib.sh"
 
-fed_new 3 900 40
+fed_new 3 900 300
 yaml_set "$PLAN" update 60s
 fed_serve
 fed_enrol 3
