@@ -4,6 +4,7 @@ function(ent_room dir)
   cmake_parse_arguments(R "" "" "DEPS;LIBS" ${ARGN})
   string(REPLACE "/" "_" name ${dir})
   file(GLOB src CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${dir}/*.c)
+  list(FILTER src EXCLUDE REGEX "/main\\.c$")   # a program's own, see ent_program
   if(src)
     add_library(${name} STATIC ${src})
     set(kind PUBLIC)

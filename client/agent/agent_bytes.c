@@ -326,34 +326,6 @@ void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *i
     agent->payload = NULL;
 }
 
-static const struct ent_msg_metric *metric(const struct ent_msg_metric *metrics, size_t n,
-                                           const char *name)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(metrics[i].name, name) == 0) {
-            return &metrics[i];
-        }
-    }
-    return NULL;
-}
-
-void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size)
-{
-    const struct ent_msg_metric *auc = metric(metrics, n, "auc");
-    const struct ent_msg_metric *loss = metric(metrics, n, "log_loss");
-    const struct ent_msg_metric *rows = metric(metrics, n, "rows");
-
-    (void)snprintf(out, size, "%s", "");
-    if (loss != NULL && rows != NULL) {
-        (void)snprintf(out, size, "log loss %.4f over %.0f rows", (double)loss->nano / 1e9,
-                       (double)rows->nano / 1e9);
-    }
-    if (auc != NULL && loss != NULL && rows != NULL) {
-        (void)snprintf(out, size, "AUC %.4f, log loss %.4f over %.0f rows", (double)auc->nano / 1e9,
-                       (double)loss->nano / 1e9, (double)rows->nano / 1e9);
-    }
-}
-
 static enum ent_err remember_metrics(struct ent_agent *agent, const struct ent_agent_item *item)
 {
     for (size_t i = 0; i < item->close->n_metrics; i++) {
@@ -438,9 +410,6 @@ void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item
     if (err != ENT_E_OK) {
         ent_agent_fail(agent, err);
         return;
-    }
-    if (agent->session.accepted) {
-        ent_pipeline_commit_round(agent->pipeline);
     }
     ent_agent_round_text(agent, round);
     ent_agent_metrics_text(item->metrics, item->close->n_metrics, metrics, sizeof metrics);

@@ -300,6 +300,7 @@ static enum ent_err take_run_end(struct ent_agent *agent, const struct ent_envel
     char best[64] = "no model was trained, so none comes of it";
     struct ent_msg_run_end m;
     char metrics[128];
+    char found[ENT_AGENT_FOUND_TEXT];
     bool trained;
 
     ENT_TRY(ent_msg_run_end_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
@@ -307,14 +308,15 @@ static enum ent_err take_run_end(struct ent_agent *agent, const struct ent_envel
     item->ev.id.run = envelope->header.run;
     item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_STOPPED;
     ent_agent_metrics_text(item->metrics, m.n_metrics, metrics, sizeof metrics);
+    ent_agent_found_of(agent, item->metrics, m.n_metrics, found);
     trained = m.has_best && m.best_round > 0; /* what it started from is no result */
     if (trained) {
         (void)snprintf(best, sizeof best, "best model of training round %u",
                        (unsigned)m.best_round);
     }
-    (void)snprintf(item->line, sizeof item->line, "run %u %s; %s%s%s", (unsigned)item->ev.id.run,
+    (void)snprintf(item->line, sizeof item->line, "run %u %s; %s%s%s%s", (unsigned)item->ev.id.run,
                    item->ev.code == ENT_E_OK ? "is complete" : "was stopped", best,
-                   metrics[0] != '\0' ? "; on test rows " : "", metrics);
+                   metrics[0] != '\0' ? "; on test rows " : "", metrics, found);
     if (trained) {
         memcpy(item->ev.digest, m.best, sizeof item->ev.digest);
         item->ev.has_it = ent_agent_model_here(agent, m.best);

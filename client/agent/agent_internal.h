@@ -23,7 +23,7 @@
 #include "common/plan/client_config.h"
 #include "common/wire/wire.h"
 
-#define ENT_AGENT_LINE_BYTES 400
+#define ENT_AGENT_LINE_BYTES 512
 #define ENT_AGENT_ITEMS_MAX                                                                        \
     64 /* taken off the queue while a task is computed; the rest waits there */
 
@@ -147,10 +147,19 @@ void ent_agent_fetch_drop(struct ent_agent *agent);
 void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_action *action);
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);
 void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item);
-/* "AUC 0.79, log loss 0.28 over 700 rows", "" without such metrics. */
-void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size);
 void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
 void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
+
+/* ---- agent_metrics.c ---- */
+/* "; of those with y = yes, 38 % are in the top 10 % of scores; random would find 10 %" */
+#define ENT_AGENT_FOUND_TEXT 256
+void ent_agent_found_text(const struct ent_agent *agent, double found,
+                          char out[ENT_AGENT_FOUND_TEXT]);
+/* The same out of metrics; "" when they do not say. */
+void ent_agent_found_of(const struct ent_agent *agent, const struct ent_msg_metric *metrics,
+                        size_t n, char out[ENT_AGENT_FOUND_TEXT]);
+/* "AUC 0.79, log loss 0.28 over 700 rows", "" without such metrics. */
+void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size);
 
 /* ---- agent_work.c ---- */
 void ent_agent_check(struct ent_agent *agent);

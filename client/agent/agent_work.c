@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -267,21 +268,57 @@ static enum ent_err claim(struct ent_agent *agent)
     return ent_state_claim_release(agent->state, &release);
 }
 
+/* What this run's newest update left behind; without it, be it lost, the optimizer starts afresh. */
+static enum ent_err load_kept(struct ent_agent *agent, struct ent_kept *kept)
+{
+    struct ent_state_optimizer stored;
+    size_t n = ent_pipeline_kept_floats(ent_pipeline_plan(agent->pipeline));
+    enum ent_err err;
+
+    if (n == 0 || agent->open->msg.task != ENT_TASK_TRAIN) {
+        return ENT_E_OK;
+    }
+    err = ent_state_optimizer_get(agent->state, agent->open->msg.run, &stored);
+    if (err == ENT_E_LOST) {
+        ent_agent_sayf(agent, ENT_SAY_WARN, "%s; it starts afresh", ent_err_message());
+    }
+    if (err == ENT_E_LOST || err == ENT_E_NOT_FOUND) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(err);
+    if (stored.len != n * sizeof *kept->state) {
+        err = ent_err_note(ENT_E_CORRUPT, "the optimizer's kept state is not one of this plan");
+    } else {
+        err = ent_calloc_aligned(n, sizeof *kept->state, &kept->state);
+    }
+    if (err == ENT_E_OK) {
+        memcpy(kept->state, stored.bytes, stored.len);
+        kept->n = n;
+        kept->steps = stored.steps;
+    }
+    ent_state_optimizer_release(&stored);
+    return err;
+}
+
 static enum ent_err make_payload(struct ent_agent *agent, struct ent_payload *payload,
-                                 struct ent_work_result *result)
+                                 struct ent_kept *kept, struct ent_work_result *result)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
     uint8_t salt[ENT_UPDATE_SALT_BYTES];
     struct ent_work work = {.task = (enum ent_task_kind)m->task,
                             .split = (enum ent_split)m->split,
                             .round = m->round,
+                            .train_round =
+                                ent_plan_train_round(ent_pipeline_plan(agent->pipeline), m->round),
                             .salt = salt,
+                            .kept = kept,
                             .keep_going = keep_going,
                             .progress = progress,
                             .ctx = agent};
     enum ent_err err;
 
     ENT_TRY(ent_csprng_bytes(&agent->csprng, salt, sizeof salt));
+    ENT_TRY(load_kept(agent, kept));
     if (m->has_base) {
         ENT_TRY(ent_state_model_get(agent->state, m->base, &work.base));
     }
@@ -309,9 +346,12 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
 
 /* Stored before anything of it is sent; the envelope as a whole stands where the state keeps the header. */
 static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
-                          uint8_t digest[ENT_SHA256_BYTES])
+                          const struct ent_kept *kept, uint8_t digest[ENT_SHA256_BYTES])
 {
-    struct ent_state_update update = {.at = attempt_of(agent), .payload = payload};
+    struct ent_state_optimizer optimizer = {
+        .steps = kept->steps, .bytes = kept->state, .len = kept->n * sizeof *kept->state};
+    struct ent_state_update update = {
+        .at = attempt_of(agent), .payload = payload, .optimizer = kept->n > 0 ? &optimizer : NULL};
     struct ent_envelope opened;
     struct ent_header header;
     struct ent_buf body;
@@ -340,28 +380,60 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
     return err;
 }
 
-static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_BYTES])
+static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kept,
+                                   struct ent_work_result *result, uint8_t digest[ENT_SHA256_BYTES])
 {
-    struct ent_work_result result = {0};
     struct ent_payload payload = {0};
     struct ent_blob *blob = NULL;
-    char round[ENT_AGENT_ROUND_TEXT];
     enum ent_err err;
 
-    ENT_TRY(claim(agent));
-    ENT_HOOK_POINT("agent.computing");
-    ENT_TRY(make_payload(agent, &payload, &result));
+    ENT_TRY(make_payload(agent, &payload, kept, result));
     ENT_HOOK_POINT("agent.computed");
     err = ent_blob_new_take(payload.bytes, payload.len, &blob);
     if (err != ENT_E_OK) {
         ent_payload_release(&payload);
         return err;
     }
-    err = store(agent, blob, digest);
+    err = store(agent, blob, kept, digest);
     ent_blob_unref(blob);
+    return err;
+}
+
+/* What the final model is worth on this member's own test rows: said here, and nowhere else. */
+static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
+{
+    char found[ENT_AGENT_FOUND_TEXT] = "";
+    char auc[32] = "";
+
+    if (isfinite(m->auc)) {
+        (void)snprintf(auc, sizeof auc, "AUC %.4f, ", m->auc);
+    }
+    if (isfinite(m->top[1].found)) {
+        ent_agent_found_text(agent, m->top[1].found, found);
+    }
+    ent_agent_sayf(
+        agent, ENT_SAY_LINE,
+        "this member's own test rows: %slog loss %.4f over %llu rows%s (these figures stay "
+        "here)",
+        auc, m->log_loss, (unsigned long long)m->rows, found);
+}
+
+static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_BYTES])
+{
+    struct ent_work_result result = {0};
+    struct ent_kept kept = {0};
+    char round[ENT_AGENT_ROUND_TEXT];
+    enum ent_err err;
+
+    ENT_TRY(claim(agent));
+    ENT_HOOK_POINT("agent.computing");
+    err = make_and_store(agent, &kept, &result, digest);
+    ent_kept_release(&kept);
     if (err == ENT_E_OK) {
         ent_agent_round_text(agent, round);
-        if (agent->open->msg.task == ENT_TASK_STATS) {
+        if (agent->open->msg.split == ENT_SPLIT_TEST && result.metrics.rows > 0) {
+            say_own(agent, &result.metrics);
+        } else if (agent->open->msg.task == ENT_TASK_STATS) {
             ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows", round, (unsigned)result.rows);
         } else {
             ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, own loss %.4f", round,

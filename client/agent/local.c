@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,26 +7,39 @@
 
 static const uint8_t no_salt[ENT_UPDATE_SALT_BYTES]; /* nothing of this leaves */
 
-/* Means and deviations of the member's own training rows, by the code that the federation uses. */
-static enum ent_err own_moments(struct ent_pipeline *p, struct ent_moments *moments)
+/* As they are for one member alone: what it learns of its own data needs no other member to have it too. */
+static enum ent_err alone(const struct ent_plan *plan, struct ent_feature **out)
+{
+    struct ent_feature *features;
+
+    ENT_TRY(ent_calloc(plan->n_features, sizeof *features, &features));
+    memcpy(features, plan->features, plan->n_features * sizeof *features);
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        features[i].min_members = features[i].min_members > 1 ? 1 : features[i].min_members;
+    }
+    *out = features;
+    return ENT_E_OK;
+}
+
+/* The statistics of the member's own training rows, by the code that the federation uses. */
+static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
 {
     struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = no_salt};
     struct ent_payload payload = {0};
-    struct ent_stat_column *columns = NULL;
+    struct ent_feature *features = NULL;
     int64_t *sum = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_fill_stats(&fill, &p->parts->part[ENT_SPLIT_TRAIN], &payload));
     err = ent_calloc(payload.dim, sizeof *sum, &sum);
     if (err == ENT_E_OK) {
-        err = ent_calloc(p->plan->n_features, sizeof *columns, &columns);
+        err = alone(p->plan, &features);
     }
     if (err == ENT_E_OK) {
         ent_payload_int64(&payload, sum);
-        ent_plan_stat_columns(p->plan, columns);
-        err = ent_task_stats_finish(columns, p->plan->n_features, sum, payload.dim, moments);
+        err = ent_task_stats_finish(features, p->plan->n_features, sum, payload.dim, out);
     }
-    free(columns);
+    free(features);
     free(sum);
     ent_payload_release(&payload);
     return err;
@@ -33,28 +47,12 @@ static enum ent_err own_moments(struct ent_pipeline *p, struct ent_moments *mome
 
 static enum ent_err standardise(struct ent_pipeline *p)
 {
-    uint32_t n = p->plan->n_features;
-    struct ent_moments *moments = NULL;
-    double *values = NULL;
-    enum ent_err err = ent_calloc(n, sizeof *moments, &moments);
+    struct ent_fits *fits = NULL;
+    enum ent_err err;
 
-    if (err == ENT_E_OK) {
-        err = ent_calloc((size_t)n * 2, sizeof *values, &values);
-    }
-    if (err == ENT_E_OK) {
-        err = own_moments(p, moments);
-    }
-    for (uint32_t i = 0; err == ENT_E_OK && i < n; i++) {
-        bool number = p->plan->features[i].type == ENT_FEATURE_NUMBER;
-
-        values[i] = number ? moments[i].mean : 0.0;
-        values[n + i] = number ? moments[i].sd : 1.0;
-    }
-    if (err == ENT_E_OK) {
-        err = ent_pipeline_prepare(p, values, values + n);
-    }
-    free(values);
-    free(moments);
+    ENT_TRY(own_fits(p, &fits));
+    err = ent_pipeline_prepare(p, fits->fit);
+    ent_fits_free(fits);
     return err;
 }
 
@@ -99,26 +97,51 @@ static void stretch_progress(void *ctx, const struct ent_train_progress *progres
     s->local->progress(s->local->ctx, &whole);
 }
 
-/* Best parameters so far by validation loss, as a federation keeps its best round; without validation rows the last. */
+/* Best parameters so far by the plan's validation figure, as a federation keeps its best round; without validation rows
+ * the last. */
 struct best {
     float *params;
     struct ent_metrics validation;
+    uint32_t round; /* 0: what training started from */
     bool set;
 };
 
-static enum ent_err note_best(struct ent_pipeline *p, struct best *best)
+/* On a tie the earlier one stays; where no AUC is defined the loss decides. */
+static bool is_better(const struct ent_plan *plan, const struct ent_metrics *now,
+                      const struct ent_metrics *best)
+{
+    double a = isfinite(now->auc) ? now->auc : 0.0;
+    double b = isfinite(best->auc) ? best->auc : 0.0;
+
+    if (plan->best_by == ENT_BEST_BY_AUC && (a > b || a < b)) {
+        return a > b;
+    }
+    return now->log_loss < best->log_loss;
+}
+
+static enum ent_err note_best(struct ent_pipeline *p, struct best *best, uint32_t round)
 {
     struct ent_metrics now;
 
     ENT_TRY(evaluate(p, ENT_SPLIT_VALIDATION, &now));
-    if (best->set && now.rows > 0 && now.log_loss >= best->validation.log_loss) {
+    if (best->set && now.rows > 0 && !is_better(p->plan, &now, &best->validation)) {
         return ENT_E_OK;
     }
     best->set = true;
+    best->round = round;
     best->validation = now;
     memcpy(best->params, ent_model_params(p->model),
            ent_model_n_params(p->model) * sizeof *best->params);
     return ENT_E_OK;
+}
+
+/* Before round `next`, as the round machine counts: what training started from was no round. */
+static bool out_of_patience(const struct ent_pipeline *p, const struct best *best, uint32_t next)
+{
+    uint32_t from = best->round > 0 ? best->round : 1;
+
+    return p->plan->patience > 0 && best->validation.rows > 0 && next > from &&
+           next - 1 - from >= p->plan->patience;
 }
 
 static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *local,
@@ -127,6 +150,7 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
     struct stretch stretch = {.local = local, .epochs = p->plan->epochs, .rounds = p->plan->rounds};
     struct ent_train_options options = {0};
     struct ent_trainer *trainer = NULL;
+    struct ent_kept kept = {0};
     struct ent_rows rows;
     enum ent_err err;
 
@@ -134,75 +158,48 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
     ent_train_options_of(p->plan, &options);
     options.progress = local->progress != NULL ? stretch_progress : NULL;
     options.ctx = &stretch;
-    ENT_TRY(ent_trainer_new(p->model, &options, rows.n, &trainer));
-    err = note_best(p, best);
-    for (uint32_t r = 1; err == ENT_E_OK && r <= p->plan->rounds; r++) {
+    ENT_TRY(ent_pipeline_keep(p, &kept, &options)); /* from stretch to stretch */
+    err = ent_trainer_new(p->model, &options, rows.n, &trainer);
+    if (err == ENT_E_OK) {
+        err = note_best(p, best, 0);
+    }
+    for (uint32_t r = 1; err == ENT_E_OK && r <= p->plan->rounds && !out_of_patience(p, best, r);
+         r++) {
         stretch.round = r;
         options.stream = r;
+        options.round = r;
         err = ent_fill_seed(p->plan->seed, r, p->member, &options.seed);
         if (err == ENT_E_OK) {
             err = ent_trainer_run(trainer, &rows, &options, trained);
         }
         if (err == ENT_E_OK) {
-            err = note_best(p, best);
+            err = note_best(p, best, r);
         }
     }
     ent_trainer_free(trainer);
+    ent_kept_release(&kept);
     return err;
-}
-
-static void describe_features(const struct ent_pipeline *p, struct ent_model_feature *features)
-{
-    static const enum ent_model_feature_type types[] = {
-        [ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
-        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
-        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN,
-    };
-
-    for (uint32_t i = 0; i < p->plan->n_features; i++) {
-        const struct ent_feature *f = &p->plan->features[i];
-
-        features[i] = (struct ent_model_feature){.name = f->name,
-                                                 .type = types[f->type],
-                                                 .lo = f->lo,
-                                                 .hi = f->hi,
-                                                 .mean = p->mean[i],
-                                                 .sd = p->sd[i],
-                                                 .indicator = f->indicator,
-                                                 .values = f->values,
-                                                 .n_values = f->n_values,
-                                                 .first_input = f->first_input,
-                                                 .n_inputs = f->n_inputs};
-    }
 }
 
 static enum ent_err write_model(const struct ent_pipeline *p, const char *path)
 {
-    struct ent_model_feature *features = NULL;
     struct ent_model_layer *layers = NULL;
     struct ent_model_options options;
-    struct ent_model_info info = {.n_features = p->plan->n_features,
-                                  .n_inputs = p->plan->n_inputs,
-                                  .n_layers = p->plan->n_layers,
-                                  .loss = "bce",
+    struct ent_model_info info = {.features = p->plan->features,
+                                  .fits = p->fits->fit,
+                                  .n_features = p->plan->n_features,
                                   .label_name = p->plan->label_name,
                                   .label_positive = p->plan->label_positive};
-    enum ent_err err = ent_calloc(p->plan->n_features, sizeof *features, &features);
+    enum ent_err err = ent_calloc(p->plan->n_layers, sizeof *layers, &layers);
 
     if (err == ENT_E_OK) {
-        err = ent_calloc(p->plan->n_layers, sizeof *layers, &layers);
-    }
-    if (err == ENT_E_OK) {
-        describe_features(p, features);
         ent_plan_model_options(p->plan, 1, layers, &options);
-        info.features = features;
-        info.layers = layers;
+        ent_modelfile_of_options(&options, &info);
         memcpy(info.plan, p->plan->digest, sizeof info.plan);
         err = ent_modelfile_write(path, &info, ent_model_params(p->model),
                                   ent_model_n_params(p->model));
     }
     free(layers);
-    free(features);
     return err;
 }
 
@@ -218,10 +215,11 @@ static enum ent_err run_local(struct ent_pipeline *p, const struct ent_local *lo
     ENT_TRY(train_all(p, local, best, &trained));
     memcpy(ent_model_params(p->model), best->params, n * sizeof *best->params);
     out->validation = best->validation;
+    out->best_round = best->round;
     out->rows = p->parts->part[ENT_SPLIT_TRAIN].n;
     out->train_loss = trained.mean_loss;
     ENT_TRY(evaluate(p, ENT_SPLIT_TEST, &out->test));
-    return write_model(p, local->model_path);
+    return local->model_path != NULL ? write_model(p, local->model_path) : ENT_E_OK;
 }
 
 enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline, const struct ent_local *local,

@@ -30,28 +30,23 @@ static void drop_prep(struct ent_pipeline *p)
         p->gathers[i] = NULL;
     }
     ent_prep_free(p->prep);
+    ent_fits_free(p->fits);
     p->prep = NULL;
+    p->fits = NULL;
 }
 
 static void drop_all(struct ent_pipeline *p)
 {
     drop_prep(p);
+    ent_modelfile_free(p->base);
+    p->base = NULL;
     ent_model_free(p->model);
     ent_parts_free(p->parts);
     ent_table_free(p->table);
-    free(p->mean);
-    free(p->state);
-    free(p->state_next);
     ent_plan_free(p->plan);
     p->model = NULL;
     p->parts = NULL;
     p->table = NULL;
-    p->mean = NULL;
-    p->sd = NULL;
-    p->state = NULL;
-    p->state_next = NULL;
-    p->state_steps = 0;
-    p->state_pending = false;
     p->plan = NULL;
 }
 
@@ -104,33 +99,28 @@ enum ent_err ent_pipeline_load(struct ent_pipeline *p)
     }
     ENT_TRY(ent_table_load_plan(p->plan, p->config, &table));
     err = ent_split_table(p->plan, table, p->config->split_file, &parts);
-    if (err == ENT_E_OK) {
-        err = ent_calloc((size_t)p->plan->n_features * 2, sizeof *p->mean, &p->mean);
-    }
     if (err != ENT_E_OK) {
         ent_parts_free(parts);
         ent_table_free(table);
         return err;
     }
-    p->sd = p->mean + p->plan->n_features;
     p->schema = ent_schema_of_plan(p->plan);
     p->table = table;
     p->parts = parts;
     return ENT_E_OK;
 }
 
-/* Batches under these means and deviations; kept while they stay the same. */
-enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const double *mean, const double *sd)
+/* Batches under these statistics; kept while they stay the same. */
+enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const struct ent_fit *fits)
 {
-    size_t bytes = p->plan->n_features * sizeof *mean;
+    uint32_t n = p->plan->n_features;
 
-    if (p->prep != NULL && memcmp(mean, p->mean, bytes) == 0 && memcmp(sd, p->sd, bytes) == 0) {
+    if (p->prep != NULL && ent_fits_same(fits, p->fits->fit, n)) {
         return ENT_E_OK;
     }
     drop_prep(p);
-    memcpy(p->mean, mean, bytes);
-    memcpy(p->sd, sd, bytes);
-    return ent_prep_new(&p->schema, p->mean, p->sd, &p->prep);
+    ENT_TRY(ent_fits_copy(fits, n, &p->fits));
+    return ent_prep_new(&p->schema, p->fits->fit, &p->prep);
 }
 
 enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
@@ -154,121 +144,61 @@ enum ent_err ent_pipeline_model(struct ent_pipeline *p)
     return ent_train_model_new(p->plan, true, &p->model);
 }
 
-static bool same_feature(const struct ent_feature *a, const struct ent_model_feature *b)
-{
-    static const enum ent_model_feature_type types[] = {
-        [ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
-        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
-        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN,
-    };
-
-    if (strcmp(a->name, b->name) != 0 || types[a->type] != b->type ||
-        a->indicator != b->indicator || a->n_inputs != b->n_inputs ||
-        a->first_input != b->first_input || a->n_values != b->n_values) {
-        return false;
-    }
-    if (a->type == ENT_FEATURE_NUMBER && (a->lo != b->lo || a->hi != b->hi)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->n_values; i++) {
-        if (strcmp(a->values[i], b->values[i]) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool same_layers(const struct ent_plan *plan, const struct ent_model_info *info,
-                        struct ent_model_layer *layers)
-{
-    struct ent_model_options options;
-
-    if (plan->n_layers != info->n_layers) {
-        return false;
-    }
-    ent_plan_model_options(plan, 1, layers, &options);
-    for (uint32_t i = 0; i < plan->n_layers; i++) {
-        if (layers[i].kind != info->layers[i].kind || layers[i].units != info->layers[i].units ||
-            layers[i].rate != info->layers[i].rate) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The coordinator sends a model; whether it is one of this plan is not its word to take. */
 static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_modelfile *file)
 {
     struct ent_model_layer *layers = NULL;
+    struct ent_model_options options;
     bool fits;
 
     ENT_REQUIRE(file->info.n_features == p->plan->n_features &&
                     file->n_params == ent_plan_n_params(p->plan),
                 ENT_E_SHAPE, "the base model is not one of this plan: its sizes differ");
     for (uint32_t i = 0; i < p->plan->n_features; i++) {
-        ENT_REQUIRE(same_feature(&p->plan->features[i], &file->info.features[i]), ENT_E_SHAPE,
+        ENT_REQUIRE(ent_feature_same(&p->plan->features[i], &file->info.features[i]), ENT_E_SHAPE,
                     "the base model is not one of this plan: feature %s differs",
                     p->plan->features[i].name);
     }
     ENT_TRY(ent_calloc(p->plan->n_layers, sizeof *layers, &layers));
-    fits = same_layers(p->plan, &file->info, layers);
+    ent_plan_model_options(p->plan, 1, layers, &options);
+    fits = ent_modelfile_same(&file->info, &options);
     free(layers);
     ENT_REQUIRE(fits, ENT_E_SHAPE, "the base model is not one of this plan: its layers differ");
     return ENT_E_OK;
 }
 
-static enum ent_err prepare_from(struct ent_pipeline *p, const struct ent_modelfile *file)
+size_t ent_pipeline_kept_floats(const struct ent_plan *plan)
 {
-    uint32_t n = p->plan->n_features;
-    double *moments;
-    enum ent_err err;
+    const struct ent_optim_spec *o = &plan->optimizer;
 
-    ENT_TRY(ent_calloc((size_t)n * 2, sizeof *moments, &moments));
-    for (uint32_t i = 0; i < n; i++) {
-        bool number = p->plan->features[i].type == ENT_FEATURE_NUMBER;
-
-        moments[i] = number ? file->info.features[i].mean : 0.0;
-        moments[n + i] = number ? file->info.features[i].sd : 1.0;
-    }
-    err = ent_pipeline_prepare(p, moments, moments + n);
-    free(moments);
-    return err;
+    return o->keep_state ? (size_t)o->optim->n_state(&o->hyper) * ent_plan_n_params(plan) : 0;
 }
 
-/* Optimizer state that outlives the round: worked on in a copy until the round is closed. */
-static enum ent_err keep_state(struct ent_pipeline *p, struct ent_train_options *options)
+/* Optimizer state that outlives the round. */
+enum ent_err ent_pipeline_keep(const struct ent_pipeline *p, struct ent_kept *kept,
+                               struct ent_train_options *options)
 {
-    size_t n;
+    size_t n = ent_pipeline_kept_floats(p->plan);
 
-    if (!p->plan->optimizer.keep_state || options->optim->n_state(&options->hyper) == 0) {
+    if (n == 0 || kept == NULL) {
         return ENT_E_OK;
     }
-    n = ent_model_n_params(p->model) * options->optim->n_state(&options->hyper);
-    if (p->state == NULL) {
-        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &p->state));
+    if (kept->n == 0) {
+        ENT_TRY(ent_calloc_aligned(n, sizeof *kept->state, &kept->state));
+        kept->n = n;
+        kept->steps = 0;
     }
-    if (p->state_next == NULL) {
-        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &p->state_next));
-    }
-    memcpy(p->state_next, p->state, n * sizeof(float));
-    p->steps_next = p->state_steps;
-    p->state_pending = true;
-    options->state = p->state_next;
-    options->state_steps = &p->steps_next;
+    ENT_REQUIRE(kept->n == n, ENT_E_SHAPE,
+                "the optimizer's kept state has %zu numbers; this plan's has %zu", kept->n, n);
+    options->state = kept->state;
+    options->state_steps = &kept->steps;
     return ENT_E_OK;
 }
 
-void ent_pipeline_commit_round(struct ent_pipeline *pipeline)
+void ent_kept_release(struct ent_kept *kept)
 {
-    float *next = pipeline->state_next;
-
-    if (!pipeline->state_pending) {
-        return;
-    }
-    pipeline->state_next = pipeline->state;
-    pipeline->state = next;
-    pipeline->state_steps = pipeline->steps_next;
-    pipeline->state_pending = false;
+    free(kept->state);
+    *kept = (struct ent_kept){0};
 }
 
 static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work, const float *base,
@@ -285,10 +215,12 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
     ent_train_options_of(p->plan, &options);
     ENT_TRY(ent_fill_seed(p->plan->seed, work->round, p->member, &options.seed));
     options.stream = work->round;
+    options.round = work->train_round;
+    options.base = base;
     options.keep_going = work->keep_going;
     options.progress = work->progress;
     options.ctx = work->ctx;
-    ENT_TRY(keep_state(p, &options));
+    ENT_TRY(ent_pipeline_keep(p, work->kept, &options));
     if (options.epochs > 0) { /* 0 measures the round itself: the update is zero */
         ENT_TRY(ent_train(p->model, &rows, &options, &trained));
     }
@@ -320,6 +252,7 @@ static enum ent_err do_evaluate(struct ent_pipeline *p, const struct ent_work *w
     *payload = made;
     result->rows = rows.n;
     result->mean_loss = metrics.rows > 0 ? metrics.log_loss : 0.0;
+    result->metrics = metrics;
     return ENT_E_OK;
 }
 
@@ -338,6 +271,31 @@ enum ent_err ent_pipeline_metrics(const struct ent_payload *payload, struct ent_
     return err;
 }
 
+/* The task's model, read and checked; a pipeline of many members does so once for all of them. */
+static enum ent_err take_base(struct ent_pipeline *p, struct ent_blob *blob,
+                              struct ent_modelfile **out)
+{
+    struct ent_modelfile *file = NULL;
+    enum ent_err err;
+
+    if (p->base != NULL && p->base->blob == blob) { /* it holds a reference: the same content */
+        *out = p->base;
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_modelfile_read(blob, &file));
+    err = check_base(p, file);
+    if (err != ENT_E_OK) {
+        ent_modelfile_free(file);
+        return err;
+    }
+    if (p->keeps_base) {
+        ent_modelfile_free(p->base);
+        p->base = file;
+    }
+    *out = file;
+    return ENT_E_OK;
+}
+
 static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *work,
                               struct ent_payload *payload, struct ent_work_result *result)
 {
@@ -346,11 +304,8 @@ static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *wor
 
     ENT_REQUIRE(work->base != NULL, ENT_E_PROTOCOL,
                 "this task starts from a model, and none is named");
-    ENT_TRY(ent_modelfile_read(work->base, &file));
-    err = check_base(p, file);
-    if (err == ENT_E_OK) {
-        err = prepare_from(p, file);
-    }
+    ENT_TRY(take_base(p, work->base, &file));
+    err = ent_pipeline_prepare(p, file->info.fits);
     if (err == ENT_E_OK) {
         err = ent_pipeline_model(p);
     }
@@ -361,7 +316,9 @@ static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *wor
                   ? do_train(p, work, ent_modelfile_params(file), payload, result)
                   : do_evaluate(p, work, payload, result);
     }
-    ent_modelfile_free(file);
+    if (file != p->base) {
+        ent_modelfile_free(file);
+    }
     return err;
 }
 
@@ -371,7 +328,6 @@ enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline, const struct en
     struct ent_fill fill = {.plan = pipeline->plan, .table = pipeline->table, .salt = work->salt};
     struct ent_work_result made = {0};
 
-    pipeline->state_pending = false;
     if (work->task == ENT_TASK_STATS) {
         made.rows = pipeline->parts->part[ENT_SPLIT_TRAIN].n;
         ENT_TRY(ent_fill_stats(&fill, &pipeline->parts->part[ENT_SPLIT_TRAIN], payload));

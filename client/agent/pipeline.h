@@ -30,12 +30,25 @@ const struct ent_parts *ent_pipeline_parts(const struct ent_pipeline *pipeline);
 /* Rows of one part; STATS and TRAIN use the training rows. */
 uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split split);
 
+/* What an optimizer keeps between the rounds of a run (keep_state). It never leaves the member. */
+struct ent_kept {
+    float *state;
+    size_t n; /* floats; 0: nothing kept yet, the next round starts at zero */
+    uint64_t steps;
+};
+void ent_kept_release(struct ent_kept *kept);
+/* Floats that a plan's optimizer keeps; 0: it keeps nothing. */
+size_t ent_pipeline_kept_floats(const struct ent_plan *plan);
+
 struct ent_work {
     enum ent_task_kind task;
-    enum ent_split split;          /* EVALUATE */
-    uint64_t round;                /* TRAIN: seeds shuffles and dropout, with the member's name */
-    struct ent_blob *base;         /* model file; NULL in STATS */
-    const uint8_t *salt;           /* [ENT_UPDATE_SALT_BYTES] */
+    enum ent_split split;  /* EVALUATE */
+    uint64_t round;        /* TRAIN: seeds shuffles and dropout, with the member's name */
+    uint32_t train_round;  /* TRAIN: which of the plan's rounds, from 1: the rate's schedule */
+    struct ent_blob *base; /* model file; NULL in STATS */
+    const uint8_t *salt;   /* [ENT_UPDATE_SALT_BYTES] */
+    struct ent_kept *kept; /* TRAIN: the state before, then after it (on error not to be used);
+                              NULL: it starts at zero and is not kept */
     bool (*keep_going)(void *ctx); /* may be NULL */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
@@ -44,31 +57,33 @@ struct ent_work {
 struct ent_work_result {
     uint32_t rows;
     double mean_loss; /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
+    struct ent_metrics
+        metrics; /* EVALUATE: of this member's rows alone, they stay here; rows = 0: none */
 };
 
 /* One task. SHAPE or PROTOCOL when the base model is not one of this plan; STOPPED; NONFINITE, RANGE with advice. */
 ENT_MUST enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline,
                                            const struct ent_work *work, struct ent_payload *payload,
                                            struct ent_work_result *result);
-/* Under `keep_state` the optimizer's state of a training round counts once the round was closed. */
-void ent_pipeline_commit_round(struct ent_pipeline *pipeline);
 
 /* ---- train --local ---- */
 
 struct ent_local_result {
     struct ent_metrics validation; /* rows = 0: the plan holds none out */
     struct ent_metrics test;
-    uint32_t rows;     /* trained on */
-    double train_loss; /* mean of the last epoch */
+    uint32_t rows;       /* trained on */
+    double train_loss;   /* mean of the last epoch */
+    uint32_t best_round; /* the model's; 0: what training started from */
 };
 
 struct ent_local {
-    const char *model_path; /* where the model file goes */
+    const char *model_path; /* where the model file goes; NULL: it is not written */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
 };
 /* The same trainer on this member's data alone: own standardisation (the same statistics code), rounds x epochs
- * passes, momentum restarted after every `epochs` as a round would. */
+ * passes, fewer when the plan's patience ends; after every `epochs` what a round does: the next rate of the schedule,
+ * momentum restarted or kept, a look at the validation rows. */
 ENT_MUST enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline,
                                          const struct ent_local *local,
                                          struct ent_local_result *out);

@@ -11,23 +11,22 @@ struct ent_pipeline {
     struct ent_schema schema;
     struct ent_table *table;
     struct ent_parts *parts;
-    double *mean; /* [2 * n_features]: mean, then sd */
-    double *sd;
+    struct ent_fits *fits; /* what prep was made from */
     struct ent_prep *prep;
     struct ent_gather *gathers[4]; /* by enum ent_split */
     struct ent_model *model;
-    float *state; /* optimizer state kept between rounds */
-    float *state_next;
-    uint64_t state_steps;
-    uint64_t steps_next;
-    bool state_pending; /* state_next is that of a round that is not closed yet */
+    bool keeps_base; /* for many members in turn: the round's model is read once */
+    struct ent_modelfile *base;
 };
 
-ENT_MUST enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const double *mean,
-                                           const double *sd);
+/* fits: [n_features], copied. */
+ENT_MUST enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const struct ent_fit *fits);
 ENT_MUST enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
                                           struct ent_rows *rows);
 ENT_MUST enum ent_err ent_pipeline_model(struct ent_pipeline *p);
+/* The optimizer goes on from `kept` (NULL: from zero), if the plan keeps its state. */
+ENT_MUST enum ent_err ent_pipeline_keep(const struct ent_pipeline *p, struct ent_kept *kept,
+                                        struct ent_train_options *options);
 /* rows = 0 where the payload counts none. */
 ENT_MUST enum ent_err ent_pipeline_metrics(const struct ent_payload *payload,
                                            struct ent_metrics *out);

@@ -24,8 +24,6 @@ struct scorer {
     const char *id;
     struct ent_modelfile *file;
     struct ent_model *model;
-    struct ent_feature *features;
-    double *moments; /* mean [n], sd [n] */
     struct ent_schema schema;
     struct ent_prep *prep;
     float *x;         /* [BLOCK_ROWS][n_inputs] */
@@ -44,30 +42,6 @@ struct scorer {
 
 /* ---- the model ---- */
 
-static void features_of(const struct ent_model_info *info, struct ent_feature *features,
-                        double *moments)
-{
-    static const enum ent_feature_type types[] = {
-        [ENT_MODEL_NUMBER] = ENT_FEATURE_NUMBER,
-        [ENT_MODEL_CATEGORY] = ENT_FEATURE_CATEGORY,
-        [ENT_MODEL_BOOLEAN] = ENT_FEATURE_BOOLEAN,
-    };
-
-    for (uint32_t i = 0; i < info->n_features; i++) {
-        const struct ent_model_feature *f = &info->features[i];
-
-        features[i] = (struct ent_feature){.name = f->name,
-                                           .type = types[f->type],
-                                           .lo = f->lo,
-                                           .hi = f->hi,
-                                           .indicator = f->indicator,
-                                           .values = f->values,
-                                           .n_values = f->n_values};
-        moments[i] = f->type == ENT_MODEL_NUMBER ? f->mean : 0.0;
-        moments[info->n_features + i] = f->type == ENT_MODEL_NUMBER ? f->sd : 1.0;
-    }
-}
-
 static enum ent_err open_schema(struct scorer *s)
 {
     const struct ent_model_info *info = &s->file->info;
@@ -75,30 +49,22 @@ static enum ent_err open_schema(struct scorer *s)
 
     ENT_REQUIRE(n > 0, ENT_E_UNSUPPORTED, "%s has no schema: it cannot be used on a CSV file",
                 s->options->model);
-    ENT_TRY(ent_calloc(n, sizeof *s->features, &s->features));
-    ENT_TRY(ent_calloc((size_t)n * 2, sizeof *s->moments, &s->moments));
-    features_of(info, s->features, s->moments);
-    s->schema = (struct ent_schema){.features = s->features,
+    s->schema = (struct ent_schema){.features = info->features,
                                     .n_features = n,
-                                    .n_inputs = ent_schema_number_inputs(s->features, n),
+                                    .n_inputs = info->n_inputs,
                                     .label_name = s->options->evaluate ? info->label_name : NULL,
                                     .label_positive = info->label_positive};
-    ENT_REQUIRE(s->schema.n_inputs == info->n_inputs, ENT_E_CORRUPT,
-                "%s: its schema gives %u inputs, its layers take %u", s->options->model,
-                (unsigned)s->schema.n_inputs, (unsigned)info->n_inputs);
-    return ent_prep_new(&s->schema, s->moments, s->moments + n, &s->prep);
+    return ent_prep_new(&s->schema, info->fits, &s->prep);
 }
 
 static enum ent_err open_model(struct scorer *s)
 {
     const struct ent_model_info *info;
-    struct ent_model_options options = {.batch_max = ENT_MODEL_BLOCK};
+    struct ent_model_options options;
 
     ENT_TRY(ent_modelfile_open(s->options->model, &s->file));
     info = &s->file->info;
-    options.n_inputs = info->n_inputs;
-    options.layers = info->layers;
-    options.n_layers = info->n_layers;
+    ent_modelfile_options(info, ENT_MODEL_BLOCK, &options);
     ENT_TRY(ent_model_new(&options, &s->model));
     memcpy(ent_model_params(s->model), ent_modelfile_params(s->file),
            s->file->n_params * sizeof(float));
@@ -116,7 +82,7 @@ static enum ent_err open_memory(struct scorer *s)
     ENT_TRY(ent_calloc(n, sizeof *s->result.counts, &s->result.counts));
     s->result.n_counts = n;
     for (uint32_t i = 0; i < n; i++) {
-        ENT_TRY(ent_strdup(s->features[i].name, &s->result.counts[i].feature));
+        ENT_TRY(ent_strdup(s->schema.features[i].name, &s->result.counts[i].feature));
     }
     return ENT_E_OK;
 }
@@ -343,8 +309,6 @@ static void release(struct scorer *s)
     ent_prep_free(s->prep);
     ent_model_free(s->model);
     ent_modelfile_free(s->file);
-    free(s->features);
-    free(s->moments);
     free(s->x);
     free(s->prob);
     free(s->y);

@@ -5,6 +5,7 @@
 #include "client/agent/advice.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
+#include "client/data/leak.h"
 #include "client/policy/policy.h"
 #include "common/base/mem.h"
 #include "common/json/json.h"
@@ -26,6 +27,8 @@ struct outgoing {
 struct report {
     const struct ent_workplace *w;
     struct outgoing out[N_OUTGOING];
+    struct ent_leak *leaks; /* by feature */
+    bool judged;
     enum ent_err verdict; /* of everything */
     char why[512];
 };
@@ -57,8 +60,10 @@ static void list_outgoing(const struct ent_plan *plan, struct outgoing *out)
         .task = ENT_TASK_STATS,
         .times = 1,
         .words = "of the training rows: how many, how many positive; for each number how many are "
-                 "present, missing, clipped, and the sums of its values and of their squares; for "
-                 "each category and boolean how many rows have each declared value"};
+                 "present, missing, clipped, the sums of its values and of their squares, and with "
+                 "encode: ple how many lie in each of 512 cells; for each category and boolean how "
+                 "many rows have each declared value; for each bucket of a vocabulary how many "
+                 "customers have it"};
     out[1] = (struct outgoing){
         .name = "training",
         .task = ENT_TASK_TRAIN,
@@ -210,6 +215,9 @@ static void print_text(const struct report *r)
            (unsigned)plan->n_inputs, (unsigned)plan->rounds);
     ent_table_print(ent_pipeline_table(r->w->pipeline), stdout);
     print_splits(r);
+    printf("\nwhat the model sees of a row: %u inputs\n", (unsigned)plan->n_inputs);
+    ent_table_print_inputs(ent_pipeline_table(r->w->pipeline), stdout);
+    ent_leak_print(ent_pipeline_table(r->w->pipeline), r->leaks, stdout);
     printf(
         "\nwhat would leave this member: integers only, which are added to those of the others;\n"
         "nothing is released unless at least %u members' are in the sum\n",
@@ -229,8 +237,11 @@ static void print_text(const struct report *r)
 
 /* ---- JSON ---- */
 
-static void put_columns(struct ent_json_writer *w, const struct ent_table *table)
+static void put_columns(struct ent_json_writer *w, const struct report *r)
 {
+    const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
+    char text[ENT_FEATURE_TEXT_BYTES];
+
     ent_json_put_key(w, "columns");
     ent_json_put_array(w);
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
@@ -242,6 +253,16 @@ static void put_columns(struct ent_json_writer *w, const struct ent_table *table
         ent_json_put_key_uint(w, "clipped", c->clipped);
         ent_json_put_key_uint(w, "unknown", c->unknown);
         ent_json_put_key_uint(w, "unparsable", c->unparsable);
+        ent_json_put_key_uint(w, "outliers", c->outliers);
+        ent_feature_text(&table->schema.features[i], text);
+        ent_json_put_key_string(w, "becomes", text);
+        ent_json_put_key_uint(w, "first_input", table->schema.features[i].first_input);
+        ent_json_put_key_uint(w, "inputs", table->schema.features[i].n_inputs);
+        if (r->judged) {
+            ent_json_put_key_double(w, "auc", r->leaks[i].auc);
+            ent_json_put_key_double(w, "settled", r->leaks[i].certain);
+            ent_json_put_key_bool(w, "leaks", r->leaks[i].leaks);
+        }
         ent_json_put_close(w);
     }
     ent_json_put_close(w);
@@ -296,12 +317,14 @@ static void put_rows(struct ent_json_writer *w, const struct report *r)
     ent_json_put_key_uint(w, "positives", table->n_positive);
     ent_json_put_key_uint(w, "bad_rows", table->n_bad);
     ent_json_put_key_uint(w, "unlabelled_rows", table->n_unlabelled);
+    ent_json_put_key_uint(w, "outlier_rows", table->n_outlier_rows);
+    ent_json_put_key_uint(w, "duplicate_rows", table->n_duplicates);
     ent_json_put_key_uint(w, "train_rows", ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN));
     ent_json_put_key_uint(w, "validation_rows",
                           ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_VALIDATION));
     ent_json_put_key_uint(w, "test_rows", ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TEST));
     put_problems(w, table);
-    put_columns(w, table);
+    put_columns(w, r);
 }
 
 static void put_warning(void *ctx, const char *line)
@@ -348,6 +371,15 @@ static enum ent_err print_json(const struct report *r)
     return err;
 }
 
+static enum ent_err look_for_leaks(struct report *r)
+{
+    const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
+
+    ENT_TRY(ent_calloc(table->schema.n_features, sizeof *r->leaks, &r->leaks));
+    return ent_leak_find(table, &ent_pipeline_parts(r->w->pipeline)->part[ENT_SPLIT_TRAIN],
+                         r->leaks, &r->judged);
+}
+
 enum ent_err ent_verb_check(const void *options, const char *const *args, size_t n)
 {
     const struct ent_check_verb *verb = options;
@@ -360,6 +392,9 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
     ENT_TRY(ent_workplace_open(verb->dir, verb->config, verb->plan, &w));
     err = ent_pipeline_load(w.pipeline);
     if (err == ENT_E_OK) {
+        err = look_for_leaks(&report);
+    }
+    if (err == ENT_E_OK) {
         err = ask(&report);
     }
     if (err == ENT_E_OK && verb->json) {
@@ -367,6 +402,7 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
     } else if (err == ENT_E_OK) {
         print_text(&report);
     }
+    free(report.leaks);
     ent_workplace_close(&w);
     if (err == ENT_E_OK && report.verdict != ENT_E_OK) {
         return ent_err_note(report.verdict, "%s", report.why);

@@ -67,11 +67,7 @@ static void put_metrics(struct ent_json_writer *w, const struct ent_metrics *m)
 {
     ent_json_put_key(w, "metrics");
     ent_json_put_object(w, ENT_JSON_INSERTION);
-    ent_json_put_key_uint(w, "rows", m->rows);
-    ent_json_put_key_uint(w, "positives", m->positives);
-    ent_json_put_key_double(w, "auc", m->rows > 0 ? m->auc : (double)NAN);
-    ent_json_put_key_double(w, "auc_error", m->rows > 0 ? m->auc_error : (double)NAN);
-    ent_json_put_key_double(w, "log_loss", m->rows > 0 ? m->log_loss : (double)NAN);
+    ent_workplace_put_metrics(w, m);
     ent_json_put_close(w);
 }
 

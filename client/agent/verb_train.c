@@ -59,6 +59,10 @@ static void print_metrics(const char *what, const struct ent_metrics *m)
     } else {
         printf("%-11s AUC %.4f, log loss %.4f over %llu rows (%llu positive)\n", what, m->auc,
                m->log_loss, (unsigned long long)m->rows, (unsigned long long)m->positives);
+        printf("%-11s %.0f %% of the positive ones are in the top 10 %% of scores; random would "
+               "find 10 "
+               "%%\n",
+               "", 100.0 * m->top[1].found);
     }
 }
 
@@ -66,11 +70,7 @@ static void put_metrics(struct ent_json_writer *w, const char *key, const struct
 {
     ent_json_put_key(w, key);
     ent_json_put_object(w, ENT_JSON_INSERTION);
-    ent_json_put_key_uint(w, "rows", m->rows);
-    ent_json_put_key_uint(w, "positives", m->positives);
-    ent_json_put_key_double(w, "auc", m->rows > 0 ? m->auc : (double)NAN);
-    ent_json_put_key_double(w, "auc_error", m->rows > 0 ? m->auc_error : (double)NAN);
-    ent_json_put_key_double(w, "log_loss", m->rows > 0 ? m->log_loss : (double)NAN);
+    ent_workplace_put_metrics(w, m);
     ent_json_put_close(w);
 }
 
@@ -86,6 +86,7 @@ static enum ent_err print_json(const struct ent_local_result *r, const char *pat
     ent_json_put_key_string(&w, "model", path);
     ent_json_put_key_uint(&w, "rows", r->rows);
     ent_json_put_key_double(&w, "train_loss", r->train_loss);
+    ent_json_put_key_uint(&w, "best_round", r->best_round);
     put_metrics(&w, "validation", &r->validation);
     put_metrics(&w, "test", &r->test);
     ent_json_put_close(&w);

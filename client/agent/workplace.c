@@ -1,11 +1,13 @@
 #include "client/agent/workplace.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/agent/identity.h"
 #include "client/agent/io.h"
 #include "common/base/file.h"
+#include "common/base/mem.h"
 
 enum ent_err ent_workplace_config(const char *dir, const char *config,
                                   struct ent_client_config **out)
@@ -86,4 +88,28 @@ enum ent_err ent_workplace_print(const struct ent_buf *json)
         return ent_agent_io("standard output");
     }
     return ENT_E_OK;
+}
+
+void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metrics *metrics)
+{
+    static const char *const done[] = {"rows", "positives", "auc", "auc_error", "log_loss"};
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    size_t n = ent_metrics_values(metrics, values);
+    bool any = metrics->rows > 0;
+
+    ent_json_put_key_uint(w, "rows", metrics->rows);
+    ent_json_put_key_uint(w, "positives", metrics->positives);
+    ent_json_put_key_double(w, "auc", any ? metrics->auc : (double)NAN);
+    ent_json_put_key_double(w, "auc_error", any ? metrics->auc_error : (double)NAN);
+    ent_json_put_key_double(w, "log_loss", any ? metrics->log_loss : (double)NAN);
+    for (size_t i = 0; i < n && any; i++) {
+        bool put = false;
+
+        for (size_t k = 0; k < ENT_ARRAY_LEN(done); k++) {
+            put = put || strcmp(values[i].name, done[k]) == 0;
+        }
+        if (!put) {
+            ent_json_put_key_double(w, values[i].name, values[i].value);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #define ENT_CLIENT_AGENT_WORKPLACE_H
 
 #include "client/agent/pipeline.h"
+#include "common/json/json.h"
 #include "common/schema/limits.h"
 
 struct ent_workplace {
@@ -22,5 +23,8 @@ ENT_MUST enum ent_err ent_workplace_config(const char *dir, const char *config,
                                            struct ent_client_config **out);
 /* JSON text and a line end to standard output. */
 ENT_MUST enum ent_err ent_workplace_print(const struct ent_buf *json);
+/* Keys of the open object: the figures by name; auc, auc_error and log_loss are null where they are not defined, others are
+ * left out. */
+void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metrics *metrics);
 
 #endif

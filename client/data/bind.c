@@ -1,14 +1,12 @@
 #include "client/data/bind.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/base/options.h"
-#include "common/config/scalar.h"
 
 /* ---- which column ---- */
 
@@ -23,7 +21,7 @@ static const struct ent_column_map *find_map(const struct ent_client_config *con
     return NULL;
 }
 
-static bool same(const struct ent_text *a, const char *b)
+bool ent_bind_same(const struct ent_text *a, const char *b)
 {
     return a->len == strlen(b) && memcmp(a->text, b, a->len) == 0;
 }
@@ -77,7 +75,7 @@ static enum ent_err find_field(const struct ent_text *header, size_t n, const ch
 {
     *out = ENT_BIND_NONE;
     for (size_t i = 0; i < n; i++) {
-        if (same(&header[i], column)) {
+        if (ent_bind_same(&header[i], column)) {
             ENT_REQUIRE(*out == ENT_BIND_NONE, ENT_E_DATA,
                         "column '%.80s' (%.100s) stands in the header twice", column, what);
             *out = i;
@@ -176,7 +174,7 @@ static size_t hash_text(const char *text, size_t len)
     return (size_t)(h ^ (h >> 32));
 }
 
-static struct ent_word *slot(const struct ent_bound *bound, const char *text, size_t len)
+struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, size_t len)
 {
     size_t i = hash_text(text, len) & (bound->n_words - 1);
 
@@ -190,7 +188,7 @@ static struct ent_word *slot(const struct ent_bound *bound, const char *text, si
 static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spelling *spelling,
                                  const char *file)
 {
-    const struct ent_word *declared = slot(bound, spelling->plan, strlen(spelling->plan));
+    const struct ent_word *declared = ent_bind_slot(bound, spelling->plan, strlen(spelling->plan));
     const char *near;
     struct ent_word word;
 
@@ -208,7 +206,7 @@ static enum ent_err add_spelling(struct ent_bound *bound, const struct ent_spell
                              .len = strlen(spelling->own),
                              .code = declared->code,
                              .spelled = true};
-    *slot(bound, word.text, word.len) = word;
+    *ent_bind_slot(bound, word.text, word.len) = word;
     return ENT_E_OK;
 }
 
@@ -226,7 +224,7 @@ static enum ent_err build_words(struct ent_bound *bound, const char *file)
     for (uint32_t v = 0; v < f->n_values; v++) {
         size_t len = strlen(f->values[v]);
 
-        *slot(bound, f->values[v], len) =
+        *ent_bind_slot(bound, f->values[v], len) =
             (struct ent_word){.text = f->values[v], .len = len, .code = (uint16_t)v};
     }
     for (uint32_t i = 0; bound->map != NULL && i < bound->map->n_spellings; i++) {
@@ -248,14 +246,15 @@ static enum ent_err bind_columns(const struct ent_table_options *options,
         char what[128];
 
         bound->feature = f;
-        bound->map = find_map(options->config, f->name);
+        bound->map = find_map(options->config, f->column);
         (void)snprintf(what, sizeof what, "feature %.100s", f->name);
-        column = bound->map != NULL ? bound->map->column : f->name;
+        column = bound->map != NULL ? bound->map->column : f->column;
         ENT_TRY(find_field(header, n, column, what, &bound->field));
         if (bound->field == ENT_BIND_NONE) {
             note_absent(absent, header, n, column, what);
         }
-        if (f->type == ENT_FEATURE_CATEGORY) {
+        if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_DECLARED &&
+            f->part == ENT_DATE_NONE) {
             ENT_TRY(build_words(bound, options->config->file));
         }
     }
@@ -277,7 +276,7 @@ static enum ent_err bind_label(const struct ent_table_options *options,
     column = b->label.map != NULL ? b->label.map->column : column;
     if (options->label == ENT_LABEL_IF_PRESENT) {
         for (size_t i = 0; i < n; i++) {
-            b->label.field = same(&header[i], column) ? i : b->label.field;
+            b->label.field = ent_bind_same(&header[i], column) ? i : b->label.field;
         }
         return ENT_E_OK;
     }
@@ -319,6 +318,9 @@ enum ent_err ent_bindings_new(const struct ent_table_options *options,
 
     ENT_TRY(ent_calloc(1, sizeof *b, &b));
     err = bind_all(options, header, n_header, b);
+    if (err == ENT_E_OK) {
+        err = ent_sha256_init(&b->hash);
+    }
     if (err != ENT_E_OK) {
         ent_bindings_free(b);
         return err;
@@ -336,104 +338,6 @@ void ent_bindings_free(struct ent_bindings *bindings)
         free(bindings->columns[i].words);
     }
     free(bindings->columns);
+    ent_sha256_release(&bindings->hash);
     free(bindings);
-}
-
-/* ---- values ---- */
-
-const char ent_bind_comma[] = "not a number: it has a decimal comma";
-const char ent_bind_not_boolean[] = "neither true nor false";
-
-/* By the member's own spelling when there is one; otherwise *is_missing. */
-static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
-                                 const struct ent_text *field, bool *is_missing)
-{
-    struct ent_text t = ent_text_trim(field->text, field->len);
-
-    *is_missing = false;
-    for (uint32_t i = 0; map != NULL && i < map->n_spellings; i++) {
-        if (same(&t, map->spellings[i].own)) {
-            const char *plan = map->spellings[i].plan;
-
-            return (struct ent_text){.text = plan, .len = strlen(plan)};
-        }
-    }
-    *is_missing = t.len == 0;
-    for (uint32_t i = 0; i < all->missing.n && !*is_missing; i++) {
-        *is_missing = same(&t, all->missing.items[i]);
-    }
-    return t;
-}
-
-const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
-                            const struct ent_text *field, float *out)
-{
-    bool missing;
-    struct ent_text t = translate(all, bound->map, field, &missing);
-    double v;
-
-    if (missing) {
-        *out = NAN;
-        return NULL;
-    }
-    if (!ent_scalar_double(t.text, t.len, &v)) {
-        return ent_text_decimal_comma(&t) ? ent_bind_comma : "not a number";
-    }
-    v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
-    *out = (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
-    return NULL;
-}
-
-const char *ent_bind_category(const struct ent_bindings *all, const struct ent_bound *bound,
-                              const struct ent_text *field, uint16_t *out)
-{
-    struct ent_text t = ent_text_trim(field->text, field->len);
-    const struct ent_word *word = slot(bound, t.text, t.len);
-    bool missing;
-
-    if (word->text != NULL && word->spelled) {
-        *out = word->code;
-        return NULL;
-    }
-    (void)translate(all, NULL, &t, &missing);
-    if (missing) {
-        *out = ENT_CODE_MISSING;
-        return NULL;
-    }
-    if (word->text == NULL && !ent_text_valid(t.text, t.len)) {
-        return "not UTF-8 text";
-    }
-    *out = word->text != NULL ? word->code : (uint16_t)bound->feature->n_values;
-    return NULL;
-}
-
-const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bound *bound,
-                             const struct ent_text *field, int8_t *out)
-{
-    bool missing;
-    struct ent_text t = translate(all, bound->map, field, &missing);
-    bool v = false;
-
-    if (!missing && !ent_scalar_bool(t.text, t.len, &v)) {
-        return ent_bind_not_boolean;
-    }
-    *out = (int8_t)(missing ? -1 : (v ? 1 : 0));
-    return NULL;
-}
-
-const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
-                           uint8_t *out)
-{
-    bool missing;
-    struct ent_text t = translate(all, all->label.map, field, &missing);
-
-    if (missing) {
-        *out = ENT_LABEL_ABSENT;
-        return NULL;
-    }
-    if (!ent_text_valid(t.text, t.len)) {
-        return "not UTF-8 text";
-    }
-    *out = same(&t, all->label_positive) ? 1 : 0;
-    return NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "client/data/source.h"
 #include "client/data/table.h"
+#include "common/crypto/sha256.h"
 
 #define ENT_BIND_NONE ((size_t)-1)
 
@@ -34,12 +35,23 @@ struct ent_bindings {
     size_t unit; /* field of unit_key, or ENT_BIND_NONE */
     size_t id;
     struct ent_strings missing;
+    struct ent_sha256 hash; /* of hashed values */
+    enum ent_err err;       /* the first that a value met which is no fault of the value; sticks */
 };
 
 ENT_MUST enum ent_err ent_bindings_new(const struct ent_table_options *options,
                                        const struct ent_text *header, size_t n_header,
                                        struct ent_bindings **out);
 void ent_bindings_free(struct ent_bindings *bindings);
+/* bind.c for bind_values.c: equality, and where a word of the dictionary is or would be. */
+bool ent_bind_same(const struct ent_text *a, const char *b);
+struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, size_t len);
+
+/* The bucket of a value: the first `bits` bits of SHA-256("entente/value/v1\0" || be32 length of the salt || salt ||
+ * be32 length of the feature's name || name || value). Without the salt nobody can try values offline; with it (every
+ * member has it) one can: see docs on what a vocabulary reveals. */
+ENT_MUST enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
+                                    const void *value, size_t len, uint32_t *out);
 
 /* Reasons that have an advice of their own (load.c). */
 extern const char ent_bind_comma[];
@@ -51,6 +63,8 @@ const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bou
                             const struct ent_text *field, float *out);
 const char *ent_bind_category(const struct ent_bindings *all, const struct ent_bound *bound,
                               const struct ent_text *field, uint16_t *out);
+const char *ent_bind_bucket(struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, uint32_t *out);
 const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bound *bound,
                              const struct ent_text *field, int8_t *out);
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,

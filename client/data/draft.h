@@ -28,7 +28,7 @@ struct ent_draft_column {
     double lo;                /* NUMBER: rounded outward */
     double hi;
     bool few_whole;      /* NUMBER that may be a code */
-    bool indicator;      /* NUMBER that is missing often enough */
+    bool indicator;      /* NUMBER that is missing somewhere */
     uint64_t min_count;  /* CATEGORY: rarer values stay out */
     uint32_t n_declared; /* CATEGORY: values that go into the plan */
 };

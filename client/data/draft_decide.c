@@ -184,7 +184,7 @@ static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column 
         if (c->few_whole) { /* for the line that is offered instead */
             c->few_whole = choose_values(d, c, max_values);
         }
-        c->indicator = (p->n_text - p->n_number + p->n_blank) * 100 >= d->profiles->n_rows;
+        c->indicator = p->n_text - p->n_number + p->n_blank > 0;
         c->why_unusable = "its numbers are too large";
         return round_range(p, &c->lo, &c->hi) ? ENT_ROLE_NUMBER : ENT_ROLE_UNUSABLE;
     }

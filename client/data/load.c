@@ -40,6 +40,7 @@ void ent_loader_release(struct ent_loader *loader)
     ent_source_close(loader->source);
     ent_bindings_free(loader->bindings);
     ent_sha256_release(&loader->hash);
+    ent_rowset_release(&loader->rows);
     *loader = (struct ent_loader){0};
 }
 
@@ -63,14 +64,16 @@ enum ent_err ent_loader_table(const struct ent_loader *loader, struct ent_table 
 
 /* ---- room ---- */
 
-static enum ent_err grow_column(struct ent_column *column, enum ent_feature_type type, size_t cap,
-                                size_t need)
+static enum ent_err grow_column(struct ent_column *column, const struct ent_feature *feature,
+                                size_t cap, size_t need)
 {
-    switch (type) {
+    switch (feature->type) {
     case ENT_FEATURE_NUMBER:
         return ent_grow(&column->numbers, &cap, need, sizeof *column->numbers);
     case ENT_FEATURE_CATEGORY:
-        return ent_grow(&column->codes, &cap, need, sizeof *column->codes);
+        return feature->codes == ENT_CODES_DECLARED
+                   ? ent_grow(&column->codes, &cap, need, sizeof *column->codes)
+                   : ent_grow(&column->buckets, &cap, need, sizeof *column->buckets);
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -89,7 +92,7 @@ static enum ent_err make_room(struct ent_table *table, bool with_units, bool wit
     }
     want = want > ENT_TABLE_MAX_ROWS ? ENT_TABLE_MAX_ROWS : want;
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        ENT_TRY(grow_column(&table->columns[i], table->schema.features[i].type, have, want));
+        ENT_TRY(grow_column(&table->columns[i], &table->schema.features[i], have, want));
     }
     cap = have;
     ENT_TRY(ent_grow(&table->labels, &cap, want, sizeof *table->labels));
@@ -118,35 +121,61 @@ static void note_problem(struct ent_table *table, uint64_t line, const char *rea
     }
 }
 
+static const char *read_value(struct ent_bindings *b, const struct ent_bound *bound,
+                              const struct ent_text *field, struct ent_column *column, uint32_t at)
+{
+    switch (bound->feature->type) {
+    case ENT_FEATURE_NUMBER:
+        return ent_bind_number(b, bound, field, &column->numbers[at]);
+    case ENT_FEATURE_CATEGORY:
+        return bound->feature->codes == ENT_CODES_DECLARED
+                   ? ent_bind_category(b, bound, field, &column->codes[at])
+                   : ent_bind_bucket(b, bound, field, &column->buckets[at]);
+    case ENT_FEATURE_BOOLEAN:
+        break;
+    }
+    return ent_bind_boolean(b, bound, field, &column->bools[at]);
+}
+
 /* The row's values into the place behind the last row; NULL, or why not. */
-static const char *read_values(const struct ent_bindings *b, const struct ent_source_row *row,
+static const char *read_values(struct ent_bindings *b, const struct ent_source_row *row,
                                struct ent_table *table, uint32_t *bad_column)
 {
-    uint32_t at = table->n_rows;
-
     for (uint32_t i = 0; i < b->n_columns; i++) {
         const struct ent_bound *bound = &b->columns[i];
-        const struct ent_text *field = &row->fields[bound->field];
-        struct ent_column *column = &table->columns[i];
-        const char *why = NULL;
+        const char *why =
+            read_value(b, bound, &row->fields[bound->field], &table->columns[i], table->n_rows);
 
-        switch (bound->feature->type) {
-        case ENT_FEATURE_NUMBER:
-            why = ent_bind_number(b, bound, field, &column->numbers[at]);
-            break;
-        case ENT_FEATURE_CATEGORY:
-            why = ent_bind_category(b, bound, field, &column->codes[at]);
-            break;
-        case ENT_FEATURE_BOOLEAN:
-            why = ent_bind_boolean(b, bound, field, &column->bools[at]);
-            break;
-        }
         if (why != NULL) {
             *bad_column = i;
             return why;
         }
     }
     return NULL;
+}
+
+/* What the schema says of outliers, on the row behind the last one; false: the row is to be dropped. */
+static bool settle_outliers(const struct ent_loader *loader, struct ent_table *table)
+{
+    bool keep = true;
+
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        const struct ent_feature *f = &table->schema.features[i];
+        struct ent_column *c = &table->columns[i];
+        bool drops = f->outliers == ENT_OUTLIERS_DROP_ROW && loader->options.clean;
+
+        if (f->type != ENT_FEATURE_NUMBER || !ent_table_clips(f, c->numbers[table->n_rows]) ||
+            (f->outliers != ENT_OUTLIERS_MISSING && !drops)) {
+            continue;
+        }
+        c->outliers++;
+        if (drops) {
+            keep = false;
+        } else {
+            c->numbers[table->n_rows] = NAN;
+        }
+    }
+    return keep;
 }
 
 static void count_values(struct ent_table *table)
@@ -163,6 +192,10 @@ static void count_values(struct ent_table *table)
             c->clipped += ent_table_clips(f, c->numbers[at]) ? 1 : 0;
             break;
         case ENT_FEATURE_CATEGORY:
+            if (f->codes != ENT_CODES_DECLARED) {
+                c->missing += c->buckets[at] == ENT_BUCKET_MISSING ? 1 : 0;
+                break;
+            }
             c->missing += c->codes[at] == ENT_CODE_MISSING ? 1 : 0;
             c->unknown += c->codes[at] == f->n_values ? 1 : 0;
             break;
@@ -192,6 +225,12 @@ static void hash_row(const struct ent_table *table, struct ent_sha256 *hash)
             n += 4;
             break;
         case ENT_FEATURE_CATEGORY:
+            if (c->codes == NULL) {
+                bytes[n++] = 'h';
+                ent_put_be32(bytes + n, c->buckets[at]);
+                n += 4;
+                break;
+            }
             bytes[n++] = 'c';
             ent_put_be16(bytes + n, c->codes[at]);
             n += 2;
@@ -255,12 +294,21 @@ static enum ent_err commit_row(struct ent_loader *loader, const struct ent_sourc
 {
     ENT_REQUIRE(table->n_rows < loader->max_rows, ENT_E_LIMIT, "more than %u rows",
                 loader->max_rows);
+    table->labels[table->n_rows] = label;
     if (!loader->options.without_units) {
         ENT_TRY(hash_unit(loader, row, table));
     }
+    if (loader->options.drop_duplicates && !loader->options.without_units) {
+        bool found;
+
+        ENT_TRY(ent_rowset_add(&loader->rows, table, table->n_rows, &found));
+        if (found) {
+            table->n_duplicates++;
+            return ENT_E_OK;
+        }
+    }
     ENT_TRY(keep_id(loader->bindings, row, table));
     count_values(table);
-    table->labels[table->n_rows] = label;
     table->source_rows[table->n_rows] = (uint32_t)row->number;
     table->n_positive += label == 1 ? 1 : 0;
     table->n_rows++;
@@ -270,7 +318,7 @@ static enum ent_err commit_row(struct ent_loader *loader, const struct ent_sourc
 static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_row *row,
                              struct ent_table *table)
 {
-    const struct ent_bindings *b = loader->bindings;
+    struct ent_bindings *b = loader->bindings;
     const char *why = row->problem;
     uint8_t label = ENT_LABEL_ABSENT;
     uint32_t bad_column = 0;
@@ -295,6 +343,11 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
     if (why != NULL) {
         table->columns[bad_column].unparsable++;
         note_problem(table, row->line, why, table->schema.features[bad_column].name);
+        return ENT_E_OK;
+    }
+    ENT_TRY(b->err);
+    if (!settle_outliers(loader, table)) {
+        table->n_outlier_rows++;
         return ENT_E_OK;
     }
     return commit_row(loader, row, label, table);

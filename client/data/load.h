@@ -9,11 +9,23 @@
 #include "client/data/table.h"
 #include "common/crypto/sha256.h"
 
+/* Rows of a table by what they hold. */
+struct ent_rowset {
+    uint32_t *slots; /* row + 1; 0 = free; open addressing */
+    size_t n_slots;  /* power of two */
+    size_t n;
+};
+void ent_rowset_release(struct ent_rowset *set);
+/* Adds row `row` of the table; *found: an equal one (unit, features, label) was there already. */
+ENT_MUST enum ent_err ent_rowset_add(struct ent_rowset *set, const struct ent_table *table,
+                                     uint32_t row, bool *found);
+
 struct ent_loader {
     struct ent_table_options options;
     struct ent_source *source;
     struct ent_bindings *bindings;
     struct ent_sha256 hash;
+    struct ent_rowset rows; /* drop_duplicates */
     uint32_t max_rows;
 };
 

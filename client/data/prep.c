@@ -8,13 +8,14 @@
 
 /* What one feature's encoding needs, together in one place of memory. */
 struct item {
-    enum ent_feature_type type;
-    bool indicator;
+    const struct ent_feature *feature;
+    const struct ent_fit *fit;
     uint32_t first_input;
-    uint32_t n_values;
+    uint32_t other; /* CATEGORY: the last code */
     double mean;
     double inv_sd;
-    const struct ent_feature *feature;
+    double *inv_widths; /* PLE: of the bins; owned */
+    uint32_t *codes;    /* VOCABULARY: of each bucket; owned */
 };
 
 struct ent_prep {
@@ -23,36 +24,71 @@ struct ent_prep {
     struct item items[];
 };
 
-enum ent_err ent_prep_new(const struct ent_schema *schema, const double *mean, const double *sd,
+static enum ent_err prepare_ple(const struct ent_fit *fit, struct item *item)
+{
+    ENT_TRY(ent_calloc(fit->n_edges, sizeof *item->inv_widths, &item->inv_widths));
+    for (uint32_t i = 1; i < fit->n_edges; i++) {
+        item->inv_widths[i - 1] = 1.0 / (fit->edges[i] - fit->edges[i - 1]);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err prepare_vocabulary(const struct ent_feature *f, const struct ent_fit *fit,
+                                       struct item *item)
+{
+    uint32_t n = UINT32_C(1) << f->bits;
+
+    ENT_TRY(ent_calloc(n, sizeof *item->codes, &item->codes));
+    for (uint32_t b = 0; b < n; b++) {
+        item->codes[b] = item->other;
+    }
+    for (uint32_t i = 0; i < fit->n_buckets; i++) {
+        item->codes[fit->buckets[i]] = i;
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err prepare_item(const struct ent_feature *f, const struct ent_fit *fit,
+                                 struct item *item)
+{
+    *item = (struct item){.feature = f,
+                          .fit = fit,
+                          .first_input = f->first_input,
+                          .mean = fit->mean,
+                          .inv_sd = 1.0 / fit->sd};
+    if (f->type == ENT_FEATURE_CATEGORY) {
+        item->other = ent_feature_n_codes(f) - 1;
+    }
+    if (f->type == ENT_FEATURE_NUMBER && f->encode == ENT_ENCODE_PLE) {
+        return prepare_ple(fit, item);
+    }
+    if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
+        return prepare_vocabulary(f, fit, item);
+    }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_prep_new(const struct ent_schema *schema, const struct ent_fit *fits,
                           struct ent_prep **out)
 {
     struct ent_prep *prep;
     size_t bytes;
+    enum ent_err err = ENT_E_OK;
 
     for (uint32_t i = 0; i < schema->n_features; i++) {
-        const struct ent_feature *f = &schema->features[i];
-
-        ENT_REQUIRE(
-            f->type != ENT_FEATURE_NUMBER || (isfinite(mean[i]) && isfinite(sd[i]) && sd[i] > 0.0),
-            ENT_E_NONFINITE,
-            "the statistics of '%.80s' are not usable: mean and deviation must be finite", f->name);
+        ENT_TRY(ent_fit_check(&schema->features[i], &fits[i]));
     }
     ENT_TRY(ent_size_mul(schema->n_features, sizeof prep->items[0], &bytes));
     ENT_TRY(ent_size_add(bytes, sizeof *prep, &bytes));
     ENT_TRY(ent_calloc(1, bytes, &prep));
     prep->n_items = schema->n_features;
     prep->n_inputs = schema->n_inputs;
-    for (uint32_t i = 0; i < schema->n_features; i++) {
-        const struct ent_feature *f = &schema->features[i];
-        bool number = f->type == ENT_FEATURE_NUMBER;
-
-        prep->items[i] = (struct item){.type = f->type,
-                                       .indicator = f->indicator,
-                                       .first_input = f->first_input,
-                                       .n_values = f->n_values,
-                                       .mean = number ? mean[i] : 0.0,
-                                       .inv_sd = number ? 1.0 / sd[i] : 0.0,
-                                       .feature = f};
+    for (uint32_t i = 0; i < schema->n_features && err == ENT_E_OK; i++) {
+        err = prepare_item(&schema->features[i], &fits[i], &prep->items[i]);
+    }
+    if (err != ENT_E_OK) {
+        ent_prep_free(prep);
+        return err;
     }
     *out = prep;
     return ENT_E_OK;
@@ -60,18 +96,89 @@ enum ent_err ent_prep_new(const struct ent_schema *schema, const double *mean, c
 
 void ent_prep_free(struct ent_prep *prep)
 {
+    for (uint32_t i = 0; prep != NULL && i < prep->n_items; i++) {
+        free(prep->items[i].inv_widths);
+        free(prep->items[i].codes);
+    }
     free(prep);
 }
 
-/* (clip(x) - mean) / sd in double, rounded once at the end: the same bits at training and at scoring. */
-static inline void encode_number(const struct item *item, float v, float *x)
+/* (map(clip(x)) - mean) / sd in double, rounded once at the end: the same bits at training and at scoring. */
+static inline float encode_value(const struct item *item, float v)
 {
+    double x = ent_table_clip(item->feature, v);
+
+    x = item->feature->encode == ENT_ENCODE_LOG ? ent_slog(x) : x;
+    return (float)((x - item->mean) * item->inv_sd);
+}
+
+/* The bin of x: the last whose lower edge is not above it, or the first. */
+static inline uint32_t find_bin(const struct ent_fit *fit, double x)
+{
+    uint32_t lo = 0;
+    uint32_t hi = fit->n_edges - 1; /* bins lo .. hi - 1 are left */
+
+    while (hi - lo > 1) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (x >= fit->edges[mid]) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+/* Bins below that of x are 1, it itself is where x lies in it, those above stay 0. */
+static inline void encode_ple(const struct item *item, double x, float *to)
+{
+    const struct ent_fit *fit = item->fit;
+    uint32_t bin;
+    double place;
+
+    if (fit->n_edges == 0) {
+        return;
+    }
+    bin = find_bin(fit, x);
+    for (uint32_t k = 0; k < bin; k++) {
+        to[k] = 1.0F;
+    }
+    place = (x - fit->edges[bin]) * item->inv_widths[bin];
+    place = place < -1.0 ? -1.0 : (place > 2.0 ? 2.0 : place);
+    to[bin] = (float)place;
+}
+
+static inline void encode_number(const struct item *item, float v, float *to)
+{
+    const struct ent_feature *f = item->feature;
     bool missing = isnan(v);
 
-    x[0] = missing ? 0.0F : (float)((ent_table_clip(item->feature, v) - item->mean) * item->inv_sd);
-    if (item->indicator) {
-        x[1] = missing ? 1.0F : 0.0F;
+    if (f->encode == ENT_ENCODE_PLE) {
+        encode_ple(item, missing ? item->mean : ent_table_clip(f, v), to);
+    } else if (!missing) {
+        to[0] = encode_value(item, v);
     }
+    if (f->indicator && missing) {
+        to[f->n_inputs - 1] = 1.0F;
+    }
+}
+
+/* Of a CATEGORY. */
+static inline uint32_t code_of(const struct item *item, const struct ent_column *column,
+                               uint32_t row)
+{
+    uint32_t code;
+
+    if (column->codes != NULL) {
+        code = column->codes[row];
+        return code < item->other ? code : item->other;
+    }
+    code = column->buckets[row];
+    if (code == ENT_BUCKET_MISSING) {
+        return item->other;
+    }
+    return item->codes != NULL ? item->codes[code] : code;
 }
 
 /* Which rows of a table: those listed, or consecutive ones. */
@@ -95,7 +202,7 @@ static void encode_item(const struct ent_prep *prep, uint32_t i, const struct ro
     size_t stride = prep->n_inputs;
     float *to = x + item->first_input;
 
-    switch (item->type) {
+    switch (item->feature->type) {
     case ENT_FEATURE_NUMBER:
         for (uint32_t k = 0; k < rows->n; k++, to += stride) {
             encode_number(item, column->numbers[row_at(rows, k)], to);
@@ -103,9 +210,7 @@ static void encode_item(const struct ent_prep *prep, uint32_t i, const struct ro
         break;
     case ENT_FEATURE_CATEGORY:
         for (uint32_t k = 0; k < rows->n; k++, to += stride) {
-            uint32_t code = column->codes[row_at(rows, k)];
-
-            to[code < item->n_values ? code : item->n_values] = 1.0F;
+            to[code_of(item, column, row_at(rows, k))] = 1.0F;
         }
         break;
     case ENT_FEATURE_BOOLEAN:
@@ -117,6 +222,14 @@ static void encode_item(const struct ent_prep *prep, uint32_t i, const struct ro
             }
         }
         break;
+    }
+}
+
+void ent_prep_codes(const struct ent_prep *prep, const struct ent_table *table, uint32_t feature,
+                    const uint32_t *rows, uint32_t n, uint32_t *codes)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        codes[k] = code_of(&prep->items[feature], &table->columns[feature], rows[k]);
     }
 }
 

@@ -2,9 +2,7 @@
  * prepared matrix THREADS one at a time per gather; prep itself is immutable · SOURCE protocol.md 4
  * (Missing)
  *
- * Inputs of a row, by feature in plan order: NUMBER (clip(x) - mean) / sd, 0 when missing, and with
- * `indicator` 1 where it is missing; CATEGORY one-hot with `other` last (unknown or missing);
- * BOOLEAN two columns, neither when missing. The dense matrix and the way on the fly give the same
+ * Inputs of a row: common/feature/feature.h. The dense matrix and the way on the fly give the same
  * bits. */
 #ifndef ENT_CLIENT_DATA_PREP_H
 #define ENT_CLIENT_DATA_PREP_H
@@ -16,10 +14,10 @@
 
 struct ent_prep;
 
-/* mean, sd: [n_features], read for numbers only; sd > 0. The schema is borrowed for the prep's
- * life. NONFINITE. */
-ENT_MUST enum ent_err ent_prep_new(const struct ent_schema *schema, const double *mean,
-                                   const double *sd, struct ent_prep **out);
+/* What the statistics made of the schema's features: [n_features]. Schema and fits are borrowed for
+ * the prep's life. NONFINITE, CONFIG when a fit cannot be one of its feature. */
+ENT_MUST enum ent_err ent_prep_new(const struct ent_schema *schema, const struct ent_fit *fits,
+                                   struct ent_prep **out);
 void ent_prep_free(struct ent_prep *prep);
 /* The model inputs of `n` table rows into x[n][n_inputs]. No allocation. */
 void ent_prep_encode(const struct ent_prep *prep, const struct ent_table *table,
@@ -27,6 +25,11 @@ void ent_prep_encode(const struct ent_prep *prep, const struct ent_table *table,
 /* The same for the consecutive rows first .. first + n - 1. */
 void ent_prep_encode_range(const struct ent_prep *prep, const struct ent_table *table,
                            uint32_t first, uint32_t n, float *x);
+
+/* The codes of a CATEGORY feature, each below ent_feature_n_codes (the last: other or missing), as an
+ * embedding takes them. */
+void ent_prep_codes(const struct ent_prep *prep, const struct ent_table *table, uint32_t feature,
+                    const uint32_t *rows, uint32_t n, uint32_t *codes);
 
 /* Rows of one part, ready for the trainer's inner loop: gather(ctx, positions, n, x, y) as
  * trainer.h wants it. */

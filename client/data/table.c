@@ -17,22 +17,6 @@ struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
                                .label_positive = plan->label_positive};
 }
 
-uint32_t ent_schema_number_inputs(struct ent_feature *features, uint32_t n_features)
-{
-    uint32_t inputs = 0;
-
-    for (uint32_t i = 0; i < n_features; i++) {
-        struct ent_feature *f = &features[i];
-
-        f->first_input = inputs;
-        f->n_inputs = f->type == ENT_FEATURE_CATEGORY
-                          ? f->n_values + 1
-                          : (f->type == ENT_FEATURE_BOOLEAN || f->indicator ? 2 : 1);
-        inputs += f->n_inputs;
-    }
-    return inputs;
-}
-
 bool ent_table_clips(const struct ent_feature *feature, float x)
 {
     return x < (float)feature->lo || x > (float)feature->hi; /* false for NaN */
@@ -72,9 +56,10 @@ static enum ent_err load_all(struct ent_loader *loader, struct ent_table *table)
     ENT_TRY(ent_loader_check(loader, table));
     ENT_REQUIRE(table->n_source_rows > 0, ENT_E_DATA, "no rows below the header");
     ENT_REQUIRE(table->n_rows > 0, ENT_E_DATA,
-                "no row is left: %llu rows read, %llu do not parse, %llu without label",
+                "no row is left: %llu rows read, %llu do not parse, %llu without label, %llu with "
+                "outliers",
                 (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
-                (unsigned long long)table->n_unlabelled);
+                (unsigned long long)table->n_unlabelled, (unsigned long long)table->n_outlier_rows);
     return ENT_E_OK;
 }
 
@@ -105,8 +90,11 @@ enum ent_err ent_table_load(const struct ent_table_options *options, struct ent_
 enum ent_err ent_table_load_plan(const struct ent_plan *plan,
                                  const struct ent_client_config *config, struct ent_table **out)
 {
-    struct ent_table_options options = {
-        .schema = ent_schema_of_plan(plan), .config = config, .split_key = plan->split_key};
+    struct ent_table_options options = {.schema = ent_schema_of_plan(plan),
+                                        .config = config,
+                                        .split_key = plan->split_key,
+                                        .clean = true,
+                                        .drop_duplicates = plan->drop_duplicates};
 
     return ent_table_load(&options, out);
 }
@@ -119,6 +107,7 @@ void ent_table_free(struct ent_table *table)
     for (uint32_t i = 0; table->columns != NULL && i < table->schema.n_features; i++) {
         free(table->columns[i].numbers);
         free(table->columns[i].codes);
+        free(table->columns[i].buckets);
         free(table->columns[i].bools);
     }
     free(table->columns);
@@ -211,6 +200,17 @@ static void print_rows(const struct ent_table *table, FILE *out)
                   table->n_rows, ent_plural(table->n_rows, "row", "rows"),
                   (unsigned long long)table->n_positive, (unsigned long long)table->n_source_rows,
                   (unsigned long long)table->n_bad, (unsigned long long)table->n_unlabelled);
+    if (table->n_outlier_rows > 0) {
+        (void)fprintf(out, "%llu %s dropped because of outliers\n",
+                      (unsigned long long)table->n_outlier_rows,
+                      ent_plural(table->n_outlier_rows, "row was", "rows were"));
+    }
+    if (table->n_duplicates > 0) {
+        (void)fprintf(out, "%llu %s an earlier one and %s dropped\n",
+                      (unsigned long long)table->n_duplicates,
+                      ent_plural(table->n_duplicates, "row equals", "rows equal"),
+                      ent_plural(table->n_duplicates, "was", "were"));
+    }
     if (table->n_without_unit > 0) {
         (void)fprintf(out, "%llu %s no unit_key: each counts as a customer of its own\n",
                       (unsigned long long)table->n_without_unit,
@@ -236,13 +236,27 @@ static void print_rows(const struct ent_table *table, FILE *out)
 void ent_table_print(const struct ent_table *table, FILE *out)
 {
     print_rows(table, out);
-    (void)fprintf(out, "  %-28s %10s %10s %10s %10s\n", "feature", "missing", "clipped", "unknown",
-                  "unparsable");
+    (void)fprintf(out, "  %-28s %10s %10s %10s %10s %10s\n", "feature", "missing", "clipped",
+                  "outliers", "unknown", "unparsable");
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
         const struct ent_column *c = &table->columns[i];
 
-        (void)fprintf(out, "  %-28s %10llu %10llu %10llu %10llu\n", table->schema.features[i].name,
-                      (unsigned long long)c->missing, (unsigned long long)c->clipped,
+        (void)fprintf(out, "  %-28s %10llu %10llu %10llu %10llu %10llu\n",
+                      table->schema.features[i].name, (unsigned long long)c->missing,
+                      (unsigned long long)c->clipped, (unsigned long long)c->outliers,
                       (unsigned long long)c->unknown, (unsigned long long)c->unparsable);
+    }
+}
+
+void ent_table_print_inputs(const struct ent_table *table, FILE *out)
+{
+    char text[ENT_FEATURE_TEXT_BYTES];
+
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        const struct ent_feature *f = &table->schema.features[i];
+
+        ent_feature_text(f, text);
+        (void)fprintf(out, "  %-28s inputs %u to %u: %s\n", f->name, f->first_input,
+                      f->first_input + f->n_inputs - 1, text);
     }
 }

@@ -16,6 +16,7 @@
 #include "common/plan/plan.h"
 
 #define ENT_CODE_MISSING 0xFFFFU /* category; an unknown value has code n_values (`other`) */
+#define ENT_BUCKET_MISSING UINT32_MAX
 #define ENT_LABEL_ABSENT 0xFFU
 #define ENT_TABLE_MAX_PROBLEMS 20 /* kept with their lines; all are counted */
 #define ENT_TABLE_MAX_ROWS 0xFFFFFFFEU
@@ -30,20 +31,20 @@ struct ent_schema {
     const char *label_positive;
 };
 struct ent_schema ent_schema_of_plan(const struct ent_plan *plan);
-/* Fills first_input and n_inputs of each feature and returns their sum: for schemas that do not
- * come from a plan. */
-uint32_t ent_schema_number_inputs(struct ent_feature *features, uint32_t n_features);
-
 /* One feature's values; the array of its type is set, the others are NULL. */
 struct ent_column {
     float *numbers;  /* NUMBER [n_rows]: NaN = missing */
-    uint16_t *codes; /* CATEGORY [n_rows]: value, n_values = other, ENT_CODE_MISSING */
-    int8_t *bools;   /* BOOLEAN [n_rows]: 0, 1, -1 = missing */
-    /* Counts over the rows that were kept, but for `unparsable`. */
+    uint16_t *codes; /* CATEGORY declared [n_rows]: value, n_values = other, ENT_CODE_MISSING */
+    uint32_t
+        *buckets; /* CATEGORY hashed, vocabulary [n_rows]: of the salted hash, ENT_BUCKET_MISSING */
+    int8_t *bools; /* BOOLEAN [n_rows]: 0, 1, -1 = missing */
+    /* Counts over the rows that were kept, but for `unparsable` and `outliers`. */
     uint64_t missing;
     uint64_t unparsable; /* values that made their row a bad one */
-    uint64_t clipped;    /* NUMBER outside the range */
-    uint64_t unknown;    /* CATEGORY not declared */
+    uint64_t
+        outliers; /* NUMBER outside the range that counts as missing, or whose row was dropped */
+    uint64_t clipped; /* NUMBER outside the range */
+    uint64_t unknown; /* CATEGORY not declared */
 };
 
 struct ent_row_problem {
@@ -62,10 +63,12 @@ struct ent_table {
     uint32_t *source_rows;      /* [n_rows] 0-based data row at the source */
     uint32_t *id_ends; /* [n_rows] ids: end of each in `ids`; NULL when no id column is read */
     struct ent_buf ids;
-    bool has_unit_key;      /* units come from a column */
-    uint64_t n_source_rows; /* rows seen at the source */
-    uint64_t n_bad;         /* rows dropped because they do not parse */
-    uint64_t n_unlabelled;  /* rows dropped because the label is missing */
+    bool has_unit_key;       /* units come from a column */
+    uint64_t n_source_rows;  /* rows seen at the source */
+    uint64_t n_bad;          /* rows dropped because they do not parse */
+    uint64_t n_unlabelled;   /* rows dropped because the label is missing */
+    uint64_t n_outlier_rows; /* rows dropped because of an outlier */
+    uint64_t n_duplicates;   /* rows dropped because they equal an earlier one */
     uint64_t n_positive;
     uint64_t n_without_unit; /* rows kept whose unit_key is blank: each is its own unit */
     struct ent_row_problem problems[ENT_TABLE_MAX_PROBLEMS]; /* the first ones */
@@ -82,7 +85,10 @@ struct ent_table_options {
     enum ent_label_use label; /* IF_PRESENT, UNUSED: rows without one are kept */
     const char *id_column;    /* NULL: ids are not read */
     bool without_units;       /* units are not computed (score) */
-    uint32_t max_rows;        /* LIMIT beyond; 0 = ENT_TABLE_MAX_ROWS */
+    bool clean; /* rows with outliers are dropped where the schema says so; otherwise clipped */
+    bool
+        drop_duplicates; /* rows that equal an earlier one in unit, features and label; whole tables only */
+    uint32_t max_rows; /* LIMIT beyond; 0 = ENT_TABLE_MAX_ROWS */
 };
 
 /* Read everything. DATA when a column is absent (names it, the feature and the nearest header
@@ -92,7 +98,7 @@ ENT_MUST enum ent_err ent_table_load(const struct ent_table_options *options,
                                      struct ent_table **out);
 void ent_table_free(struct ent_table *table);
 
-/* For plan tasks: options from a plan and the member's configuration, label required. */
+/* For plan tasks: options from a plan and the member's configuration, label required, cleaned. */
 ENT_MUST enum ent_err ent_table_load_plan(const struct ent_plan *plan,
                                           const struct ent_client_config *config,
                                           struct ent_table **out);
@@ -103,6 +109,8 @@ ENT_MUST enum ent_err ent_table_check_labels(const struct ent_table *table);
 
 /* "1,203 rows (141 positive), 3 dropped: line 7 ..., ..." and a line per column: for `check`. */
 void ent_table_print(const struct ent_table *table, FILE *out);
+/* What each feature became: its inputs and its encoding, a line a feature. */
+void ent_table_print_inputs(const struct ent_table *table, FILE *out);
 
 /* ---- accessors for tasks ---- */
 

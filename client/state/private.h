@@ -18,8 +18,9 @@ struct ent_state_seen {
 
 struct ent_state {
     struct ent_db *db;
-    char *updates; /* DIR/updates */
-    char *models;  /* DIR/models */
+    char *updates;   /* DIR/updates */
+    char *models;    /* DIR/models */
+    char *optimizer; /* DIR/optimizer */
     struct ent_blob
         *fresh; /* payload of the update stored last: what is sent first needs no reading */
     struct ent_attempt fresh_at;
@@ -46,6 +47,16 @@ ENT_MUST enum ent_err ent_state_content_path(const char *dir,
 ENT_MUST enum ent_err ent_state_sweep(struct ent_state *state, const char *dir, const char *ending,
                                       const char *known);
 ENT_MUST enum ent_err ent_state_sweep_updates(struct ent_state *state);
+
+/* optimizer.c: the file, then (in the transaction of the update) the row. */
+ENT_MUST enum ent_err ent_state_optimizer_write(struct ent_state *state,
+                                                const struct ent_state_optimizer *kept,
+                                                uint8_t digest[ENT_SHA256_BYTES]);
+ENT_MUST enum ent_err ent_state_optimizer_note(struct ent_state *state, struct ent_attempt at,
+                                               uint64_t steps,
+                                               const uint8_t digest[ENT_SHA256_BYTES]);
+ENT_MUST enum ent_err ent_state_optimizer_forget(struct ent_state *state, uint32_t run);
+ENT_MUST enum ent_err ent_state_sweep_optimizer(struct ent_state *state);
 
 /* The file, mapped, when it has the digest. NOT_FOUND, IO, DIGEST. */
 ENT_MUST enum ent_err ent_state_content_open(const char *path,

@@ -86,7 +86,8 @@ enum ent_err ent_state_run_end(struct ent_state *state, uint32_t run)
 
     ENT_TRY(ent_state_run_get(state, run, &known));
     known.ended = true;
-    return ent_state_run_put(state, &known);
+    ENT_TRY(ent_state_run_put(state, &known));
+    return ent_state_optimizer_forget(state, run);
 }
 
 enum ent_err ent_state_progress_put(struct ent_state *state, const struct ent_progress *p)

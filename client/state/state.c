@@ -59,6 +59,11 @@ static const char *const migrations[] = {
     "NULL) STRICT;"
     "CREATE TABLE plan_run(plan BLOB NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(plan, run)) "
     "STRICT;",
+    /* 3 -> 4: what an optimizer keeps between the rounds of a run */
+    "CREATE TABLE optimizer(id INTEGER PRIMARY KEY CHECK(id = 1), run INTEGER NOT NULL, round "
+    "INTEGER "
+    "NOT NULL,"
+    " attempt INTEGER NOT NULL, steps INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};
@@ -105,8 +110,10 @@ static enum ent_err open_in(struct ent_state *state, const char *dir)
 
     ENT_TRY(ent_path_join(dir, "updates", &state->updates));
     ENT_TRY(ent_path_join(dir, "models", &state->models));
+    ENT_TRY(ent_path_join(dir, "optimizer", &state->optimizer));
     ENT_TRY(ent_dir_make(state->updates));
     ENT_TRY(ent_dir_make(state->models));
+    ENT_TRY(ent_dir_make(state->optimizer));
     ENT_TRY(ent_path_join(dir, "state.db", &path));
     err = ent_db_open(path, &schema, &state->db);
     free(path);
@@ -116,6 +123,7 @@ static enum ent_err open_in(struct ent_state *state, const char *dir)
     ENT_TRY(ent_db_check(state->db));
     ENT_TRY(read_sequence(state));
     ENT_TRY(ent_state_sweep_updates(state));
+    ENT_TRY(ent_state_sweep_optimizer(state));
     return ent_state_sweep(state, state->models, ENT_STATE_MODEL_ENDING,
                            "SELECT 1 FROM model WHERE digest = ?");
 }
@@ -146,6 +154,7 @@ void ent_state_close(struct ent_state *state)
         ent_db_close(state->db);
         free(state->updates);
         free(state->models);
+        free(state->optimizer);
         free(state);
     }
 }

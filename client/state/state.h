@@ -1,4 +1,4 @@
-/* IN what the session did · OUT what it must remember · OWNS DIR/state.db, DIR/updates, DIR/models
+/* IN what the session did · OUT what it must remember · OWNS DIR/state.db, DIR/{updates,models,optimizer}
  * THREADS one at a time · SOURCE protocol.md 2-4, ARCHITECTURE.md (keys, and who proves what)
  *
  * A member's memory: survives kill -9 at any point. Whatever is sent is stored before. Keys are
@@ -25,8 +25,7 @@
 
 struct ent_state;
 
-/* DIR must exist. Makes what is missing; removes files of updates that no row speaks of (left by a
- * crash). */
+/* DIR must exist. Makes what is missing; removes files that no row speaks of (left by a crash). */
 ENT_MUST enum ent_err ent_state_open(const char *dir, struct ent_state **out);
 void ent_state_close(struct ent_state *state); /* commits what waits */
 /* Makes durable what waits. */
@@ -58,6 +57,7 @@ ENT_MUST enum ent_err ent_state_run_get(struct ent_state *state, uint32_t run,
                                         struct ent_state_run *out);
 ENT_MUST enum ent_err ent_state_run_last(struct ent_state *state,
                                          struct ent_state_run *out); /* NOT_FOUND */
+/* What its optimizer kept goes with it. */
 ENT_MUST enum ent_err ent_state_run_end(struct ent_state *state, uint32_t run);
 
 struct ent_attempt {
@@ -130,6 +130,21 @@ ENT_MUST enum ent_err ent_state_release_done(struct ent_state *state,
  * mid-round. Nothing claimed there: fine. */
 ENT_MUST enum ent_err ent_state_release_done_at(struct ent_state *state, struct ent_attempt at);
 
+/* --- optimizer state kept between rounds: it never leaves the member --- */
+/* The state after a training round is committed with that round's stored update, whether or not the
+ * update is counted later, so the next update of the run, also another attempt at the same round,
+ * goes on from there. */
+struct ent_state_optimizer {
+    uint64_t steps;         /* done since the state was zero */
+    const void *bytes;      /* float32, as this machine has them */
+    size_t len;             /* at least 1 */
+    struct ent_blob *owned; /* of get; NULL for put */
+};
+/* Of this run's newest stored update. NOT_FOUND: none yet; LOST: its file is gone or altered. */
+ENT_MUST enum ent_err ent_state_optimizer_get(struct ent_state *state, uint32_t run,
+                                              struct ent_state_optimizer *out);
+void ent_state_optimizer_release(struct ent_state_optimizer *kept);
+
 /* --- stored updates: computed once, stored before they are sent, sent again byte for byte --- */
 struct ent_state_update {
     struct ent_attempt at;
@@ -140,12 +155,14 @@ struct ent_state_update {
     size_t header_len; /* 1 to ENT_STATE_HEADER_MAX_BYTES */
     uint8_t payload_sha256[ENT_SHA256_BYTES];
     uint8_t signature[ENT_SIGN_BYTES];
-    struct ent_blob *payload; /* salt and integers; at least 1 byte */
-    uint8_t *owned;           /* of get; NULL for put */
+    struct ent_blob *payload;                    /* salt and integers; at least 1 byte */
+    const struct ent_state_optimizer *optimizer; /* put: committed with it; NULL: nothing is kept */
+    uint8_t *owned;                              /* of get; NULL for put */
 };
 /* Durable when it returns: the payload in its row, or (if larger than ENT_STATE_ROW_MAX_BYTES) in a
- * file (atomically, fsync), then the row. The digest is the caller's (just computed). The same update
- * again is fine; another one for the same attempt: EXISTS. */
+ * file (atomically, fsync), the optimizer state in a file, then the rows, in one transaction. The
+ * digest is the caller's (just computed). The same update again is fine; another one for the same
+ * attempt: EXISTS. */
 ENT_MUST enum ent_err ent_state_update_put(struct ent_state *state,
                                            const struct ent_state_update *update);
 /* NOT_FOUND without a row; LOST when the payload is gone or altered (the row stays: the attempt is

@@ -121,19 +121,47 @@ static enum ent_err insert(struct ent_state *state, const struct ent_state_updat
     }
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
-    if (err == ENT_E_OK) {
-        err = ent_state_commit(state);
-    }
-    if (err == ENT_E_OK) {
-        ENT_HOOK_POINT("state.update.row");
-    }
     return err;
+}
+
+/* Both rows or neither: one alone would pair an update with the optimizer of another. */
+static enum ent_err insert_both(struct ent_state *state, const struct ent_state_update *update,
+                                const uint8_t optimizer[ENT_SHA256_BYTES])
+{
+    enum ent_err err;
+
+    ENT_TRY(ent_state_join_next(state));
+    err = insert(state, update);
+    if (err == ENT_E_OK && update->optimizer != NULL) {
+        err = ent_state_optimizer_note(state, update->at, update->optimizer->steps, optimizer);
+    }
+    ENT_TRY(ent_db_end(state->db, err));
+    ENT_HOOK_POINT("state.update.row");
+    return ENT_E_OK;
 }
 
 static void drop_fresh(struct ent_state *state)
 {
     ent_blob_unref(state->fresh);
     state->fresh = NULL;
+}
+
+static enum ent_err put_new(struct ent_state *state, const struct ent_state_update *update)
+{
+    uint8_t optimizer[ENT_SHA256_BYTES] = {0};
+
+    if (!in_row(update)) {
+        ENT_TRY(write_payload(state, update));
+    }
+    if (update->optimizer != NULL) {
+        ENT_TRY(ent_state_optimizer_write(state, update->optimizer, optimizer));
+    }
+    ENT_TRY(insert_both(state, update, optimizer));
+    drop_fresh(state);
+    state->fresh = ent_blob_ref(update->payload);
+    state->fresh_at = update->at;
+    return update->optimizer != NULL ? ent_state_sweep_optimizer(state) /* the one before */
+                                     : ENT_E_OK;
 }
 
 enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_state_update *update)
@@ -150,14 +178,7 @@ enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_stat
                 "an update without payload");
     err = find(state, update->at, &known, &payload_bytes);
     if (err == ENT_E_NOT_FOUND) {
-        if (!in_row(update)) {
-            ENT_TRY(write_payload(state, update));
-        }
-        ENT_TRY(insert(state, update));
-        drop_fresh(state);
-        state->fresh = ent_blob_ref(update->payload);
-        state->fresh_at = update->at;
-        return ENT_E_OK;
+        return put_new(state, update);
     }
     ENT_TRY(err);
     same = same_update(&known, update);

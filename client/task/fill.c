@@ -9,22 +9,9 @@
 
 enum ent_err ent_fill_dim(const struct ent_plan *plan, enum ent_task_kind kind, size_t *dim)
 {
-    struct ent_stat_column *columns = NULL;
-    enum ent_err err;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
 
-    if (kind == ENT_TASK_TRAIN) {
-        *dim = ent_plan_n_params(plan);
-        return ENT_E_OK;
-    }
-    if (kind == ENT_TASK_EVALUATE) {
-        *dim = ent_task_evaluate_dim();
-        return ENT_E_OK;
-    }
-    ENT_TRY(ent_calloc(plan->n_features, sizeof *columns, &columns));
-    ent_plan_stat_columns(plan, columns);
-    err = ent_task_stats_dim(columns, plan->n_features, dim);
-    free(columns);
-    return err;
+    return ent_task_find((uint32_t)kind)->dim(&sizes, dim);
 }
 
 enum ent_err ent_fill_seed(uint64_t plan_seed, uint64_t round, const char *member, uint64_t *out)

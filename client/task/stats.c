@@ -29,33 +29,39 @@ static void squares_add(struct squares *s, int64_t u)
     }
 }
 
-/* [present, missing, clipped, sum u, sum u^2 >> 20] */
+/* present, missing, clipped, sum u, sum u^2 >> 20, cells */
 static void fill_number(const struct ent_feature *feature, const float *numbers,
                         const struct ent_split_rows *part, int64_t *v)
 {
     struct squares squares = {0};
-    double span = feature->hi - feature->lo;
+    struct ent_place place = ent_place_of(feature);
+    bool cells = feature->encode == ENT_ENCODE_PLE;
 
     for (uint32_t i = 0; i < part->n; i++) {
         float x = numbers[part->rows[i]];
+        double clipped;
         int64_t u;
 
         if (isnan(x)) {
             v[1]++;
             continue;
         }
-        u = (int64_t)floor((ent_table_clip(feature, x) - feature->lo) / span * (double)UNIT + 0.5);
+        clipped = ent_table_clip(feature, x);
+        u = (int64_t)floor(ent_place_unit(&place, clipped) * (double)UNIT + 0.5);
         v[0]++;
         v[2] += ent_table_clips(feature, x) ? 1 : 0;
         v[3] += u;
         squares_add(&squares, u);
+        if (cells) {
+            v[5 + ent_place_cell(&place, clipped)]++;
+        }
     }
     squares_flush(&squares);
     v[4] = (int64_t)squares.shifted;
 }
 
 /* one count a declared value, other, missing */
-static void fill_category(const struct ent_feature *feature, const uint16_t *codes,
+static void fill_declared(const struct ent_feature *feature, const uint16_t *codes,
                           const struct ent_split_rows *part, int64_t *v)
 {
     for (uint32_t i = 0; i < part->n; i++) {
@@ -63,6 +69,70 @@ static void fill_category(const struct ent_feature *feature, const uint16_t *cod
 
         v[code == ENT_CODE_MISSING ? feature->n_values + 1 : code]++;
     }
+}
+
+struct pair {
+    uint32_t bucket;
+    uint64_t unit;
+};
+
+static int by_bucket_and_unit(const void *pa, const void *pb)
+{
+    const struct pair *a = pa;
+    const struct pair *b = pb;
+
+    if (a->bucket != b->bucket) {
+        return a->bucket < b->bucket ? -1 : 1;
+    }
+    return a->unit < b->unit ? -1 : a->unit > b->unit;
+}
+
+/* missing, then different units of each bucket, then 1 for each bucket that has any */
+static enum ent_err fill_vocabulary(const struct ent_feature *feature,
+                                    const struct ent_table *table, const uint32_t *buckets,
+                                    const struct ent_split_rows *part, int64_t *v)
+{
+    int64_t *customers = v + 1;
+    int64_t *members = customers + ((size_t)1 << feature->bits);
+    struct pair *pairs;
+    uint32_t n = 0;
+
+    ENT_TRY(ent_calloc(part->n, sizeof *pairs, &pairs));
+    for (uint32_t i = 0; i < part->n; i++) {
+        uint32_t row = part->rows[i];
+
+        if (buckets[row] == ENT_BUCKET_MISSING) {
+            v[0]++;
+        } else {
+            pairs[n++] = (struct pair){buckets[row], table->units[row]};
+        }
+    }
+    qsort(pairs, n, sizeof *pairs, by_bucket_and_unit);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i == 0 || by_bucket_and_unit(&pairs[i - 1], &pairs[i]) != 0) {
+            customers[pairs[i].bucket]++;
+            members[pairs[i].bucket] = 1;
+        }
+    }
+    free(pairs);
+    return ENT_E_OK;
+}
+
+static enum ent_err fill_category(const struct ent_feature *feature, const struct ent_table *table,
+                                  const struct ent_column *column,
+                                  const struct ent_split_rows *part, int64_t *v)
+{
+    if (feature->codes == ENT_CODES_VOCABULARY) {
+        return fill_vocabulary(feature, table, column->buckets, part, v);
+    }
+    if (feature->codes == ENT_CODES_DECLARED) {
+        fill_declared(feature, column->codes, part, v);
+        return ENT_E_OK;
+    }
+    for (uint32_t i = 0; i < part->n; i++) {
+        v[column->buckets[part->rows[i]] == ENT_BUCKET_MISSING ? 1 : 0]++;
+    }
+    return ENT_E_OK;
 }
 
 /* [false, true, missing] */
@@ -75,20 +145,23 @@ static void fill_boolean(const int8_t *bools, const struct ent_split_rows *part,
     }
 }
 
-static size_t fill_column(const struct ent_feature *feature, const struct ent_column *column,
-                          const struct ent_split_rows *part, int64_t *v)
+static enum ent_err fill_column(const struct ent_table *table, uint32_t f,
+                                const struct ent_split_rows *part, int64_t *v)
 {
+    const struct ent_feature *feature = &table->schema.features[f];
+    const struct ent_column *column = &table->columns[f];
+
     switch (feature->type) {
     case ENT_FEATURE_NUMBER:
         fill_number(feature, column->numbers, part, v);
-        return 5;
+        break;
     case ENT_FEATURE_CATEGORY:
-        fill_category(feature, column->codes, part, v);
-        return feature->n_values + 2;
-    default:
+        return fill_category(feature, table, column, part, v);
+    case ENT_FEATURE_BOOLEAN:
         fill_boolean(column->bools, part, v);
-        return 3;
+        break;
     }
+    return ENT_E_OK;
 }
 
 enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_rows *part,
@@ -96,7 +169,7 @@ enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_
 {
     const struct ent_table *table = fill->table;
     struct ent_payload payload = {0};
-    enum ent_err err;
+    enum ent_err err = ENT_E_OK;
     size_t dim;
     size_t at = 2;
     int64_t *v = NULL;
@@ -107,11 +180,14 @@ enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_
     for (uint32_t i = 0; i < part->n; i++) {
         v[1] += table->labels[part->rows[i]] == 1 ? 1 : 0;
     }
-    for (uint32_t f = 0; f < fill->plan->n_features; f++) {
-        at += fill_column(&fill->plan->features[f], &table->columns[f], part, v + at);
+    for (uint32_t f = 0; f < fill->plan->n_features && err == ENT_E_OK; f++) {
+        err = fill_column(table, f, part, v + at);
+        at += ent_task_stats_ints(&fill->plan->features[f]);
     }
-    ENT_BUG_ON(at != dim);
-    err = ent_payload_new(ENT_TASK_STATS, dim, fill->salt, &payload);
+    if (err == ENT_E_OK) {
+        ENT_BUG_ON(at != dim);
+        err = ent_payload_new(ENT_TASK_STATS, dim, fill->salt, &payload);
+    }
     if (err == ENT_E_OK) {
         ent_payload_put64(&payload, v);
         *out = payload;

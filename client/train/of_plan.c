@@ -15,13 +15,15 @@ enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training, str
 
 void ent_train_options_of(const struct ent_plan *plan, struct ent_train_options *out)
 {
-    static const char *const names[] = {[ENT_OPTIM_SGD] = "sgd"};
-
     *out = (struct ent_train_options){
         .epochs = plan->epochs,
         .batch = plan->batch,
-        .optim = ent_optim_find(names[plan->optimizer.kind]),
-        .hyper = {.rate = plan->optimizer.rate, .momentum = plan->optimizer.momentum},
+        .optim = plan->optimizer.optim,
+        .hyper = plan->optimizer.hyper,
+        .schedule = plan->schedule,
+        .rounds = plan->rounds,
+        .clip_norm = plan->clip_norm,
+        .proximal = plan->proximal,
         .seed = plan->seed,
     };
 }

@@ -1,9 +1,8 @@
-#include "client/train/trainer.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/train/block.h"
 #include "common/base/mem.h"
 #include "common/math/vec.h"
 
@@ -12,12 +11,11 @@
 struct ent_trainer {
     struct ent_model *model;
     uint32_t n_rows_max;
-    uint32_t block; /* rows of one piece */
+    struct ent_train_block block; /* one piece */
     uint32_t n_state_max;
     uint32_t *order; /* [n_rows_max] */
-    float *x;        /* [block][n_inputs] */
-    float *y;        /* [block] */
     float *state;    /* [n_state_max * n_params]; used when the caller keeps none */
+    float *base;     /* [n_params]; the proximal term's, when the caller has none */
 };
 
 /* One call of ent_trainer_run while it runs. */
@@ -28,11 +26,14 @@ struct run {
     struct ent_rng dropout;
     float *state;
     uint64_t state_steps;
+    struct ent_optim_hyper hyper; /* with the round's rate */
+    const float *base;
     uint32_t epoch;
     uint64_t rows_done;
     uint64_t rows_said; /* at the last progress call */
     uint64_t steps;
     double epoch_loss;
+    uint64_t epoch_targets;
 };
 
 static enum ent_err check_options(const struct ent_train_options *options)
@@ -41,6 +42,15 @@ static enum ent_err check_options(const struct ent_train_options *options)
     ENT_REQUIRE(options->epochs >= 1, ENT_E_CONFIG, "training: 0 epochs");
     ENT_REQUIRE(options->stream >> 63 == 0, ENT_E_CONFIG,
                 "training: the stream's number is too large");
+    /* Written so that NaN fails too. */
+    ENT_REQUIRE(options->clip_norm >= 0.0 && options->clip_norm <= 1e30, ENT_E_CONFIG,
+                "training: the gradient's norm %g is not in [0, 1e30]", options->clip_norm);
+    ENT_REQUIRE(options->proximal >= 0.0 && options->proximal <= 1000.0, ENT_E_CONFIG,
+                "training: proximal %g is not in [0, 1000]", options->proximal);
+    ENT_REQUIRE(options->schedule.kind != ENT_SCHEDULE_STEP ||
+                    (options->schedule.every >= 1 && options->schedule.factor > 0.0 &&
+                     options->schedule.factor <= 1.0),
+                ENT_E_CONFIG, "training: a step schedule needs rounds >= 1 and a factor in (0, 1]");
     return options->optim->check(&options->hyper);
 }
 
@@ -52,17 +62,22 @@ static uint32_t block_of(const struct ent_train_options *options, uint32_t n_row
     return block < n_rows ? block : n_rows;
 }
 
-static enum ent_err alloc(struct ent_trainer *trainer, bool own_state)
+static enum ent_err alloc(struct ent_trainer *trainer, const struct ent_train_options *options)
 {
-    size_t n = trainer->block;
+    bool own_state = options->state == NULL;
+    bool own_base = options->proximal > 0.0 && options->base == NULL;
+    size_t n;
 
     ENT_TRY(ent_calloc(trainer->n_rows_max, sizeof *trainer->order, &trainer->order));
-    ENT_TRY(ent_calloc_aligned(n, sizeof *trainer->y, &trainer->y));
-    ENT_TRY(ent_size_mul(n, ent_model_n_inputs(trainer->model), &n));
-    ENT_TRY(ent_calloc_aligned(n, sizeof *trainer->x, &trainer->x));
+    ENT_TRY(ent_train_block_init(&trainer->block, trainer->model,
+                                 block_of(options, trainer->n_rows_max)));
     if (own_state && trainer->n_state_max > 0) {
         ENT_TRY(ent_size_mul(trainer->n_state_max, ent_model_n_params(trainer->model), &n));
         ENT_TRY(ent_calloc_aligned(n, sizeof *trainer->state, &trainer->state));
+    }
+    if (own_base) {
+        n = ent_model_n_params(trainer->model);
+        ENT_TRY(ent_calloc_aligned(n, sizeof *trainer->base, &trainer->base));
     }
     return ENT_E_OK;
 }
@@ -79,9 +94,8 @@ enum ent_err ent_trainer_new(struct ent_model *model, const struct ent_train_opt
     ENT_TRY(ent_calloc(1, sizeof *trainer, &trainer));
     trainer->model = model;
     trainer->n_rows_max = n_rows;
-    trainer->block = block_of(options, n_rows);
     trainer->n_state_max = options->optim->n_state(&options->hyper);
-    err = alloc(trainer, options->state == NULL);
+    err = alloc(trainer, options);
     if (err != ENT_E_OK) {
         ent_trainer_free(trainer);
         return err;
@@ -94,9 +108,9 @@ void ent_trainer_free(struct ent_trainer *trainer)
 {
     if (trainer != NULL) {
         free(trainer->order);
-        free(trainer->x);
-        free(trainer->y);
+        ent_train_block_release(&trainer->block);
         free(trainer->state);
+        free(trainer->base);
         free(trainer);
     }
 }
@@ -109,7 +123,7 @@ static void say_progress(struct run *run, uint32_t epoch_rows)
         .epochs = options->epochs,
         .rows_done = run->rows_done,
         .rows_total = (uint64_t)options->epochs * run->rows->n,
-        .mean_loss = run->epoch_loss / epoch_rows,
+        .mean_loss = run->epoch_loss / (double)run->epoch_targets,
     };
 
     if (options->progress == NULL ||
@@ -120,12 +134,45 @@ static void say_progress(struct run *run, uint32_t epoch_rows)
     options->progress(options->ctx, &progress);
 }
 
+/* The gradient lies in the model: what is done to it, and the step. */
+static void optimizer_step(struct run *run)
+{
+    struct ent_model *model = run->trainer->model;
+    const struct ent_train_options *options = run->options;
+    float *params = ent_model_params(model);
+    float *gradient = ent_model_gradient(model);
+    size_t n_params = ent_model_n_params(model);
+    size_t first;
+    size_t n;
+
+    if (options->proximal > 0.0) {
+        ent_optim_proximal(options->proximal, params, run->base, gradient, n_params);
+    }
+    if (options->clip_norm > 0.0) {
+        (void)ent_optim_clip(gradient, n_params, options->clip_norm);
+    }
+    for (uint32_t i = 0; run->hyper.weight_decay > 0.0 && options->optim->decay != NULL &&
+                         ent_model_decay_range(model, i, &first, &n);
+         i++) {
+        options->optim->decay(&run->hyper, params + first, gradient + first, n);
+    }
+    run->steps++;
+    run->state_steps++;
+    options->optim->step(&run->hyper, run->state_steps, params, gradient, run->state, n_params);
+}
+
 /* One optimizer step on the rows order[0..n), gathered and differentiated piece by piece. */
 static enum ent_err run_batch(struct run *run, const uint32_t *order, uint32_t n)
 {
     struct ent_trainer *trainer = run->trainer;
     const struct ent_train_options *options = run->options;
-    struct ent_model_piece piece = {.x = trainer->x, .y = trainer->y, .n_total = n};
+    struct ent_train_block *block = &trainer->block;
+    uint32_t n_total = ent_train_block_targets(block, run->rows, order, n);
+    struct ent_model_piece piece = {.x = block->x,
+                                    .y = block->y,
+                                    .tokens = block->tokens,
+                                    .lengths = block->lengths,
+                                    .n_total = n_total};
     double loss = 0.0;
 
     for (uint32_t from = 0; from < n; from += piece.n) {
@@ -133,20 +180,17 @@ static enum ent_err run_batch(struct run *run, const uint32_t *order, uint32_t n
             return ent_err_note(ENT_E_STOPPED, "training was stopped");
         }
         piece.first = from == 0;
-        piece.n = n - from < trainer->block ? n - from : trainer->block;
-        run->rows->gather(run->rows->ctx, order + from, piece.n, trainer->x, trainer->y);
+        ENT_TRY(ent_train_block_fill(block, run->rows, order + from, n - from));
+        piece.n = block->n;
         ent_model_step_piece(trainer->model, &piece, &run->dropout, &loss);
     }
     ENT_REQUIRE(
         isfinite(loss), ENT_E_NONFINITE,
         "training: the loss is NaN or infinite in epoch %u, step %llu: lower the rate (it is %g)",
-        run->epoch, (unsigned long long)(run->steps + 1), options->hyper.rate);
-    run->steps++;
-    run->state_steps++;
-    options->optim->step(&options->hyper, run->state_steps, ent_model_params(trainer->model),
-                         ent_model_gradient(trainer->model), run->state,
-                         ent_model_n_params(trainer->model));
+        run->epoch, (unsigned long long)(run->steps + 1), run->hyper.rate);
+    optimizer_step(run);
     run->epoch_loss += loss;
+    run->epoch_targets += n_total;
     return ENT_E_OK;
 }
 
@@ -156,6 +200,7 @@ static enum ent_err run_epoch(struct run *run)
     uint32_t batch = run->options->batch == 0 ? n : run->options->batch;
 
     run->epoch_loss = 0.0;
+    run->epoch_targets = 0;
     for (uint32_t from = 0; from < n;) {
         uint32_t rows = n - from < batch ? n - from : batch;
 
@@ -177,6 +222,7 @@ static enum ent_err check_fit(const struct ent_trainer *trainer, const struct en
     ENT_BUG_ON(options->state == NULL && options->optim->n_state(&options->hyper) > 0 &&
                trainer->state == NULL);
     ENT_BUG_ON(options->optim->n_state(&options->hyper) > trainer->n_state_max);
+    ENT_BUG_ON(options->proximal > 0.0 && options->base == NULL && trainer->base == NULL);
     return ENT_E_OK;
 }
 
@@ -191,6 +237,15 @@ static void take_state(struct run *run, size_t n_params)
     } else if (n_state > 0) {
         run->state = run->trainer->state;
         memset(run->state, 0, n_state * n_params * sizeof *run->state);
+    }
+    run->hyper = options->hyper;
+    run->hyper.rate =
+        ent_schedule_rate(&options->schedule, options->hyper.rate, options->round, options->rounds);
+    run->base = options->base;
+    if (options->proximal > 0.0 && options->base == NULL) {
+        memcpy(run->trainer->base, ent_model_params(run->trainer->model),
+               n_params * sizeof *run->trainer->base);
+        run->base = run->trainer->base;
     }
 }
 
@@ -213,12 +268,13 @@ enum ent_err ent_trainer_run(struct ent_trainer *trainer, const struct ent_rows 
     }
     ENT_REQUIRE(ent_vec_finite(ent_model_params(trainer->model), n_params), ENT_E_NONFINITE,
                 "training: a parameter became NaN or infinite: lower the rate (it is %g)",
-                options->hyper.rate);
+                run.hyper.rate);
     if (options->state != NULL && options->state_steps != NULL) {
         *options->state_steps = run.state_steps;
     }
-    *out = (struct ent_train_result){
-        .mean_loss = run.epoch_loss / rows->n, .rows_done = run.rows_done, .steps = run.steps};
+    *out = (struct ent_train_result){.mean_loss = run.epoch_loss / (double)run.epoch_targets,
+                                     .rows_done = run.rows_done,
+                                     .steps = run.steps};
     return ENT_E_OK;
 }
 

@@ -16,6 +16,14 @@
 
 struct ent_plan;
 
+/* Where a block of rows or sequences is put: what struct ent_model_batch and its targets say. */
+struct ent_rows_block {
+    float *x;         /* [rows or all steps][n_inputs] */
+    int32_t *tokens;  /* [rows or all steps][n_tokens]; NULL when the model has none */
+    float *y;         /* [rows, sequences or all steps][n_targets] */
+    uint32_t n_steps; /* of all sequences together, as `steps` told; rows without sequences */
+};
+
 /* Where rows come from: a table that stays compact, turned into floats one block at a time. */
 struct ent_rows {
     void *ctx;
@@ -23,6 +31,11 @@ struct ent_rows {
     /* Rows rows[0..n) (each < this->n) as x [n][n_inputs], y [n] in {0, 1}. Writes every element.
      */
     void (*gather)(void *ctx, const uint32_t *rows, uint32_t n, float *x, float *y);
+    /* Rows with tokens, sequences, several targets: used instead of gather when not NULL. Writes
+     * every element. */
+    void (*fill)(void *ctx, const uint32_t *rows, uint32_t n, const struct ent_rows_block *out);
+    /* Steps of one sequence, 1 .. ent_model_seq_max; NULL: rows. */
+    uint32_t (*steps)(void *ctx, uint32_t row);
 };
 
 /* Rows of a plain matrix, for tests, benches and small sets: `ctx` of ent_rows is this struct. */
@@ -59,10 +72,20 @@ struct ent_train_options {
      * far, updated. NULL: the state starts at zero in this call. */
     float *state;
     uint64_t *state_steps;
+    /* The rate of the call: hyper.rate through the schedule for this round (1 ..) out of rounds. 0
+     * rounds: hyper.rate as it is. */
+    struct ent_schedule schedule;
+    uint64_t round;
+    uint64_t rounds;
+    double clip_norm; /* the gradient's norm at most this; 0: not clipped */
+    /* FedProx: mu * (params - base) is added to the gradient; 0: not. base [n_params], unchanged
+     * during the call; NULL: the parameters at its start, which the trainer then copies. */
+    double proximal;
+    const float *base;
 };
 
 struct ent_train_result {
-    double mean_loss;   /* of the last epoch, over its rows, while training */
+    double mean_loss;   /* of the last epoch, over its targets, while training */
     uint64_t rows_done; /* over all epochs */
     uint64_t steps;
 };
@@ -88,7 +111,9 @@ ENT_MUST enum ent_err ent_train(struct ent_model *model, const struct ent_rows *
                                 const struct ent_train_options *options,
                                 struct ent_train_result *out);
 
-/* Predictions of all rows in order, in blocks: `take` gets n probabilities and labels at a time. */
+/* Predictions of all rows in order, in blocks: `take` gets n probabilities and labels at a time.
+ * More than one output: prob [n][n_outputs], y [n][n_targets]; with one output a step, n counts
+ * steps. */
 ENT_MUST enum ent_err ent_train_predict(struct ent_model *model, const struct ent_rows *rows,
                                         void (*take)(void *ctx, const float *prob, const float *y,
                                                      uint32_t n),
@@ -97,8 +122,8 @@ ENT_MUST enum ent_err ent_train_predict(struct ent_model *model, const struct en
 /* What a member trained: out = after - before, float32. out may be `after`. */
 void ent_train_delta(const float *after, const float *before, size_t n, float *out);
 
-/* A plan's model (batch_max from the plan's batch), and its training options without callbacks, stream
- * and state. */
+/* A plan's model (batch_max from the plan's batch), and its training options without callbacks, stream,
+ * round, state and base. */
 ENT_MUST enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training,
                                           struct ent_model **out);
 void ent_train_options_of(const struct ent_plan *plan, struct ent_train_options *out);

@@ -5,9 +5,8 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
+#include "common/math/kernels_avx2.h"
 
-#define AVX2 __attribute__((target("avx2,fma")))
 #define LANES ((size_t)8)
 
 AVX2 static float dot(const float *x, const float *y, size_t n)
@@ -129,38 +128,6 @@ AVX2 static void relu_back(const float *y, float *dy, size_t n)
     for (; i < n; i++) {
         dy[i] = y[i] > 0.0f ? dy[i] : 0.0f;
     }
-}
-
-AVX2 static inline __m256 exp8(__m256 x)
-{
-    __m256 n;
-    __m256 r;
-    __m256 p = _mm256_set1_ps(ENT_EXP_P0);
-    __m256i bits;
-
-    x = _mm256_min_ps(_mm256_set1_ps(ENT_EXP_HI), x); /* second operand where x is NaN */
-    x = _mm256_max_ps(_mm256_set1_ps(ENT_EXP_LO), x);
-    n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(ENT_EXP_LOG2E)),
-                        _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(ENT_EXP_LN2_HI), x);
-    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(ENT_EXP_LN2_LO), r);
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(ENT_EXP_P1));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(ENT_EXP_P2));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(ENT_EXP_P3));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(ENT_EXP_P4));
-    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(ENT_EXP_P5));
-    p = _mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r);
-    p = _mm256_add_ps(p, _mm256_set1_ps(1.0f));
-    bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    return _mm256_mul_ps(p, _mm256_castsi256_ps(bits));
-}
-
-AVX2 static inline __m256 sigmoid8(__m256 x)
-{
-    __m256 one = _mm256_set1_ps(1.0f);
-    __m256 e = exp8(_mm256_xor_ps(x, _mm256_set1_ps(-0.0f)));
-
-    return _mm256_div_ps(one, _mm256_add_ps(one, e));
 }
 
 /* The tail goes through the same vector code, so an element's bits do not depend on its place. */
@@ -390,6 +357,7 @@ const struct ent_kernels *ent_kernels_avx2(void)
     static const struct ent_kernels kernels = {.name = "avx2-fma",
                                                .gemm_max = (size_t)1 << 21,
                                                .gemm = ent_kernels_avx2_gemm,
+                                               .cells = &ent_kernels_avx2_cells,
                                                .dropout = dropout_all,
                                                .vec = &ent_kernels_avx2_vec};
 

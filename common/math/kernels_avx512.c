@@ -263,7 +263,8 @@ const struct ent_kernels *ent_kernels_avx512(void)
                                                .gemm_max = (size_t)1 << 23,
                                                .gemm = gemm,
                                                .dropout = dropout_all,
-                                               .vec = &ent_kernels_avx2_vec};
+                                               .vec = &ent_kernels_avx2_vec,
+                                               .cells = &ent_kernels_avx2_cells};
 
     return __builtin_cpu_supports("avx512f") && ent_kernels_avx2() != NULL ? &kernels : NULL;
 }

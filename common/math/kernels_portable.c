@@ -101,7 +101,7 @@ static void relu_back(const float *y, float *dy, size_t n)
     }
 }
 
-static float exp_one(float x)
+float ent_kernels_exp(float x)
 {
     float n;
     float r;
@@ -132,14 +132,14 @@ static float exp_one(float x)
 static void exp_all(const float *x, float *out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        out[i] = exp_one(x[i]);
+        out[i] = ent_kernels_exp(x[i]);
     }
 }
 
 static void sigmoid(const float *x, float *out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        out[i] = 1.0f / (1.0f + exp_one(-x[i]));
+        out[i] = 1.0f / (1.0f + ent_kernels_exp(-x[i]));
     }
 }
 
@@ -210,8 +210,12 @@ const struct ent_kernels *ent_kernels_portable(void)
         .sigmoid = sigmoid,
         .dropout_back = dropout_back,
     };
-    static const struct ent_kernels kernels = {
-        .name = "portable", .gemm_max = 4096, .gemm = gemm, .dropout = dropout_all, .vec = &vec};
+    static const struct ent_kernels kernels = {.name = "portable",
+                                               .gemm_max = 4096,
+                                               .gemm = gemm,
+                                               .dropout = dropout_all,
+                                               .vec = &vec,
+                                               .cells = &ent_kernels_portable_cells};
 
     return &kernels;
 }

@@ -108,6 +108,27 @@ void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size): two operands and three sizes, as kernels have */
+void ent_mat_mul_add(const float *a, const float *b, float *c, size_t m, size_t n, size_t k)
+{
+    const struct ent_kernels *kernels = ent_kernels();
+
+    if (k == 0 || is_small(m, n, k, kernels->gemm_max)) {
+        struct ent_gemm g = {
+            .a = a, .a_row = k, .a_col = 1, .b = b, .c = c, .m = m, .n = n, .k = k, .add = true};
+
+        kernels->gemm(&g);
+    } else {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(m), blas_size(n),
+                    blas_size(k), 1.0f, a, blas_size(k), b, blas_size(n), 1.0f, c, blas_size(n));
+    }
+}
+
+void ent_mat_transpose(const float *a, float *out, size_t rows, size_t cols)
+{
+    ent_kernels()->vec->transpose(a, out, rows, cols);
+}
+
 size_t ent_mat_nt_work(size_t n, size_t k)
 {
     return is_small(1, n, k, ENT_MAT_NT_WORK_MAX) && k > 1 ? n * k : 0;

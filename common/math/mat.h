@@ -10,6 +10,10 @@
 /* c [m][n] = a [m][k] * b [k][n] + bias [n] in every row (NULL: 0), then max(., 0) when relu. */
 void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool relu, float *c,
                       size_t m, size_t n, size_t k);
+/* c [m][n] += a [m][k] * b [k][n] */
+void ent_mat_mul_add(const float *a, const float *b, float *c, size_t m, size_t n, size_t k);
+/* out [cols][rows] = a [rows][cols] transposed */
+void ent_mat_transpose(const float *a, float *out, size_t rows, size_t cols);
 /* c [m][n] (+)= a^T * b with a [k][m], b [k][n]: the gradient of a weight matrix. */
 void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m, size_t n,
                     size_t k);

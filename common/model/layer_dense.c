@@ -16,11 +16,12 @@ static enum ent_err shape(const struct ent_model_layer *spec, uint32_t n_in, uin
     return ENT_E_OK;
 }
 
-static uint32_t tensors(uint32_t n_in, uint32_t n_out,
+static uint32_t tensors(const struct ent_layer *layer,
                         struct ent_layer_tensor out[ENT_LAYER_TENSORS_MAX])
 {
-    out[0] = (struct ent_layer_tensor){.name = "weight", .n_dims = 2, .dims = {n_in, n_out}};
-    out[1] = (struct ent_layer_tensor){.name = "bias", .n_dims = 1, .dims = {n_out}};
+    out[0] = (struct ent_layer_tensor){
+        .name = "weight", .n_dims = 2, .dims = {layer->n_in, layer->n_out}, .decays = true};
+    out[1] = (struct ent_layer_tensor){.name = "bias", .n_dims = 1, .dims = {layer->n_out}};
     return 2;
 }
 
@@ -43,7 +44,7 @@ static void init(const struct ent_layer *layer, struct ent_rng *rng, float *para
 
 static size_t n_work(const struct ent_layer *layer)
 {
-    return ent_mat_nt_work(layer->n_in, layer->n_out);
+    return layer->training && !layer->first ? ent_mat_nt_work(layer->n_in, layer->n_out) : 0;
 }
 
 static void forward(const struct ent_layer *layer, const struct ent_layer_pass *pass)

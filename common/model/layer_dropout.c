@@ -43,7 +43,7 @@ static void forward(const struct ent_layer *layer, const struct ent_layer_pass *
     }
     dropout.scale = scale_of(dropout.threshold);
     position = (uint64_t)rng->counter[1] << 32 | rng->counter[0];
-    position += ent_vec_dropout(&dropout, layer->y, layer->kept, (size_t)pass->n * layer->n_out);
+    position += ent_vec_dropout(&dropout, layer->y, layer->kept, pass->n * layer->n_out);
     rng->counter[0] = (uint32_t)position;
     rng->counter[1] = (uint32_t)(position >> 32);
     rng->have = 0; /* whole blocks only: what was left of the last one is skipped */
@@ -54,8 +54,7 @@ static void backward(const struct ent_layer *layer, const struct ent_layer_pass 
     uint32_t threshold = threshold_of(&layer->spec);
 
     if (threshold != 0) {
-        ent_vec_dropout_back(scale_of(threshold), layer->kept, pass->dy,
-                             (size_t)pass->n * layer->n_out);
+        ent_vec_dropout_back(scale_of(threshold), layer->kept, pass->dy, pass->n * layer->n_out);
     }
 }
 

@@ -15,13 +15,13 @@ static enum ent_err shape(const struct ent_model_layer *spec, uint32_t n_in, uin
 static void forward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
 {
     if (!layer->forward_done) {
-        ent_vec_relu(layer->y, (size_t)pass->n * layer->n_out);
+        ent_vec_relu(layer->y, pass->n * layer->n_out);
     }
 }
 
 static void backward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
 {
-    ent_vec_relu_back(layer->y, pass->dy, (size_t)pass->n * layer->n_out);
+    ent_vec_relu_back(layer->y, pass->dy, pass->n * layer->n_out);
 }
 
 const struct ent_layer_vtable ent_layer_relu = {

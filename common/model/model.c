@@ -5,52 +5,76 @@
 
 #include "common/base/mem.h"
 #include "common/math/math.h"
-#include "common/math/vec.h"
-#include "common/model/layer.h"
-#include "common/model/loss.h"
+#include "common/model/model_internal.h"
 
-struct ent_model {
-    uint32_t n_inputs;
-    uint32_t n_layers;
-    uint32_t block; /* rows the buffers hold */
-    bool training;
-    size_t n_params;
-    float *params;
-    float *gradient;
-    float *delta[2]; /* [block][widest layer]: dy and dx change places from layer to layer */
-    float *prob;     /* [block] */
-    struct ent_layer layers[ENT_MODEL_LAYERS_MAX];
-};
+/* Steps that one pass of sequences holds at most, unless one sequence is longer. */
+#define STEPS_MAX 4096u
+/* Rows of one member of an ensemble in a pass: all members together stay in the cache. */
+#define MEMBER_ROWS_MIN 32u
 
-/* Scoring needs only the activations of two neighbours, so all layers share two buffers, kept in delta. */
-static enum ent_err alloc_activations(struct ent_model *model, size_t widest)
+/* How many rows each layer gets and gives at most. */
+static void size_rows(struct ent_model *model)
 {
-    unsigned turn = 0;
+    size_t rows = model->seq_max > 0 ? model->block_steps : model->block;
 
-    ENT_TRY(ent_size_mul(widest, model->block, &widest));
-    for (int i = 0; i < 2; i++) {
-        ENT_TRY(ent_calloc_aligned(widest, sizeof(float), &model->delta[i]));
-    }
     for (uint32_t i = 0; i < model->n_layers; i++) {
         struct ent_layer *layer = &model->layers[i];
-        size_t n;
 
-        ENT_TRY(ent_size_mul(layer->n_out, model->block, &n));
-        if (layer->vtable->in_place && i > 0) {
-            layer->y = model->layers[i - 1].y;
-        } else if (!model->training) {
-            layer->y = model->delta[turn++ % 2];
-        } else {
-            ENT_TRY(ent_calloc_aligned(n, sizeof(float), &layer->y));
-        }
-        if (model->training && layer->spec.kind == ENT_MODEL_DROPOUT) {
-            ENT_TRY(ent_calloc(n / 8 + 1, 1, &layer->kept));
-        }
-        if (model->training && i > 0 && layer->vtable->n_work != NULL) {
-            ENT_TRY(ent_calloc_aligned(layer->vtable->n_work(layer), sizeof(float), &layer->work));
-        }
+        layer->rows_in = rows;
+        layer->seqs = model->block;
+        rows = layer->vtable->pools ? model->block : rows;
+        rows *= layer->expands ? layer->members : 1;
+        layer->rows_out = rows;
+    }
+}
+
+/* Scoring needs only the activations of two neighbours, so all layers share two buffers, kept in delta. */
+static enum ent_err alloc_layer(struct ent_model *model, uint32_t i, unsigned *turn)
+{
+    struct ent_layer *layer = &model->layers[i];
+    bool embedding = layer->spec.kind == ENT_MODEL_EMBEDDING;
+    bool shares = layer->vtable->in_place && i > 0 &&
+                  !(model->training && model->layers[i - 1].vtable->keeps_y);
+    size_t n;
+
+    ENT_TRY(ent_size_mul(layer->stride, layer->rows_out, &n));
+    layer->copies = layer->vtable->in_place && !shares && !embedding;
+    if (shares) {
+        layer->y = model->layers[i - 1].y;
+    } else if (!model->training) {
+        layer->y = model->delta[(*turn)++ % 2];
+    } else {
+        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &layer->y));
+    }
+    if (model->training && layer->spec.kind == ENT_MODEL_DROPOUT) {
+        ENT_TRY(ent_calloc(n / 8 + 1, 1, &layer->kept));
+    }
+    if (layer->vtable->n_work != NULL) {
+        ENT_TRY(ent_calloc_aligned(layer->vtable->n_work(layer), sizeof(float), &layer->work));
     }
     return ENT_E_OK;
+}
+
+static enum ent_err alloc_activations(struct ent_model *model)
+{
+    size_t most = 1;
+    size_t n;
+    unsigned turn = 0;
+
+    size_rows(model);
+    for (uint32_t i = 0; i < model->n_layers; i++) {
+        ENT_TRY(ent_size_mul(model->layers[i].stride, model->layers[i].rows_out, &n));
+        most = n > most ? n : most;
+    }
+    for (int i = 0; i < 2; i++) {
+        ENT_TRY(ent_calloc_aligned(most, sizeof(float), &model->delta[i]));
+    }
+    n = model->layers[model->n_layers - 1].rows_out / model->members * model->n_outputs;
+    ENT_TRY(ent_calloc_aligned(n, sizeof(float), &model->loss_work));
+    for (uint32_t i = 0; i < model->n_layers; i++) {
+        ENT_TRY(alloc_layer(model, i, &turn));
+    }
+    return model->seq_max > 0 ? ent_pack_alloc(model) : ENT_E_OK;
 }
 
 static void fuse(struct ent_model *model)
@@ -64,26 +88,84 @@ static void fuse(struct ent_model *model)
     }
 }
 
+static void find_decay(struct ent_model *model)
+{
+    for (uint32_t i = 0; i < model->n_layers; i++) {
+        const struct ent_layer *layer = &model->layers[i];
+        struct ent_layer_tensor tensors[ENT_LAYER_TENSORS_MAX];
+        uint32_t n = layer->vtable->tensors == NULL ? 0 : layer->vtable->tensors(layer, tensors);
+        size_t at = layer->first_param;
+
+        for (uint32_t t = 0; t < n; t++) {
+            size_t size = 1;
+
+            for (uint32_t d = 0; d < tensors[t].n_dims; d++) { /* counted before: no overflow */
+                size *= tensors[t].dims[d];
+            }
+            if (tensors[t].decays) {
+                model->decay[model->n_decay++] = (struct ent_decay_range){.first = at, .n = size};
+            }
+            at += size;
+        }
+    }
+}
+
+/* Rows of a pass; for sequences, sequences and steps. */
+static enum ent_err size_block(struct ent_model *model, const struct ent_model_options *options)
+{
+    uint32_t most = ENT_MODEL_BLOCK / model->members;
+
+    ENT_REQUIRE(options->batch_max >= 1, ENT_E_CONFIG, "model: a batch of 0 rows");
+    most = most < MEMBER_ROWS_MIN ? MEMBER_ROWS_MIN : most;
+    most = options->seq_max > 0 ? ENT_MODEL_SEQ_BLOCK : most;
+    model->block = options->batch_max < most ? options->batch_max : most;
+    model->block_steps = model->block;
+    if (options->seq_max > 0) {
+        uint64_t all = (uint64_t)model->block * options->seq_max;
+
+        model->block_steps = all < STEPS_MAX ? (uint32_t)all : STEPS_MAX;
+        model->block_steps =
+            model->block_steps > options->seq_max ? model->block_steps : options->seq_max;
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err copy_loss(struct ent_model *model, const struct ent_model_loss *loss)
+{
+    model->loss = ent_loss_of(loss->kind);
+    model->n_targets = loss->kind == ENT_MODEL_MSE ? model->n_outputs : 1;
+    if (loss->n_class_weights > 0) {
+        ENT_TRY(
+            ent_calloc(loss->n_class_weights, sizeof *model->class_weights, &model->class_weights));
+        memcpy(model->class_weights, loss->class_weights,
+               loss->n_class_weights * sizeof *model->class_weights);
+    }
+    return ENT_E_OK;
+}
+
 static enum ent_err build(struct ent_model *model, const struct ent_model_options *options)
 {
-    size_t widest = 1;
-
+    ENT_TRY(ent_layers_shape(options, model->layers, &model->n_params));
     model->n_inputs = options->n_inputs;
     model->n_layers = options->n_layers;
     model->training = options->training;
-    model->block = options->batch_max < ENT_MODEL_BLOCK ? options->batch_max : ENT_MODEL_BLOCK;
-    ENT_REQUIRE(model->block >= 1, ENT_E_CONFIG, "model: a batch of 0 rows");
-    ENT_TRY(ent_layers_shape(options, model->layers, &model->n_params));
-    fuse(model);
+    model->seq_max = options->seq_max;
+    model->per_step = options->seq_max > 0;
+    model->members = options->ensemble > 1 ? options->ensemble : 1;
+    model->n_outputs = model->layers[model->n_layers - 1].n_out;
+    model->n_tokens = model->layers[0].n_tokens;
     for (uint32_t i = 0; i < model->n_layers; i++) {
-        widest = model->layers[i].n_out > widest ? model->layers[i].n_out : widest;
+        model->per_step = model->per_step && !model->layers[i].vtable->pools;
     }
+    ENT_TRY(size_block(model, options));
+    ENT_TRY(copy_loss(model, &options->loss));
+    fuse(model);
+    find_decay(model);
     ENT_TRY(ent_calloc_aligned(model->n_params, sizeof(float), &model->params));
     if (model->training) {
         ENT_TRY(ent_calloc_aligned(model->n_params, sizeof(float), &model->gradient));
     }
-    ENT_TRY(ent_calloc_aligned(model->block, sizeof(float), &model->prob));
-    return alloc_activations(model, widest);
+    return alloc_activations(model);
 }
 
 enum ent_err ent_model_new(const struct ent_model_options *options, struct ent_model **out)
@@ -102,23 +184,30 @@ enum ent_err ent_model_new(const struct ent_model_options *options, struct ent_m
     return ENT_E_OK;
 }
 
+static void free_layer(struct ent_model *model, uint32_t i)
+{
+    struct ent_layer *layer = &model->layers[i];
+
+    if (model->training && (i == 0 || layer->y != model->layers[i - 1].y)) {
+        free(layer->y);
+    }
+    free(layer->kept);
+    free(layer->work);
+}
+
 void ent_model_free(struct ent_model *model)
 {
     if (model == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < model->n_layers && i < ENT_MODEL_LAYERS_MAX; i++) {
-        struct ent_layer *layer = &model->layers[i];
-
-        if (model->training && layer->vtable != NULL && (i == 0 || !layer->vtable->in_place)) {
-            free(layer->y);
-        }
-        free(layer->kept);
-        free(layer->work);
+    for (uint32_t i = model->n_layers; i-- > 0;) {
+        free_layer(model, i);
     }
+    ent_pack_release(model);
+    free(model->class_weights);
     free(model->delta[0]);
     free(model->delta[1]);
-    free(model->prob);
+    free(model->loss_work);
     free(model->gradient);
     free(model->params);
     free(model);
@@ -134,6 +223,41 @@ uint32_t ent_model_n_inputs(const struct ent_model *model)
     return model->n_inputs;
 }
 
+uint32_t ent_model_n_tokens(const struct ent_model *model)
+{
+    return model->n_tokens;
+}
+
+uint32_t ent_model_n_outputs(const struct ent_model *model)
+{
+    return model->n_outputs;
+}
+
+uint32_t ent_model_n_targets(const struct ent_model *model)
+{
+    return model->n_targets;
+}
+
+uint32_t ent_model_seq_max(const struct ent_model *model)
+{
+    return model->seq_max;
+}
+
+bool ent_model_per_step(const struct ent_model *model)
+{
+    return model->per_step;
+}
+
+uint32_t ent_model_block_rows(const struct ent_model *model)
+{
+    return model->block;
+}
+
+uint32_t ent_model_block_steps(const struct ent_model *model)
+{
+    return model->block_steps;
+}
+
 float *ent_model_params(struct ent_model *model)
 {
     return model->params;
@@ -144,19 +268,19 @@ float *ent_model_gradient(struct ent_model *model)
     return model->gradient;
 }
 
-static void init_layers(const struct ent_layer *layers, uint32_t n, struct ent_rng *rng,
-                        float *params)
+bool ent_model_decay_range(const struct ent_model *model, uint32_t i, size_t *first, size_t *n)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (layers[i].vtable->init != NULL) {
-            layers[i].vtable->init(&layers[i], rng, params + layers[i].first_param);
-        }
+    if (i >= model->n_decay) {
+        return false;
     }
+    *first = model->decay[i].first;
+    *n = model->decay[i].n;
+    return true;
 }
 
 void ent_model_init_params(struct ent_model *model, struct ent_rng *rng)
 {
-    init_layers(model->layers, model->n_layers, rng, model->params);
+    ent_layers_init(model->layers, model->n_layers, rng, model->params);
 }
 
 enum ent_err ent_model_init_vector(const struct ent_model_options *options, struct ent_rng *rng,
@@ -166,7 +290,7 @@ enum ent_err ent_model_init_vector(const struct ent_model_options *options, stru
     size_t n_params;
 
     ENT_TRY(ent_layers_shape(options, layers, &n_params));
-    init_layers(layers, options->n_layers, rng, params);
+    ent_layers_init(layers, options->n_layers, rng, params);
     return ENT_E_OK;
 }
 
@@ -175,81 +299,4 @@ enum ent_err ent_model_count(const struct ent_model_options *options, size_t *n_
     struct ent_layer layers[ENT_MODEL_LAYERS_MAX];
 
     return ent_layers_shape(options, layers, n_params);
-}
-
-/* x [n][n_inputs] through all layers; returns the logits [n]. rng: NULL when scoring. */
-static const float *forward(struct ent_model *model, const float *x, uint32_t n,
-                            struct ent_rng *rng)
-{
-    for (uint32_t i = 0; i < model->n_layers; i++) {
-        const struct ent_layer *layer = &model->layers[i];
-        struct ent_layer_pass pass = {
-            .x = x, .params = model->params + layer->first_param, .rng = rng, .n = n};
-
-        if (layer->vtable->in_place && i == 0) { /* the caller's rows stay as they are */
-            memcpy(layer->y, x, (size_t)n * layer->n_in * sizeof *x);
-        }
-        layer->vtable->forward(layer, &pass);
-        x = layer->y;
-    }
-    return x;
-}
-
-/* dlogit lies in delta[0]. In-place layers turn dy into dx where it lies. */
-static void backward(struct ent_model *model, const float *x, uint32_t n, bool add)
-{
-    unsigned at = 0;
-
-    for (uint32_t i = model->n_layers; i-- > 0;) {
-        const struct ent_layer *layer = &model->layers[i];
-        bool in_place = layer->vtable->in_place;
-        struct ent_layer_pass pass = {
-            .x = i > 0 ? model->layers[i - 1].y : x,
-            .params = model->params + layer->first_param,
-            .gradient = model->gradient + layer->first_param,
-            .dy = model->delta[at],
-            .dx = i > 0 && !in_place ? model->delta[1 - at] : NULL,
-            .n = n,
-            .add = add,
-        };
-
-        layer->vtable->backward(layer, &pass);
-        at = in_place ? at : 1 - at;
-    }
-}
-
-void ent_model_predict(struct ent_model *model, const float *x, uint32_t n, float *prob)
-{
-    for (uint32_t from = 0; from < n; from += model->block) {
-        uint32_t rows = n - from < model->block ? n - from : model->block;
-        const float *logit = forward(model, x + (size_t)from * model->n_inputs, rows, NULL);
-
-        ent_vec_sigmoid(logit, prob + from, rows);
-    }
-}
-
-void ent_model_step_piece(struct ent_model *model, const struct ent_model_piece *piece,
-                          struct ent_rng *rng, double *loss_sum)
-{
-    float scale = 1.0f / (float)piece->n_total;
-    double sum = piece->first ? 0.0 : *loss_sum;
-
-    ENT_BUG_ON(!model->training || piece->n == 0 || piece->n_total < piece->n);
-    for (uint32_t from = 0; from < piece->n; from += model->block) {
-        uint32_t rows = piece->n - from < model->block ? piece->n - from : model->block;
-        const float *x = piece->x + (size_t)from * model->n_inputs;
-        const float *logit = forward(model, x, rows, rng);
-
-        sum += ent_loss_bce(logit, piece->y + from, scale, model->prob, model->delta[0], rows);
-        backward(model, x, rows, !piece->first || from > 0);
-    }
-    *loss_sum = sum;
-}
-
-void ent_model_step(struct ent_model *model, const float *x, const float *y, uint32_t n,
-                    struct ent_rng *rng, double *loss_sum)
-{
-    struct ent_model_piece piece = {.x = x, .y = y, .n = n, .n_total = n, .first = true};
-
-    ent_model_step_piece(model, &piece, rng, loss_sum);
 }

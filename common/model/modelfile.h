@@ -18,6 +18,7 @@
 #include "common/base/blob.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/feature/feature.h"
 #include "common/model/model.h"
 
 struct ent_json;
@@ -27,33 +28,16 @@ struct ent_json;
 #define ENT_MODELFILE_PARAMS_MAX 268435456u /* 1 GiB of float32 */
 #define ENT_MODELFILE_FEATURES_MAX 65536u
 
-enum ent_model_feature_type { ENT_MODEL_NUMBER, ENT_MODEL_CATEGORY, ENT_MODEL_BOOLEAN };
-
-/* One input column, as score needs it. Model inputs: NUMBER 1 (+ 1 with indicator), CATEGORY
- * n_values + 1 (the last is `other`), BOOLEAN 2 (false, true). A number goes in as (clip(x, lo, hi)
- * - mean) / sd; missing as 0 (the mean). */
-struct ent_model_feature {
-    const char *name;
-    enum ent_model_feature_type type;
-    double lo; /* NUMBER */
-    double hi;
-    double mean;
-    double sd; /* > 0 */
-    bool indicator;
-    const char *const *values; /* CATEGORY */
-    uint32_t n_values;
-    uint32_t first_input; /* inputs are consecutive in the order of the features */
-    uint32_t n_inputs;
-};
-
 struct ent_model_info {
-    const struct ent_model_feature
-        *features; /* may be none (n_features = 0): a model over bare inputs */
+    const struct ent_feature *features; /* may be none (n_features = 0): a model over bare inputs */
+    const struct ent_fit *fits;         /* [n_features] */
     uint32_t n_features;
     uint32_t n_inputs;
     const struct ent_model_layer *layers;
     uint32_t n_layers;
-    const char *loss; /* "bce" */
+    const char *loss;  /* "bce", ... */
+    uint32_t ensemble; /* sub-networks; 0 or 1: none */
+    uint32_t seq_max;  /* steps of the longest sequence; 0: rows */
     const char *label_name;
     const char *label_positive;
     /* Lineage. All zero = not from a federation (train --local). */
@@ -63,6 +47,14 @@ struct ent_model_info {
     uint8_t plan[32]; /* plan digest */
     uint8_t base[32]; /* digest of the model file it was made from; zero = none */
 };
+
+/* The architecture part of a description from a model's options, and back (for scoring: batch_max as
+ * given, not training). Both point at the same layers. */
+void ent_modelfile_of_options(const struct ent_model_options *options, struct ent_model_info *info);
+void ent_modelfile_options(const struct ent_model_info *info, uint32_t batch_max,
+                           struct ent_model_options *options);
+/* Whether a file's architecture is that of these options. */
+bool ent_modelfile_same(const struct ent_model_info *info, const struct ent_model_options *options);
 
 /* What comes before the data section (length, JSON, padding), appended to out; n_params is what the
  * data section must then hold. Give `out` a maximum of ENT_MODELFILE_HEADER_MAX + 8. Whoever
@@ -87,7 +79,8 @@ struct ent_modelfile {
     /* what info points to */
     struct ent_json *docs[ENT_MODELFILE_DOCS];
     struct ent_model_layer *layers;
-    struct ent_model_feature *features;
+    struct ent_feature *features;
+    struct ent_fits *fits;
     const char **values;
 };
 

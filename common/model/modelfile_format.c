@@ -1,38 +1,17 @@
 #include "common/model/modelfile_format.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 
-static uint64_t inputs_of(const struct ent_model_feature *f)
+static enum ent_err check_feature(const struct ent_feature *f, const struct ent_fit *fit,
+                                  uint64_t first_input)
 {
-    switch (f->type) {
-    case ENT_MODEL_NUMBER:
-        return f->indicator ? 2 : 1;
-    case ENT_MODEL_CATEGORY:
-        return (uint64_t)f->n_values + 1;
-    case ENT_MODEL_BOOLEAN:
-        return 2;
-    }
-    return 0;
-}
-
-static enum ent_err check_feature(const struct ent_model_feature *f, uint64_t first_input)
-{
-    ENT_REQUIRE(f->name != NULL && f->name[0] != 0, ENT_E_CONFIG, "a feature has no name");
-    ENT_REQUIRE(f->first_input == first_input && f->n_inputs == inputs_of(f) && f->n_inputs > 0,
-                ENT_E_CONFIG, "feature %s: its inputs do not fit its type and place", f->name);
-    ENT_REQUIRE(f->indicator == false || f->type == ENT_MODEL_NUMBER, ENT_E_CONFIG,
-                "feature %s: only numbers have an indicator", f->name);
-    if (f->type == ENT_MODEL_NUMBER) {
-        ENT_REQUIRE(isfinite(f->lo) && isfinite(f->hi) && isfinite(f->mean) && isfinite(f->sd),
-                    ENT_E_NONFINITE, "feature %s: range, mean and sd must be finite", f->name);
-        ENT_REQUIRE(f->lo <= f->hi && f->sd > 0.0, ENT_E_CONFIG,
-                    "feature %s: its range is empty or its sd is not above 0", f->name);
-    }
-    return ENT_E_OK;
+    ENT_TRY(ent_feature_check(f));
+    ENT_REQUIRE(f->first_input == first_input && f->n_inputs == ent_feature_inputs(f), ENT_E_CONFIG,
+                "feature %s: its inputs do not fit its type and place", f->name);
+    return ent_fit_check(f, fit);
 }
 
 static int by_text(const void *pa, const void *pb)
@@ -62,24 +41,67 @@ static enum ent_err check_names(const struct ent_model_info *info)
     return err;
 }
 
+void ent_modelfile_of_options(const struct ent_model_options *options, struct ent_model_info *info)
+{
+    info->n_inputs = options->n_inputs;
+    info->layers = options->layers;
+    info->n_layers = options->n_layers;
+    info->loss = ent_model_loss_name(options->loss.kind);
+    info->ensemble = options->ensemble > 1 ? options->ensemble : 0;
+    info->seq_max = options->seq_max;
+}
+
+void ent_modelfile_options(const struct ent_model_info *info, uint32_t batch_max,
+                           struct ent_model_options *options)
+{
+    *options = (struct ent_model_options){.n_inputs = info->n_inputs,
+                                          .layers = info->layers,
+                                          .n_layers = info->n_layers,
+                                          .batch_max = batch_max,
+                                          .loss = {.kind = ent_model_loss_find(info->loss)},
+                                          .ensemble = info->ensemble,
+                                          .seq_max = info->seq_max};
+}
+
+bool ent_modelfile_same(const struct ent_model_info *info, const struct ent_model_options *options)
+{
+    uint32_t ensemble = options->ensemble > 1 ? options->ensemble : 0;
+
+    if (info->n_inputs != options->n_inputs || info->n_layers != options->n_layers ||
+        (info->ensemble > 1 ? info->ensemble : 0) != ensemble ||
+        info->seq_max != options->seq_max ||
+        ent_model_loss_find(info->loss) != options->loss.kind) {
+        return false;
+    }
+    for (uint32_t i = 0; i < info->n_layers; i++) {
+        const struct ent_model_layer *a = &info->layers[i];
+        const struct ent_model_layer *b = &options->layers[i];
+
+        if (a->kind != b->kind || a->units != b->units || a->values != b->values ||
+            a->rate < b->rate || a->rate > b->rate) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum ent_err ent_modelfile_check(const struct ent_model_info *info, struct ent_layer *layers,
                                  size_t *n_params)
 {
-    struct ent_model_options options = {
-        .n_inputs = info->n_inputs, .layers = info->layers, .n_layers = info->n_layers};
+    struct ent_model_options options;
     uint64_t first_input = 0;
     size_t n;
 
+    ent_modelfile_options(info, 1, &options);
     ENT_TRY(ent_layers_shape(&options, layers, &n));
     ENT_REQUIRE(n <= ENT_MODELFILE_PARAMS_MAX, ENT_E_LIMIT,
                 "%zu parameters; at most %u are possible", n, ENT_MODELFILE_PARAMS_MAX);
     ENT_REQUIRE(info->n_features <= ENT_MODELFILE_FEATURES_MAX, ENT_E_LIMIT,
                 "%u features; at most %u are possible", info->n_features,
                 ENT_MODELFILE_FEATURES_MAX);
-    ENT_REQUIRE(strcmp(info->loss, "bce") == 0, ENT_E_CONFIG, "the loss is not bce");
     ENT_REQUIRE(info->round <= INT64_MAX, ENT_E_CONFIG, "the round's number is too large");
     for (uint32_t i = 0; i < info->n_features; i++) {
-        ENT_TRY(check_feature(&info->features[i], first_input));
+        ENT_TRY(check_feature(&info->features[i], &info->fits[i], first_input));
         first_input += info->features[i].n_inputs;
     }
     ENT_REQUIRE(info->n_features == 0 || first_input == info->n_inputs, ENT_E_CONFIG,
@@ -100,9 +122,7 @@ enum ent_err ent_modelfile_tensors(const struct ent_layer *layers, uint32_t n_la
     for (uint32_t i = 0; i < n_layers; i++) {
         const struct ent_layer *layer = &layers[i];
         struct ent_layer_tensor tensors[ENT_LAYER_TENSORS_MAX];
-        uint32_t n = layer->vtable->tensors == NULL
-                         ? 0
-                         : layer->vtable->tensors(layer->n_in, layer->n_out, tensors);
+        uint32_t n = layer->vtable->tensors == NULL ? 0 : layer->vtable->tensors(layer, tensors);
 
         for (uint32_t t = 0; t < n; t++) {
             struct ent_modelfile_tensor out = {.tensor = tensors[t], .begin = at};

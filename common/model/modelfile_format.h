@@ -27,4 +27,11 @@ ent_modelfile_tensors(const struct ent_layer *layers, uint32_t n_layers,
                       enum ent_err (*each)(void *ctx, const struct ent_modelfile_tensor *tensor),
                       void *ctx);
 
+struct ent_json;
+struct ent_json_writer;
+/* The schema part, "entente.features": written, and read into file->features, fits and values. */
+void ent_modelfile_put_features(struct ent_json_writer *w, const struct ent_model_info *info);
+ENT_MUST enum ent_err ent_modelfile_parse_features(struct ent_modelfile *file,
+                                                   const struct ent_json *doc);
+
 #endif

@@ -11,37 +11,72 @@
 
 enum { DOC_HEADER, DOC_ARCHITECTURE, DOC_FEATURES, DOC_LABEL, DOC_LINEAGE };
 
+static enum ent_err parse_argument(const struct ent_json *value, const struct ent_json *argument,
+                                   struct ent_model_layer *out)
+{
+    const char *name = ent_model_layer_name(out->kind);
+    uint64_t units = 0;
+    uint64_t values = 0;
+    double rate = 0.0;
+
+    switch (ent_layer_argument(out->kind)) {
+    case ENT_LAYER_BARE:
+        break;
+    case ENT_LAYER_UNITS_VALUES:
+        ENT_TRY(
+            ent_json_uint(ent_json_get(value, "values"), "values", ENT_MODEL_VALUES_MAX, &values));
+        ENT_TRY(ent_json_uint(argument, name, ENT_MODEL_UNITS_MAX, &units));
+        break;
+    case ENT_LAYER_UNITS:
+        ENT_TRY(ent_json_uint(argument, name, ENT_MODEL_UNITS_MAX, &units));
+        break;
+    case ENT_LAYER_RATE:
+        ENT_TRY(ent_json_double(argument, name, &rate));
+        ENT_REQUIRE(rate >= 0.0 && rate < 1.0, ENT_E_CORRUPT, "%s: the rate is not in 0 to 1",
+                    name);
+        break;
+    }
+    out->units = (uint32_t)units;
+    out->values = (uint32_t)values;
+    out->rate = (float)rate;
+    return ENT_E_OK;
+}
+
 static enum ent_err parse_layer(const struct ent_json *value, struct ent_model_layer *out)
 {
     const char *name;
     const struct ent_json *argument = NULL;
     void *iter = NULL;
-    double rate;
-    uint64_t units;
 
     if (ent_json_kind(value) == ENT_JSON_STRING) {
         ENT_TRY(ent_json_string(value, "layer", &name));
+        out->kind = ent_model_layer_find(name);
     } else {
-        ENT_REQUIRE(ent_json_kind(value) == ENT_JSON_OBJECT &&
-                        ent_json_next(value, &iter, &name, &argument),
-                    ENT_E_CORRUPT, "a layer is neither a name nor an object");
+        ENT_REQUIRE(ent_json_kind(value) == ENT_JSON_OBJECT, ENT_E_CORRUPT,
+                    "a layer is neither a name nor an object");
+        out->kind = ENT_MODEL_LAYER_KINDS;
+        while (out->kind == ENT_MODEL_LAYER_KINDS &&
+               ent_json_next(value, &iter, &name, &argument)) {
+            out->kind = ent_model_layer_find(name);
+        }
     }
-    out->kind = ent_model_layer_find(name);
-    switch (out->kind) {
-    case ENT_MODEL_DENSE:
-        ENT_TRY(ent_json_uint(argument, "dense", ENT_MODEL_UNITS_MAX, &units));
-        out->units = (uint32_t)units;
-        return ENT_E_OK;
-    case ENT_MODEL_DROPOUT:
-        ENT_TRY(ent_json_double(argument, "dropout", &rate));
-        ENT_REQUIRE(rate >= 0.0 && rate < 1.0, ENT_E_CORRUPT, "dropout: the rate is not in 0 to 1");
-        out->rate = (float)rate;
-        return ENT_E_OK;
-    case ENT_MODEL_RELU:
-        return ENT_E_OK;
-    default:
-        return ent_err_note(ENT_E_UNSUPPORTED, "a layer of a kind that this build does not know");
+    ENT_REQUIRE(out->kind != ENT_MODEL_LAYER_KINDS, ENT_E_UNSUPPORTED,
+                "a layer of a kind that this build does not know");
+    return parse_argument(value, argument, out);
+}
+
+/* Keys that stand only where they say something. */
+static enum ent_err parse_optional(const struct ent_json *doc, const char *key, uint32_t most,
+                                   uint32_t *out)
+{
+    const struct ent_json *value = ent_json_get(doc, key);
+    uint64_t v = 0;
+
+    if (value != NULL) {
+        ENT_TRY(ent_json_uint(value, key, most, &v));
     }
+    *out = (uint32_t)v;
+    return ENT_E_OK;
 }
 
 static enum ent_err parse_architecture(struct ent_modelfile *file, const struct ent_json *doc)
@@ -52,6 +87,10 @@ static enum ent_err parse_architecture(struct ent_modelfile *file, const struct 
 
     ENT_TRY(ent_json_uint(ent_json_get(doc, "inputs"), "inputs", ENT_MODEL_UNITS_MAX, &inputs));
     ENT_TRY(ent_json_string(ent_json_get(doc, "loss"), "loss", &file->info.loss));
+    ENT_REQUIRE(ent_model_loss_find(file->info.loss) != ENT_MODEL_LOSS_KINDS, ENT_E_UNSUPPORTED,
+                "a loss that this build does not know");
+    ENT_TRY(parse_optional(doc, "ensemble", ENT_MODEL_ENSEMBLE_MAX, &file->info.ensemble));
+    ENT_TRY(parse_optional(doc, "sequence", ENT_MODEL_SEQ_MAX, &file->info.seq_max));
     ENT_REQUIRE(layers != NULL && ent_json_kind(layers) == ENT_JSON_ARRAY && n >= 1 &&
                     n <= ENT_MODEL_LAYERS_MAX,
                 ENT_E_CORRUPT, "layers: a list of 1 to %d is expected", ENT_MODEL_LAYERS_MAX);
@@ -62,87 +101,6 @@ static enum ent_err parse_architecture(struct ent_modelfile *file, const struct 
     file->info.n_inputs = (uint32_t)inputs;
     file->info.layers = file->layers;
     file->info.n_layers = (uint32_t)n;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_number(const struct ent_json *value, struct ent_model_feature *out)
-{
-    ENT_TRY(ent_json_double(ent_json_get(value, "lo"), "lo", &out->lo));
-    ENT_TRY(ent_json_double(ent_json_get(value, "hi"), "hi", &out->hi));
-    ENT_TRY(ent_json_double(ent_json_get(value, "mean"), "mean", &out->mean));
-    ENT_TRY(ent_json_double(ent_json_get(value, "sd"), "sd", &out->sd));
-    ENT_TRY(ent_json_bool(ent_json_get(value, "indicator"), "indicator", &out->indicator));
-    out->type = ENT_MODEL_NUMBER;
-    out->n_inputs = out->indicator ? 2 : 1;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_category(const struct ent_json *value, struct ent_model_feature *out,
-                                   const char **values)
-{
-    const struct ent_json *list = ent_json_get(value, "values");
-
-    ENT_REQUIRE(list != NULL && ent_json_kind(list) == ENT_JSON_ARRAY, ENT_E_CORRUPT,
-                "values: a list is expected");
-    out->n_values = (uint32_t)ent_json_len(list);
-    for (uint32_t i = 0; i < out->n_values; i++) {
-        ENT_TRY(ent_json_string(ent_json_at(list, i), "values", &values[i]));
-    }
-    out->type = ENT_MODEL_CATEGORY;
-    out->values = values;
-    out->n_inputs = out->n_values + 1;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_feature(const struct ent_json *value, struct ent_model_feature *out,
-                                  const char **values)
-{
-    const char *type;
-    uint64_t first;
-
-    ENT_TRY(ent_json_string(ent_json_get(value, "name"), "name", &out->name));
-    ENT_TRY(ent_json_string(ent_json_get(value, "type"), "type", &type));
-    ENT_TRY(ent_json_uint(ent_json_get(value, "first_input"), "first_input", UINT32_MAX, &first));
-    out->first_input = (uint32_t)first;
-    if (strcmp(type, "number") == 0) {
-        return parse_number(value, out);
-    }
-    if (strcmp(type, "category") == 0) {
-        return parse_category(value, out, values);
-    }
-    ENT_REQUIRE(strcmp(type, "boolean") == 0, ENT_E_UNSUPPORTED,
-                "a feature of a type that this build does not know");
-    out->type = ENT_MODEL_BOOLEAN;
-    out->n_inputs = 2;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_features(struct ent_modelfile *file, const struct ent_json *doc)
-{
-    size_t n = ent_json_len(doc);
-    size_t n_values = 0;
-    const char **values;
-
-    ENT_REQUIRE(ent_json_kind(doc) == ENT_JSON_ARRAY && n <= ENT_MODELFILE_FEATURES_MAX,
-                ENT_E_CORRUPT, "a list of at most %u is expected", ENT_MODELFILE_FEATURES_MAX);
-    for (size_t i = 0; i < n; i++) {
-        const struct ent_json *list = ent_json_get(ent_json_at(doc, i), "values");
-
-        n_values += list != NULL ? ent_json_len(list) : 0;
-    }
-    ENT_TRY(ent_calloc(n, sizeof *file->features, &file->features));
-    ENT_TRY(ent_calloc(n_values, sizeof *file->values, &file->values));
-    values = file->values;
-    for (size_t i = 0; i < n; i++) {
-        enum ent_err err = parse_feature(ent_json_at(doc, i), &file->features[i], values);
-
-        if (err != ENT_E_OK) {
-            return ent_err_prefix(err, "feature %zu", i);
-        }
-        values += file->features[i].n_values;
-    }
-    file->info.features = file->features;
-    file->info.n_features = (uint32_t)n;
     return ENT_E_OK;
 }
 
@@ -184,7 +142,7 @@ static enum ent_err parse_parts(struct ent_modelfile *file, const struct ent_jso
         enum ent_err (*parse)(struct ent_modelfile *, const struct ent_json *);
     } parts[] = {
         {DOC_ARCHITECTURE, "entente.architecture", parse_architecture},
-        {DOC_FEATURES, "entente.features", parse_features},
+        {DOC_FEATURES, "entente.features", ent_modelfile_parse_features},
         {DOC_LABEL, "entente.label", parse_label},
         {DOC_LINEAGE, "entente.lineage", parse_lineage},
     };
@@ -348,6 +306,7 @@ void ent_modelfile_free(struct ent_modelfile *file)
     }
     free(file->layers);
     free(file->features);
+    ent_fits_free(file->fits);
     free(file->values);
     ent_blob_unref(file->blob);
     free(file);

@@ -35,15 +35,23 @@ static void put_layer(struct ent_json_writer *w, const struct ent_model_layer *l
 {
     const char *name = ent_model_layer_name(layer->kind);
 
-    if (layer->kind == ENT_MODEL_RELU) {
+    switch (ent_layer_argument(layer->kind)) {
+    case ENT_LAYER_BARE:
         ent_json_put_string(w, name);
         return;
-    }
-    ent_json_put_object(w, ENT_JSON_SORTED);
-    if (layer->kind == ENT_MODEL_DENSE) {
+    case ENT_LAYER_UNITS:
+        ent_json_put_object(w, ENT_JSON_SORTED);
         ent_json_put_key_uint(w, name, layer->units);
-    } else {
+        break;
+    case ENT_LAYER_UNITS_VALUES:
+        ent_json_put_object(w, ENT_JSON_SORTED);
+        ent_json_put_key_uint(w, name, layer->units);
+        ent_json_put_key_uint(w, "values", layer->values);
+        break;
+    case ENT_LAYER_RATE:
+        ent_json_put_object(w, ENT_JSON_SORTED);
         ent_json_put_key_double(w, name, shortest(layer->rate));
+        break;
     }
     ent_json_put_close(w);
 }
@@ -51,6 +59,9 @@ static void put_layer(struct ent_json_writer *w, const struct ent_model_layer *l
 static void put_architecture(struct ent_json_writer *w, const struct ent_model_info *info)
 {
     ent_json_put_object(w, ENT_JSON_SORTED);
+    if (info->ensemble > 1) {
+        ent_json_put_key_uint(w, "ensemble", info->ensemble);
+    }
     ent_json_put_key_uint(w, "inputs", info->n_inputs);
     ent_json_put_key(w, "layers");
     ent_json_put_array(w);
@@ -59,39 +70,8 @@ static void put_architecture(struct ent_json_writer *w, const struct ent_model_i
     }
     ent_json_put_close(w);
     ent_json_put_key_string(w, "loss", info->loss);
-    ent_json_put_close(w);
-}
-
-static void put_feature(struct ent_json_writer *w, const struct ent_model_feature *f)
-{
-    static const char *const types[] = {"number", "category", "boolean"};
-
-    ent_json_put_object(w, ENT_JSON_SORTED);
-    ent_json_put_key_string(w, "name", f->name);
-    ent_json_put_key_string(w, "type", types[f->type]);
-    ent_json_put_key_uint(w, "first_input", f->first_input);
-    if (f->type == ENT_MODEL_NUMBER) {
-        ent_json_put_key_double(w, "lo", f->lo);
-        ent_json_put_key_double(w, "hi", f->hi);
-        ent_json_put_key_double(w, "mean", f->mean);
-        ent_json_put_key_double(w, "sd", f->sd);
-        ent_json_put_key_bool(w, "indicator", f->indicator);
-    } else if (f->type == ENT_MODEL_CATEGORY) {
-        ent_json_put_key(w, "values");
-        ent_json_put_array(w);
-        for (uint32_t i = 0; i < f->n_values; i++) {
-            ent_json_put_string(w, f->values[i]);
-        }
-        ent_json_put_close(w);
-    }
-    ent_json_put_close(w);
-}
-
-static void put_features(struct ent_json_writer *w, const struct ent_model_info *info)
-{
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < info->n_features; i++) {
-        put_feature(w, &info->features[i]);
+    if (info->seq_max > 0) {
+        ent_json_put_key_uint(w, "sequence", info->seq_max);
     }
     ent_json_put_close(w);
 }
@@ -151,7 +131,7 @@ static enum ent_err put_metadata(struct ent_json_writer *w, const struct ent_mod
     ent_json_put_object(w, ENT_JSON_SORTED);
     ent_json_put_key_string(w, "entente.version", ENT_MODELFILE_VERSION);
     ENT_TRY(put_part(w, "entente.architecture", put_architecture, info));
-    ENT_TRY(put_part(w, "entente.features", put_features, info));
+    ENT_TRY(put_part(w, "entente.features", ent_modelfile_put_features, info));
     ENT_TRY(put_part(w, "entente.label", put_label, info));
     ENT_TRY(put_part(w, "entente.lineage", put_lineage, info));
     ent_json_put_close(w);

@@ -1,5 +1,5 @@
 /* Stochastic gradient descent: p -= rate * g; with momentum v = momentum * v + g, p -= rate * v (Sutskever et al. 2013,
- * with the rate outside of the velocity, so that a change of rate acts at once). */
+ * with the rate outside of the velocity, so that a change of rate acts at once). Weight decay is that of the penalty decay / 2 |p|^2: g += decay * p. */
 #include "common/math/vec.h"
 #include "common/optim/optim.h"
 
@@ -12,6 +12,8 @@ static enum ent_err check(const struct ent_optim_hyper *hyper)
                 "optimizer sgd: rate %g is not in (0, 1000]", hyper->rate);
     ENT_REQUIRE(hyper->momentum >= 0.0 && hyper->momentum < 1.0, ENT_E_CONFIG,
                 "optimizer sgd: momentum %g is not in [0, 1)", hyper->momentum);
+    ENT_REQUIRE(hyper->weight_decay >= 0.0 && hyper->weight_decay <= 10.0, ENT_E_CONFIG,
+                "optimizer sgd: weight decay %g is not in [0, 10]", hyper->weight_decay);
     return ENT_E_OK;
 }
 
@@ -31,5 +33,14 @@ static void step(const struct ent_optim_hyper *hyper, uint64_t step_number, floa
     }
 }
 
+static void decay(const struct ent_optim_hyper *hyper, float *params, float *gradient, size_t n)
+{
+    float factor = (float)hyper->weight_decay;
+
+    for (size_t i = 0; i < n; i++) {
+        gradient[i] += factor * params[i];
+    }
+}
+
 const struct ent_optim ent_optim_sgd = {
-    .name = "sgd", .check = check, .n_state = n_state, .step = step};
+    .name = "sgd", .check = check, .n_state = n_state, .step = step, .decay = decay};

@@ -1,17 +1,33 @@
-/* The network, the local optimizer, the split and the weights of plan.yaml. */
+/* The network, the split and the weights of plan.yaml. */
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "common/config/scalar.h"
-#include "common/optim/optim.h"
 #include "common/plan/plan_read.h"
 
 #define WEIGHT_MAX (1U << 30) /* ENT_WEIGHT_MAX of the grid */
 
-static const char *const layer_names[] = {"dense", "relu", "dropout"}; /* by enum ent_layer_kind */
+/* What may stand in model.layers, and what its value is. */
+static const struct {
+    const char *name;
+    enum ent_model_layer_kind kind;
+    enum { NOTHING, UNITS, RATE } value;
+} list[] = {
+    {"dense", ENT_MODEL_DENSE, UNITS},
+    {"relu", ENT_MODEL_RELU, NOTHING},
+    {"dropout", ENT_MODEL_DROPOUT, RATE},
+    {"tanh", ENT_MODEL_TANH, NOTHING},
+    {"sigmoid", ENT_MODEL_SIGMOID, NOTHING},
+    {"rnn", ENT_MODEL_RNN, UNITS},
+    {"gru", ENT_MODEL_GRU, UNITS},
+    {"lstm", ENT_MODEL_LSTM, UNITS},
+    {"last", ENT_MODEL_LAST, NOTHING},
+    {"max_pool", ENT_MODEL_MAX_POOL, NOTHING},
+    {"mean_pool", ENT_MODEL_MEAN_POOL, NOTHING},
+};
 
 static const struct ent_field units_field = {
-    .key = "dense", .kind = ENT_FIELD_U32, .lo = 1, .hi = 65536, .help = "units"};
+    .key = "units", .kind = ENT_FIELD_U32, .lo = 1, .hi = 65536, .help = "units"};
 static const struct ent_field rate_field = {.key = "dropout",
                                             .kind = ENT_FIELD_DOUBLE,
                                             .lo = 0,
@@ -19,52 +35,135 @@ static const struct ent_field rate_field = {.key = "dropout",
                                             .bounds = ENT_BOUNDS_OPEN_HI,
                                             .help = "rate"};
 
+static enum ent_err read_layer_value(const struct ent_node *entry, size_t i,
+                                     const struct ent_node *value, struct ent_layer_spec *out)
+{
+    struct ent_field units = units_field;
+
+    out->kind = list[i].kind;
+    if (list[i].value == NOTHING) {
+        return value == NULL ? ENT_E_OK : ent_node_bad(value, list[i].name, "takes no value");
+    }
+    if (value == NULL) {
+        return ent_node_error(entry, "%s needs a value: \"%s: %s\"", list[i].name, list[i].name,
+                              list[i].value == UNITS ? "UNITS" : "RATE");
+    }
+    units.key = list[i].name;
+    return list[i].value == UNITS ? ent_config_take_value(value, &units, NULL, &out->units)
+                                  : ent_config_take_value(value, &rate_field, NULL, &out->rate);
+}
+
 static enum ent_err read_layer(const struct ent_node *entry, struct ent_layer_spec *out)
 {
     const struct ent_node *value;
+    const char *names[ENT_ARRAY_LEN(list)];
     const char *name;
 
     ENT_TRY(ent_config_one_key(entry, "a layer", &name, &value));
-    for (size_t i = 0; i < ENT_ARRAY_LEN(layer_names); i++) {
-        if (strcmp(name, layer_names[i]) != 0) {
-            continue;
+    for (size_t i = 0; i < ENT_ARRAY_LEN(list); i++) {
+        names[i] = list[i].name;
+        if (strcmp(name, names[i]) == 0) {
+            return read_layer_value(entry, i, value, out);
         }
-        out->kind = (enum ent_layer_kind)i;
-        if (out->kind == ENT_LAYER_RELU) {
-            return value == NULL ? ENT_E_OK : ent_node_bad(value, "relu", "takes no value");
-        }
-        if (value == NULL) {
-            return ent_node_error(entry, "%s needs a value: \"%s: %s\"", name, name,
-                                  out->kind == ENT_LAYER_DENSE ? "UNITS" : "RATE");
-        }
-        return out->kind == ENT_LAYER_DENSE
-                   ? ent_config_take_value(value, &units_field, NULL, &out->units)
-                   : ent_config_take_value(value, &rate_field, NULL, &out->rate);
     }
-    return ent_config_unknown(entry, "layer", name, layer_names, ENT_ARRAY_LEN(layer_names));
+    return ent_config_unknown(entry, "layer", name, names, ENT_ARRAY_LEN(names));
 }
 
 void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
                             struct ent_model_layer *layers, struct ent_model_options *out)
 {
-    static const enum ent_model_layer_kind kinds[] = {[ENT_LAYER_DENSE] = ENT_MODEL_DENSE,
-                                                      [ENT_LAYER_RELU] = ENT_MODEL_RELU,
-                                                      [ENT_LAYER_DROPOUT] = ENT_MODEL_DROPOUT};
-
     for (uint32_t i = 0; i < plan->n_layers; i++) {
-        layers[i] = (struct ent_model_layer){.kind = kinds[plan->layers[i].kind],
+        layers[i] = (struct ent_model_layer){.kind = plan->layers[i].kind,
                                              .units = plan->layers[i].units,
-                                             .rate = (float)plan->layers[i].rate};
+                                             .rate = (float)plan->layers[i].rate,
+                                             .values = plan->layers[i].values};
     }
     *out = (struct ent_model_options){.n_inputs = plan->n_inputs,
                                       .layers = layers,
                                       .n_layers = plan->n_layers,
-                                      .batch_max = batch_max};
+                                      .batch_max = batch_max,
+                                      .loss = {.kind = plan->loss,
+                                               .class_weights = plan->class_weights,
+                                               .n_class_weights = plan->n_class_weights},
+                                      .ensemble = plan->ensemble,
+                                      .seq_max = plan->seq_max,
+                                      .truncate = plan->truncate};
 }
 
 size_t ent_plan_n_params(const struct ent_plan *plan)
 {
     return plan->n_params;
+}
+
+static enum ent_err read_class_weights(struct ent_plan_read *read)
+{
+    static const struct ent_field field = {
+        .key = "class_weights", .kind = ENT_FIELD_DOUBLE, .lo = 0, .hi = 1e6, .help = "factor"};
+    const struct ent_node *node = read->class_weights;
+    struct ent_plan *plan = &read->plan;
+    uint32_t i = 0;
+
+    if (node == NULL) {
+        return ENT_E_OK;
+    }
+    if (node->kind != ENT_NODE_LIST || node->n == 0 || node->n > ENT_PLAN_MAX_CLASSES) {
+        return ent_node_bad(node, "class_weights", "must be a list with a factor for each class");
+    }
+    plan->n_class_weights = node->n;
+    ENT_TRY(
+        ent_arena_alloc(&plan->arena, node->n, sizeof *plan->class_weights, &plan->class_weights));
+    for (const struct ent_node *e = node->first; e != NULL; e = e->next) {
+        double v;
+
+        ENT_TRY(ent_config_take_value(e, &field, NULL, &v));
+        plan->class_weights[i++] = (float)v;
+    }
+    return ENT_E_OK;
+}
+
+/* What the last layer gives must be what the label is. */
+static enum ent_err check_last(const struct ent_plan_read *read, const struct ent_node *last)
+{
+    static const enum ent_model_loss_kind losses[] = {[ENT_LABEL_POSITIVE] = ENT_MODEL_BCE,
+                                                      [ENT_LABEL_CLASSES] = ENT_MODEL_SOFTMAX,
+                                                      [ENT_LABEL_NUMBER] = ENT_MODEL_MSE};
+    const struct ent_plan *plan = &read->plan;
+    const struct ent_layer_spec *spec = &plan->layers[plan->n_layers - 1];
+    uint32_t units = plan->label_kind == ENT_LABEL_CLASSES ? plan->n_classes : 1;
+
+    if (plan->loss != losses[plan->label_kind]) {
+        return ent_node_error(last, "loss %s does not fit the label, which needs loss %s",
+                              ent_model_loss_name(plan->loss),
+                              ent_model_loss_name(losses[plan->label_kind]));
+    }
+    if (spec->kind != ENT_MODEL_DENSE || spec->units != units) {
+        return ent_node_error(last, "the last layer must be \"dense: %u\" for loss %s", units,
+                              ent_model_loss_name(plan->loss));
+    }
+    return ENT_E_OK;
+}
+
+/* model.layers behind the embeddings that stand there already. */
+static enum ent_err read_list(struct ent_plan_read *read, const struct ent_node **last)
+{
+    struct ent_plan *plan = &read->plan;
+    struct ent_layer_spec *embeddings = plan->layers;
+    uint32_t i = plan->n_embeddings;
+
+    if (read->layers->kind != ENT_NODE_LIST || read->layers->n == 0 ||
+        read->layers->n > ENT_PLAN_MAX_LIST) {
+        return ent_node_bad(read->layers, "layers", "must be a list of 1 to 64 layers");
+    }
+    plan->n_layers = plan->n_embeddings + read->layers->n;
+    ENT_TRY(ent_arena_alloc(&plan->arena, plan->n_layers, sizeof *plan->layers, &plan->layers));
+    if (i > 0) {
+        memcpy(plan->layers, embeddings, i * sizeof *embeddings);
+    }
+    for (const struct ent_node *e = read->layers->first; e != NULL; e = e->next) {
+        ENT_TRY(read_layer(e, &plan->layers[i++]));
+        *last = e;
+    }
+    return ENT_E_OK;
 }
 
 enum ent_err ent_plan_read_layers(struct ent_plan_read *read)
@@ -73,21 +172,10 @@ enum ent_err ent_plan_read_layers(struct ent_plan_read *read)
     struct ent_model_options options;
     struct ent_plan *plan = &read->plan;
     const struct ent_node *last = NULL;
-    uint32_t i = 0;
 
-    if (read->layers->kind != ENT_NODE_LIST || read->layers->n == 0 ||
-        read->layers->n > ENT_PLAN_MAX_LAYERS) {
-        return ent_node_bad(read->layers, "layers", "must be a list of 1 to 64 layers");
-    }
-    plan->n_layers = read->layers->n;
-    ENT_TRY(ent_arena_alloc(&plan->arena, plan->n_layers, sizeof *plan->layers, &plan->layers));
-    for (const struct ent_node *e = read->layers->first; e != NULL; e = e->next) {
-        ENT_TRY(read_layer(e, &plan->layers[i++]));
-        last = e;
-    }
-    if (plan->layers[i - 1].kind != ENT_LAYER_DENSE || plan->layers[i - 1].units != 1) {
-        return ent_node_error(last, "the last layer must be \"dense: 1\" for loss bce");
-    }
+    ENT_TRY(read_list(read, &last));
+    ENT_TRY(read_class_weights(read));
+    ENT_TRY(check_last(read, last));
     ent_plan_model_options(plan, 1, layers, &options);
     if (ent_model_count(&options, &plan->n_params) != ENT_E_OK) {
         char why[256];
@@ -102,52 +190,6 @@ enum ent_err ent_plan_read_layers(struct ent_plan_read *read)
     return ENT_E_OK;
 }
 
-const struct ent_field ent_plan_sgd_fields[] = {
-    {.key = "rate",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, rate),
-     .lo = 0,
-     .hi = 10,
-     .bounds = ENT_BOUNDS_OPEN_LO,
-     .fallback = "0.1",
-     .help = "learning rate"},
-    {.key = "momentum",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, momentum),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0",
-     .help = "fraction of the last step that goes on"},
-    {.key = "keep_state",
-     .kind = ENT_FIELD_BOOL,
-     .offset = offsetof(struct ent_optim_spec, keep_state),
-     .fallback = "false",
-     .help = "momentum is kept between rounds instead of starting at zero"},
-    {0}};
-
-static enum ent_err read_optimizer(struct ent_plan_read *read)
-{
-    struct ent_plan *plan = &read->plan;
-    const struct ent_node *value = NULL;
-    const char *name = "sgd";
-    const char *names[32];
-    size_t n = 0;
-
-    if (read->optimizer != NULL) {
-        ENT_TRY(ent_config_one_key(read->optimizer, "optimizer", &name, &value));
-    }
-    if (strcmp(name, "sgd") != 0) {
-        for (const struct ent_optim *o = ent_optim_at(0); o != NULL && n < ENT_ARRAY_LEN(names);
-             o = ent_optim_at(n)) {
-            names[n++] = o->name;
-        }
-        return ent_config_unknown(read->optimizer, "optimizer", name, names, n);
-    }
-    plan->optimizer.kind = ENT_OPTIM_SGD;
-    return ent_config_take(value, "sgd", ent_plan_sgd_fields, &plan->arena, &plan->optimizer);
-}
-
 enum ent_err ent_plan_read_training(struct ent_plan_read *read)
 {
     static const struct ent_field field = {
@@ -160,7 +202,7 @@ enum ent_err ent_plan_read_training(struct ent_plan_read *read)
     } else if (batch != NULL) {
         ENT_TRY(ent_config_take_value(batch, &field, NULL, &read->plan.batch));
     }
-    return read_optimizer(read);
+    return ent_plan_read_optimizers(read);
 }
 
 enum ent_err ent_plan_read_split(struct ent_plan_read *read)

@@ -14,7 +14,8 @@
 
 #define AT(member_) offsetof(struct ent_plan_read, member_)
 
-static const struct ent_choice losses[] = {{"bce", ENT_LOSS_BCE}, {NULL, 0}};
+static const struct ent_choice losses[] = {
+    {"bce", ENT_MODEL_BCE}, {"softmax", ENT_MODEL_SOFTMAX}, {"mse", ENT_MODEL_MSE}, {NULL, 0}};
 
 static const struct ent_field label_fields[] = {
     {.key = "name",
@@ -55,14 +56,40 @@ static const struct ent_field model_fields[] = {
      .required = true,
      .offset = AT(layers),
      .takes = "a list",
-     .help = "list of: dense: UNITS, relu, dropout: RATE; the last is dense: 1"},
+     .help =
+         "list of: dense: UNITS, relu, tanh, sigmoid, dropout: RATE, rnn: UNITS, gru: UNITS, lstm: "
+         "UNITS, last, max_pool, mean_pool; the last is dense (dense: 1 for bce)"},
+    {.key = "ensemble",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.ensemble),
+     .lo = 1,
+     .hi = ENT_MODEL_ENSEMBLE_MAX,
+     .fallback = "1",
+     .help = "sub-networks that share the dense layers' matrices and whose mean is the prediction"},
     {.key = "loss",
      .kind = ENT_FIELD_CHOICE,
      .offset = AT(plan.loss),
      .choices = losses,
      .fallback = "bce",
-     .help = "what training makes small"},
+     .help =
+         "what training makes small: bce for a label with a positive value, softmax for classes, "
+         "mse for a number"},
+    {.key = "class_weights",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(class_weights),
+     .takes = "a list of numbers",
+     .help =
+         "list of factors of each class's loss, in [0, 1e6]; bce: [others, positive]; default 1"},
+    {.key = "truncate",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.truncate),
+     .hi = ENT_MODEL_SEQ_MAX,
+     .fallback = "0",
+     .help = "recurrent layers: back-propagation stops after every so many steps; 0 = never"},
     {0}};
+
+static const struct ent_choice best_by[] = {
+    {"log_loss", ENT_BEST_BY_LOG_LOSS}, {"auc", ENT_BEST_BY_AUC}, {NULL, 0}};
 
 static const struct ent_field training_fields[] = {
     {.key = "rounds",
@@ -90,6 +117,37 @@ static const struct ent_field training_fields[] = {
      .offset = AT(optimizer),
      .takes = "a name, or a map of one",
      .help = "one of the optimizers below with its options, default sgd"},
+    {.key = "schedule",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(schedule),
+     .takes = "a name, or a map of one",
+     .help =
+         "of the rate over the rounds: constant (default), cosine (to 0), or step: {every: ROUNDS, "
+         "factor: F}"},
+    {.key = "clip",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(plan.clip_norm),
+     .hi = 1e9,
+     .fallback = "0",
+     .help = "largest norm of a step's gradient; 0 = any"},
+    {.key = "proximal",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(plan.proximal),
+     .hi = 1000,
+     .fallback = "0",
+     .help = "FedProx: how strongly a member is held to the round's model; 0 = not"},
+    {.key = "patience",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.patience),
+     .hi = 100000,
+     .fallback = "0",
+     .help = "training ends after so many rounds in a row without a better model; 0 = never"},
+    {.key = "best_by",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(plan.best_by),
+     .choices = best_by,
+     .fallback = "log_loss",
+     .help = "figure of the pooled validation rows that chooses the best round"},
     {.key = "seed",
      .kind = ENT_FIELD_U64,
      .offset = AT(plan.seed),
@@ -103,6 +161,11 @@ static const struct ent_field aggregation_fields[] = {
      .offset = AT(plan.rule),
      .fallback = "fedavg",
      .help = "how updates become one"},
+    {.key = "optimizer",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(server),
+     .takes = "a name, or a map of one",
+     .help = "one of the server optimizers below with its options, default sgd: plain averaging"},
     {.key = "weights",
      .kind = ENT_FIELD_NODE,
      .offset = AT(weights),
@@ -146,12 +209,34 @@ static const struct ent_field aggregation_fields[] = {
              "all the same, after pauses that grow"},
     {0}};
 
+static const struct ent_choice duplicates[] = {{"keep", false}, {"drop", true}, {NULL, 0}};
+
+static const struct ent_field clean_fields[] = {
+    {.key = "duplicates",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(duplicates),
+     .choices = duplicates,
+     .fallback = "keep",
+     .help = "drop: a row that equals an earlier one in unit, features and label is not used"},
+    {0}};
+
 static const struct ent_field plan_fields[] = {{.key = "features",
                                                 .kind = ENT_FIELD_NODE,
                                                 .required = true,
                                                 .offset = AT(features),
                                                 .takes = "a list",
                                                 .help = "list of input columns, see below"},
+                                               {.key = "salt",
+                                                .kind = ENT_FIELD_STRING,
+                                                .offset = AT(plan.salt),
+                                                .lo = 1,
+                                                .hi = ENT_FEATURE_SALT_MAX,
+                                                .help = "of hashed values: long and new, so that "
+                                                        "hashes of other plans say nothing here"},
+                                               {.key = "clean",
+                                                .kind = ENT_FIELD_MAP,
+                                                .fields = clean_fields,
+                                                .help = "what a member does before it uses rows"},
                                                {.key = "label",
                                                 .kind = ENT_FIELD_MAP,
                                                 .required = true,
@@ -182,8 +267,11 @@ void ent_plan_print_fields(FILE *out)
     ent_config_print_fields(plan_fields, "", out);
     (void)fprintf(out, "an entry of features\n");
     ent_config_print_fields(ent_plan_feature_fields, "", out);
-    (void)fprintf(out, "training.optimizer: sgd\n");
-    ent_config_print_fields(ent_plan_sgd_fields, "", out);
+    (void)fprintf(out, "hashed\n");
+    ent_config_print_fields(ent_plan_hashed_fields, "", out);
+    (void)fprintf(out, "vocabulary\n");
+    ent_config_print_fields(ent_plan_vocabulary_fields, "", out);
+    ent_plan_print_optimizers(out);
 }
 
 /* The node that a message about a pair of options points at. */
@@ -227,7 +315,7 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
     const struct ent_plan *plan = &read->plan;
 
     for (uint32_t i = 0; i < plan->n_features; i++) {
-        if (strcmp(plan->features[i].name, plan->label_name) == 0) {
+        if (strcmp(plan->features[i].column, plan->label_name) == 0) {
             return ent_node_error(
                 place(read, "label", "name"),
                 "'%.80s' is the label and a feature: the model would be told the answer",
@@ -239,9 +327,18 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
                               "validation and test together are %g: no rows are left for training",
                               plan->split_validation + plan->split_test);
     }
-    if (plan->optimizer.keep_state && plan->optimizer.momentum <= 0.0) {
+    if (plan->optimizer.keep_state && plan->optimizer.optim->n_state(&plan->optimizer.hyper) == 0) {
         return ent_node_error(place(read, "training", "optimizer"),
                               "keep_state keeps the momentum between rounds, but momentum is 0");
+    }
+    if (plan->patience > 0 && plan->split_validation <= 0.0) {
+        return ent_node_error(place(read, "training", "patience"),
+                              "patience looks at validation rows, but validation is 0");
+    }
+    if (plan->best_by == ENT_BEST_BY_AUC && plan->loss != ENT_MODEL_BCE) {
+        return ent_node_error(place(read, "training", "best_by"),
+                              "there is an AUC with loss bce only, not with %s",
+                              ent_model_loss_name(plan->loss));
     }
     if (plan->weights == ENT_WEIGHTS_FIXED && plan->n_fixed_weights < plan->min_members) {
         return ent_node_error(place(read, "aggregation", "weights"),
@@ -255,6 +352,7 @@ static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_r
 {
     read->root = ent_config_root(config);
     ENT_TRY(ent_config_take(read->root, "the plan", plan_fields, &read->plan.arena, read));
+    read->plan.drop_duplicates = read->duplicates != 0;
     ENT_TRY(ent_plan_read_features(read));
     ENT_TRY(ent_plan_read_layers(read));
     ENT_TRY(ent_plan_read_training(read));
@@ -317,18 +415,18 @@ void ent_plan_free(struct ent_plan *plan)
     }
 }
 
-void ent_plan_stat_columns(const struct ent_plan *plan, struct ent_stat_column *columns)
+uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round)
 {
-    static const enum ent_stat_kind kinds[] = {[ENT_FEATURE_NUMBER] = ENT_STAT_NUMBER,
-                                               [ENT_FEATURE_CATEGORY] = ENT_STAT_CATEGORY,
-                                               [ENT_FEATURE_BOOLEAN] = ENT_STAT_BOOLEAN};
+    uint64_t each = plan->split_validation > 0.0 ? 2 : 1;
+    uint64_t train = round < 2 ? 0 : (round - 2) / each + 1;
 
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        const struct ent_feature *f = &plan->features[i];
+    return train < plan->rounds ? (uint32_t)train : plan->rounds;
+}
 
-        columns[i] = (struct ent_stat_column){
-            .kind = kinds[f->type], .n_values = f->n_values, .lo = f->lo, .hi = f->hi};
-    }
+struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan)
+{
+    return (struct ent_task_sizes){
+        .features = plan->features, .n_features = plan->n_features, .n_params = plan->n_params};
 }
 
 uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member)

@@ -10,51 +10,46 @@
 
 #include "common/base/arena.h"
 #include "common/base/err.h"
+#include "common/feature/feature.h"
 #include "common/model/model.h"
+#include "common/optim/optim.h"
+#include "common/optim/server.h"
 #include "common/task/task.h"
 
 #define ENT_PLAN_MAX_BYTES 1048576U /* what travels: ENT_WIRE_PLAN_MAX_BYTES */
 #define ENT_PLAN_MAX_FEATURES 4096
 #define ENT_PLAN_MAX_VALUES 60000 /* of one category: codes are 16 bit in a member's table */
 #define ENT_PLAN_MAX_INPUTS 262144
-#define ENT_PLAN_MAX_LAYERS 64
+#define ENT_PLAN_MAX_LAYERS ENT_MODEL_LAYERS_MAX /* embeddings in front and model.layers */
+#define ENT_PLAN_MAX_LIST 64                     /* entries of model.layers */
+#define ENT_PLAN_MAX_CLASSES 65536
 #define ENT_PLAN_MAX_PARAMS 100000000 /* 400 MB of float32 */
 
-enum ent_feature_type { ENT_FEATURE_NUMBER, ENT_FEATURE_CATEGORY, ENT_FEATURE_BOOLEAN };
-
-/* One input column of the schema. Inputs of the model: NUMBER 1 (standardised; + 1 with
- * `indicator`: 1 where the value is missing), CATEGORY n_values + 1 (the last is `other`: unknown
- * or missing), BOOLEAN 2 (false, true; missing: neither). */
-struct ent_feature {
-    const char *name;
-    enum ent_feature_type type;
-    double lo; /* NUMBER: range; values are clipped to it and counted */
-    double hi;
-    bool indicator;
-    const char *const *values; /* CATEGORY: declared values, in the plan's order */
-    uint32_t n_values;
-    uint32_t first_input; /* index of its first model input */
-    uint32_t n_inputs;
-};
-
-enum ent_layer_kind { ENT_LAYER_DENSE, ENT_LAYER_RELU, ENT_LAYER_DROPOUT };
-
-/* One entry of model.layers. */
+/* One entry of model.layers, or an embedding in front of them. */
 struct ent_layer_spec {
-    enum ent_layer_kind kind;
-    uint32_t units; /* DENSE */
-    double rate;    /* DROPOUT: probability of zero, [0, 1) */
+    enum ent_model_layer_kind kind;
+    uint32_t units;  /* DENSE, RNN, GRU, LSTM, EMBEDDING */
+    double rate;     /* DROPOUT: probability of zero, [0, 1) */
+    uint32_t values; /* EMBEDDING */
 };
 
-enum ent_loss_kind { ENT_LOSS_BCE };
+/* What the label is: one value against all others, one of n_classes, or a number. */
+enum ent_label_kind { ENT_LABEL_POSITIVE, ENT_LABEL_CLASSES, ENT_LABEL_NUMBER };
 enum ent_weights_rule { ENT_WEIGHTS_EQUAL, ENT_WEIGHTS_EXAMPLES_LOG2, ENT_WEIGHTS_FIXED };
-enum ent_optim_kind { ENT_OPTIM_SGD };
+
+/* What the pooled validation rows choose the best round by. */
+enum ent_best_by { ENT_BEST_BY_LOG_LOSS, ENT_BEST_BY_AUC };
 
 struct ent_optim_spec {
-    enum ent_optim_kind kind;
-    double rate;
-    double momentum;
-    bool keep_state; /* momentum kept between rounds; default false */
+    const struct ent_optim *optim;
+    struct ent_optim_hyper hyper;
+    bool keep_state; /* kept between rounds; default true for adam and adamw, false for sgd */
+};
+
+/* What the coordinator makes of a round's mean update. */
+struct ent_server_spec {
+    const struct ent_server_optim *optim; /* never NULL; "sgd" with rate 1: plain averaging */
+    struct ent_server_hyper hyper;
 };
 
 struct ent_fixed_weight {
@@ -66,9 +61,11 @@ struct ent_plan {
     struct ent_arena arena;
     uint8_t digest[32];
 
-    struct ent_feature *features;
+    struct ent_feature *features; /* a date is several, see common/feature/feature.h */
     uint32_t n_features;
     uint32_t n_inputs;
+    const char *salt;     /* of hashed values; NULL: nothing is hashed */
+    bool drop_duplicates; /* rows that equal an earlier one in unit, features and label */
     const char *label_name;
     const char *label_positive;
 
@@ -79,18 +76,34 @@ struct ent_plan {
     bool split_test_file; /* `test: file`: the member's own file of row numbers (client.yaml
                              split_file) */
 
+    enum ent_label_kind label_kind;
+    uint32_t n_classes; /* ENT_LABEL_CLASSES */
+
+    /* The first n_embeddings are embeddings: one for each token of a row or step, in their order. */
     struct ent_layer_spec *layers;
     uint32_t n_layers;
-    enum ent_loss_kind loss;
+    uint32_t n_embeddings;
+    enum ent_model_loss_kind loss;
+    float *class_weights; /* [n_class_weights], or NULL and 0 */
+    uint32_t n_class_weights;
+    uint32_t ensemble; /* sub-networks; 1: none */
+    uint32_t seq_max;  /* steps of the longest sequence; 0: rows */
+    uint32_t truncate; /* steps of back-propagation; 0: all */
     size_t n_params;
 
     uint32_t rounds; /* 0 = statistics and evaluation of the base only */
     uint32_t epochs;
     uint32_t batch; /* rows; 0 = full batch */
     struct ent_optim_spec optimizer;
+    struct ent_schedule schedule;
+    double clip_norm;  /* 0: not clipped */
+    double proximal;   /* FedProx's mu; 0: none */
+    uint32_t patience; /* rounds without a better model that end training; 0: never */
+    enum ent_best_by best_by;
     uint64_t seed;
 
     const char *rule; /* "fedavg": a name out of aggregators.def */
+    struct ent_server_spec server;
     enum ent_weights_rule weights;
     struct ent_fixed_weight *fixed_weights;
     uint32_t n_fixed_weights;
@@ -110,15 +123,19 @@ ENT_MUST enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size
 ENT_MUST enum ent_err ent_plan_read(const char *path, struct ent_plan **out);
 void ent_plan_free(struct ent_plan *plan);
 
-/* The plan's layers as the model room wants them: fills layers[n_layers] and *out, which points at
- * `layers`. batch_max: rows of the largest batch the caller will use (plan.batch may be 0 = full).
+/* The plan's layers as the model room wants them: fills layers[n_layers] (room for
+ * ENT_PLAN_MAX_LAYERS) and *out, which points at `layers` and into the plan. batch_max: rows of the largest batch the caller will use (plan.batch may be 0 = full).
  */
 void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
                             struct ent_model_layer *layers, struct ent_model_options *out);
 /* Parameters of the plan's model (the parser has checked that they can be counted). */
 size_t ent_plan_n_params(const struct ent_plan *plan);
-/* The schema as the statistics task wants it: fills columns[n_features]. */
-void ent_plan_stat_columns(const struct ent_plan *plan, struct ent_stat_column *columns);
+/* Which training round a run's round `round` is, or follows: rounds are statistics, then training and
+ * (with validation rows) an evaluation in turn. So a member knows the rate that is due whatever it
+ * is told. 0 before the first; at most plan->rounds. */
+uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round);
+/* What sizes the plan's task vectors (borrows the plan's features). */
+struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan);
 /* Weight of a member under `weights: fixed`; 0 when the plan does not list it. */
 uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member);
 

@@ -1,4 +1,6 @@
 /* A plan in words and figures, for plan-check. */
+#include <string.h>
+
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/plan/plan.h"
@@ -6,6 +8,7 @@
 static void print_features(const struct ent_plan *plan, FILE *out)
 {
     uint32_t count[3] = {0, 0, 0};
+    char text[ENT_FEATURE_TEXT_BYTES];
 
     for (uint32_t i = 0; i < plan->n_features; i++) {
         count[plan->features[i].type]++;
@@ -17,18 +20,11 @@ static void print_features(const struct ent_plan *plan, FILE *out)
     for (uint32_t i = 0; i < plan->n_features; i++) {
         const struct ent_feature *f = &plan->features[i];
 
-        switch (f->type) {
-        case ENT_FEATURE_NUMBER:
-            (void)fprintf(out, "  %-28s number in [%g, %g]%s\n", f->name, f->lo, f->hi,
-                          f->indicator ? ", with an input for missing" : "");
-            break;
-        case ENT_FEATURE_CATEGORY:
-            (void)fprintf(out, "  %-28s category of %u values and other\n", f->name, f->n_values);
-            break;
-        case ENT_FEATURE_BOOLEAN:
-            (void)fprintf(out, "  %-28s boolean\n", f->name);
-            break;
-        }
+        ent_feature_text(f, text);
+        (void)fprintf(out, "  %-28s %s\n", f->name, text);
+    }
+    if (plan->drop_duplicates) {
+        (void)fprintf(out, "clean       rows that equal an earlier one are dropped\n");
     }
     (void)fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
                   plan->label_positive);
@@ -62,15 +58,46 @@ static void print_model(const struct ent_plan *plan, FILE *out)
     for (uint32_t i = 0; i < plan->n_layers; i++) {
         const struct ent_layer_spec *l = &plan->layers[i];
 
-        if (l->kind == ENT_LAYER_DENSE) {
-            (void)fprintf(out, " > dense %u", l->units);
-        } else if (l->kind == ENT_LAYER_RELU) {
-            (void)fprintf(out, " > relu");
-        } else {
-            (void)fprintf(out, " > dropout %g", l->rate);
+        (void)fprintf(out, " > %s", ent_model_layer_name(l->kind));
+        if (l->kind == ENT_MODEL_EMBEDDING) {
+            (void)fprintf(out, " %u of %u", l->units, l->values);
+        } else if (l->kind == ENT_MODEL_DROPOUT) {
+            (void)fprintf(out, " %g", l->rate);
+        } else if (l->units > 0) {
+            (void)fprintf(out, " %u", l->units);
         }
     }
-    (void)fprintf(out, ": %zu parameters, loss bce\n", plan->n_params);
+    if (plan->ensemble > 1) {
+        (void)fprintf(out, ", %u-fold", plan->ensemble);
+    }
+    (void)fprintf(out, ": %zu parameters, loss %s\n", plan->n_params,
+                  ent_model_loss_name(plan->loss));
+}
+
+static void print_optimizer(const struct ent_plan *plan, FILE *out)
+{
+    const struct ent_optim_spec *o = &plan->optimizer;
+
+    (void)fprintf(out, ", %s rate %g", o->optim->name, o->hyper.rate);
+    if (strcmp(o->optim->name, "sgd") == 0) {
+        (void)fprintf(out, " momentum %g", o->hyper.momentum);
+    }
+    if (o->hyper.weight_decay > 0.0) {
+        (void)fprintf(out, " decay %g", o->hyper.weight_decay);
+    }
+    (void)fprintf(out, "%s", o->keep_state ? " (kept between rounds)" : "");
+    if (plan->schedule.kind == ENT_SCHEDULE_COSINE) {
+        (void)fprintf(out, ", cosine to 0");
+    } else if (plan->schedule.kind == ENT_SCHEDULE_STEP) {
+        (void)fprintf(out, ", times %g every %u rounds", plan->schedule.factor,
+                      plan->schedule.every);
+    }
+    if (plan->clip_norm > 0.0) {
+        (void)fprintf(out, ", gradient clipped to %g", plan->clip_norm);
+    }
+    if (plan->proximal > 0.0) {
+        (void)fprintf(out, ", proximal %g", plan->proximal);
+    }
 }
 
 static void print_training(const struct ent_plan *plan, FILE *out)
@@ -82,10 +109,16 @@ static void print_training(const struct ent_plan *plan, FILE *out)
     } else {
         (void)fprintf(out, "batch %u", plan->batch);
     }
-    (void)fprintf(out, ", sgd rate %g momentum %g%s, seed %llu\n", plan->optimizer.rate,
-                  plan->optimizer.momentum,
-                  plan->optimizer.keep_state ? " (kept between rounds)" : "",
-                  (unsigned long long)plan->seed);
+    print_optimizer(plan, out);
+    (void)fprintf(out, ", seed %llu\n", (unsigned long long)plan->seed);
+    if (plan->split_validation > 0.0) {
+        (void)fprintf(out, "            best round by validation %s",
+                      plan->best_by == ENT_BEST_BY_AUC ? "AUC" : "log loss");
+        if (plan->patience > 0) {
+            (void)fprintf(out, ", ends after %u rounds without a better one", plan->patience);
+        }
+        (void)fprintf(out, "\n");
+    }
 }
 
 static void print_weights(const struct ent_plan *plan, FILE *out)
@@ -98,6 +131,11 @@ static void print_weights(const struct ent_plan *plan, FILE *out)
     ent_duration_text(plan->update_ms, update);
     (void)fprintf(out, "aggregation %s, weights %s, at least %u members, scale 2^%u\n", plan->rule,
                   names[plan->weights], plan->min_members, plan->scale_bits);
+    if (strcmp(plan->server.optim->name, "sgd") != 0 || plan->server.hyper.rate < 1.0 ||
+        plan->server.hyper.rate > 1.0) {
+        (void)fprintf(out, "            then %s, rate %g\n", plan->server.optim->summary,
+                      plan->server.hyper.rate);
+    }
     for (uint32_t i = 0; i < plan->n_fixed_weights; i++) {
         (void)fprintf(out, "  %-28s weight %u\n", plan->fixed_weights[i].member,
                       plan->fixed_weights[i].weight);
@@ -123,14 +161,11 @@ static void print_traffic(const struct ent_plan *plan, FILE *out)
     double train = ENT_UPDATE_SALT_BYTES + 4.0 * (double)plan->n_params;
     double evaluate = ENT_UPDATE_SALT_BYTES + 8.0 * (double)ent_task_evaluate_dim();
     double model = 4.0 * (double)plan->n_params;
-    uint64_t stats = 2;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
+    size_t stats = 0;
 
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        const struct ent_feature *f = &plan->features[i];
-
-        stats += f->type == ENT_FEATURE_NUMBER
-                     ? 5
-                     : (f->type == ENT_FEATURE_BOOLEAN ? 3 : f->n_values + 2U);
+    if (ent_task_stats_dim(sizes.features, sizes.n_features, &stats) != ENT_E_OK) {
+        return; /* cannot be: the parser has bounded it */
     }
     print_size("traffic     a member sends: statistics once",
                ENT_UPDATE_SALT_BYTES + 8.0 * (double)stats, out);

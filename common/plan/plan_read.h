@@ -16,21 +16,40 @@ struct ent_plan_read {
     const struct ent_node *test;
     const struct ent_node *batch;
     const struct ent_node *optimizer;
+    const struct ent_node *schedule;
+    const struct ent_node *class_weights;
+    const struct ent_node *server;
     const struct ent_node *weights;
+    int duplicates; /* clean.duplicates */
 };
 
-/* features: names, types, ranges, values; first_input and n_inputs. */
+/* A list of features, wherever a plan has one: rows' columns, events' attributes. */
+struct ent_plan_schema {
+    struct ent_arena *arena;
+    const char *salt; /* NULL: nothing may be hashed */
+    struct ent_feature *features;
+    uint32_t n_features;
+    uint32_t n_inputs;
+};
+/* names, types, ranges, values; first_input and n_inputs. */
+ENT_MUST enum ent_err ent_plan_read_schema(const struct ent_node *list,
+                                           struct ent_plan_schema *schema);
+/* The plan's `features`. */
 ENT_MUST enum ent_err ent_plan_read_features(struct ent_plan_read *read);
 /* model.layers; n_params. */
 ENT_MUST enum ent_err ent_plan_read_layers(struct ent_plan_read *read);
-/* training.batch, training.optimizer, split.test, aggregation.weights. */
+/* training.batch, training.optimizer, training.schedule, aggregation.optimizer (optimizers.c); split.test,
+ * aggregation.weights. */
 ENT_MUST enum ent_err ent_plan_read_training(struct ent_plan_read *read);
+ENT_MUST enum ent_err ent_plan_read_optimizers(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_split(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
 
 /* The tables of what stands inside list entries, for ent_plan_print_fields. */
 extern const struct ent_field ent_plan_feature_fields[];
-extern const struct ent_field ent_plan_sgd_fields[];
+extern const struct ent_field ent_plan_hashed_fields[];
+extern const struct ent_field ent_plan_vocabulary_fields[];
+void ent_plan_print_optimizers(FILE *out);
 
 /* The place of a text that stands in a list (or among a map's keys) a second time, or NULL. `text` gives an entry's
  * text. Sorted, so that 60,000 entries cost no quadratic time. */

@@ -5,44 +5,42 @@
 #include "common/base/mem.h"
 #include "common/task/plugins.h"
 
-enum { ROWS, POSITIVES, FIRST_COLUMN };
+enum { ROWS, POSITIVES, FIRST_FEATURE };
 enum { PRESENT, MISSING, CLIPPED, SUM, SQUARES, NUMBER_INTS };
 
-static size_t column_ints(const struct ent_stat_column *column)
+static size_t category_ints(const struct ent_feature *f)
 {
-    switch (column->kind) {
-    case ENT_STAT_NUMBER:
-        return NUMBER_INTS;
-    case ENT_STAT_CATEGORY:
-        return (size_t)column->n_values + 2;
+    switch (f->codes) {
+    case ENT_CODES_HASHED:
+        return 2;
+    case ENT_CODES_VOCABULARY:
+        return 1 + ((size_t)2 << f->bits);
     default:
-        return 3;
+        return (size_t)f->n_values + 2;
     }
 }
 
-enum ent_err ent_task_stats_dim(const struct ent_stat_column *columns, uint32_t n, size_t *dim)
+size_t ent_task_stats_ints(const struct ent_feature *f)
 {
-    size_t total = FIRST_COLUMN;
+    switch (f->type) {
+    case ENT_FEATURE_NUMBER:
+        return NUMBER_INTS + (f->encode == ENT_ENCODE_PLE ? ENT_FEATURE_CELLS : 0);
+    case ENT_FEATURE_CATEGORY:
+        return category_ints(f);
+    case ENT_FEATURE_BOOLEAN:
+        break;
+    }
+    return 3;
+}
+
+enum ent_err ent_task_stats_dim(const struct ent_feature *features, uint32_t n, size_t *dim)
+{
+    size_t total = FIRST_FEATURE;
 
     for (uint32_t i = 0; i < n; i++) {
-        ENT_TRY(ent_size_add(total, column_ints(&columns[i]), &total));
+        ENT_TRY(ent_size_add(total, ent_task_stats_ints(&features[i]), &total));
     }
     *dim = total;
-    return ENT_E_OK;
-}
-
-/* u is in [0, 2^20], so u^2 >> 20 is at most u. */
-static enum ent_err check_number(uint32_t i, const int64_t *v, int64_t rows)
-{
-    const int64_t unit = (int64_t)1 << ENT_STAT_UNIT_BITS;
-
-    ENT_REQUIRE(v[PRESENT] <= rows && v[PRESENT] + v[MISSING] == rows && v[CLIPPED] <= v[PRESENT],
-                ENT_E_DATA,
-                "statistics of column %" PRIu32 ": the counts do not add up to the rows", i);
-    /* Rounded up: what holds of each member then holds of their sum. */
-    ENT_REQUIRE(v[SUM] / unit + (v[SUM] % unit > 0) <= v[PRESENT] && v[SQUARES] <= v[SUM],
-                ENT_E_DATA,
-                "statistics of column %" PRIu32 ": the sums are larger than the rows allow", i);
     return ENT_E_OK;
 }
 
@@ -60,86 +58,205 @@ static enum ent_err check_counts(uint32_t i, const int64_t *v, size_t n, int64_t
     return ENT_E_OK;
 }
 
+/* u is in [0, 2^20], so u^2 >> 20 is at most u. */
+static enum ent_err check_number(const struct ent_feature *f, uint32_t i, const int64_t *v,
+                                 int64_t rows)
+{
+    const int64_t unit = (int64_t)1 << ENT_STAT_UNIT_BITS;
+
+    ENT_REQUIRE(v[PRESENT] <= rows && v[PRESENT] + v[MISSING] == rows && v[CLIPPED] <= v[PRESENT],
+                ENT_E_DATA,
+                "statistics of column %" PRIu32 ": the counts do not add up to the rows", i);
+    /* Rounded up: what holds of each member then holds of their sum. */
+    ENT_REQUIRE(v[SUM] / unit + (v[SUM] % unit > 0) <= v[PRESENT] && v[SQUARES] <= v[SUM],
+                ENT_E_DATA,
+                "statistics of column %" PRIu32 ": the sums are larger than the rows allow", i);
+    return f->encode == ENT_ENCODE_PLE
+               ? check_counts(i, v + NUMBER_INTS, ENT_FEATURE_CELLS, v[PRESENT])
+               : ENT_E_OK;
+}
+
+/* A customer who has several values counts in each of their buckets, so only each bucket is bounded by the rows. A
+ * member cannot say that it is more members than one: the floors rest on it. */
+static enum ent_err check_vocabulary(const struct ent_feature *f, uint32_t i, const int64_t *v,
+                                     int64_t rows, uint32_t n_members)
+{
+    size_t n = (size_t)1 << f->bits;
+    const int64_t *customers = v + 1;
+    const int64_t *members = customers + n;
+
+    ENT_REQUIRE(v[0] <= rows, ENT_E_DATA,
+                "statistics of column %" PRIu32 ": more missing values than rows", i);
+    for (size_t b = 0; b < n; b++) {
+        ENT_REQUIRE(customers[b] <= rows - v[0] && members[b] <= customers[b] &&
+                        (members[b] > 0) == (customers[b] > 0) &&
+                        (n_members == 0 || members[b] <= (int64_t)n_members),
+                    ENT_E_DATA,
+                    "statistics of column %" PRIu32 ": customers and members of bucket %zu do not "
+                    "fit together",
+                    i, b);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err check_feature(const struct ent_task_sizes *sizes, uint32_t i, const int64_t *v,
+                                  int64_t rows)
+{
+    const struct ent_feature *f = &sizes->features[i];
+
+    if (f->type == ENT_FEATURE_NUMBER) {
+        return check_number(f, i, v, rows);
+    }
+    if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
+        return check_vocabulary(f, i, v, rows, sizes->n_members);
+    }
+    return check_counts(i, v, ent_task_stats_ints(f), rows);
+}
+
 static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, size_t dim)
 {
     size_t expected;
-    size_t at = FIRST_COLUMN;
+    size_t at = FIRST_FEATURE;
 
-    ENT_TRY(ent_task_stats_dim(sizes->columns, sizes->n_columns, &expected));
+    ENT_TRY(ent_task_stats_dim(sizes->features, sizes->n_features, &expected));
     ENT_REQUIRE(dim == expected, ENT_E_SHAPE, "statistics of %zu integers; %zu are expected", dim,
                 expected);
     for (size_t i = 0; i < dim; i++) {
         ENT_REQUIRE(v[i] >= 0, ENT_E_DATA, "statistics: integer %zu is negative", i);
     }
     ENT_REQUIRE(v[POSITIVES] <= v[ROWS], ENT_E_DATA, "statistics: more positive labels than rows");
-    for (uint32_t i = 0; i < sizes->n_columns; i++) {
-        const struct ent_stat_column *column = &sizes->columns[i];
-        size_t n = column_ints(column);
-
-        if (column->kind == ENT_STAT_NUMBER) {
-            ENT_TRY(check_number(i, v + at, v[ROWS]));
-        } else {
-            ENT_TRY(check_counts(i, v + at, n, v[ROWS]));
-        }
-        at += n;
+    for (uint32_t i = 0; i < sizes->n_features; i++) {
+        ENT_TRY(check_feature(sizes, i, v + at, v[ROWS]));
+        at += ent_task_stats_ints(&sizes->features[i]);
     }
     return ENT_E_OK;
 }
 
-/* In units of the range: m = sum u / n / 2^20, and E[u^2] = sum (u^2 >> 20) / n / 2^20. Double and sqrt only: the same
- * on every machine. */
-static struct ent_moments moments(const struct ent_stat_column *column, const int64_t *v)
+/* In units of the mapped range: m = sum u / n / 2^20, and E[u^2] = sum (u^2 >> 20) / n / 2^20. Double and sqrt only:
+ * the same on every machine. */
+static void moments(const struct ent_feature *f, const int64_t *v, struct ent_fit *out)
 {
     const double unit = 1.0 / (double)(1 << ENT_STAT_UNIT_BITS);
     const double sd_least = 0x1p-10;
-    double range = column->hi - column->lo;
+    struct ent_place place = ent_place_of(f);
     double n = (double)v[PRESENT];
     double mean;
     double var;
     double sd;
 
     if (v[PRESENT] == 0) {
-        return (struct ent_moments){.mean = 0.5 * (column->lo + column->hi), .sd = 1.0};
+        out->mean = ent_feature_logs(f) ? place.lo + 0.5 * place.span : 0.5 * (f->lo + f->hi);
+        out->sd = 1.0;
+        return;
     }
     mean = (double)v[SUM] / n * unit;
     var = (double)v[SQUARES] / n * unit - mean * mean;
     sd = var > 0.0 ? sqrt(var) : 0.0;
+    out->mean = place.lo + mean * place.span;
     /* Squares were cut below 2^-20, so what is much smaller than 2^-10 of the range is not known. */
-    return (struct ent_moments){.mean = column->lo + mean * range,
-                                .sd = range * (var > 0x1p-40 ? sd : sd_least)};
+    out->sd = place.span * (var > 0x1p-40 ? sd : sd_least);
 }
 
-enum ent_err ent_task_stats_finish(const struct ent_stat_column *columns, uint32_t n,
-                                   const int64_t *sum, size_t dim, struct ent_moments *out)
+static void fit_edges(const struct ent_feature *f, const int64_t *cells, struct ent_fit *out)
 {
-    size_t at = FIRST_COLUMN;
+    uint32_t edges[ENT_FEATURE_EDGES_MAX];
+    uint32_t n = ent_ple_cells(cells, f->bins, f->heavy, edges);
+    double mean = ent_feature_unmap(f, out->mean);
 
-    ENT_TRY(check(&(struct ent_task_sizes){.columns = columns, .n_columns = n}, sum, dim));
-    for (uint32_t i = 0; i < n; i++) {
-        out[i] = (struct ent_moments){.mean = 0.0, .sd = 1.0};
-        if (columns[i].kind == ENT_STAT_NUMBER) {
-            out[i] = moments(&columns[i], sum + at);
+    for (uint32_t k = 0; k < n; k++) {
+        double x = ent_feature_cell_edge(f, edges[k]);
+
+        /* cells narrower than a double's spacing fall together */
+        if (out->n_edges == 0 || x > out->edges[out->n_edges - 1]) {
+            out->edges[out->n_edges++] = x;
         }
-        at += column_ints(&columns[i]);
     }
+    out->n_edges = out->n_edges == 1 ? 0 : out->n_edges;
+    out->mean = mean < f->lo ? f->lo : (mean > f->hi ? f->hi : mean);
+    out->sd = 1.0;
+}
+
+static enum ent_err room(const struct ent_feature *features, uint32_t n, struct ent_fits **out)
+{
+    size_t n_edges = 0;
+    size_t n_buckets = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct ent_feature *f = &features[i];
+
+        if (f->type == ENT_FEATURE_NUMBER && f->encode == ENT_ENCODE_PLE) {
+            n_edges += ENT_FEATURE_EDGES_MAX;
+        }
+        if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
+            ENT_TRY(ent_size_add(n_buckets, f->size, &n_buckets));
+        }
+    }
+    return ent_fits_new(n, n_edges, n_buckets, out);
+}
+
+static enum ent_err fit_all(const struct ent_feature *features, const int64_t *sum,
+                            struct ent_fits *fits)
+{
+    double *edges = fits->edges;
+    uint32_t *buckets = fits->buckets;
+    const int64_t *v = sum + FIRST_FEATURE;
+
+    for (uint32_t i = 0; i < fits->n; i++) {
+        const struct ent_feature *f = &features[i];
+        struct ent_fit *fit = &fits->fit[i];
+
+        fit->edges = edges;
+        fit->buckets = buckets;
+        if (f->type == ENT_FEATURE_NUMBER) {
+            moments(f, v, fit);
+        }
+        if (f->type == ENT_FEATURE_NUMBER && f->encode == ENT_ENCODE_PLE) {
+            fit_edges(f, v + NUMBER_INTS, fit);
+        }
+        if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
+            ENT_TRY(ent_vocabulary_keep(f, v + 1, v + 1 + ((size_t)1 << f->bits), buckets,
+                                        &fit->n_buckets));
+        }
+        edges += fit->n_edges;
+        buckets += fit->n_buckets;
+        v += ent_task_stats_ints(f);
+    }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_task_stats_finish(const struct ent_feature *features, uint32_t n,
+                                   const int64_t *sum, size_t dim, struct ent_fits **out)
+{
+    struct ent_fits *fits = NULL;
+    enum ent_err err;
+
+    ENT_TRY(check(&(struct ent_task_sizes){.features = features, .n_features = n}, sum, dim));
+    ENT_TRY(room(features, n, &fits));
+    err = fit_all(features, sum, fits);
+    if (err != ENT_E_OK) {
+        ent_fits_free(fits);
+        return err;
+    }
+    *out = fits;
     return ENT_E_OK;
 }
 
 static enum ent_err dim(const struct ent_task_sizes *sizes, size_t *out)
 {
-    return ent_task_stats_dim(sizes->columns, sizes->n_columns, out);
+    return ent_task_stats_dim(sizes->features, sizes->n_features, out);
 }
 
 static enum ent_err finish(const struct ent_task_sizes *sizes, const int64_t *sum, size_t n,
                            struct ent_task_result *out)
 {
-    return ent_task_stats_finish(sizes->columns, sizes->n_columns, sum, n, out->moments);
+    return ent_task_stats_finish(sizes->features, sizes->n_features, sum, n, &out->fits);
 }
 
 const struct ent_task ent_task_plugin_stats = {
     .kind = ENT_TASK_STATS,
     .name = "stats",
-    .summary = "counts, missing values, sums and squares of each column of the training rows",
+    .summary =
+        "counts, missing values, sums, squares and histograms of each column of the training rows",
     .int_bytes = 8,
     .dim = dim,
     .check = check,

@@ -70,13 +70,15 @@ enum ent_err ent_task_payload_bytes(const struct ent_task *task, const struct en
 static enum ent_err check_values(const struct ent_task *task, const struct ent_task_sizes *sizes,
                                  const uint8_t *ints, size_t dim)
 {
+    struct ent_task_sizes one = *sizes;
     int64_t *v;
     enum ent_err err;
 
+    one.n_members = 1;
     ENT_TRY(ent_calloc(dim, sizeof *v, &v));
     ent_grid_load64(ints, dim, v);
     err = v[0] <= ENT_TASK_ROWS_MAX /* first in both tasks that count */
-              ? task->check(sizes, v, dim)
+              ? task->check(&one, v, dim)
               : ent_err_note(ENT_E_RANGE, "%s: %lld rows of one member; at most 2^32 can be",
                              task->name, (long long)v[0]);
     free(v);

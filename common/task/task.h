@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/feature/feature.h"
+#include "common/task/metrics.h"
 
 /* On the wire: never reuse. */
 enum ent_task_kind { ENT_TASK_STATS = 1, ENT_TASK_TRAIN = 2, ENT_TASK_EVALUATE = 3 };
@@ -28,66 +30,57 @@ enum ent_split {
 #define ENT_TASK_ROWS_MAX ((int64_t)1 << 32)
 #define ENT_UPDATE_SALT_BYTES 32 /* before the integers in a payload */
 
-/* Feature types as the stats layout needs them. */
-enum ent_stat_kind { ENT_STAT_NUMBER, ENT_STAT_CATEGORY, ENT_STAT_BOOLEAN };
-struct ent_stat_column {
-    enum ent_stat_kind kind;
-    uint32_t n_values; /* CATEGORY: declared values */
-    double lo;         /* NUMBER */
-    double hi;
+/* EVALUATE: where its integers are. */
+enum ent_eval_at {
+    ENT_EVAL_ROWS,
+    ENT_EVAL_POSITIVES,
+    ENT_EVAL_LOSS,
+    ENT_EVAL_OVERFLOWED,
+    ENT_EVAL_BRIER,     /* (score - label)^2 counts 2^20 */
+    ENT_EVAL_PREDICTED, /* a score of 1 counts 2^20 */
+    ENT_EVAL_CELLS_AT   /* of label 0, then of label 1; whatever comes later stands behind them */
 };
 
-/* STATS, int64: [rows, positives], then for each column over the training rows
- *   NUMBER     present, missing, clipped, sum of u, sum of u^2 (summed in full, shifted right by
- *              20 bits once a member), with u = round((x - lo) / (hi - lo) * 2^20)
- *   CATEGORY   one count for each declared value, other, missing
- *   BOOLEAN    false, true, missing
- * EVALUATE, int64: [rows, positives, loss, overflowed losses], then the cells of label 0, then the
- * cells of label 1.
+/* STATS, int64: [rows, positives], then for each feature over the training rows
+ *   NUMBER      present, missing, clipped, sum of u, sum of u^2 (summed in full, shifted right by
+ *               20 bits once a member), with u = round(2^20 * place of x in the mapped range)
+ *               (ent_feature_unit); ple: then the rows in each of ENT_FEATURE_CELLS cells
+ *   CATEGORY    declared: one count for each value, other, missing; hashed: present, missing;
+ *               vocabulary: missing, then for each bucket how many different units have it, then for
+ *               each bucket 1 if any has (summed: how many members)
+ *   BOOLEAN     false, true, missing
+ * EVALUATE, int64: as enum ent_eval_at says, then the cells of label 0, then the cells of label 1.
  * TRAIN, int32: n_params. */
-ENT_MUST enum ent_err ent_task_stats_dim(const struct ent_stat_column *columns, uint32_t n,
+ENT_MUST enum ent_err ent_task_stats_dim(const struct ent_feature *features, uint32_t n,
                                          size_t *dim);
+/* Integers of one feature in it. */
+size_t ent_task_stats_ints(const struct ent_feature *feature);
 size_t ent_task_evaluate_dim(void);
 /* Bytes of one integer of this task: 4 (train) or 8. */
 size_t ent_task_int_bytes(enum ent_task_kind kind);
 
-/* What the pooled statistics say of one number column: mean and standard deviation of x. Nothing
- * present: (lo + hi) / 2 and 1. (Nearly) constant: sd is 2^-10 of the range, so that what little
- * differs stays small when it is standardised. */
-struct ent_moments {
-    double mean;
-    double sd;
-};
-/* out: [n]; entries of other columns are {0, 1}. SHAPE for a wrong dim, DATA when the sum
- * contradicts itself. */
-ENT_MUST enum ent_err ent_task_stats_finish(const struct ent_stat_column *columns, uint32_t n,
-                                            const int64_t *sum, size_t dim,
-                                            struct ent_moments *out);
+/* What the pooled statistics make of the features. A number: mean and standard deviation of the
+ * mapped x; nothing present: the middle of the range and 1; (nearly) constant: sd is 2^-10 of the
+ * range, so that what little differs stays small when it is standardised. SHAPE for a wrong dim,
+ * DATA when the sum contradicts itself. */
+ENT_MUST enum ent_err ent_task_stats_finish(const struct ent_feature *features, uint32_t n,
+                                            const int64_t *sum, size_t dim, struct ent_fits **out);
 
-struct ent_metrics {
-    uint64_t rows;
-    uint64_t positives;
-    double auc;       /* from the cells; ties inside a cell count half; NaN with one class only */
-    double auc_error; /* bound of the binning error: half the weight of pairs that share a cell */
-    double log_loss;  /* mean, nats; NaN without rows */
-};
-/* SHAPE, DATA as above. */
-ENT_MUST enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim,
-                                               struct ent_metrics *out);
 /* Cell of a probability: floor(p * 1024), 1023 for 1. */
 uint32_t ent_task_eval_cell(float prob);
 
 /* What sizes a task's vector: of a plan. */
 struct ent_task_sizes {
-    const struct ent_stat_column *columns;
-    uint32_t n_columns;
+    const struct ent_feature *features;
+    uint32_t n_features;
     size_t n_params;
+    uint32_t n_members; /* whose sum is checked; 0: unknown. ent_task_check_payload sets 1 */
 };
 
 /* What a sum gives. */
 struct ent_task_result {
-    struct ent_moments *moments; /* STATS: the caller's [n_columns] */
-    struct ent_metrics metrics;  /* EVALUATE */
+    struct ent_fits *fits;      /* STATS: the caller frees */
+    struct ent_metrics metrics; /* EVALUATE */
 };
 
 struct ent_task {

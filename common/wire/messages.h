@@ -198,7 +198,7 @@ struct ent_msg_outcome {
 };
 
 struct ent_msg_metric {
-    ent_name_text name; /* auc, log_loss, rows, positives */
+    ent_name_text name; /* auc, log_loss, rows, ...: see ent_metrics_values (common/task) */
     int64_t nano;       /* in 10^-9 */
 };
 

@@ -107,19 +107,38 @@ static void say_closed(struct ent_engine *e, const struct ent_row *row)
                    names[0] != '\0' ? "; without " : "", names);
 }
 
-/* Nobody needs models of rounds past: newest, best and the run's base stay. */
-static void sweep_models(struct ent_engine *e)
+/* Nobody needs models of rounds past: newest, best and the run's base stay; while the run goes on, the newest state of its
+ * optimizer too. */
+static void sweep_models(struct ent_engine *e, bool goes_on)
 {
-    uint8_t keep[2][ENT_STORE_DIGEST_BYTES];
+    uint8_t keep[3][ENT_STORE_DIGEST_BYTES];
 
     memcpy(keep[0], e->round.model, 32);
     memcpy(keep[1], e->round.best, 32);
-    ent_engine_fail(e, ent_store_model_sweep(
-                           e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep, 2, NULL));
+    memcpy(keep[2], e->round.state, 32);
+    ent_engine_fail(e,
+                    ent_store_model_sweep(e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep,
+                                          goes_on ? 3 : 2, NULL));
+}
+
+static void say_patience(struct ent_engine *e)
+{
+    const struct ent_round *r = &e->round;
+
+    if (r->task == ENT_ROUND_EVALUATE && r->split == ENT_ROUND_ON_VALIDATION &&
+        r->train_done < r->config.train_rounds && ent_round_out_of_patience(r)) {
+        ent_engine_say(e, ENT_SAY_ROUND,
+                       "%u rounds without a better model: training ends, the best is that of "
+                       "training round %u",
+                       (unsigned)r->config.patience, (unsigned)r->best_train);
+    }
 }
 
 static void on_opened(struct ent_engine *e, const struct ent_row *row)
 {
+    /* Members derive the training round (and its rate) from the number alone. */
+    ENT_BUG_ON(row->task == ENT_ROUND_TRAIN &&
+               ent_plan_train_round(e->plan, row->round) != e->round.train_done + 1);
     e->opened_ms = e->now_ms;
     e->open_before_ms = 0;
     e->metrics.known = false;
@@ -155,6 +174,9 @@ static void on_ended(struct ent_engine *e, const struct ent_row *row)
     memcpy(end->plan, e->plan->digest, sizeof end->plan);
     memcpy(end->best, row->model, sizeof end->best);
     e->ended_run = row->run;
+    if (!ent_is_zero(e->round.state)) {
+        sweep_models(e, false);
+    }
 }
 
 /* The row that ends the attempt in the same step; NULL: it goes on. */
@@ -212,8 +234,9 @@ static void committed(struct ent_engine *e, const struct ent_row *row)
         ENT_HOOK_POINT("engine.release-committed");
         ent_engine_say(e, ENT_SAY_ROUND, "%s", e->closed_line);
         if (row->task == ENT_ROUND_TRAIN) {
-            sweep_models(e);
+            sweep_models(e, true);
         }
+        say_patience(e);
         break;
     case ENT_ROW_END:
         on_ended(e, row);

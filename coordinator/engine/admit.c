@@ -200,8 +200,8 @@ static void on_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t membe
         err = check_hello(conn, &hello);
     }
     if (err == ENT_E_OK && e->missing[0] != '\0') {
-        err = ent_err_note(ENT_E_BUSY, "the coordinator waits for a missing model file; its "
-                                       "operator knows");
+        err = ent_err_note(ENT_E_BUSY,
+                           "the coordinator waits for a missing file; its operator knows");
     }
     if (err != ENT_E_OK) {
         reject(e, conn, err, 0);

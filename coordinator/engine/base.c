@@ -5,7 +5,7 @@
 #include "common/model/modelfile.h"
 #include "coordinator/engine/state.h"
 
-static bool same_values(const struct ent_feature *a, const struct ent_model_feature *b)
+static bool same_values(const struct ent_feature *a, const struct ent_feature *b)
 {
     bool same = a->n_values == b->n_values;
 
@@ -21,16 +21,12 @@ static bool same_bits(double a, double b)
 }
 
 /* What differs first, in words; NULL: nothing. */
-static const char *differs(const struct ent_feature *a, const struct ent_model_feature *b)
+static const char *differs(const struct ent_feature *a, const struct ent_feature *b)
 {
-    static const enum ent_model_feature_type types[] = {[ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
-                                                        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
-                                                        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN};
-
     if (strcmp(a->name, b->name) != 0) {
         return "name";
     }
-    if (types[a->type] != b->type) {
+    if (a->type != b->type) {
         return "type";
     }
     if (a->type == ENT_FEATURE_NUMBER && !(same_bits(a->lo, b->lo) && same_bits(a->hi, b->hi))) {
@@ -39,7 +35,10 @@ static const char *differs(const struct ent_feature *a, const struct ent_model_f
     if (a->indicator != b->indicator) {
         return "indicator";
     }
-    return a->type == ENT_FEATURE_CATEGORY && !same_values(a, b) ? "values" : NULL;
+    if (a->type == ENT_FEATURE_CATEGORY && !same_values(a, b)) {
+        return "values";
+    }
+    return ent_feature_same(a, b) ? NULL : "encoding"; /* all that is left, salt and dates too */
 }
 
 static enum ent_err check_features(const struct ent_plan *plan, const struct ent_model_info *info,
@@ -82,6 +81,8 @@ static enum ent_err check_layers(const struct ent_plan *plan, const struct ent_m
                         same_bits((double)a->rate, (double)b->rate),
                     ENT_E_SHAPE, "%s: layer %u is another than the plan's", path, (unsigned)i + 1);
     }
+    ENT_REQUIRE(ent_modelfile_same(info, &options), ENT_E_SHAPE,
+                "%s: its loss, ensemble or sequences are others than the plan's", path);
     ENT_REQUIRE(file->n_params == ent_plan_n_params(plan) && info->n_inputs == plan->n_inputs,
                 ENT_E_SHAPE, "%s has %zu parameters and %u inputs, the plan %zu and %u", path,
                 file->n_params, (unsigned)info->n_inputs, ent_plan_n_params(plan),

@@ -3,6 +3,8 @@
 
 #include "common/base/file.h"
 #include "common/base/hooks.h"
+#include "common/base/mem.h"
+#include "common/fixed/grid.h"
 #include "coordinator/engine/state.h"
 
 static enum ent_err store_figures(struct ent_engine *e, const struct ent_row *row)
@@ -23,6 +25,7 @@ static enum ent_err store_figures(struct ent_engine *e, const struct ent_row *ro
                                   .log_loss = e->metrics.m.log_loss,
                                   .rows = e->metrics.m.rows,
                                   .positives = e->metrics.m.positives};
+    bool evaluated = f.has_metrics && e->sum != NULL;
 
     for (uint32_t i = 0; i < e->round.n_members; i++) {
         enum ent_standing standing = e->round.members[i].standing;
@@ -30,6 +33,8 @@ static enum ent_err store_figures(struct ent_engine *e, const struct ent_row *ro
         f.invited += standing != ENT_STANDING_NONE ? 1 : 0;
         f.accepted += standing == ENT_STANDING_ACCEPTED ? 1 : 0;
     }
+    f.sum = evaluated ? e->sum : NULL;
+    f.sum_len = evaluated ? e->sum_len : 0;
     return ent_store_put_figures(e->store, &f);
 }
 
@@ -280,24 +285,40 @@ enum ent_err ent_commit_refusals(struct ent_engine *e)
     return ENT_E_OK;
 }
 
+enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
+                                   struct ent_metrics *out)
+{
+    size_t dim = ent_task_evaluate_dim();
+    struct ent_buf bytes;
+    int64_t *sum = NULL;
+    enum ent_err err;
+
+    ent_buf_init(&bytes, dim * sizeof *sum);
+    err = ent_store_figures_sum(e->store, run, round, &bytes);
+    if (err == ENT_E_OK && bytes.len != dim * sizeof *sum) {
+        err = ent_err_note(ENT_E_CORRUPT, "the stored sum of round %llu has %zu bytes",
+                           (unsigned long long)round, bytes.len);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_calloc(dim, sizeof *sum, &sum);
+    }
+    if (err == ENT_E_OK) {
+        ent_grid_load64(bytes.data, dim, sum);
+        err = ent_task_evaluate_finish(sum, dim, out);
+    }
+    free(sum);
+    ent_buf_release(&bytes);
+    return err;
+}
+
 enum ent_err ent_commit_reload_metrics(struct ent_engine *e)
 {
-    struct ent_store_figures *figures = NULL;
-    size_t n = 0;
+    enum ent_err err;
 
     if (e->round.phase != ENT_PHASE_RELEASE || e->round.task != ENT_ROUND_EVALUATE) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_store_figures(e->store, e->run.config.run, &figures, &n));
-    if (n > 0 && figures[n - 1].round == e->round.round && figures[n - 1].has_metrics) {
-        const struct ent_store_figures *f = &figures[n - 1];
-
-        e->metrics = (struct ent_run_metrics){.known = true,
-                                              .m = {.rows = f->rows,
-                                                    .positives = f->positives,
-                                                    .auc = f->auc,
-                                                    .log_loss = f->log_loss}};
-    }
-    free(figures);
-    return ENT_E_OK;
+    err = ent_commit_metrics_of(e, e->run.config.run, e->round.round, &e->metrics.m);
+    e->metrics.known = err == ENT_E_OK;
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }

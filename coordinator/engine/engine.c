@@ -150,6 +150,7 @@ void ent_engine_free(struct ent_engine *e)
         ent_blob_unref(e->members[i].upload.content);
     }
     ent_plan_free(e->plan);
+    free(e->sum);
     ent_arena_release(&e->arena);
     free(e->fold.inputs);
     free(e->conns);

@@ -4,6 +4,7 @@
  * updates that are taken five in one pass cost about half, and a restart has nothing to make up for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,9 @@
 #include "coordinator/engine/state.h"
 #include "coordinator/engine/sysfail.h"
 
-#define WINDOW ((size_t)256 * 1024) /* integers: 1 or 2 MiB of each update, 2 MiB of sums */
+#define WINDOW ENT_APPLY_PIECE /* integers: 1 or 2 MiB of each update, 2 MiB of sums */
+
+#define AUC_UNIT 0x1p32 /* of the round machine */
 
 void ent_fold_clear(struct ent_engine *e)
 {
@@ -275,7 +278,7 @@ static enum ent_err finish_train(struct pass *p, struct ent_event *result)
     struct ent_apply *apply = p->apply;
 
     p->apply = NULL;
-    return ent_apply_commit(apply, result->model);
+    return ent_apply_commit(apply, result->model, result->state);
 }
 
 static enum ent_err finish_stats(struct pass *p, struct ent_event *result)
@@ -295,10 +298,16 @@ static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
     struct ent_engine *e = p->e;
 
     ENT_TRY(ent_task_evaluate_finish(p->whole, p->dim, &e->metrics.m));
+    free(e->sum);
+    e->sum = NULL;
+    e->sum_len = p->dim * sizeof(int64_t);
+    ENT_TRY(ent_calloc(p->dim, sizeof(int64_t), &e->sum));
+    ent_grid_store64(p->whole, p->dim, e->sum);
     e->metrics.known = true;
     e->newest = e->metrics;
-    result->rows = (uint64_t)p->whole[0];
-    result->loss_sum = (uint64_t)p->whole[2];
+    result->rows = (uint64_t)p->whole[ENT_EVAL_ROWS];
+    result->loss_sum = (uint64_t)p->whole[ENT_EVAL_LOSS];
+    result->auc = isfinite(e->metrics.m.auc) ? (uint64_t)(e->metrics.m.auc * AUC_UNIT) : 0;
     return ENT_E_OK;
 }
 

@@ -235,42 +235,30 @@ static int64_t nano(double v)
     if (scaled >= 0x1p63 - 1024.0 || scaled <= -0x1p63) {
         return scaled > 0 ? INT64_MAX : -INT64_MAX;
     }
+    if (v >= 0 && v <= NANO_UNITS_MAX && v == (double)(int64_t)v) { /* counts are exact */
+        return (int64_t)v * 1000000000;
+    }
     return (int64_t)(scaled >= 0 ? scaled + 0.5 : scaled - 0.5);
 }
 
-static int64_t nano_count(uint64_t n)
-{
-    return (int64_t)(n < (uint64_t)NANO_UNITS_MAX ? n : (uint64_t)NANO_UNITS_MAX) * 1000000000;
-}
-
 static size_t fill_metrics(const struct ent_run_metrics *metrics,
-                           struct ent_msg_metric out[ENT_METRICS_N])
+                           struct ent_msg_metric out[ENT_METRIC_VALUES])
 {
-    const struct ent_metrics *m = &metrics->m;
-    size_t n = 0;
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    size_t n = metrics->known ? ent_metrics_values(&metrics->m, values) : 0;
 
-    if (!metrics->known) {
-        return 0;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (struct ent_msg_metric){.nano = nano(values[i].value)};
+        (void)snprintf(out[i].name, sizeof out[i].name, "%s", values[i].name);
     }
-    if (isfinite(m->auc)) { /* not defined with one class only */
-        out[n] = (struct ent_msg_metric){.name = "auc", .nano = nano(m->auc)};
-        n++;
-    }
-    if (isfinite(m->log_loss)) {
-        out[n] = (struct ent_msg_metric){.name = "log_loss", .nano = nano(m->log_loss)};
-        n++;
-    }
-    out[n] = (struct ent_msg_metric){.name = "rows", .nano = nano_count(m->rows)};
-    n++;
-    out[n] = (struct ent_msg_metric){.name = "positives", .nano = nano_count(m->positives)};
-    return n + 1;
+    return n;
 }
 
 void ent_message_end(struct ent_engine *e, struct ent_conn *conn)
 {
     const struct ent_last_end *end = &e->last_end;
     struct ent_about about = {.run = end->run};
-    struct ent_msg_metric metrics[ENT_METRICS_N];
+    struct ent_msg_metric metrics[ENT_METRIC_VALUES];
     struct ent_msg_run_end m = {
         .code = end->code, .best_round = end->best_round, .metrics = metrics};
     struct ent_blob *best = NULL;
@@ -331,7 +319,7 @@ static enum ent_err outcomes(const struct ent_engine *e, struct ent_msg_round_cl
 void ent_message_close(struct ent_engine *e, const struct ent_row *row)
 {
     struct ent_about about = {.run = row->run, .round = row->round, .attempt = row->attempt};
-    struct ent_msg_metric metrics[ENT_METRICS_N];
+    struct ent_msg_metric metrics[ENT_METRIC_VALUES];
     struct ent_msg_round_close m = {.sum_w = row->sum_w,
                                     .metrics = metrics,
                                     .train_done = e->round.train_done,

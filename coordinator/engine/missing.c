@@ -1,4 +1,4 @@
-/* A run whose model files are not there: the directory was restored in part, a disk lost a block, somebody tidied up. The
+/* A run whose files are not there (models, state of the server's optimizer): the directory was restored in part, a disk lost a block, somebody tidied up. The
  * program comes up all the same, because only a program that runs can say what is wrong, and stop it. */
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +10,17 @@
 
 #define LOOK_MS 2000
 
+typedef enum ent_err path_fn(const struct ent_store *store, const uint8_t digest[32], char **out);
+
 /* ENT_E_NOT_FOUND, or ENT_E_DIGEST when it is another file; *path is set, caller frees. */
-static enum ent_err look(const struct ent_engine *e, const uint8_t digest[32], char **path)
+static enum ent_err look(const struct ent_engine *e, path_fn *path_of, const uint8_t digest[32],
+                         char **path)
 {
     uint8_t found[32];
 
-    ENT_TRY(ent_store_model_path(e->store, digest, path));
+    free(*path);
+    *path = NULL;
+    ENT_TRY(path_of(e->store, digest, path));
     if (!ent_file_exists(*path)) {
         return ENT_E_NOT_FOUND;
     }
@@ -34,13 +39,11 @@ static enum ent_err find_missing(const struct ent_engine *e, char **path)
         bool same = i > 0 && memcmp(needed[i], needed[i - 1], 32) == 0;
 
         if (!same && !ent_is_zero(needed[i])) {
-            free(*path);
-            *path = NULL;
-            err = look(e, needed[i], path);
+            err = look(e, ent_store_model_path, needed[i], path);
         }
         ENT_TRY(err);
     }
-    return ENT_E_OK;
+    return ent_is_zero(r->state) ? ENT_E_OK : look(e, ent_store_state_path, r->state, path);
 }
 
 bool ent_engine_is_held(struct ent_engine *e)
@@ -75,6 +78,14 @@ static enum ent_err resume(struct ent_engine *e)
     return ENT_E_OK;
 }
 
+/* Of the server's optimizer: no member has it. */
+static bool is_state(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    return dot != NULL && strcmp(dot, ".state") == 0;
+}
+
 void ent_engine_unhold(struct ent_engine *e)
 {
     e->missing[0] = '\0';
@@ -84,24 +95,26 @@ void ent_engine_unhold(struct ent_engine *e)
 enum ent_err ent_engine_go_on(struct ent_engine *e)
 {
     bool was_held = e->missing[0] != '\0';
+    bool state;
 
     if (e->run.config.run == 0) {
         return ENT_E_OK;
     }
     if (!ent_engine_is_held(e)) {
         if (was_held) {
-            ent_engine_say(e, ENT_SAY_OPERATOR, "the missing model file is back");
+            ent_engine_say(e, ENT_SAY_OPERATOR, "the missing file is back");
         }
         ent_engine_unhold(e);
         return resume(e);
     }
     e->missing_due_ms = e->now_ms + LOOK_MS;
+    state = is_state(e->missing);
     if (!was_held) {
         ent_engine_say(e, ENT_SAY_TROUBLE,
-                       "run %u is held: its model file %s is missing or damaged; copy it there "
-                       "from a member's models/ folder or a backup (the run then goes on by "
-                       "itself), or end the run with stop",
-                       (unsigned)e->run.config.run, e->missing);
+                       "run %u is held: its %s %s is missing or damaged; copy it there from %s "
+                       "(the run then goes on by itself), or end the run with stop",
+                       (unsigned)e->run.config.run, state ? "file" : "model file", e->missing,
+                       state ? "a backup" : "a member's models/ folder or a backup");
     }
     return ENT_E_OK;
 }

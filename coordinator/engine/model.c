@@ -8,34 +8,12 @@
 #include "coordinator/engine/state.h"
 
 #define INIT_STREAM 1 /* of the plan's seed; training takes others */
-#define PIECE ((size_t)256 * 1024)
+#define PIECE ENT_APPLY_PIECE
 
 /* ---- the initial model ---- */
 
-static void feature_info(const struct ent_feature *from, const struct ent_moments *moments,
-                         struct ent_model_feature *to)
-{
-    static const enum ent_model_feature_type types[] = {[ENT_FEATURE_NUMBER] = ENT_MODEL_NUMBER,
-                                                        [ENT_FEATURE_CATEGORY] = ENT_MODEL_CATEGORY,
-                                                        [ENT_FEATURE_BOOLEAN] = ENT_MODEL_BOOLEAN};
-
-    *to = (struct ent_model_feature){.name = from->name,
-                                     .type = types[from->type],
-                                     .lo = from->lo,
-                                     .hi = from->hi,
-                                     .mean = from->type == ENT_FEATURE_NUMBER ? moments->mean : 0.0,
-                                     .sd = from->type == ENT_FEATURE_NUMBER ? moments->sd : 1.0,
-                                     .indicator = from->indicator,
-                                     .values = from->values,
-                                     .n_values = from->n_values,
-                                     .first_input = from->first_input,
-                                     .n_inputs = from->n_inputs};
-}
-
 struct initial {
-    struct ent_stat_column *columns;
-    struct ent_moments *moments;
-    struct ent_model_feature *features;
+    struct ent_fits *fits;
     struct ent_model_layer layers[ENT_PLAN_MAX_LAYERS];
     struct ent_model_options options;
     struct ent_model_info info;
@@ -47,25 +25,16 @@ static enum ent_err describe(const struct ent_engine *e, struct initial *in, con
 {
     const struct ent_plan *plan = e->plan;
 
-    ENT_TRY(ent_calloc(plan->n_features, sizeof *in->columns, &in->columns));
-    ENT_TRY(ent_calloc(plan->n_features, sizeof *in->moments, &in->moments));
-    ENT_TRY(ent_calloc(plan->n_features, sizeof *in->features, &in->features));
-    ent_plan_stat_columns(plan, in->columns);
-    ENT_TRY(ent_task_stats_finish(in->columns, plan->n_features, sum, dim, in->moments));
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        feature_info(&plan->features[i], &in->moments[i], &in->features[i]);
-    }
+    ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, dim, &in->fits));
     ent_plan_model_options(plan, 1, in->layers, &in->options);
-    in->info = (struct ent_model_info){.features = in->features,
+    in->info = (struct ent_model_info){.features = plan->features,
+                                       .fits = in->fits->fit,
                                        .n_features = plan->n_features,
-                                       .n_inputs = plan->n_inputs,
-                                       .layers = in->layers,
-                                       .n_layers = plan->n_layers,
-                                       .loss = "bce",
                                        .label_name = plan->label_name,
                                        .label_positive = plan->label_positive,
                                        .run = e->run.config.run,
                                        .round = e->round.round};
+    ent_modelfile_of_options(&in->options, &in->info);
     memcpy(in->info.federation, e->home->issuer.federation, sizeof in->info.federation);
     memcpy(in->info.plan, plan->digest, sizeof in->info.plan);
     return ENT_E_OK;
@@ -126,9 +95,7 @@ enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, si
         }
     }
     free(in.params);
-    free(in.columns);
-    free(in.moments);
-    free(in.features);
+    ent_fits_free(in.fits);
     return err;
 }
 
@@ -137,6 +104,7 @@ enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, si
 struct ent_apply {
     struct ent_modelfile *base;
     struct ent_store_writer *writer;
+    struct ent_server *server;
     float *window;
     size_t at; /* parameters done */
     double c;
@@ -164,6 +132,7 @@ static enum ent_err begin(struct ent_engine *e, struct ent_apply *a, uint64_t ro
     info.run = e->run.config.run;
     info.round = round;
     ENT_TRY(ent_calloc_aligned(PIECE, sizeof *a->window, &a->window));
+    ENT_TRY(ent_server_begin(e, &a->server));
     ENT_TRY(ent_store_model_begin(e->store, &a->writer));
     return write_header(a->writer, &info, &n);
 }
@@ -188,11 +157,17 @@ enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_
 {
     const float *base = ent_modelfile_params(apply->base);
 
-    ENT_BUG_ON(n > apply->base->n_params - apply->at);
+    ENT_BUG_ON(n > apply->base->n_params - apply->at || apply->at % PIECE != 0);
     for (size_t done = 0; done < n;) {
         size_t k = n - done < PIECE ? n - done : PIECE;
 
-        ENT_TRY(ent_grid_apply(base + apply->at, sum + done, k, apply->c, apply->window));
+        struct ent_server_round slice = {.model = base + apply->at,
+                                         .sum = sum + done,
+                                         .c = apply->c,
+                                         .out = apply->window,
+                                         .n = k};
+
+        ENT_TRY(ent_server_slice(apply->server, &slice));
         ENT_TRY(ent_store_model_write(apply->writer, apply->window, k * sizeof(float)));
         apply->at += k;
         done += k;
@@ -200,13 +175,21 @@ enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_
     return ENT_E_OK;
 }
 
-enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32])
+enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32], uint8_t state[32])
 {
     struct ent_store_writer *writer = apply_take->writer;
+    struct ent_server *server = apply_take->server;
+    enum ent_err err;
 
     ENT_BUG_ON(apply_take->at != apply_take->base->n_params);
     apply_take->writer = NULL;
+    apply_take->server = NULL;
     ent_apply_discard(apply_take);
+    err = ent_server_commit(server, state);
+    if (err != ENT_E_OK) {
+        ent_store_model_discard(writer);
+        return err;
+    }
     return ent_store_model_commit(writer, digest);
 }
 
@@ -216,6 +199,7 @@ void ent_apply_discard(struct ent_apply *apply_take)
         return;
     }
     ent_store_model_discard(apply_take->writer);
+    ent_server_discard(apply_take->server);
     ent_modelfile_free(apply_take->base);
     free(apply_take->window);
     free(apply_take);

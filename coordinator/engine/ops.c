@@ -121,7 +121,11 @@ static struct ent_run_config run_config(const struct ent_engine *e, const struct
                                    .retry_ms = e->options.retry_ms,
                                    .gather_ms = GATHER_MS,
                                    .validate = plan->split_validation > 0,
-                                   .test = plan->split_test > 0 || plan->split_test_file};
+                                   .test = plan->split_test > 0 || plan->split_test_file,
+                                   .patience = plan->patience,
+                                   .best_by = plan->best_by == ENT_BEST_BY_AUC
+                                                  ? ENT_ROUND_BEST_BY_AUC
+                                                  : ENT_ROUND_BEST_BY_LOSS};
 }
 
 static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan *plan)

@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/plural.h"
+#include "coordinator/engine/evaluation.h"
 
 #define PLOT_WIDTH 60
 #define PLOT_HEIGHT 8
@@ -303,8 +304,22 @@ void ent_report_run(const struct ent_json *status, FILE *out)
     print_traffic(ent_json_get(run, "traffic"), ent_json_get(status, "members"), out);
     (void)fprintf(out, "\n");
     print_test(rounds, out);
+    ent_evaluation_print(run, out);
+    if (yes(run, "stopped_early")) {
+        (void)fprintf(
+            out, "training ended after %llu of %llu rounds: %llu in a row without a better %s\n",
+            (unsigned long long)number(run, "train_done"),
+            (unsigned long long)number(run, "train_rounds"),
+            (unsigned long long)number(run, "patience"),
+            strcmp(text(run, "best_by"), "auc") == 0 ? "AUC" : "log loss");
+    }
     if (text(run, "best")[0] != '\0') {
-        (void)fprintf(out, "best model: models/%s.safetensors\n", text(run, "best"));
+        (void)fprintf(out, "best model: models/%s.safetensors", text(run, "best"));
+        if (number(run, "best_train_round") > 0) { /* older databases do not say */
+            (void)fprintf(out, " (training round %llu)",
+                          (unsigned long long)number(run, "best_train_round"));
+        }
+        (void)fprintf(out, "\n");
     }
     ent_duration_text(ended > started ? ended - started : 0, time);
     (void)fprintf(out, "time: %s\n", time);
@@ -335,11 +350,15 @@ static void print_phase(const struct ent_json *run, FILE *out)
     } else if (number(run, "deadline_left_ms") > 0) {
         (void)fprintf(out, ", less than 1 s left");
     }
+    if (number(run, "best_train_round") > 0) {
+        (void)fprintf(out, ", best so far training round %llu",
+                      (unsigned long long)number(run, "best_train_round"));
+    }
     (void)fprintf(out, "%s\n", yes(run, "stopping") ? ", stops after this round" : "");
     if (text(run, "missing")[0] != '\0') {
         (void)fprintf(out,
-                      "held: %s is missing or damaged; copy it there from a member's models/ "
-                      "folder or a backup, or end the run with stop\n",
+                      "held: %s is missing or damaged; copy it there from a backup (a model also "
+                      "from a member's models/ folder), or end the run with stop\n",
                       text(run, "missing"));
     }
     if (ent_json_len(waiting) > 0) {

@@ -1,4 +1,5 @@
 /* What a new engine finds in the store: roster, run, plan, the run that ended last. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,25 +44,56 @@ static enum ent_err note_row(void *ctx, const struct ent_row *row, uint64_t wall
 
 /* ---- the run that ended last ---- */
 
+/* Of a round whose sum was not kept yet (an older database), what its row says. */
+static void of_figures(const struct ent_store_figures *f, struct ent_metrics *out)
+{
+    const double unknown = (double)NAN;
+
+    *out = (struct ent_metrics){.rows = f->rows,
+                                .positives = f->positives,
+                                .auc = f->auc,
+                                .auc_error = unknown,
+                                .pr_auc = unknown,
+                                .pr_auc_error = unknown,
+                                .log_loss = f->log_loss,
+                                .brier = unknown,
+                                .predicted = unknown,
+                                .accuracy = unknown};
+    for (size_t i = 0; i < ENT_METRIC_TOPS; i++) {
+        out->top[i].found = unknown;
+        out->top[i].found_error = unknown;
+    }
+}
+
+static enum ent_err of_round(struct ent_engine *e, const struct ent_store_figures *f,
+                             struct ent_run_metrics *out)
+{
+    enum ent_err err = ent_commit_metrics_of(e, f->run, f->round, &out->m);
+
+    if (err == ENT_E_NOT_FOUND) {
+        of_figures(f, &out->m);
+        err = ENT_E_OK;
+    }
+    out->known = err == ENT_E_OK;
+    return err;
+}
+
 enum ent_err ent_engine_test_metrics(struct ent_engine *e, uint32_t run,
                                      struct ent_run_metrics *out)
 {
     struct ent_store_figures *figures = NULL;
     size_t n = 0;
+    enum ent_err err = ENT_E_OK;
 
     *out = (struct ent_run_metrics){0};
     ENT_TRY(ent_store_figures(e->store, run, &figures, &n));
     for (size_t i = 0; i < n; i++) {
-        if (figures[i].has_metrics && figures[i].split == ENT_ROUND_ON_TEST) {
-            *out = (struct ent_run_metrics){.known = true,
-                                            .m = {.rows = figures[i].rows,
-                                                  .positives = figures[i].positives,
-                                                  .auc = figures[i].auc,
-                                                  .log_loss = figures[i].log_loss}};
+        if (err == ENT_E_OK && figures[i].has_metrics && figures[i].split == ENT_ROUND_ON_TEST) {
+            err = of_round(e, &figures[i], out);
         }
     }
     free(figures);
-    return ENT_E_OK;
+    return err;
 }
 
 struct best_round {
@@ -99,6 +131,7 @@ static enum ent_err load_last_run(struct ent_engine *e)
             e->last_end.code = runs[i].state == ENT_RUN_STOPPED ? ENT_E_STOPPED : ENT_E_OK;
             memcpy(e->last_end.plan, runs[i].plan_digest, 32);
             memcpy(e->last_end.best, runs[i].best, 32);
+            e->last_end.best_round = runs[i].best_train;
         }
     }
     free(runs);
@@ -114,9 +147,11 @@ static enum ent_err load_last_end(struct ent_engine *e)
     if (e->last_end.run == 0) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_store_rows(e->store, e->last_end.run, find_best, &best));
-    e->last_end.best_round = best.found;
-    if (best.found == 0) { /* nothing was trained: what it started from is no result */
+    if (e->last_end.best_round == 0) { /* a run that ended before this was stored with it */
+        ENT_TRY(ent_store_rows(e->store, e->last_end.run, find_best, &best));
+        e->last_end.best_round = best.found;
+    }
+    if (e->last_end.best_round == 0) { /* nothing was trained: what it started from is no result */
         memset(e->last_end.best, 0, sizeof e->last_end.best);
     }
     return ent_engine_test_metrics(e, e->last_end.run, &e->last_end.test);

@@ -147,7 +147,6 @@ struct ent_fold {
     size_t cap;
 };
 
-#define ENT_METRICS_N 4
 struct ent_run_metrics {
     bool known;
     struct ent_metrics m;
@@ -224,6 +223,8 @@ struct ent_engine {
 
     struct ent_fold fold;
     struct ent_run_metrics metrics; /* of the round being closed */
+    uint8_t *sum;                   /* its integers, little-endian; NULL: none */
+    size_t sum_len;
     struct ent_run_metrics newest;  /* of any round, for those who watch */
     uint64_t opened_ms;             /* monotonic, of the current attempt; or the restart in it */
     uint64_t open_before_ms;        /* how long it was under way before that */
@@ -293,6 +294,9 @@ ENT_MUST enum ent_err ent_commit(struct ent_engine *e);
 /* What the engine remembers of a row, also of those replayed. */
 void ent_commit_note(struct ent_engine *e, const struct ent_row *row);
 ENT_MUST enum ent_err ent_commit_refusals(struct ent_engine *e);
+/* Metrics of a stored round, out of its sum. NOT_FOUND: it has none. */
+ENT_MUST enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
+                                            struct ent_metrics *out);
 /* Metrics of a round that was closed but not released before a restart. */
 ENT_MUST enum ent_err ent_commit_reload_metrics(struct ent_engine *e);
 
@@ -423,13 +427,26 @@ void ent_fold_finish(struct ent_engine *e, const struct ent_action *action);
 /* The initial model out of the summed statistics. */
 ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim,
                                              uint64_t round, uint8_t digest[32]);
-/* A new model file, streamed window by window: base + sum / (sum_w * 2^scale_bits). */
+/* A new model file, streamed window by window: base + what the plan's server optimizer makes of
+ * sum / (sum_w * 2^scale_bits). Windows are whole pieces, but for the last. */
+#define ENT_APPLY_PIECE ((size_t)256 * 1024)
 struct ent_apply;
 ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w,
                                       struct ent_apply **out);
 ENT_MUST enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_t n);
-ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32]);
+/* state: digest of the optimizer's state behind the round; zero: it has none. */
+ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32],
+                                       uint8_t state[32]);
 void ent_apply_discard(struct ent_apply *apply_take);
+
+/* ---- server.c ---- */
+struct ent_server;
+ENT_MUST enum ent_err ent_server_begin(struct ent_engine *e, struct ent_server **out);
+/* Of at most ENT_APPLY_PIECE places, one slice behind the other; `state` is filled in here. */
+ENT_MUST enum ent_err ent_server_slice(struct ent_server *server,
+                                       const struct ent_server_round *slice);
+ENT_MUST enum ent_err ent_server_commit(struct ent_server *server_take, uint8_t digest[32]);
+void ent_server_discard(struct ent_server *server_take); /* NULL is fine */
 
 /* ---- enroll.c ---- */
 void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coordinator/engine/evaluation.h"
 #include "coordinator/engine/ops.h"
+#include "coordinator/engine/state.h"
 
 static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes, size_t len)
 {
@@ -94,16 +96,41 @@ static uint32_t total_rounds(const struct ent_run_config *c)
     return 1 + c->train_rounds * (c->validate ? 2 : 1) + (c->test ? 1 : 0);
 }
 
-static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
+/* Out of the stored sum: all of it for the test rows, the figures alone for the others. */
+static enum ent_err put_metrics(struct ent_engine *e, struct ent_json_writer *w,
+                                const struct ent_store_figures *f)
+{
+    struct ent_metrics metrics;
+    enum ent_err err = ent_commit_metrics_of(e, f->run, f->round, &metrics);
+
+    if (err == ENT_E_OK) {
+        ent_evaluation_put(w, &metrics, f->split == ENT_ROUND_ON_TEST);
+    } else if (err == ENT_E_NOT_FOUND) { /* from before sums were kept */
+        ent_json_put_key_double(w, "auc", f->auc);
+        ent_json_put_key_double(w, "log_loss", f->log_loss);
+        ent_json_put_key_uint(w, "rows", f->rows);
+        ent_json_put_key_uint(w, "positives", f->positives);
+        err = ENT_E_OK;
+    }
+    return err;
+}
+
+static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w,
+                                const struct ent_store_run *run)
 {
     struct ent_store_figures *figures = NULL;
     size_t n = 0;
+    uint32_t train_done;
+    enum ent_err err = ENT_E_OK;
 
-    ENT_TRY(ent_store_figures(e->store, run, &figures, &n));
-    ent_json_put_key_uint(w, "train_done", n > 0 ? figures[n - 1].train_round : 0);
+    ENT_TRY(ent_store_figures(e->store, run->config.run, &figures, &n));
+    train_done = n > 0 ? figures[n - 1].train_round : 0;
+    ent_json_put_key_uint(w, "train_done", train_done);
+    ent_json_put_key_bool(w, "stopped_early",
+                          run->state == ENT_RUN_ENDED && train_done < run->config.train_rounds);
     ent_json_put_key(w, "rounds");
     ent_json_put_array(w);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && err == ENT_E_OK; i++) {
         const struct ent_store_figures *f = &figures[i];
 
         ent_json_put_object(w, ENT_JSON_INSERTION);
@@ -118,16 +145,13 @@ static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w,
         ent_json_put_key_uint(w, "bytes_out", f->bytes_out);
         ent_json_put_key_uint(w, "duration_ms", f->duration_ms);
         if (f->has_metrics) {
-            ent_json_put_key_double(w, "auc", f->auc);
-            ent_json_put_key_double(w, "log_loss", f->log_loss);
-            ent_json_put_key_uint(w, "rows", f->rows);
-            ent_json_put_key_uint(w, "positives", f->positives);
+            err = put_metrics(e, w, f);
         }
         ent_json_put_close(w);
     }
     ent_json_put_close(w);
     free(figures);
-    return ENT_E_OK;
+    return err;
 }
 
 static enum ent_err put_run_traffic(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
@@ -149,6 +173,46 @@ static enum ent_err put_run_traffic(struct ent_engine *e, struct ent_json_writer
     ent_json_put_close(w);
     free(traffic);
     return ENT_E_OK;
+}
+
+/* What the plan calls its label, for the words of the table. */
+static enum ent_err put_label(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
+{
+    struct ent_plan *plan = NULL;
+    struct ent_buf bytes;
+    enum ent_err err;
+
+    ent_buf_init(&bytes, ENT_STORE_PLAN_MAX);
+    err = ent_store_run_plan(e->store, run, &bytes);
+    if (err == ENT_E_OK) {
+        err = ent_plan_parse("plan.yaml", bytes.data, bytes.len, &plan);
+    }
+    if (err == ENT_E_OK) {
+        ent_json_put_key(w, "label");
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_string(w, "name", plan->label_name);
+        if (plan->label_positive != NULL) {
+            ent_json_put_key_string(w, "positive", plan->label_positive);
+        }
+        ent_json_put_close(w);
+    }
+    ent_plan_free(plan);
+    ent_buf_release(&bytes);
+    return err;
+}
+
+static void put_best(const struct ent_engine *e, struct ent_json_writer *w,
+                     const struct ent_store_run *run)
+{
+    bool by_auc = run->config.best_by == ENT_ROUND_BEST_BY_AUC;
+    bool goes_on = run->config.run == e->run.config.run;
+
+    ent_json_put_key_uint(w, "patience", run->config.patience);
+    ent_json_put_key_string(w, "best_by", by_auc ? "auc" : "log_loss");
+    ent_json_put_key_uint(w, "best_train_round", goes_on ? e->round.best_train : run->best_train);
+    if (!ent_is_zero(run->best)) {
+        put_hex(w, "best", run->best, 32);
+    }
 }
 
 /* The run that is going on, otherwise the newest one. */
@@ -179,10 +243,9 @@ static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
     if (run.config.run == e->run.config.run) {
         put_phase(e, w);
     }
-    if (!ent_is_zero(run.best)) {
-        put_hex(w, "best", run.best, 32);
-    }
-    ENT_TRY(put_figures(e, w, run.config.run));
+    put_best(e, w, &run);
+    ENT_TRY(put_label(e, w, run.config.run));
+    ENT_TRY(put_figures(e, w, &run));
     ENT_TRY(put_run_traffic(e, w, run.config.run));
     ent_json_put_close(w);
     return ENT_E_OK;

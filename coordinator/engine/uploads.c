@@ -15,26 +15,11 @@
 enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task, size_t *dim,
                                 uint64_t *bytes)
 {
-    struct ent_stat_column *columns = NULL;
-    size_t integers;
-    size_t n = 0;
-    enum ent_err err = ENT_E_OK;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(e->plan);
+    const struct ent_task *which = ent_task_find((uint32_t)task);
 
-    if (task == ENT_ROUND_TRAIN) {
-        n = ent_plan_n_params(e->plan);
-    } else if (task == ENT_ROUND_EVALUATE) {
-        n = ent_task_evaluate_dim();
-    } else {
-        ENT_TRY(ent_calloc(e->plan->n_features, sizeof *columns, &columns));
-        ent_plan_stat_columns(e->plan, columns);
-        err = ent_task_stats_dim(columns, e->plan->n_features, &n);
-        free(columns);
-    }
-    ENT_TRY(err);
-    ENT_TRY(ent_size_mul(n, ent_task_int_bytes((enum ent_task_kind)task), &integers));
-    *dim = n;
-    *bytes = (uint64_t)integers + ENT_UPDATE_SALT_BYTES;
-    return ENT_E_OK;
+    ENT_TRY(which->dim(&sizes, dim));
+    return ent_task_payload_bytes(which, &sizes, bytes);
 }
 
 bool ent_uploads_are_small(const struct ent_engine *e)

@@ -11,9 +11,13 @@ static void result(struct ent_step *step)
     memcpy(row.digest, ev->digest, sizeof row.digest);
     memcpy(row.model, r->task == ENT_ROUND_EVALUATE ? r->model : ev->model, sizeof row.model);
     row.sum_w = r->sum_w;
+    if (r->task == ENT_ROUND_TRAIN) {
+        memcpy(row.state, ev->state, sizeof row.state);
+    }
     if (r->task == ENT_ROUND_EVALUATE) {
         row.loss_sum = ev->loss_sum;
         row.rows = ev->rows;
+        row.auc = ev->auc;
     }
     ent_step_row(step, &row);
     (void)ent_step_act(step, ENT_ACT_DISCARD, ENT_ROUND_NO_MEMBER);

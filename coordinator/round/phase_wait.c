@@ -14,7 +14,11 @@ static void end_run(struct ent_step *step, enum ent_err code)
 
     row.code = code;
     /* What a run started from is no result of it. */
-    memcpy(row.model, r->train_done > 0 ? best : zero, sizeof row.model);
+    if (r->train_done > 0) {
+        memcpy(row.model, best, sizeof row.model);
+        /* Without validation rows, and when stopped before they were asked: the newest one. */
+        row.best_train = r->best_train > 0 ? r->best_train : r->train_done;
+    }
     ent_step_row(step, &row);
     r->deadline_ms = 0;
     r->stalled = false;

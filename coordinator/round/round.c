@@ -201,6 +201,9 @@ enum ent_err ent_round_begin(struct ent_round *round, const struct ent_run_confi
                     config->join_ms > 0 && config->update_ms > 0 && config->retry_ms > 0,
                 ENT_E_CONFIG,
                 "a run needs a number, and min_members, attempts and deadlines of at least 1");
+    ENT_REQUIRE(config->best_by <= ENT_ROUND_BEST_BY_AUC, ENT_E_CONFIG,
+                "a run chooses its best model by loss or AUC, not by %u",
+                (unsigned)config->best_by);
     memcpy(fresh.model, base, sizeof fresh.model);
     *round = fresh;
     for (uint32_t i = 0; i < round->n_members; i++) {

@@ -7,8 +7,9 @@
  * (by index), digests, weights, counts, deadlines.
  *
  * A run is a sequence of rounds, one summed task each: stats (once), then train and
- * evaluate(validation) in turn `train_rounds` times, then evaluate(test) on the best model. Rounds
- * count from 1 over all tasks; an aborted attempt keeps its round number and counts `attempt` up.
+ * evaluate(validation) in turn `train_rounds` times, or until `patience` of them in a row brought no
+ * better model, then evaluate(test) on the best model. Rounds count from 1 over all tasks; an aborted
+ * attempt keeps its round number and counts `attempt` up.
  * Phases of a round:
  *
  *   WAIT     until enough members are up
@@ -76,6 +77,12 @@ enum ent_round_split {
     ENT_ROUND_ON_TEST = 3
 };
 
+/* What the validation rows choose the best model by; on a tie the earlier one stays. On disk. */
+enum ent_round_best_by {
+    ENT_ROUND_BEST_BY_LOSS = 0, /* the lowest mean loss */
+    ENT_ROUND_BEST_BY_AUC = 1   /* the highest AUC, of the same AUC the lowest mean loss */
+};
+
 struct ent_run_config {
     uint32_t run;          /* number within the federation, from 1 */
     uint32_t train_rounds; /* 0: stats, then evaluate(test) on the base */
@@ -87,6 +94,8 @@ struct ent_run_config {
     uint64_t gather_ms; /* once enough members are up, wait so long for the others; 0 = not */
     bool validate;      /* the plan holds out validation rows; otherwise the last model is best */
     bool test;          /* the plan has test rows */
+    uint32_t patience;  /* training rounds without a better model that end training; 0: never */
+    enum ent_round_best_by best_by;
 };
 
 enum ent_event_kind {
@@ -106,7 +115,7 @@ enum ent_event_kind {
     ENT_EV_UPDATE,  /* the upload arrived and verified: digest as offered, weight; of stats: rows */
     ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED: it may offer again; others reject it */
     /* From the engine. Round and attempt as in the row of FINISH or GATE; otherwise STALE. */
-    ENT_EV_RESULT,        /* CLOSE done: digest, model; of evaluate loss_sum and rows */
+    ENT_EV_RESULT, /* CLOSE done: digest, model; of train state; of evaluate loss_sum, rows, auc */
     ENT_EV_RESULT_FAILED, /* CLOSE could not be done (code): abort the attempt */
     ENT_EV_GATE,          /* release_gate is open for this round */
     /* The stored update of an accepted member cannot be read (ADD after a restart): it is asked for
@@ -127,8 +136,11 @@ struct ent_event {
     bool has_base;
     uint8_t digest[ENT_ROUND_DIGEST_BYTES]; /* of the update; of the result */
     uint8_t model[ENT_ROUND_DIGEST_BYTES];  /* RESULT of stats (the initial one) and train */
-    uint64_t loss_sum;                      /* RESULT of evaluate, in 2^-20 nats */
+    uint8_t
+        state[ENT_ROUND_DIGEST_BYTES]; /* RESULT of train: of the server's optimizer; zero: none */
+    uint64_t loss_sum;                 /* RESULT of evaluate, in 2^-20 nats */
     uint64_t rows;
+    uint64_t auc; /* RESULT of evaluate, in 2^-32; 0: not defined */
 };
 
 enum ent_action_kind {
@@ -164,10 +176,11 @@ enum ent_row_kind {
                            power of two */
     ENT_ROW_REJECT = 7, /* member, code */
     ENT_ROW_DROP = 8,   /* member, code */
-    ENT_ROW_CLOSE = 9,  /* digest = result, model, sum_w, loss_sum, rows */
+    ENT_ROW_CLOSE = 9,  /* digest = result, model, state, sum_w, loss_sum, rows, auc */
     ENT_ROW_ABORT = 10, /* code */
     ENT_ROW_RELEASE = 11,
-    ENT_ROW_END = 12, /* model = the best, zero when none was trained; code OK or STOPPED */
+    ENT_ROW_END =
+        12, /* model = the best, best_train; zero when none was trained; code OK or STOPPED */
     ENT_ROW_STOP = 13
 };
 
@@ -184,9 +197,12 @@ struct ent_row {
     bool has_base;
     uint8_t digest[ENT_ROUND_DIGEST_BYTES];
     uint8_t model[ENT_ROUND_DIGEST_BYTES];
+    uint8_t state[ENT_ROUND_DIGEST_BYTES]; /* of the server's optimizer behind this round */
     uint64_t sum_w;
     uint64_t loss_sum;
     uint64_t rows;
+    uint64_t auc;
+    uint32_t best_train; /* training round the best model came from; 0: none */
 };
 
 struct ent_action {
@@ -246,9 +262,11 @@ struct ent_round {
 
     uint8_t base[ENT_ROUND_DIGEST_BYTES];  /* of the current round (zero: stats without a base) */
     uint8_t model[ENT_ROUND_DIGEST_BYTES]; /* newest model */
+    uint8_t state[ENT_ROUND_DIGEST_BYTES]; /* of the server's optimizer; zero: none yet */
     uint8_t best[ENT_ROUND_DIGEST_BYTES];
     uint64_t best_loss_sum;
-    uint64_t best_rows;    /* 0 = none yet */
+    uint64_t best_rows; /* 0 = none yet */
+    uint64_t best_auc;
     uint32_t best_train;   /* training round the best model came from; 0 = none */
     uint64_t sum_w;        /* of the accepted updates of this attempt */
     struct ent_row closed; /* newest CLOSE row; kind 0 = none */
@@ -277,6 +295,8 @@ ENT_MUST enum ent_err ent_round_replay(struct ent_round *round, const struct ent
 void ent_round_resume(struct ent_round *round, uint64_t now_ms, struct ent_actions *actions);
 
 bool ent_round_active(const struct ent_round *round); /* a run is going on */
+/* Training ends before its last round: `patience` rounds brought no better model. */
+bool ent_round_out_of_patience(const struct ent_round *round);
 uint32_t ent_round_count(const struct ent_round *round, enum ent_standing standing);
 uint32_t ent_round_count_up(const struct ent_round *round); /* enrolled and up */
 

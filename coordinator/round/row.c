@@ -109,7 +109,17 @@ static enum ent_err apply_ended(struct ent_round *r, const struct ent_row *row)
     return ENT_E_OK;
 }
 
-/* The best model is the one with the lowest mean validation loss; on a tie the earlier one stays. */
+static bool is_better(const struct ent_round *r, const struct ent_row *row)
+{
+    if (r->best_rows == 0) {
+        return true;
+    }
+    if (r->config.best_by == ENT_ROUND_BEST_BY_AUC && row->auc != r->best_auc) {
+        return row->auc > r->best_auc;
+    }
+    return ent_select_less(row->loss_sum, row->rows, r->best_loss_sum, r->best_rows);
+}
+
 static void keep_best(struct ent_round *r, const struct ent_row *row)
 {
     if (row->task == ENT_ROUND_TRAIN && !r->config.validate) {
@@ -121,11 +131,11 @@ static void keep_best(struct ent_round *r, const struct ent_row *row)
         row->rows == 0) {
         return;
     }
-    if (r->best_rows == 0 ||
-        ent_select_less(row->loss_sum, row->rows, r->best_loss_sum, r->best_rows)) {
+    if (is_better(r, row)) {
         memcpy(r->best, r->model, sizeof r->best);
         r->best_loss_sum = row->loss_sum;
         r->best_rows = row->rows;
+        r->best_auc = row->auc;
         r->best_train = r->train_done;
     }
 }
@@ -146,6 +156,7 @@ static enum ent_err apply_close(struct ent_round *r, const struct ent_row *row)
     }
     if (row->task == ENT_ROUND_TRAIN) {
         r->train_done++;
+        memcpy(r->state, row->state, sizeof r->state);
     }
     keep_best(r, row);
     return ENT_E_OK;

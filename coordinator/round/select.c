@@ -15,9 +15,15 @@ static bool is_zero(const uint8_t *digest)
     return memcmp(digest, zero, sizeof zero) == 0;
 }
 
+bool ent_round_out_of_patience(const struct ent_round *round)
+{
+    return round->config.patience > 0 && round->config.validate && round->best_rows > 0 &&
+           round->train_done - round->best_train >= round->config.patience;
+}
+
 static bool next_train_or_test(const struct ent_round *r, struct ent_row *open)
 {
-    if (r->train_done < r->config.train_rounds) {
+    if (r->train_done < r->config.train_rounds && !ent_round_out_of_patience(r)) {
         open->task = ENT_ROUND_TRAIN;
         open->split = ENT_ROUND_ON_TRAIN;
         return true;

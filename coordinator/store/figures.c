@@ -30,7 +30,7 @@ enum ent_err ent_store_put_figures(struct ent_store *store, const struct ent_sto
         store,
         "INSERT OR REPLACE INTO figures(run, round, attempt, task, split, train_round, invited,"
         " accepted, bytes_in, bytes_out, duration_ms, closed_ms, has_metrics, auc, log_loss, rows,"
-        " positives) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " positives, sum) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &stmt));
     ent_stmt_bind_u64(stmt, 1, f->run);
     ent_stmt_bind_u64(stmt, 2, f->round);
@@ -49,6 +49,11 @@ enum ent_err ent_store_put_figures(struct ent_store *store, const struct ent_sto
     bind_real(stmt, 15, f->log_loss);
     ent_stmt_bind_u64(stmt, 16, f->rows);
     ent_stmt_bind_u64(stmt, 17, f->positives);
+    if (f->sum != NULL) {
+        ent_stmt_bind_blob(stmt, 18, f->sum, f->sum_len);
+    } else {
+        ent_stmt_bind_null(stmt, 18);
+    }
     return ent_tables_done(stmt, ent_stmt_run(stmt));
 }
 
@@ -96,6 +101,32 @@ enum ent_err ent_store_figures(struct ent_store *store, uint32_t run,
         &stmt));
     ent_stmt_bind_u64(stmt, 1, run);
     return ent_tables_list(stmt, read_figures, sizeof **out, out, n);
+}
+
+enum ent_err ent_store_figures_sum(struct ent_store *store, uint32_t run, uint64_t round,
+                                   struct ent_buf *out)
+{
+    struct ent_stmt *stmt = NULL;
+    const uint8_t *bytes = NULL;
+    size_t len = 0;
+    bool row = false;
+    enum ent_err err;
+
+    ENT_TRY(ent_tables_prepare(
+        store, "SELECT sum FROM figures WHERE run = ? AND round = ? AND sum IS NOT NULL", &stmt));
+    ent_stmt_bind_u64(stmt, 1, run);
+    ent_stmt_bind_u64(stmt, 2, round);
+    err = ent_stmt_step(stmt, &row);
+    if (err == ENT_E_OK && !row) {
+        err = ENT_E_NOT_FOUND;
+    }
+    if (err == ENT_E_OK) {
+        err = ent_stmt_blob(stmt, 0, &bytes, &len);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_buf_add(out, bytes, len);
+    }
+    return ent_tables_done(stmt, err);
 }
 
 enum ent_err ent_store_add_traffic(struct ent_store *store, uint32_t run,

@@ -12,29 +12,38 @@
 #include "coordinator/store/tables.h"
 
 #define MODEL_SUFFIX ".safetensors"
+#define STATE_SUFFIX ".state"
 #define HEX_BYTES ((size_t)2 * ENT_STORE_DIGEST_BYTES)
 
 struct ent_store_writer {
     struct ent_store *store;
     struct ent_sha256 hash;
+    const char *suffix;
     struct ent_buf small; /* as long as it is small: all of it */
     char *tmp;            /* NULL: no file yet */
     int fd;
 };
 
-static enum ent_err model_path(const char *dir, const uint8_t *digest, char **out)
+static enum ent_err content_path(const char *dir, const uint8_t *digest, const char *suffix,
+                                 char **out)
 {
     char name[HEX_BYTES + sizeof MODEL_SUFFIX];
 
     ent_hex(digest, ENT_STORE_DIGEST_BYTES, name);
-    memcpy(name + HEX_BYTES, MODEL_SUFFIX, sizeof MODEL_SUFFIX);
+    (void)snprintf(name + HEX_BYTES, sizeof MODEL_SUFFIX, "%s", suffix);
     return ent_path_join(dir, name, out);
 }
 
 enum ent_err ent_store_model_path(const struct ent_store *store,
                                   const uint8_t digest[ENT_STORE_DIGEST_BYTES], char **out)
 {
-    return model_path(store->models, digest, out);
+    return content_path(store->models, digest, MODEL_SUFFIX, out);
+}
+
+enum ent_err ent_store_state_path(const struct ent_store *store,
+                                  const uint8_t digest[ENT_STORE_DIGEST_BYTES], char **out)
+{
+    return content_path(store->models, digest, STATE_SUFFIX, out);
 }
 
 bool ent_store_model_exists(const struct ent_store *store,
@@ -43,7 +52,7 @@ bool ent_store_model_exists(const struct ent_store *store,
     char *path = NULL;
     bool there = false;
 
-    if (model_path(store->models, digest, &path) == ENT_E_OK) {
+    if (ent_store_model_path(store, digest, &path) == ENT_E_OK) {
         there = ent_file_exists(path);
         free(path);
     }
@@ -63,13 +72,15 @@ void ent_store_model_discard(struct ent_store_writer *writer_take)
     free(writer_take);
 }
 
-enum ent_err ent_store_model_begin(struct ent_store *store, struct ent_store_writer **out)
+static enum ent_err begin(struct ent_store *store, const char *suffix,
+                          struct ent_store_writer **out)
 {
     struct ent_store_writer *w = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_calloc(1, sizeof *w, &w));
     w->store = store;
+    w->suffix = suffix;
     w->fd = -1;
     ent_buf_init(&w->small, ENT_STORE_SMALL_MAX);
     err = ent_sha256_init(&w->hash);
@@ -79,6 +90,11 @@ enum ent_err ent_store_model_begin(struct ent_store *store, struct ent_store_wri
     }
     *out = w;
     return ENT_E_OK;
+}
+
+enum ent_err ent_store_model_begin(struct ent_store *store, struct ent_store_writer **out)
+{
+    return begin(store, MODEL_SUFFIX, out);
 }
 
 static enum ent_err write_on(struct ent_store_writer *w, const void *bytes, size_t len)
@@ -99,6 +115,22 @@ static enum ent_err begin_file(struct ent_store_writer *w)
     }
     free(path);
     return err == ENT_E_OK ? write_on(w, w->small.data, w->small.len) : err;
+}
+
+/* A file from the start: only models stand in the database. */
+enum ent_err ent_store_state_begin(struct ent_store *store, struct ent_store_writer **out)
+{
+    struct ent_store_writer *w = NULL;
+    enum ent_err err;
+
+    ENT_TRY(begin(store, STATE_SUFFIX, &w));
+    err = begin_file(w);
+    if (err != ENT_E_OK) {
+        ent_store_model_discard(w);
+        return err;
+    }
+    *out = w;
+    return ENT_E_OK;
 }
 
 enum ent_err ent_store_model_write(struct ent_store_writer *writer, const void *bytes, size_t len)
@@ -147,7 +179,7 @@ enum ent_err ent_store_model_commit(struct ent_store_writer *writer_take,
     enum ent_err err;
 
     ent_sha256_finish(&writer_take->hash, sum);
-    err = model_path(writer_take->store->models, sum, &path);
+    err = content_path(writer_take->store->models, sum, writer_take->suffix, &path);
     if (err == ENT_E_OK) {
         err = writer_take->tmp != NULL ? commit_file(writer_take, path)
                                        : commit_small(writer_take, path, sum);
@@ -235,12 +267,11 @@ static bool has_digest(const struct digests *d, const uint8_t *digest)
     return false;
 }
 
-static bool is_model(const char *name, uint8_t *digest)
+static bool is_content(const char *name, const char *suffix, uint8_t *digest)
 {
     char hex[HEX_BYTES + 1] = "";
 
-    if (strlen(name) != HEX_BYTES + strlen(MODEL_SUFFIX) ||
-        strcmp(name + HEX_BYTES, MODEL_SUFFIX) != 0) {
+    if (strlen(name) != HEX_BYTES + strlen(suffix) || strcmp(name + HEX_BYTES, suffix) != 0) {
         return false;
     }
     memcpy(hex, name, HEX_BYTES);
@@ -251,7 +282,7 @@ static enum ent_err list_one(void *ctx, const char *name)
 {
     uint8_t digest[ENT_STORE_DIGEST_BYTES];
 
-    return is_model(name, digest) ? add_digest(ctx, digest) : ENT_E_OK;
+    return is_content(name, MODEL_SUFFIX, digest) ? add_digest(ctx, digest) : ENT_E_OK;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -284,7 +315,7 @@ static enum ent_err read_digest(struct ent_stmt *stmt, void *out)
 }
 
 /* What the database still names: each run's base and best; of the current run the base and result
- * of its newest rounds. */
+ * of its newest rounds, and the newest state of its optimizer. */
 static enum ent_err named_models(struct ent_store *store, struct digests *d)
 {
     struct ent_stmt *stmt = NULL;
@@ -294,8 +325,11 @@ static enum ent_err named_models(struct ent_store *store, struct digests *d)
         "SELECT base FROM run WHERE base IS NOT NULL"
         " UNION SELECT best FROM run WHERE best IS NOT NULL"
         " UNION SELECT model FROM event WHERE id IN"
-        "  (SELECT max(id) FROM event JOIN run USING(run) WHERE state <= 2 AND kind IN (2, 9)"
-        "   AND model IS NOT NULL GROUP BY kind)",
+        "  (SELECT max(id) FROM event JOIN run USING(run) WHERE run.state <= 2 AND kind IN (2, 9)"
+        "   AND model IS NOT NULL GROUP BY kind)"
+        " UNION SELECT state FROM event WHERE id IN"
+        "  (SELECT max(id) FROM event JOIN run USING(run) WHERE run.state <= 2 AND kind = 9"
+        "   AND event.state IS NOT NULL)",
         &stmt));
     ENT_TRY(ent_tables_list(stmt, read_digest, sizeof *d->list, &d->list, &d->n));
     d->cap = d->n == 0 ? 1 : d->n;
@@ -313,8 +347,9 @@ static enum ent_err sweep_model(void *ctx, const char *name)
     struct sweep *s = ctx;
     uint8_t digest[ENT_STORE_DIGEST_BYTES];
     bool unfinished = strncmp(name, "new.tmp.", 8) == 0;
+    bool ours = is_content(name, MODEL_SUFFIX, digest) || is_content(name, STATE_SUFFIX, digest);
 
-    if (!unfinished && (!is_model(name, digest) || has_digest(&s->keep, digest))) {
+    if (!unfinished && (!ours || has_digest(&s->keep, digest))) {
         return ENT_E_OK; /* wanted, or not ours */
     }
     s->removed++;

@@ -12,8 +12,8 @@ static enum ent_err insert_row(struct ent_store *store, const struct ent_row *ro
     ENT_TRY(ent_tables_prepare(
         store,
         "INSERT INTO event(run, kind, round, attempt, task, split, member, code, weight, has_base,"
-        " digest, model, sum_w, loss_sum, rows, wall_ms)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " digest, model, sum_w, loss_sum, rows, wall_ms, state, auc, best_train)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &stmt));
     ent_stmt_bind_u64(stmt, 1, row->run);
     ent_stmt_bind_u64(stmt, 2, (uint64_t)row->kind);
@@ -31,6 +31,9 @@ static enum ent_err insert_row(struct ent_store *store, const struct ent_row *ro
     ent_stmt_bind_u64(stmt, 14, row->loss_sum);
     ent_stmt_bind_u64(stmt, 15, row->rows);
     ent_stmt_bind_u64(stmt, 16, now_ms);
+    ent_tables_bind_digest(stmt, 17, row->state);
+    ent_stmt_bind_u64(stmt, 18, row->auc);
+    ent_stmt_bind_u64(stmt, 19, row->best_train);
     return ent_tables_done(stmt, ent_stmt_run(stmt));
 }
 
@@ -49,13 +52,15 @@ static enum ent_err end_run(struct ent_store *store, const struct ent_row *row, 
 {
     struct ent_stmt *stmt = NULL;
 
-    ENT_TRY(ent_tables_prepare(
-        store, "UPDATE run SET state = ?, ended_ms = ?, best = ? WHERE run = ? AND state = 2",
-        &stmt));
+    ENT_TRY(ent_tables_prepare(store,
+                               "UPDATE run SET state = ?, ended_ms = ?, best = ?, best_train = ? "
+                               "WHERE run = ? AND state = 2",
+                               &stmt));
     ent_stmt_bind_u64(stmt, 1, row->code == ENT_E_OK ? ENT_RUN_ENDED : ENT_RUN_STOPPED);
     ent_stmt_bind_u64(stmt, 2, now_ms);
     ent_tables_bind_digest(stmt, 3, row->model);
-    ent_stmt_bind_u64(stmt, 4, row->run);
+    ent_stmt_bind_u64(stmt, 4, row->best_train);
+    ent_stmt_bind_u64(stmt, 5, row->run);
     return ent_tables_change(store, stmt);
 }
 
@@ -127,6 +132,9 @@ static enum ent_err read_row(struct ent_stmt *stmt, void *out)
     ENT_TRY(ent_stmt_u64(stmt, 12, &row->sum_w));
     ENT_TRY(ent_stmt_u64(stmt, 13, &row->loss_sum));
     ENT_TRY(ent_stmt_u64(stmt, 14, &row->rows));
+    ENT_TRY(ent_tables_digest(stmt, 16, row->state));
+    ENT_TRY(ent_stmt_u64(stmt, 17, &row->auc));
+    ENT_TRY(ent_stmt_u32(stmt, 18, &row->best_train));
     return ent_stmt_u64(stmt, 15, &timed->wall_ms);
 }
 
@@ -139,7 +147,8 @@ enum ent_err ent_store_rows(struct ent_store *store, uint32_t run, ent_store_row
 
     ENT_TRY(ent_tables_prepare(store,
                                "SELECT run, kind, round, attempt, task, split, member, code,"
-                               " weight, has_base, digest, model, sum_w, loss_sum, rows, wall_ms"
+                               " weight, has_base, digest, model, sum_w, loss_sum, rows, wall_ms,"
+                               " state, auc, best_train"
                                " FROM event WHERE run = ? ORDER BY id",
                                &stmt));
     ent_stmt_bind_u64(stmt, 1, run);

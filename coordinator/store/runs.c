@@ -5,10 +5,13 @@
 
 #define SELECT_RUN                                                                                 \
     "SELECT run, plan_digest, base, best, state, created_ms, started_ms, ended_ms, train_rounds,"  \
-    " min_members, attempts, join_ms, update_ms, retry_ms, gather_ms, validate, test FROM run "
+    " min_members, attempts, join_ms, update_ms, retry_ms, gather_ms, validate, test, patience,"   \
+    " best_by, best_train FROM run "
 
 static enum ent_err read_config(struct ent_stmt *stmt, struct ent_run_config *c)
 {
+    uint32_t best_by = 0;
+
     ENT_TRY(ent_stmt_u32(stmt, 0, &c->run));
     ENT_TRY(ent_stmt_u32(stmt, 8, &c->train_rounds));
     ENT_TRY(ent_stmt_u32(stmt, 9, &c->min_members));
@@ -18,7 +21,13 @@ static enum ent_err read_config(struct ent_stmt *stmt, struct ent_run_config *c)
     ENT_TRY(ent_stmt_u64(stmt, 13, &c->retry_ms));
     ENT_TRY(ent_stmt_u64(stmt, 14, &c->gather_ms));
     ENT_TRY(ent_stmt_bool(stmt, 15, &c->validate));
-    return ent_stmt_bool(stmt, 16, &c->test);
+    ENT_TRY(ent_stmt_bool(stmt, 16, &c->test));
+    ENT_TRY(ent_stmt_u32(stmt, 17, &c->patience));
+    ENT_TRY(ent_stmt_u32(stmt, 18, &best_by));
+    ENT_REQUIRE(best_by <= ENT_ROUND_BEST_BY_AUC, ENT_E_CORRUPT,
+                "run %u chooses its best model by an unknown figure", (unsigned)c->run);
+    c->best_by = (enum ent_round_best_by)best_by;
+    return ENT_E_OK;
 }
 
 static enum ent_err read_run(struct ent_stmt *stmt, void *out)
@@ -37,6 +46,7 @@ static enum ent_err read_run(struct ent_stmt *stmt, void *out)
     run->state = (enum ent_run_state)state;
     ENT_TRY(ent_stmt_u64(stmt, 5, &run->created_ms));
     ENT_TRY(ent_tables_u64(stmt, 6, &run->started_ms));
+    ENT_TRY(ent_stmt_u32(stmt, 19, &run->best_train));
     return ent_tables_u64(stmt, 7, &run->ended_ms);
 }
 
@@ -72,6 +82,8 @@ static void bind_config(struct ent_stmt *stmt, int at, const struct ent_run_conf
     ent_stmt_bind_u64(stmt, at + 6, c->gather_ms);
     ent_stmt_bind_u64(stmt, at + 7, c->validate);
     ent_stmt_bind_u64(stmt, at + 8, c->test);
+    ent_stmt_bind_u64(stmt, at + 9, c->patience);
+    ent_stmt_bind_u64(stmt, at + 10, (uint64_t)c->best_by);
 }
 
 static enum ent_err insert_run(struct ent_store *store, const struct ent_store_run *run,
@@ -82,8 +94,9 @@ static enum ent_err insert_run(struct ent_store *store, const struct ent_store_r
     ENT_TRY(ent_tables_prepare(store,
                                "INSERT INTO run(run, plan_digest, plan, base, state, created_ms, "
                                "train_rounds, min_members,"
-                               " attempts, join_ms, update_ms, retry_ms, gather_ms, validate, test)"
-                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                               " attempts, join_ms, update_ms, retry_ms, gather_ms, validate, test,"
+                               " patience, best_by)"
+                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                &stmt));
     ent_stmt_bind_u64(stmt, 1, run->config.run);
     ent_stmt_bind_blob(stmt, 2, run->plan_digest, sizeof run->plan_digest);

@@ -59,6 +59,14 @@ static const char *const migrations[] = {
     " run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL, handle BLOB NOT NULL,"
     " bytes BLOB NOT NULL, PRIMARY KEY(run, round, attempt, handle)) STRICT;"
     "CREATE TABLE small_model(digest BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
+    /* 2 -> 3: early stopping, optimizers of the server, the sums of evaluations */
+    "ALTER TABLE run ADD COLUMN patience INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN best_by INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE run ADD COLUMN best_train INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE event ADD COLUMN state BLOB;"
+    "ALTER TABLE event ADD COLUMN auc INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE event ADD COLUMN best_train INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE figures ADD COLUMN sum BLOB;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

@@ -187,6 +187,7 @@ struct ent_store_run {
     uint8_t plan_digest[ENT_STORE_DIGEST_BYTES];
     uint8_t base[ENT_STORE_DIGEST_BYTES]; /* zero = none */
     uint8_t best[ENT_STORE_DIGEST_BYTES]; /* once ended; zero = none */
+    uint32_t best_train;                  /* training round it came from; 0 = none */
     enum ent_run_state state;
     uint64_t created_ms;
     uint64_t started_ms; /* RUN_START row; 0 = not yet */
@@ -246,6 +247,8 @@ struct ent_store_figures {
     double log_loss;
     uint64_t rows;
     uint64_t positives;
+    const uint8_t *sum; /* put: the summed integers, little-endian; NULL: none. NULL when read */
+    size_t sum_len;
 };
 /* Same run and round again: replaced. */
 ENT_MUST enum ent_err ent_store_put_figures(struct ent_store *store,
@@ -253,6 +256,10 @@ ENT_MUST enum ent_err ent_store_put_figures(struct ent_store *store,
 ENT_MUST enum ent_err ent_store_figures(struct ent_store *store, uint32_t run,
                                         struct ent_store_figures **out,
                                         size_t *n); /* by round; caller frees */
+
+/* The summed integers of a round, appended. NOT_FOUND: none are kept. */
+ENT_MUST enum ent_err ent_store_figures_sum(struct ent_store *store, uint32_t run, uint64_t round,
+                                            struct ent_buf *out);
 
 /* Bytes that went to and came from a member in a run. */
 struct ent_store_traffic {
@@ -303,8 +310,14 @@ ENT_MUST enum ent_err ent_store_model_put(struct ent_store *store, const void *b
 /* Digests of all models, ascending, 32 bytes each; caller frees. */
 ENT_MUST enum ent_err ent_store_model_list(struct ent_store *store,
                                            uint8_t (**out)[ENT_STORE_DIGEST_BYTES], size_t *n);
-/* Remove the models that neither `keep` nor a run (base, best) nor a row of the current run's
- * newest OPEN or CLOSE names, and unfinished files. *n_removed may be NULL. */
+/* The state of the server's optimizer behind a training round, DIR/models/<hex>.state: begun here, then
+ * written, committed or discarded as a model is. */
+ENT_MUST enum ent_err ent_store_state_begin(struct ent_store *store, struct ent_store_writer **out);
+ENT_MUST enum ent_err ent_store_state_path(const struct ent_store *store,
+                                           const uint8_t digest[ENT_STORE_DIGEST_BYTES],
+                                           char **out); /* caller frees */
+/* Remove the models and states that neither `keep` nor a run (base, best) nor a row of the current
+ * run's newest OPEN or CLOSE names, and unfinished files. *n_removed may be NULL. */
 ENT_MUST enum ent_err ent_store_model_sweep(struct ent_store *store,
                                             const uint8_t (*keep)[ENT_STORE_DIGEST_BYTES],
                                             size_t n_keep, size_t *n_removed);

@@ -1,9 +1,14 @@
-/* Training speed of MLP 64-128-64-1 (dropout 0.5, SGD with momentum) through the member's trainer, gather and shuffle
- * included: samples a second, one JSON object on standard output.
+/* Training and scoring speed of one model through the member's trainer, gather and shuffle included: samples (rows or
+ * sequences) a second, one JSON object on standard output. All with dropout and Adam.
  *
- *   bench_train [BATCH [REPETITIONS]]      default 32, 7 */
+ *   bench_train [MODEL [BATCH [REPETITIONS]]]      default mlp 32 7
+ *
+ *   mlp       64 inputs, 128-64-1, dropout 0.5         ensemble  the same, 8-fold, dropout 0.2
+ *   gru lstm  20 steps of 32 inputs, 64 units, last state, dropout 0.5, 1
+ *   score     mlp without training, BATCH rows a call */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "client/train/trainer.h"
@@ -13,9 +18,68 @@
 #include "common/math/stats.h"
 
 #define N_ROWS 16384u
-#define N_INPUTS 64u
+#define N_SEQS 2048u
+#define N_STEPS 20u
 #define REPETITION_S 0.25
 #define REPETITIONS_MAX 100
+
+static const struct ent_model_layer mlp[] = {{.kind = ENT_MODEL_DENSE, .units = 128},
+                                             {.kind = ENT_MODEL_RELU},
+                                             {.kind = ENT_MODEL_DROPOUT, .rate = 0.5f},
+                                             {.kind = ENT_MODEL_DENSE, .units = 64},
+                                             {.kind = ENT_MODEL_RELU},
+                                             {.kind = ENT_MODEL_DROPOUT, .rate = 0.5f},
+                                             {.kind = ENT_MODEL_DENSE, .units = 1}};
+static const struct ent_model_layer ensemble[] = {{.kind = ENT_MODEL_DENSE, .units = 128},
+                                                  {.kind = ENT_MODEL_RELU},
+                                                  {.kind = ENT_MODEL_DROPOUT, .rate = 0.2f},
+                                                  {.kind = ENT_MODEL_DENSE, .units = 128},
+                                                  {.kind = ENT_MODEL_RELU},
+                                                  {.kind = ENT_MODEL_DROPOUT, .rate = 0.2f},
+                                                  {.kind = ENT_MODEL_DENSE, .units = 1}};
+static const struct ent_model_layer gru[] = {{.kind = ENT_MODEL_GRU, .units = 64},
+                                             {.kind = ENT_MODEL_LAST},
+                                             {.kind = ENT_MODEL_DROPOUT, .rate = 0.5f},
+                                             {.kind = ENT_MODEL_DENSE, .units = 1}};
+static const struct ent_model_layer lstm[] = {{.kind = ENT_MODEL_LSTM, .units = 64},
+                                              {.kind = ENT_MODEL_LAST},
+                                              {.kind = ENT_MODEL_DROPOUT, .rate = 0.5f},
+                                              {.kind = ENT_MODEL_DENSE, .units = 1}};
+
+struct subject {
+    const char *name;
+    const char *text;
+    const struct ent_model_layer *layers;
+    uint32_t n_layers;
+    uint32_t n_inputs; /* of a row or step */
+    uint32_t n_steps;  /* 0: rows */
+    uint32_t n_rows;
+    uint32_t members;
+    bool scores;
+};
+
+static const struct subject subjects[] = {
+    {"mlp", "64-128-64-1 dropout 0.5, adam", mlp, 7, 64, 0, N_ROWS, 0, false},
+    {"ensemble", "64-128-128-1 8-fold dropout 0.2, adam", ensemble, 7, 64, 0, N_ROWS, 8, false},
+    {"gru", "gru 64 of 20 x 32, dropout 0.5, adam", gru, 4, 32, N_STEPS, N_SEQS, 0, false},
+    {"lstm", "lstm 64 of 20 x 32, dropout 0.5, adam", lstm, 4, 32, N_STEPS, N_SEQS, 0, false},
+    {"score", "64-128-64-1 scored", mlp, 7, 64, 0, N_ROWS, 0, true},
+};
+
+/* What is measured, with everything it needs. */
+struct bench {
+    const struct subject *subject;
+    uint32_t batch;
+    float *x; /* [n_rows][steps][n_inputs] */
+    float *y;
+    float *prob;
+    struct ent_rows_matrix matrix;
+    struct ent_rows rows;
+    struct ent_train_options options;
+    struct ent_model *model;
+    struct ent_trainer *trainer;
+    double loss;
+};
 
 static double now_s(void)
 {
@@ -25,60 +89,103 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void fill(float *x, float *y)
+static size_t row_floats(const struct subject *s)
+{
+    return (size_t)s->n_inputs * (s->n_steps > 0 ? s->n_steps : 1);
+}
+
+static void fill_data(struct bench *b)
 {
     struct ent_rng rng = ent_rng_init(7, 0);
+    size_t width = row_floats(b->subject);
 
-    for (size_t i = 0; i < N_ROWS; i++) {
+    for (size_t i = 0; i < b->subject->n_rows; i++) {
         double z = 0.0;
 
-        for (size_t j = 0; j < N_INPUTS; j++) {
-            x[i * N_INPUTS + j] = (float)ent_rng_normal(&rng);
-            z += (double)x[i * N_INPUTS + j] * (j % 3 == 0 ? 0.4 : -0.2);
+        for (size_t j = 0; j < width; j++) {
+            b->x[i * width + j] = (float)ent_rng_normal(&rng);
+            z += (double)b->x[i * width + j] * (j % 3 == 0 ? 0.4 : -0.2);
         }
-        y[i] = z + ent_rng_normal(&rng) > 0.0 ? 1.0f : 0.0f;
+        b->y[i] = z + ent_rng_normal(&rng) > 0.0 ? 1.0f : 0.0f;
     }
 }
 
-static enum ent_err build(uint32_t batch, struct ent_model **model)
+static uint32_t steps(void *ctx, uint32_t row)
 {
-    static const struct ent_model_layer layers[] = {{.kind = ENT_MODEL_DENSE, .units = 128},
-                                                    {.kind = ENT_MODEL_RELU},
-                                                    {.kind = ENT_MODEL_DROPOUT, .rate = 0.5f},
-                                                    {.kind = ENT_MODEL_DENSE, .units = 64},
-                                                    {.kind = ENT_MODEL_RELU},
-                                                    {.kind = ENT_MODEL_DROPOUT, .rate = 0.5f},
-                                                    {.kind = ENT_MODEL_DENSE, .units = 1}};
-    struct ent_model_options options = {.n_inputs = N_INPUTS,
-                                        .layers = layers,
-                                        .n_layers = ENT_ARRAY_LEN(layers),
-                                        .batch_max = batch,
-                                        .training = true};
-    struct ent_rng rng = ent_rng_init(1, 0);
-
-    ENT_TRY(ent_model_new(&options, model));
-    ent_model_init_params(*model, &rng);
-    return ENT_E_OK;
+    (void)row;
+    return ((const struct bench *)ctx)->subject->n_steps;
 }
 
-/* Whole epochs until the repetition is long enough. */
-static enum ent_err repeat(struct ent_trainer *trainer, const struct ent_rows *rows,
-                           const struct ent_train_options *options, double *rate, double *loss)
+static void fill_sequences(void *ctx, const uint32_t *rows, uint32_t n,
+                           const struct ent_rows_block *out)
 {
-    struct ent_train_result result;
+    const struct bench *b = ctx;
+    size_t width = row_floats(b->subject);
+
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(out->x + i * width, b->x + rows[i] * width, width * sizeof *out->x);
+        out->y[i] = b->y[rows[i]];
+    }
+}
+
+static enum ent_err build(struct bench *b)
+{
+    const struct subject *s = b->subject;
+    struct ent_model_options options = {.n_inputs = s->n_inputs,
+                                        .layers = s->layers,
+                                        .n_layers = s->n_layers,
+                                        .batch_max = b->batch,
+                                        .ensemble = s->members,
+                                        .seq_max = s->n_steps,
+                                        .training = !s->scores};
+    struct ent_rng rng = ent_rng_init(1, 0);
+
+    ENT_TRY(ent_calloc_aligned(s->n_rows * row_floats(s), sizeof *b->x, &b->x));
+    ENT_TRY(ent_calloc_aligned(s->n_rows, sizeof *b->y, &b->y));
+    ENT_TRY(ent_calloc_aligned(s->n_rows, sizeof *b->prob, &b->prob));
+    fill_data(b);
+    b->matrix = (struct ent_rows_matrix){.x = b->x, .y = b->y, .n_inputs = s->n_inputs};
+    b->rows = ent_rows_of_matrix(&b->matrix, s->n_rows);
+    if (s->n_steps > 0) {
+        b->rows =
+            (struct ent_rows){.ctx = b, .n = s->n_rows, .fill = fill_sequences, .steps = steps};
+    }
+    b->options = (struct ent_train_options){.epochs = 1,
+                                            .batch = b->batch,
+                                            .optim = ent_optim_find("adam"),
+                                            .hyper = {.rate = 0.001},
+                                            .seed = 1};
+    ENT_TRY(ent_model_new(&options, &b->model));
+    ent_model_init_params(b->model, &rng);
+    return s->scores ? ENT_E_OK : ent_trainer_new(b->model, &b->options, s->n_rows, &b->trainer);
+}
+
+/* Whole passes over the rows until the repetition is long enough. */
+static enum ent_err repeat(struct bench *b, double *rate)
+{
+    uint32_t n_rows = b->subject->n_rows;
     double begin = now_s();
     double done = 0.0;
 
     do {
-        ENT_TRY(ent_trainer_run(trainer, rows, options, &result));
-        done += (double)result.rows_done;
+        struct ent_train_result result = {0};
+
+        if (b->subject->scores) {
+            for (uint32_t at = 0; at < n_rows; at += b->batch) {
+                ent_model_predict(b->model, b->x + at * row_floats(b->subject),
+                                  n_rows - at < b->batch ? n_rows - at : b->batch, b->prob + at);
+            }
+        } else {
+            ENT_TRY(ent_trainer_run(b->trainer, &b->rows, &b->options, &result));
+        }
+        b->loss = result.mean_loss;
+        done += n_rows;
     } while (now_s() - begin < REPETITION_S);
     *rate = done / (now_s() - begin);
-    *loss = result.mean_loss;
     return ENT_E_OK;
 }
 
-static enum ent_err report(uint32_t batch, double *rates, size_t n, double loss)
+static enum ent_err report(const struct bench *b, double *rates, size_t n)
 {
     struct ent_buf out;
     struct ent_json_writer w;
@@ -89,12 +196,13 @@ static enum ent_err report(uint32_t batch, double *rates, size_t n, double loss)
     ent_json_begin(&w, &out);
     ent_json_put_object(&w, ENT_JSON_INSERTION);
     ent_json_put_key_string(&w, "bench", "train");
-    ent_json_put_key_string(&w, "model", "64-128-64-1 dropout 0.5, sgd momentum 0.9");
+    ent_json_put_key_string(&w, "subject", b->subject->name);
+    ent_json_put_key_string(&w, "model", b->subject->text);
     ent_json_put_key_string(&w, "kernel", ent_math_kernel_name());
-    ent_json_put_key_uint(&w, "batch", batch);
+    ent_json_put_key_uint(&w, "batch", b->batch);
     ent_json_put_key_double(&w, "samples_per_s", (double)(uint64_t)median);
     ent_json_put_key_double(&w, "best", (double)(uint64_t)rates[n - 1]);
-    ent_json_put_key_double(&w, "loss", loss);
+    ent_json_put_key_double(&w, "loss", b->loss);
     ent_json_put_close(&w);
     err = ent_json_end(&w);
     if (err == ENT_E_OK) {
@@ -104,55 +212,43 @@ static enum ent_err report(uint32_t batch, double *rates, size_t n, double loss)
     return err;
 }
 
-static enum ent_err run(uint32_t batch, size_t repetitions)
+static enum ent_err run(struct bench *b, size_t repetitions)
 {
-    struct ent_rows_matrix matrix = {.n_inputs = N_INPUTS};
-    struct ent_train_options options = {.epochs = 1,
-                                        .batch = batch,
-                                        .optim = ent_optim_find("sgd"),
-                                        .hyper = {.rate = 0.01, .momentum = 0.9},
-                                        .seed = 1};
     double rates[REPETITIONS_MAX];
-    double loss = 0.0;
-    struct ent_rows rows;
-    struct ent_model *model;
-    struct ent_trainer *trainer;
-    float *x;
-    float *y;
 
-    ENT_TRY(ent_calloc_aligned((size_t)N_ROWS * N_INPUTS, sizeof *x, &x));
-    ENT_TRY(ent_calloc_aligned(N_ROWS, sizeof *y, &y));
-    fill(x, y);
-    matrix.x = x;
-    matrix.y = y;
-    rows = ent_rows_of_matrix(&matrix, N_ROWS);
-    ENT_TRY(build(batch, &model));
-    ENT_TRY(ent_trainer_new(model, &options, N_ROWS, &trainer));
+    ENT_TRY(build(b));
     for (size_t i = 0; i < repetitions; i++) {
-        options.stream = i + 1;
-        ENT_TRY(repeat(trainer, &rows, &options, &rates[i], &loss));
+        b->options.stream = i + 1;
+        ENT_TRY(repeat(b, &rates[i]));
     }
-    ENT_TRY(report(batch, rates, repetitions, loss));
-    ent_trainer_free(trainer);
-    ent_model_free(model);
-    free(x);
-    free(y);
-    return ENT_E_OK;
+    return report(b, rates, repetitions);
 }
 
 int main(int argc, char **argv)
 {
-    unsigned long batch = argc > 1 ? strtoul(argv[1], NULL, 10) : 32;
-    unsigned long repetitions = argc > 2 ? strtoul(argv[2], NULL, 10) : 7;
+    struct bench b = {0};
+    const char *name = argc > 1 ? argv[1] : "mlp";
+    unsigned long batch = argc > 2 ? strtoul(argv[2], NULL, 10) : 32;
+    unsigned long repetitions = argc > 3 ? strtoul(argv[3], NULL, 10) : 7;
     enum ent_err err;
 
-    if (batch > N_ROWS || repetitions < 1 || repetitions > REPETITIONS_MAX) {
-        fprintf(stderr, "usage: bench_train [BATCH [REPETITIONS]]\n");
+    for (size_t i = 0; i < ENT_ARRAY_LEN(subjects); i++) {
+        b.subject = strcmp(subjects[i].name, name) == 0 ? &subjects[i] : b.subject;
+    }
+    if (b.subject == NULL || batch < 1 || batch > b.subject->n_rows || repetitions < 1 ||
+        repetitions > REPETITIONS_MAX) {
+        fprintf(stderr, "usage: bench_train [mlp|ensemble|gru|lstm|score [BATCH [REPETITIONS]]]\n");
         return ent_err_exit(ENT_E_USAGE);
     }
-    err = run((uint32_t)batch, repetitions);
+    b.batch = (uint32_t)batch;
+    err = run(&b, repetitions);
     if (err != ENT_E_OK) {
         fprintf(stderr, "bench_train: %s\n", ent_err_message());
     }
+    ent_trainer_free(b.trainer);
+    ent_model_free(b.model);
+    free(b.x);
+    free(b.y);
+    free(b.prob);
     return ent_err_exit(err);
 }

@@ -49,7 +49,7 @@ for file in "$FED"/models/*; do flip "$file"; done
 fed_serve
 expect_line serve 'run 1 is held: its model file .*models/[0-9a-f]{64}.safetensors is missing or damaged; copy it' 10
 cp "$TOP/aside"/* "$FED/models"
-expect_line serve 'the missing model file is back' 10
+expect_line serve 'the missing file is back' 10
 fed_finish 3 60
 same_as_twin
 expect_no_line serve 'without'

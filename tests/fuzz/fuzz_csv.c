@@ -15,8 +15,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char plan_yaml[] =
-    "features: [{name: a, type: number, range: [0, 10]}, {name: b, type: category, "
-    "values: [x, \"y z\"]}, {name: c, type: boolean}]\n"
+    "salt: pepper\nclean: {duplicates: drop}\n"
+    "features: [{name: a, type: number, range: [0, 10], encode: ple, outliers: missing}, {name: b, "
+    "type: category, values: [x, \"y z\"]}, {name: c, type: boolean}, {name: b2, type: category, "
+    "vocabulary: {bits: 4}}, {name: a2, type: date, format: unix, parts: [month, age], reference: "
+    "2024-01-01, range: [0, 99]}]\n"
     "label: {name: l, positive: \"1\"}\n"
     "split: {validation: 0.3, test: 0.3}\n"
     "model: {layers: [{dense: 1}]}\n";
@@ -93,8 +96,12 @@ static void check_rewrite(const char *path, const char *second)
 
 static void check_table(const char *path)
 {
+    static const struct ent_column_map columns[] = {{.feature = "b2", .column = "b"},
+                                                    {.feature = "a2", .column = "a"}};
     struct ent_client_config config = {
-        .data = {.source = "csv", .path = path, .bad_rows = ENT_BAD_ROWS_DROP}};
+        .data = {.source = "csv", .path = path, .bad_rows = ENT_BAD_ROWS_DROP},
+        .columns = columns,
+        .n_columns = 2};
     struct ent_plan *plan;
     struct ent_table *table;
     struct ent_parts *parts;
@@ -102,7 +109,9 @@ static void check_table(const char *path)
     require(ent_plan_parse("p", (const uint8_t *)plan_yaml, sizeof plan_yaml - 1, &plan) ==
             ENT_E_OK);
     if (ent_table_load_plan(plan, &config, &table) == ENT_E_OK) {
-        require(table->n_rows + table->n_bad + table->n_unlabelled == table->n_source_rows);
+        require(table->n_rows + table->n_bad + table->n_unlabelled + table->n_duplicates +
+                    table->n_outlier_rows ==
+                table->n_source_rows);
         require(ent_split_table(plan, table, NULL, &parts) == ENT_E_OK);
         require(parts->part[1].n + parts->part[2].n + parts->part[3].n == table->n_rows);
         ent_parts_free(parts);

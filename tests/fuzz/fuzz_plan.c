@@ -29,6 +29,7 @@ static void check_plan(const struct ent_plan *plan)
 
         require(f->first_input == inputs && f->n_inputs > 0 && f->name[0] != '\0');
         require(f->type != ENT_FEATURE_NUMBER || (float)f->lo < (float)f->hi);
+        require(ent_feature_check(f) == ENT_E_OK && ent_feature_inputs(f) == f->n_inputs);
         inputs += f->n_inputs;
     }
     require(inputs == plan->n_inputs && plan->n_inputs > 0);

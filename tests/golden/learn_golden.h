@@ -2,6 +2,8 @@
 #ifndef ENT_TESTS_GOLDEN_LEARN_GOLDEN_H
 #define ENT_TESTS_GOLDEN_LEARN_GOLDEN_H
 
+#include <stdint.h>
+
 #define GOLDEN_SGD_N 11
 #define GOLDEN_SGD_STEPS 4
 static const float golden_sgd_start[11] = {
@@ -147,5 +149,26 @@ static const float golden_auc_y[40] = {
 };
 static const double golden_auc = 0x1.81b4e81b4e81bp-1;
 static const double golden_log_loss = 0x1.35035c0000dbep-1;
+
+#define GOLDEN_SERVER_N 7
+#define GOLDEN_SERVER_ROUNDS 5
+static const float golden_server_start[7] = {
+    0x1.3736dc0000000p-3f, -0x1.78a45c0000000p-3f, 0x1.d485b20000000p-3f,  -0x1.d88aa60000000p-1f,
+    0x1.5e16d80000000p-3f, 0x1.5c379a0000000p-1f,  -0x1.c9c2ce0000000p-4f,
+};
+static const int64_t golden_server_sums[35] = {
+    2907955,  2841002, -2156596, 2610240,  -1006033, 1069590,  -1724084, 1211866, 2790852,
+    2496311,  2161690, 1844020,  201311,   1978666,  -427061,  591012,   -992104, -1232198,
+    -1229394, -18927,  -285535,  -1662658, 511923,   -2179240, 2009594,  462609,  -1641878,
+    -2545368, 2197780, 1593557,  -2717233, 163049,   -374211,  -2544876, 897868};
+static const uint64_t golden_server_weights[5] = {19, 21, 11, 14, 25};
+static const float golden_server_momentum[7] = {
+    0x1.b7eab00000000p-2f, 0x1.d5f89c0000000p-2f, -0x1.b7aa680000000p-4f, -0x1.fd66e20000000p-2f,
+    0x1.704ffc0000000p-4f, 0x1.4c27ee0000000p-1f, -0x1.4326720000000p-2f,
+};
+static const float golden_server_fedadam[7] = {
+    0x1.79c8cc0000000p-3f, -0x1.ea4b680000000p-4f, 0x1.92da760000000p-3f,  -0x1.c2960e0000000p-1f,
+    0x1.40d6040000000p-3f, 0x1.6197fa0000000p-1f,  -0x1.14726c0000000p-3f,
+};
 
 #endif

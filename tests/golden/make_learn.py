@@ -40,6 +40,34 @@ def golden_sgd(rng):
     floats("golden_sgd_momentum", with_momentum)
 
 
+def golden_server(rng):
+    """Rounds of server momentum and FedAdam (Reddi et al. 2021, algorithm 2), in double but for state and parameters, which
+    are rounded to float32 once a round."""
+    n, rounds, unit = 7, 5, 2.0 ** -20
+    start = [f32(rng.uniform(-1, 1)) for _ in range(n)]
+    sums = [[rng.randrange(-3000000, 3000000) for _ in range(n)] for _ in range(rounds)]
+    weights = [rng.randrange(3, 40) for _ in range(rounds)]
+    print(f"#define GOLDEN_SERVER_N {n}\n#define GOLDEN_SERVER_ROUNDS {rounds}")
+    floats("golden_server_start", start)
+    print(f"static const int64_t golden_server_sums[{n * rounds}] = {{{', '.join(str(v) for r in sums for v in r)}}};")
+    print(f"static const uint64_t golden_server_weights[{rounds}] = {{{', '.join(str(w) for w in weights)}}};")
+    momentum, adam = list(start), list(start)
+    m1, m2, v2 = [0.0] * n, [0.0] * n, [f32(1e-3 * 1e-3)] * n
+    for r, w in zip(sums, weights):
+        c = 1.0 / (w / unit)
+        for i in range(n):
+            d = r[i] * c
+            m = 0.9 * m1[i] + d
+            m1[i] = f32(m)
+            momentum[i] = f32(momentum[i] + 0.5 * m)
+            m = 0.9 * m2[i] + (1.0 - 0.9) * d
+            v = 0.99 * v2[i] + (1.0 - 0.99) * (d * d)
+            m2[i], v2[i] = f32(m), f32(v)
+            adam[i] = f32(adam[i] + 0.01 * m / (math.sqrt(v) + 1e-3))
+    floats("golden_server_momentum", momentum)
+    floats("golden_server_fedadam", adam)
+
+
 def mlp_loss(sizes, params, xs, ys):
     """Mean binary cross-entropy of a ReLU network in double, with a loop a neuron."""
     total = 0.0
@@ -92,12 +120,14 @@ def golden_auc(rng):
 
 def main():
     rng = random.Random(20261124)
-    print("/* Written by make_learn.py. */\n#ifndef ENT_TESTS_GOLDEN_LEARN_GOLDEN_H\n#define ENT_TESTS_GOLDEN_LEARN_GOLDEN_H\n")
+    print("/* Written by make_learn.py. */\n#ifndef ENT_TESTS_GOLDEN_LEARN_GOLDEN_H\n#define ENT_TESTS_GOLDEN_LEARN_GOLDEN_H\n\n#include <stdint.h>\n")
     golden_sgd(rng)
     print()
     golden_mlp(rng)
     print()
     golden_auc(rng)
+    print()
+    golden_server(rng)
     print("\n#endif")
 
 

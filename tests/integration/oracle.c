@@ -1,5 +1,6 @@
 #include "tests/integration/oracle.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct oracle {
     size_t dim;
     uint64_t sum_w;
     uint32_t n;
+    float *moments[2]; /* [n_params] of the server's optimizer, from round to round */
 };
 
 static void wrong(const struct oracle *o, const char *what)
@@ -105,6 +107,42 @@ static struct ent_modelfile *open_model(const struct oracle *o, const uint8_t di
     return file;
 }
 
+/* What the plan's server optimizer makes of the mean update of one parameter (Hsu et al. 2019; Reddi et al. 2021). */
+static double server_step(const struct oracle *o, size_t i, double delta)
+{
+    const struct ent_server_hyper *h = &o->plan->server.hyper;
+    const char *name = o->plan->server.optim->name;
+    float *m = &o->moments[0][i];
+    float *v = &o->moments[1][i];
+
+    if (strcmp(name, "momentum") == 0) {
+        double next = h->momentum * (double)*m + delta;
+
+        *m = (float)next;
+        return h->rate * next;
+    }
+    if (strcmp(name, "fedadam") == 0) {
+        double m_next = h->beta1 * (double)*m + (1.0 - h->beta1) * delta;
+        double v_next = h->beta2 * (double)*v + (1.0 - h->beta2) * (delta * delta);
+
+        *m = (float)m_next;
+        *v = (float)v_next;
+        return h->rate * m_next / (sqrt(v_next) + h->tau);
+    }
+    return h->rate * delta;
+}
+
+static void new_moments(struct oracle *o)
+{
+    size_t n = ent_plan_n_params(o->plan);
+
+    ENT_BUG_ON(ent_calloc(n, sizeof(float), &o->moments[0]) != ENT_E_OK);
+    ENT_BUG_ON(ent_calloc(n, sizeof(float), &o->moments[1]) != ENT_E_OK);
+    for (size_t i = 0; i < n; i++) {
+        o->moments[1][i] = (float)(o->plan->server.hyper.tau * o->plan->server.hyper.tau);
+    }
+}
+
 /* The file that the round must have made: the base's description with its own lineage, and stepped parameters. */
 static void expected_model(const struct oracle *o, const struct ent_modelfile *base,
                            struct ent_buf *out)
@@ -126,7 +164,7 @@ static void expected_model(const struct oracle *o, const struct ent_modelfile *b
     }
     c = 1.0 / ((double)o->sum_w * scale);
     for (size_t i = 0; i < n && i < o->dim; i++) {
-        float stepped = (float)((double)params[i] + (double)o->sum[i] * c);
+        float stepped = (float)((double)params[i] + server_step(o, i, (double)o->sum[i] * c));
 
         box_must(o->box, ent_buf_add(out, &stepped, sizeof stepped), "model");
     }
@@ -156,30 +194,40 @@ static void check_stats(const struct oracle *o)
 {
     const struct record_bytes *bytes = NULL;
     struct ent_modelfile *file = open_model(o, o->close->model, &bytes);
-    struct ent_stat_column *columns = NULL;
-    struct ent_moments *moments = NULL;
+    struct ent_fits *fits = NULL;
 
-    ENT_BUG_ON(ent_calloc(o->plan->n_features, sizeof *columns, &columns) != ENT_E_OK);
-    ENT_BUG_ON(ent_calloc(o->plan->n_features, sizeof *moments, &moments) != ENT_E_OK);
-    ent_plan_stat_columns(o->plan, columns);
-    box_must(o->box, ent_task_stats_finish(columns, o->plan->n_features, o->sum, o->dim, moments),
-             "moments");
-    for (uint32_t i = 0; file != NULL && i < o->plan->n_features; i++) {
-        const struct ent_model_feature *f = &file->info.features[i];
-
-        if (f->type == ENT_MODEL_NUMBER && (f->mean != moments[i].mean || f->sd != moments[i].sd)) {
-            wrong(o, "the model does not standardise by the summed statistics");
-        }
+    box_must(o->box,
+             ent_task_stats_finish(o->plan->features, o->plan->n_features, o->sum, o->dim, &fits),
+             "statistics");
+    if (file != NULL && !ent_fits_same(file->info.fits, fits->fit, o->plan->n_features)) {
+        wrong(o, "the model does not prepare its inputs by the summed statistics");
     }
-    free(columns);
-    free(moments);
+    ent_fits_free(fits);
     ent_modelfile_free(file);
 }
 
 static void check_evaluate(const struct oracle *o)
 {
-    if (o->close->rows != (uint64_t)o->sum[0] || o->close->loss_sum != (uint64_t)o->sum[2]) {
+    const int64_t *negatives = o->sum + ENT_EVAL_CELLS_AT;
+    const int64_t *positives = negatives + ENT_EVAL_CELLS;
+    int64_t won = 0; /* twice: a pair in one cell is half won */
+    int64_t pairs =
+        o->sum[ENT_EVAL_POSITIVES] * (o->sum[ENT_EVAL_ROWS] - o->sum[ENT_EVAL_POSITIVES]);
+    uint64_t auc;
+
+    for (size_t i = 0; i < ENT_EVAL_CELLS; i++) {
+        for (size_t j = 0; j < i; j++) {
+            won += 2 * positives[i] * negatives[j];
+        }
+        won += positives[i] * negatives[i];
+    }
+    auc = pairs > 0 ? (uint64_t)(0.5 * (double)won / (double)pairs * 0x1p32) : 0;
+    if (o->close->rows != (uint64_t)o->sum[ENT_EVAL_ROWS] ||
+        o->close->loss_sum != (uint64_t)o->sum[ENT_EVAL_LOSS]) {
         wrong(o, "rows or loss are not those of the sum");
+    }
+    if (o->close->auc != auc) {
+        wrong(o, "the AUC is not that of the sum");
     }
 }
 
@@ -227,20 +275,30 @@ static void check_round(struct oracle *o, const struct ent_row *rows, size_t at)
 }
 
 struct best {
+    bool by_auc;
     const uint8_t *model;
+    uint64_t auc;
     uint64_t loss;
     uint64_t rows;
 };
 
-/* The model with the smallest mean validation loss, the earlier one when two are equal. */
+static bool is_better(const struct best *best, const struct ent_row *close)
+{
+    if (best->by_auc && close->auc != best->auc) {
+        return close->auc > best->auc;
+    }
+    return close->loss_sum * best->rows < best->loss * close->rows;
+}
+
+/* The model with the smallest mean validation loss (or the largest AUC), the earlier one when two are equal. */
 static void note_best(struct best *best, const struct ent_row *open, const struct ent_row *close)
 {
     if (close->task != ENT_ROUND_EVALUATE || close->split != ENT_ROUND_ON_VALIDATION ||
         close->rows == 0) {
         return;
     }
-    if (best->model == NULL || close->loss_sum * best->rows < best->loss * close->rows) {
-        *best = (struct best){open->model, close->loss_sum, close->rows};
+    if (best->model == NULL || is_better(best, close)) {
+        *best = (struct best){best->by_auc, open->model, close->auc, close->loss_sum, close->rows};
     }
 }
 
@@ -249,7 +307,7 @@ static void check_best(struct box *box, const struct best *best)
     const struct ent_row *end = record_end(box);
 
     if (end != NULL && best->model != NULL && memcmp(end->model, best->model, 32) != 0) {
-        box_break(box, 'b', "the run's best model is not that of the smallest validation loss");
+        box_break(box, 'b', "the run's best model is not that of the best validation figure");
     }
 }
 
@@ -263,6 +321,8 @@ uint32_t oracle_check(struct box *box, const char *plan)
 
     box_must(box, ent_plan_parse("plan.yaml", (const uint8_t *)plan, strlen(plan), &o.plan),
              "plan");
+    best.by_auc = o.plan->best_by == ENT_BEST_BY_AUC;
+    new_moments(&o);
     for (size_t i = 0; i < rec->n_rows && !box->broken; i++) {
         open = rec->rows[i].kind == ENT_ROW_OPEN ? &rec->rows[i] : open;
         if (rec->rows[i].kind == ENT_ROW_CLOSE && open != NULL) {
@@ -272,6 +332,8 @@ uint32_t oracle_check(struct box *box, const char *plan)
         }
     }
     check_best(box, &best);
+    free(o.moments[0]);
+    free(o.moments[1]);
     ent_plan_free(o.plan);
     return n_train;
 }

@@ -165,8 +165,8 @@ static void load_model(const struct box *box, const uint8_t digest[32], double w
     for (size_t i = 0; i < PARAMS; i++) {
         w[i] = (double)ent_modelfile_params(file)[i];
     }
-    *mean = file->info.features[0].mean;
-    *sd = file->info.features[0].sd;
+    *mean = file->info.fits[0].mean;
+    *sd = file->info.fits[0].sd;
     ent_modelfile_free(file);
 }
 

@@ -13,18 +13,34 @@
 #define RUN_MAX_MS UINT64_C(1800000)
 
 /* All members in every round: who takes part is part of what is computed. */
-static const char plan[] =
-    "features: [{name: age, type: number, range: [18, 95]},\n"
-    "  {name: job, type: category, values: [admin, nurse, pilot]}, {name: loan, type: boolean}]\n"
-    "label: {name: y, positive: \"yes\"}\n"
-    "split: {key: 42, validation: 0.2, test: 0.2}\n"
+#define HEAD                                                                                       \
+    "features: [{name: age, type: number, range: [18, 95]},\n"                                     \
+    "  {name: job, type: category, values: [admin, nurse, pilot]}, {name: loan, type: boolean}]\n" \
+    "label: {name: y, positive: \"yes\"}\n"                                                        \
+    "split: {key: 42, validation: 0.2, test: 0.2}\n"                                               \
     "model: {layers: [{dense: 6}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}\n"
-    "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {sgd: {rate: 0.1, momentum: 0.9}},"
-    " seed: 5}\n"
-    "aggregation: {rule: fedavg, weights: examples_log2, scale_bits: 20, min_members: 5,"
-    " join: 60s, update: 10min, attempts: 3}\n";
+#define TAIL_WITH(more_)                                                                           \
+    " seed: 5}\n"                                                                                  \
+    "aggregation: {rule: fedavg, weights: examples_log2, scale_bits: 20, min_members: 5,"          \
+    " join: 60s, update: 10min, attempts: 3" more_ "}\n"
+#define TAIL TAIL_WITH("")
+
+static const char plain[] = HEAD
+    "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {sgd: {rate: 0.1, momentum: 0.9}}," TAIL;
+/* Members keep the moments from round to round, and the rate falls. */
+static const char kept[] =
+    HEAD "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {adam: {rate: 0.02}},"
+         " schedule: cosine," TAIL;
+
+#define SGD "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {sgd: {rate: 0.1}},"
+/* The coordinator keeps moments too; the best round is the one with the best AUC. */
+static const char fedadam[] =
+    HEAD SGD " best_by: auc," TAIL_WITH(", optimizer: {fedadam: {rate: 0.05}}");
+static const char server_momentum[] =
+    HEAD SGD TAIL_WITH(", optimizer: {momentum: {rate: 0.8, momentum: 0.5}}");
 
 struct course {
+    const char *plan; /* NULL: plain */
     uint64_t seed;
     uint32_t order[BOX_MEMBERS]; /* in which they come */
     uint32_t threads;
@@ -86,6 +102,7 @@ static void take_models(const struct box *box, struct models *out)
 static struct models run(const struct course *c)
 {
     struct box_faults faults = {.until_ms = BOX_NEVER, .healed = true, .compute_max_ms = 100};
+    const char *plan = c->plan != NULL ? c->plan : plain;
     struct models models = {0};
     struct box box;
 
@@ -122,7 +139,8 @@ static struct models run(const struct course *c)
 
 static void same_as_first(const struct course *c)
 {
-    const struct course first = {.seed = 4, .order = {0, 1, 2, 3, 4}, .threads = 1};
+    const struct course first = {
+        .plan = c->plan, .seed = 4, .order = {0, 1, 2, 3, 4}, .threads = 1};
     struct models a = run(&first);
     struct models b = run(c);
 
@@ -158,4 +176,45 @@ ENT_TEST(identity, members_restart)
 {
     same_as_first(&(struct course){
         .seed = 10, .order = {2, 1, 0, 4, 3}, .threads = 1, .kill_member_every = 13});
+}
+
+/* The coordinator's own moments are files that its rows name: a restart goes on from them. The oracle recomputes every
+ * step. */
+ENT_TEST(identity, coordinator_restarts_with_its_moments)
+{
+    same_as_first(&(struct course){.plan = fedadam,
+                                   .seed = 12,
+                                   .order = {3, 4, 0, 1, 2},
+                                   .threads = 1,
+                                   .kill_engine_every = 5});
+    same_as_first(&(struct course){.plan = server_momentum,
+                                   .seed = 13,
+                                   .order = {0, 4, 3, 1, 2},
+                                   .threads = 1,
+                                   .kill_engine_every = 7});
+}
+
+/* What the optimizer kept outlives the process that kept it: the same bytes as undisturbed. */
+ENT_TEST(identity, members_restart_with_kept_moments)
+{
+    same_as_first(&(struct course){
+        .plan = kept, .seed = 11, .order = {2, 1, 0, 4, 3}, .threads = 1, .kill_member_every = 13});
+}
+
+/* Forgetting it would have given other bytes: the plans differ in nothing but keep_state. */
+ENT_TEST(identity, kept_moments_count)
+{
+    static const char fresh[] = HEAD "training: {rounds: 3, epochs: 2, batch: 8, optimizer: {adam: "
+                                     "{rate: 0.02, keep_state: false}},"
+                                     " schedule: cosine," TAIL;
+    struct models a =
+        run(&(struct course){.plan = kept, .seed = 4, .order = {0, 1, 2, 3, 4}, .threads = 1});
+    struct models b =
+        run(&(struct course){.plan = fresh, .seed = 4, .order = {0, 1, 2, 3, 4}, .threads = 1});
+
+    /* The plan's digest is in the file, so files always differ: the parameters are what counts. */
+    CU_ASSERT_EQUAL_FATAL(a.last_len, b.last_len);
+    CU_ASSERT(memcmp(a.last + a.last_len - 4, b.last + b.last_len - 4, 4) != 0);
+    free(a.last);
+    free(b.last);
 }

@@ -77,7 +77,7 @@ char *support_csv(uint32_t n, uint64_t seed)
 
 struct ent_blob *support_model(const struct ent_plan *plan, const char *dir, uint64_t seed)
 {
-    struct ent_model_feature features[8] = {{0}};
+    struct ent_fit fits[8] = {{0}};
     struct ent_model_layer layers[8];
     struct ent_model_options options;
     struct ent_model_info info = {.loss = "bce"};
@@ -89,23 +89,12 @@ struct ent_blob *support_model(const struct ent_plan *plan, const char *dir, uin
     for (uint32_t i = 0; i < plan->n_features; i++) {
         const struct ent_feature *f = &plan->features[i];
 
-        features[i] = (struct ent_model_feature){
-            .name = f->name,
-            .type = f->type == ENT_FEATURE_NUMBER     ? ENT_MODEL_NUMBER
-                    : f->type == ENT_FEATURE_CATEGORY ? ENT_MODEL_CATEGORY
-                                                      : ENT_MODEL_BOOLEAN,
-            .lo = f->lo,
-            .hi = f->hi,
-            .mean = (f->lo + f->hi) / 2,
-            .sd = f->hi > f->lo ? (f->hi - f->lo) / 4 : 1,
-            .indicator = f->indicator,
-            .values = f->values,
-            .n_values = f->n_values,
-            .first_input = f->first_input,
-            .n_inputs = f->n_inputs};
+        fits[i] = (struct ent_fit){.mean = (f->lo + f->hi) / 2,
+                                   .sd = f->hi > f->lo ? (f->hi - f->lo) / 4 : 1};
     }
     ent_plan_model_options(plan, 64, layers, &options);
-    info.features = features;
+    info.features = plan->features;
+    info.fits = fits;
     info.n_features = plan->n_features;
     info.n_inputs = plan->n_inputs;
     info.layers = layers;

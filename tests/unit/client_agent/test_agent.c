@@ -14,7 +14,9 @@
 static void whole_run(bool granting)
 {
     struct script s;
-    struct ent_msg_run_end end = {.has_best = true, .best_round = 1};
+    struct ent_msg_metric metrics[] = {{.name = "found_10", .nano = 384000000}};
+    struct ent_msg_run_end end = {
+        .has_best = true, .best_round = 1, .metrics = metrics, .n_metrics = 1};
     struct ent_agent_status status;
     struct ent_buf saved;
     char path[512];
@@ -41,6 +43,8 @@ static void whole_run(bool granting)
     ent_buf_release(&saved);
     CU_ASSERT(script_nothing(&s));
     CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "run 1 is complete"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "; of those with y = yes, 38 % are in the top 10 % of "
+                                          "scores; random would find 10 %"));
     script_free(&s);
 }
 
@@ -187,8 +191,8 @@ ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
 /* What a disk may do to a stored update. */
 static void damage_updates(const char *dir)
 {
-    static const char *const migrations[] = {"", "", ""}; /* all are done */
-    const struct ent_db_schema schema = {0x456e7443, migrations, 3};
+    static const char *const migrations[] = {"", "", "", ""}; /* all are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 4};
     struct ent_db *db = NULL;
     char *path = NULL;
 

@@ -86,7 +86,7 @@ ENT_TEST(describe, every_kind_of_column)
     f = feature(d.plan, "age");
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     CU_ASSERT_TRUE(f->type == ENT_FEATURE_NUMBER && f->lo == 15.0 && f->hi == 95.0 &&
-                   !f->indicator);
+                   f->encode == ENT_ENCODE_PLE && !f->indicator);
     f = feature(d.plan, "amount");
     CU_ASSERT_TRUE(f != NULL && f->type == ENT_FEATURE_NUMBER && f->lo == 0.0 && f->hi == 900.0);
     f = feature(d.plan, "gap");

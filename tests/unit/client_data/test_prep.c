@@ -26,15 +26,15 @@ struct prepared {
 
 static struct prepared prepare(const char *csv)
 {
-    static const double mean[] = {4.0, 5.0, 0.0, 0.0};
-    static const double sd[] = {2.0, 4.0, 0.0, 0.0}; /* of categories and booleans: not read */
+    static const struct ent_fit fits[] = {
+        {.mean = 4.0, .sd = 2.0}, {.mean = 5.0, .sd = 4.0}, {.sd = 1.0}, {.sd = 1.0}};
     struct prepared p = {0};
 
     p.plan = data_plan(plan_yaml);
     p.config = data_config(data_file(ent_test_tmpdir(), "p.csv", csv, strlen(csv)), "", "fail");
     ENT_OK(ent_table_load_plan(p.plan, p.config, &p.table));
     p.schema = ent_schema_of_plan(p.plan);
-    ENT_OK(ent_prep_new(&p.schema, mean, sd, &p.prep));
+    ENT_OK(ent_prep_new(&p.schema, fits, &p.prep));
     return p;
 }
 
@@ -77,14 +77,14 @@ ENT_TEST(prep, statistics_that_are_not_usable)
 {
     struct ent_plan *plan = data_plan(plan_yaml);
     struct ent_schema schema = ent_schema_of_plan(plan);
-    double mean[] = {4.0, NAN, 0.0, 0.0};
-    double sd[] = {2.0, 4.0, 0.0, 0.0};
+    struct ent_fit fits[] = {
+        {.mean = 4.0, .sd = 2.0}, {.mean = NAN, .sd = 4.0}, {.sd = 1.0}, {.sd = 1.0}};
     struct ent_prep *prep = NULL;
 
-    ENT_FAILS(ent_prep_new(&schema, mean, sd, &prep), ENT_E_NONFINITE);
-    mean[1] = 0.0;
-    sd[0] = 0.0;
-    ENT_FAILS(ent_prep_new(&schema, mean, sd, &prep), ENT_E_NONFINITE);
+    ENT_FAILS(ent_prep_new(&schema, fits, &prep), ENT_E_NONFINITE);
+    fits[1].mean = 0.0;
+    fits[0].sd = 0.0;
+    ENT_FAILS(ent_prep_new(&schema, fits, &prep), ENT_E_CONFIG);
     CU_ASSERT_PTR_NULL(prep);
     ent_plan_free(plan);
 }

@@ -334,7 +334,7 @@ ENT_TEST(schema, inputs_are_numbered_as_in_a_plan)
         copy[i].first_input = 0;
         copy[i].n_inputs = 0;
     }
-    CU_ASSERT_EQUAL(ent_schema_number_inputs(copy, 3), plan->n_inputs);
+    CU_ASSERT_EQUAL(ent_features_number(copy, 3), plan->n_inputs);
     for (size_t i = 0; i < 3; i++) {
         CU_ASSERT_EQUAL(copy[i].first_input, plan->features[i].first_input);
         CU_ASSERT_EQUAL(copy[i].n_inputs, plan->features[i].n_inputs);

@@ -20,6 +20,7 @@ static void one_round(const char *dir, int out, size_t payload_bytes)
     struct ent_release release = stats_release(1, 1, cohort);
     struct ent_blob *payload = payload_of(5, payload_bytes);
     struct ent_state_update u = sample_update(2, 1, payload);
+    struct ent_state_optimizer kept = {.steps = 7, .bytes = "kept", .len = 4};
     uint8_t model = 1;
     uint8_t digest[32];
     struct {
@@ -34,6 +35,7 @@ static void one_round(const char *dir, int out, size_t payload_bytes)
         ent_state_nonce_join(s, &csprng, (struct ent_attempt){1, 2, 1}, sent.nonce, sent.commit));
     ENT_OK(ent_fd_write(out, &sent, sizeof sent));
     ENT_OK(ent_state_claim_release(s, &release));
+    u.optimizer = &kept;
     ENT_OK(ent_state_update_put(s, &u));
     ENT_OK(ent_state_update_delete_older(s, u.at));
     ENT_OK(ent_sha256(&model, 1, digest));
@@ -53,6 +55,7 @@ static bool kill_and_go_on(int point, size_t payload_bytes)
     struct ent_buf sent;
     struct ent_state *s;
     struct ent_state_update got;
+    struct ent_state_optimizer kept;
     int status = 0;
     pid_t child;
     FILE *f;
@@ -85,6 +88,9 @@ static bool kill_and_go_on(int point, size_t payload_bytes)
     s = open_state(dir);
     ENT_OK(ent_state_update_get(s, (struct ent_attempt){1, 2, 1}, &got));
     ent_state_update_release(&got);
+    ENT_OK(ent_state_optimizer_get(s, 1, &kept));
+    CU_ASSERT(kept.steps == 7 && kept.len == 4 && memcmp(kept.bytes, "kept", 4) == 0);
+    ent_state_optimizer_release(&kept);
     ent_state_close(s);
     ent_buf_release(&sent);
     free(log);
@@ -111,16 +117,19 @@ ENT_TEST(state, orphans_are_swept)
     const char *dir = ent_test_tmpdir();
     struct ent_state *s = open_state(dir);
     static const char hex[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-    static const char *const names[] = {"updates/%s", "updates/%s.tmp.Ab12Cd",
+    static const char *const names[] = {"updates/%s",
+                                        "updates/%s.tmp.Ab12Cd",
                                         "models/%s.safetensors",
-                                        "models/%s.safetensors.tmp.Ab12Cd"};
+                                        "models/%s.safetensors.tmp.Ab12Cd",
+                                        "optimizer/%s",
+                                        "optimizer/%s.tmp.Ab12Cd"};
     struct ent_blob *payload = payload_of(1, 10);
     struct ent_state_update u = sample_update(1, 1, payload);
-    char *paths[4];
+    char *paths[ENT_ARRAY_LEN(names)];
     char name[128];
 
     ENT_OK(ent_state_update_put(s, &u));
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < ENT_ARRAY_LEN(names); i++) {
         const char *slash = strchr(names[i], '%');
 
         (void)snprintf(name, sizeof name, "%.*s%s%s", (int)(slash - names[i]), names[i], hex,
@@ -129,7 +138,7 @@ ENT_TEST(state, orphans_are_swept)
         ENT_OK(ent_file_write_atomic(paths[i], "x", 1, 0600));
     }
     s = reopen(dir, s);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < ENT_ARRAY_LEN(names); i++) {
         CU_ASSERT_FALSE(ent_file_exists(paths[i]));
         free(paths[i]);
     }

@@ -238,13 +238,16 @@ ENT_TEST(fill, histogram_equals_a_naive_count)
                floor(-log((double)0.999F) * 1048576 + 0.5) + floor(24 * log(2) * 1048576 + 0.5) +
                64.0 * 1048576;
     CU_ASSERT_EQUAL((double)h.v[2], expected);
-    CU_ASSERT_EQUAL(h.v[4 + 0], 1);           /* label 0: 0.0 */
-    CU_ASSERT_EQUAL(h.v[4 + 512], 1);         /* 0.5 */
-    CU_ASSERT_EQUAL(h.v[4 + 1023], 1);        /* 1.0 */
-    CU_ASSERT_EQUAL(h.v[4 + 1024 + 256], 1);  /* label 1: 0.25 */
-    CU_ASSERT_EQUAL(h.v[4 + 1024 + 1022], 1); /* 0.999 */
-    CU_ASSERT_EQUAL(h.v[4 + 1024 + 1023], 1); /* 1.0 */
-    CU_ASSERT_EQUAL(h.v[4 + 1024], 1);        /* 0.0 */
+    /* 0, 0.75^2, 0.5^2, 0.001^2, 0, 1, 1; 0 + 0.25 + 0.5 + 0.999 + 1 + 1 + 0 */
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_BRIER], 589824 + 262144 + 1 + 2 * 1048576);
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_PREDICTED], 262144 + 524288 + 1047527 + 2 * 1048576);
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_CELLS_AT + 0], 1);           /* label 0: 0.0 */
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_CELLS_AT + 512], 1);         /* 0.5 */
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_CELLS_AT + 1023], 1);        /* 1.0 */
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_CELLS_AT + 1024 + 256], 1);  /* label 1: 0.25 */
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_CELLS_AT + 1024 + 1022], 1); /* 0.999 */
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_CELLS_AT + 1024 + 1023], 1); /* 1.0 */
+    CU_ASSERT_EQUAL(h.v[ENT_EVAL_CELLS_AT + 1024], 1);        /* 0.0 */
     {
         float nan_prob = NAN;
 
@@ -296,7 +299,7 @@ ENT_TEST(fill, evaluate_counts_every_row_once_and_can_be_stopped)
     ent_payload_int64(&p, v);
     CU_ASSERT_EQUAL(v[0], N);
     CU_ASSERT_EQUAL(v[1], (N + 2) / 3);
-    for (size_t i = 4; i < p.dim; i++) {
+    for (size_t i = ENT_EVAL_CELLS_AT; i < p.dim; i++) {
         cells += v[i];
     }
     CU_ASSERT_EQUAL(cells, N);

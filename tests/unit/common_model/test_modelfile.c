@@ -13,37 +13,44 @@ static const struct ent_model_layer layers[] = {{.kind = ENT_MODEL_DENSE, .units
                                                 {.kind = ENT_MODEL_RELU},
                                                 {.kind = ENT_MODEL_DROPOUT, .rate = 0.2f},
                                                 {.kind = ENT_MODEL_DENSE, .units = 1}};
-static const struct ent_model_feature features[] = {
-    {.name = "age [years]",
-     .type = ENT_MODEL_NUMBER,
-     .lo = 18,
-     .hi = 95.5,
-     .mean = 40.123456789012345,
-     .sd = 1.0 / 3.0,
-     .indicator = true,
-     .first_input = 0,
-     .n_inputs = 2},
-    {.name = "job",
-     .type = ENT_MODEL_CATEGORY,
-     .values = jobs,
-     .n_values = 3,
-     .first_input = 2,
-     .n_inputs = 4},
-    {.name = "loan", .type = ENT_MODEL_BOOLEAN, .first_input = 6, .n_inputs = 2},
-    {.name = "zero",
-     .type = ENT_MODEL_NUMBER,
-     .lo = -0.0,
-     .hi = 1e300,
-     .mean = -0.0,
-     .sd = 5e-324,
-     .first_input = 8,
-     .n_inputs = 1}};
+static const struct ent_feature features[] = {{.name = "age [years]",
+                                               .column = "age [years]",
+                                               .type = ENT_FEATURE_NUMBER,
+                                               .lo = 18,
+                                               .hi = 95.5,
+                                               .indicator = true,
+                                               .first_input = 0,
+                                               .n_inputs = 2},
+                                              {.name = "job",
+                                               .column = "job",
+                                               .type = ENT_FEATURE_CATEGORY,
+                                               .values = jobs,
+                                               .n_values = 3,
+                                               .first_input = 2,
+                                               .n_inputs = 4},
+                                              {.name = "loan",
+                                               .column = "loan",
+                                               .type = ENT_FEATURE_BOOLEAN,
+                                               .first_input = 6,
+                                               .n_inputs = 2},
+                                              {.name = "zero",
+                                               .column = "zero",
+                                               .type = ENT_FEATURE_NUMBER,
+                                               .lo = -0.0,
+                                               .hi = 1e300,
+                                               .first_input = 8,
+                                               .n_inputs = 1}};
+static const struct ent_fit fits[] = {{.mean = 40.123456789012345, .sd = 1.0 / 3.0},
+                                      {.sd = 1.0},
+                                      {.sd = 1.0},
+                                      {.mean = -0.0, .sd = 5e-324}};
 
 #define N_PARAMS (9 * 3 + 3 + 3 + 1)
 
 static struct ent_model_info example(void)
 {
     return (struct ent_model_info){.features = features,
+                                   .fits = fits,
                                    .n_features = 4,
                                    .n_inputs = 9,
                                    .layers = layers,
@@ -80,15 +87,13 @@ static const char *write_example(struct ent_buf *bytes)
     return path;
 }
 
-static void check_feature(const struct ent_model_feature *a, const struct ent_model_feature *b)
+static void check_feature(const struct ent_feature *a, const struct ent_feature *b)
 {
     CU_ASSERT_STRING_EQUAL(a->name, b->name);
     CU_ASSERT(a->type == b->type && a->indicator == b->indicator && a->n_values == b->n_values);
     CU_ASSERT(a->first_input == b->first_input && a->n_inputs == b->n_inputs);
     CU_ASSERT(memcmp(&a->lo, &b->lo, sizeof a->lo) == 0 &&
               memcmp(&a->hi, &b->hi, sizeof a->hi) == 0);
-    CU_ASSERT(memcmp(&a->mean, &b->mean, sizeof a->mean) == 0 &&
-              memcmp(&a->sd, &b->sd, sizeof a->sd) == 0);
     for (uint32_t i = 0; i < a->n_values; i++) {
         CU_ASSERT_STRING_EQUAL(a->values[i], b->values[i]);
     }
@@ -109,6 +114,9 @@ ENT_TEST(modelfile, round_trip)
     CU_ASSERT(file->info.n_features == 4 && file->info.n_inputs == 9 && file->info.n_layers == 4);
     for (uint32_t i = 0; i < 4; i++) {
         check_feature(&file->info.features[i], &features[i]);
+        CU_ASSERT(ent_feature_same(&file->info.features[i], &features[i]));
+        CU_ASSERT(memcmp(&file->info.fits[i].mean, &fits[i].mean, sizeof fits[i].mean) == 0 &&
+                  memcmp(&file->info.fits[i].sd, &fits[i].sd, sizeof fits[i].sd) == 0);
         CU_ASSERT_EQUAL(file->info.layers[i].kind, layers[i].kind);
     }
     CU_ASSERT(file->info.layers[0].units == 3 && file->info.layers[2].rate == 0.2f);
@@ -192,7 +200,7 @@ ENT_TEST(modelfile, tampers_in_the_header)
     ENT_FAILS(tamper("{\\\"dense\\\":3}", "{\\\"dense\\\":4}"), ENT_E_CORRUPT);
     ENT_FAILS(tamper("\\\"relu\\\"", "\\\"selu\\\""), ENT_E_UNSUPPORTED);
     ENT_FAILS(tamper("\\\"inputs\\\":9", "\\\"inputs\\\":8"), ENT_E_CORRUPT);
-    ENT_FAILS(tamper("\\\"bce\\\"", "\\\"mse\\\""), ENT_E_CORRUPT);
+    ENT_FAILS(tamper("\\\"bce\\\"", "\\\"abc\\\""), ENT_E_UNSUPPORTED);
     ENT_FAILS(tamper("\\\"loan\\\"", "\\\"job\\\" "), ENT_E_CORRUPT); /* two features of one name */
     ENT_FAILS(tamper("\\\"hi\\\":95.5", "\\\"hi\\\":9.5 "), ENT_E_CORRUPT); /* an empty range */
     ENT_FAILS(tamper("\\\"lo\\\":18", "\\\"lo\\\": 9"),
@@ -269,16 +277,22 @@ static enum ent_err header_of(const struct ent_model_info *info)
 ENT_TEST(modelfile, writer_refuses)
 {
     struct ent_model_info info = example();
-    struct ent_model_feature changed[4];
+    struct ent_feature changed[4];
+    struct ent_fit refit[4];
     float params[N_PARAMS] = {0};
 
     memcpy(changed, features, sizeof changed);
+    memcpy(refit, fits, sizeof refit);
     info.features = changed;
+    info.fits = refit;
     ENT_OK(header_of(&info));
-    changed[0].mean = NAN;
+    refit[0].mean = NAN;
     ENT_FAILS(header_of(&info), ENT_E_NONFINITE);
-    changed[0] = features[0];
-    changed[0].sd = 0.0;
+    refit[0] = fits[0];
+    refit[0].sd = 0.0;
+    ENT_FAILS(header_of(&info), ENT_E_CONFIG);
+    refit[0] = fits[0];
+    changed[0].column = NULL;
     ENT_FAILS(header_of(&info), ENT_E_CONFIG);
     changed[0] = features[0];
     changed[1].first_input = 3;

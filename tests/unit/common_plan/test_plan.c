@@ -70,12 +70,12 @@ ENT_TEST(plan, everything_is_read)
     CU_ASSERT_EQUAL(p->split_key, 42);
     CU_ASSERT_EQUAL(p->split_test, 0.2);
     CU_ASSERT_EQUAL(p->n_layers, 4);
-    CU_ASSERT_EQUAL(p->layers[2].kind, ENT_LAYER_DROPOUT);
+    CU_ASSERT_EQUAL(p->layers[2].kind, ENT_MODEL_DROPOUT);
     CU_ASSERT_EQUAL(p->layers[2].rate, 0.5);
     CU_ASSERT_EQUAL(p->n_params, 9 * 128 + 128 + 128 + 1);
     CU_ASSERT_EQUAL(p->epochs, 2);
     CU_ASSERT_EQUAL(p->batch, 64);
-    CU_ASSERT_EQUAL(p->optimizer.momentum, 0.9);
+    CU_ASSERT_EQUAL(p->optimizer.hyper.momentum, 0.9);
     CU_ASSERT_TRUE(p->optimizer.keep_state);
     CU_ASSERT_EQUAL(p->seed, 7);
     CU_ASSERT_STRING_EQUAL(p->rule, "fedavg");
@@ -102,8 +102,8 @@ ENT_TEST(plan, defaults)
     CU_ASSERT_FALSE(p->split_test_file);
     CU_ASSERT_EQUAL(p->rounds, 40);
     CU_ASSERT_EQUAL(p->batch, 32);
-    CU_ASSERT_EQUAL(p->optimizer.rate, 0.1);
-    CU_ASSERT_EQUAL(p->optimizer.momentum, 0.0);
+    CU_ASSERT_EQUAL(p->optimizer.hyper.rate, 0.1);
+    CU_ASSERT_EQUAL(p->optimizer.hyper.momentum, 0.0);
     CU_ASSERT_EQUAL(p->weights, ENT_WEIGHTS_EQUAL);
     CU_ASSERT_EQUAL(p->scale_bits, 20);
     CU_ASSERT_EQUAL(p->min_members, 3);
@@ -140,7 +140,7 @@ ENT_TEST(plan, values_that_are_wrong)
     refused(FEATURES LABEL MODEL "training: {optimizer: {sgd: {rate: abc}}}\n",
             "plan.yaml:4:36: rate is 'abc': must be a number in (0, 10]");
     refused(FEATURES LABEL MODEL "training: {optimizer: adamm}\n",
-            "plan.yaml:4:23: unknown optimizer 'adamm'; known are: sgd");
+            "plan.yaml:4:23: unknown optimizer 'adamm': did you mean 'adam'?");
     refused(FEATURES LABEL MODEL "training: {batch: 0}\n",
             "plan.yaml:4:19: batch is '0': must be a whole number from 1 to 1000000");
     refused(FEATURES LABEL MODEL "split: {test: fil}\n",
@@ -170,14 +170,15 @@ ENT_TEST(plan, features_that_are_wrong)
     refused("features: [{name: a, type: number, range: [1, x]}]\n" LABEL MODEL,
             "plan.yaml:1:47: range is 'x': each end must be a number between -1e30 and 1e30");
     refused("features: [{name: a, type: category}]\n" LABEL MODEL,
-            "plan.yaml:1:12: category 'a' has no values: the list of its values");
+            "plan.yaml:1:12: category 'a' has no values: the list of its values (or hashed, or "
+            "vocabulary)");
     refused("features: [{name: a, type: category, values: [x, y, x]}]\n" LABEL MODEL,
             "plan.yaml:1:53: value 'x' of 'a' stands here a second time");
     refused("features: [{name: a, type: category, values: [\" x\"]}]\n" LABEL MODEL,
             "plan.yaml:1:47: a value of 'a' is blank or has blanks at its ends: members' values "
             "come without them");
     refused("features: [{name: a, type: boolean, range: [0, 1]}]\n" LABEL MODEL,
-            "plan.yaml:1:12: boolean 'a' takes no range, values or indicator");
+            "plan.yaml:1:44: range does not belong to a boolean; 'a' is one");
     refused("features: [{name: a, type: boolean}, {name: a, type: boolean}]\n" LABEL MODEL,
             "plan.yaml:1:38: feature 'a' stands here a second time");
 }
@@ -196,19 +197,18 @@ ENT_TEST(plan, pairs_that_make_no_sense)
 
 ENT_TEST(plan, what_others_derive_from_it)
 {
-    struct ent_stat_column columns[4];
+    struct ent_task_sizes sizes;
     struct ent_model_layer layers[4];
     struct ent_model_options options;
     struct ent_plan *p;
     size_t n;
 
     ENT_OK(parse(full, &p));
-    ent_plan_stat_columns(p, columns);
-    CU_ASSERT_EQUAL(columns[0].kind, ENT_STAT_NUMBER);
-    CU_ASSERT_EQUAL(columns[0].hi, 95.0);
-    CU_ASSERT_EQUAL(columns[2].kind, ENT_STAT_CATEGORY);
-    CU_ASSERT_EQUAL(columns[2].n_values, 3);
-    CU_ASSERT_EQUAL(columns[3].kind, ENT_STAT_BOOLEAN);
+    sizes = ent_plan_task_sizes(p);
+    CU_ASSERT_PTR_EQUAL(sizes.features, p->features);
+    CU_ASSERT(sizes.n_features == 4 && sizes.n_params == p->n_params);
+    CU_ASSERT(p->features[0].encode == ENT_ENCODE_STANDARD && p->features[0].hi == 95.0);
+    CU_ASSERT_EQUAL(p->features[2].codes, ENT_CODES_DECLARED);
     ent_plan_model_options(p, 32, layers, &options);
     CU_ASSERT_EQUAL(options.n_inputs, 9);
     CU_ASSERT_EQUAL(layers[0].units, 128);
@@ -253,4 +253,121 @@ ENT_TEST(plan, too_large_is_refused)
     free(text);
     refused(FEATURES LABEL "model: {layers: [{dense: 65536}, {dense: 65536}, {dense: 1}]}\n",
             "plan.yaml:3:17: 4295229441 parameters are too many (at most 100000000)");
+}
+
+/* ---- what features become ---- */
+
+static const char rich[] =
+    "salt: pepper\n"
+    "clean: {duplicates: drop}\n"
+    "features:\n"
+    "  - {name: a, type: number, range: [0, 9], encode: ple, bins: 8, scale: linear, heavy: false, "
+    "outliers: drop_row, indicator: true}\n"
+    "  - {name: b, type: number, range: [0, 9], encode: log, outliers: missing}\n"
+    "  - {name: c, type: category, hashed: {bits: 3}}\n"
+    "  - {name: d, type: category, vocabulary: {bits: 6, size: 10, min_customers: 5, min_members: "
+    "4}}\n"
+    "  - {name: e, type: category, vocabulary: {bits: 6}}\n"
+    "  - {name: f, type: date, parts: [hour, age], reference: 1970-01-02, range: [0, 9], encode: "
+    "ple}\n" LABEL MODEL;
+
+ENT_TEST(features, every_option)
+{
+    struct ent_plan *p;
+    char text[4096];
+
+    ENT_OK(parse(rich, &p));
+    CU_ASSERT_TRUE(p->drop_duplicates);
+    CU_ASSERT_EQUAL_FATAL(p->n_features, 7);
+    CU_ASSERT(p->features[0].encode == ENT_ENCODE_PLE && p->features[0].bins == 8 &&
+              p->features[0].scale == ENT_SCALE_LINEAR && !p->features[0].heavy &&
+              p->features[0].outliers == ENT_OUTLIERS_DROP_ROW && p->features[0].n_inputs == 9);
+    CU_ASSERT(p->features[1].encode == ENT_ENCODE_LOG && p->features[1].bins == 0 &&
+              p->features[1].outliers == ENT_OUTLIERS_MISSING && p->features[1].n_inputs == 1);
+    CU_ASSERT(p->features[2].codes == ENT_CODES_HASHED && p->features[2].n_inputs == 9);
+    CU_ASSERT(p->features[3].codes == ENT_CODES_VOCABULARY && p->features[3].size == 10 &&
+              p->features[3].min_customers == 5 && p->features[3].min_members == 4 &&
+              p->features[3].n_inputs == 11);
+    CU_ASSERT(p->features[4].size == 64 && p->features[4].min_customers == 50 &&
+              p->features[4].min_members == 2);
+    CU_ASSERT_STRING_EQUAL(p->features[4].salt, "pepper");
+    CU_ASSERT_STRING_EQUAL(p->features[5].name, "f.hour");
+    CU_ASSERT_STRING_EQUAL(p->features[5].column, "f");
+    CU_ASSERT_EQUAL(p->features[5].n_inputs, 25);
+    CU_ASSERT(p->features[6].part == ENT_DATE_AGE && p->features[6].reference == 86400 &&
+              p->features[6].bins == 16 && p->features[6].scale == ENT_SCALE_LOG &&
+              p->features[6].heavy && p->features[6].n_inputs == 32);
+    CU_ASSERT_EQUAL(p->n_inputs, 9 + 1 + 9 + 11 + 65 + 25 + 32);
+    for (uint32_t i = 0; i < p->n_features; i++) {
+        ENT_OK(ent_feature_check(&p->features[i]));
+        ent_feature_text(&p->features[i], text);
+        CU_ASSERT(strlen(text) > 5);
+    }
+    ent_plan_free(p);
+}
+
+ENT_TEST(features, options_that_are_wrong)
+{
+#define ONE(entry_) "features: [{name: a, " entry_ "}]\n" LABEL MODEL
+    refused(ONE("type: number, range: [0, 1], values: [x]"),
+            "plan.yaml:1:59: values does not belong to a number; 'a' is one");
+    refused(ONE("type: number, range: [0, 1], bins: 8"),
+            "plan.yaml:1:57: bins belongs to encode: ple, and 'a' has another");
+    refused(ONE("type: number, range: [0, 1], encode: ple, bins: 65"),
+            "plan.yaml:1:70: bins is '65': must be a whole number from 2 to 64");
+    refused(ONE("type: category, hashed: {bits: 4}"),
+            "plan.yaml:1:46: 'a' is hashed, and the plan has no salt: any text that is long and "
+            "new, as salt: at the top");
+    refused("salt: s\n" ONE("type: category, hashed: {bits: 17}"),
+            "plan.yaml:2:53: bits is '17': must be a whole number from 1 to 16");
+    refused("salt: s\n" ONE("type: category, values: [x], hashed: {bits: 4}"),
+            "plan.yaml:2:12: category 'a' has more than one of values, hashed and vocabulary");
+    refused("salt: s\n" ONE("type: category, vocabulary: {bits: 4, size: 17}"),
+            "plan.yaml:2:50: vocabulary of 'a': its size is more than its 16 buckets");
+    refused("salt: s\n" ONE("type: category, vocabulary: {bits: 4, min_members: 1}"),
+            "plan.yaml:2:73: min_members is '1': must be a whole number from 2 to 2000");
+    refused(ONE("type: date"),
+            "plan.yaml:1:12: date 'a' needs parts: a list out of month, weekday, hour, age");
+    refused(ONE("type: date, parts: [month], range: [0, 1]"),
+            "plan.yaml:1:57: range is of a date's age, and 'a' has no such part");
+    refused(ONE("type: date, parts: [age], range: [0, 1]"),
+            "plan.yaml:1:12: date 'a' has an age, and no reference: the day it is counted to, as "
+            "2024-12-31");
+    refused(ONE("type: date, parts: [month, month]"),
+            "plan.yaml:1:11: two features are called 'a.month'");
+    refused(ONE("type: date, parts: [month], format: \"%Y\""),
+            "plan.yaml:1:58: format of 'a' has a letter that is not one of YYYY MM DD hh mm ss (or "
+            "T)");
+    refused("features: [{name: y, type: date, parts: [hour]}]\n" LABEL MODEL,
+            "plan.yaml:2:15: 'y' is the label and a feature: the model would be told the answer");
+#undef ONE
+}
+
+/* Rounds are statistics, then training and (with validation rows) an evaluation in turn. */
+ENT_TEST(plan, training_round_of_a_round)
+{
+    struct ent_plan plan = {.rounds = 3, .split_validation = 0.1};
+
+    CU_ASSERT_EQUAL(ent_plan_train_round(&plan, 0), 0);
+    CU_ASSERT_EQUAL(ent_plan_train_round(&plan, 1), 0);
+    for (uint32_t r = 2; r <= 7; r++) {
+        CU_ASSERT_EQUAL(ent_plan_train_round(&plan, r), r / 2);
+    }
+    CU_ASSERT_EQUAL(ent_plan_train_round(&plan, UINT64_MAX), 3);
+    plan.split_validation = 0.0;
+    CU_ASSERT_EQUAL(ent_plan_train_round(&plan, 2), 1);
+    CU_ASSERT_EQUAL(ent_plan_train_round(&plan, 4), 3);
+    CU_ASSERT_EQUAL(ent_plan_train_round(&plan, 5), 3);
+}
+
+ENT_TEST(plan, patience_and_best_round)
+{
+    static const char text[] = FEATURES LABEL MODEL "training: {patience: 5, best_by: auc}\n";
+    struct ent_plan *p = NULL;
+
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)text, sizeof text - 1, &p));
+    CU_ASSERT(p->patience == 5 && p->best_by == ENT_BEST_BY_AUC);
+    ent_plan_free(p);
+    refused(FEATURES LABEL MODEL "split: {validation: 0}\ntraining: {patience: 1}\n",
+            "plan.yaml:5:22: patience looks at validation rows, but validation is 0");
 }

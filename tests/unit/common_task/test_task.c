@@ -10,16 +10,16 @@
 
 #define ROWS 4000
 
-static const struct ent_stat_column columns[] = {
-    {.kind = ENT_STAT_NUMBER, .lo = -50.0, .hi = 150.0},
-    {.kind = ENT_STAT_CATEGORY, .n_values = 3},
-    {.kind = ENT_STAT_BOOLEAN},
+static const struct ent_feature columns[] = {
+    {.type = ENT_FEATURE_NUMBER, .lo = -50.0, .hi = 150.0},
+    {.type = ENT_FEATURE_CATEGORY, .n_values = 3},
+    {.type = ENT_FEATURE_BOOLEAN},
 };
 enum { N_COLUMNS = 3, DIM = 2 + 5 + 5 + 3 };
 
 ENT_TEST(contract, every_task)
 {
-    struct ent_task_sizes sizes = {.columns = columns, .n_columns = N_COLUMNS, .n_params = 10};
+    struct ent_task_sizes sizes = {.features = columns, .n_features = N_COLUMNS, .n_params = 10};
 
     for (size_t i = 0; ent_task_at(i) != NULL; i++) {
         const struct ent_task *task = ent_task_at(i);
@@ -69,7 +69,7 @@ static void add_number(int64_t *v, double x, double lo, double hi, uint64_t *squ
 ENT_TEST(stats, moments_of_known_numbers)
 {
     int64_t sum[DIM] = {0};
-    struct ent_moments m[N_COLUMNS];
+    struct ent_fits *m = NULL;
     struct ent_rng rng = ent_rng_init(1, 1);
     double total = 0.0;
     double squares = 0.0;
@@ -90,30 +90,33 @@ ENT_TEST(stats, moments_of_known_numbers)
     sum[1] = 5;
     sum[7] = (int64_t)4 * ROWS;  /* category: all the first value */
     sum[12] = (int64_t)4 * ROWS; /* boolean: all false */
-    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, m));
+    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, &m));
     total /= 4.0 * ROWS;
     squares = sqrt(squares / (4.0 * ROWS) - total * total);
-    CU_ASSERT_DOUBLE_EQUAL(m[0].mean, total, 1e-4);
-    CU_ASSERT_DOUBLE_EQUAL(m[0].sd, squares, 1e-3);
-    CU_ASSERT(m[1].mean == 0.0 && m[1].sd == 1.0);
+    CU_ASSERT_DOUBLE_EQUAL(m->fit[0].mean, total, 1e-4);
+    CU_ASSERT_DOUBLE_EQUAL(m->fit[0].sd, squares, 1e-3);
+    CU_ASSERT(m->fit[1].mean == 0.0 && m->fit[1].sd == 1.0);
+    ent_fits_free(m);
 }
 
 ENT_TEST(stats, nothing_present_and_constant)
 {
     int64_t sum[7] = {10, 0, 0, 10, 0, 0, 0};
-    struct ent_moments m[1];
+    struct ent_fits *m = NULL;
     uint64_t u2 = 0;
 
-    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, m));
-    CU_ASSERT(m[0].mean == 50.0 && m[0].sd == 1.0);
+    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, &m));
+    CU_ASSERT(m->fit[0].mean == 50.0 && m->fit[0].sd == 1.0);
+    ent_fits_free(m);
     sum[3] = 0;
     for (int i = 0; i < 10; i++) {
         add_number(sum + 2, 33.3, -50.0, 150.0, &u2);
     }
     sum[6] = (int64_t)(u2 >> ENT_STAT_UNIT_BITS);
-    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, m));
-    CU_ASSERT_DOUBLE_EQUAL(m[0].mean, 33.3, 1e-4);
-    CU_ASSERT_EQUAL(m[0].sd, 200.0 / 1024.0);
+    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, &m));
+    CU_ASSERT_DOUBLE_EQUAL(m->fit[0].mean, 33.3, 1e-4);
+    CU_ASSERT_EQUAL(m->fit[0].sd, 200.0 / 1024.0);
+    ent_fits_free(m);
 }
 
 /* Numbered tampers: sums that contradict themselves. */
@@ -136,15 +139,16 @@ ENT_TEST(stats, contradictions)
         {7, INT64_MAX},      /* 10: overflow of a naive check */
     };
     static const int64_t good[DIM] = {10, 4, 10, 0, 2, 5 << 20, 3 << 20, 1, 2, 3, 4, 0, 5, 5, 0};
-    struct ent_moments m[N_COLUMNS];
+    struct ent_fits *m = NULL;
     int64_t sum[DIM];
 
-    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, good, DIM, m));
-    ENT_FAILS(ent_task_stats_finish(columns, N_COLUMNS, good, DIM - 1, m), ENT_E_SHAPE);
+    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, good, DIM, &m));
+    ent_fits_free(m);
+    ENT_FAILS(ent_task_stats_finish(columns, N_COLUMNS, good, DIM - 1, &m), ENT_E_SHAPE);
     for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
         memcpy(sum, good, sizeof sum);
         sum[tampers[i].at] = tampers[i].value;
-        CU_ASSERT_EQUAL(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, m), ENT_E_DATA);
+        CU_ASSERT_EQUAL(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, &m), ENT_E_DATA);
     }
 }
 
@@ -186,6 +190,8 @@ static double exact_auc(struct scored *rows, size_t n)
     return won / (positives * ((double)n - positives));
 }
 
+#define EVAL_DIM (ENT_EVAL_CELLS_AT + 2 * ENT_EVAL_CELLS)
+
 static void add_row(int64_t *v, struct scored row)
 {
     double p = row.label ? (double)row.prob : 1.0 - (double)row.prob;
@@ -195,7 +201,10 @@ static void add_row(int64_t *v, struct scored row)
     v[1] += row.label;
     v[2] += llround(fmin(loss, ENT_LOSS_MAX_NATS) * (double)(1 << ENT_LOSS_UNIT_BITS));
     v[3] += loss > ENT_LOSS_MAX_NATS;
-    v[4 + (row.label ? (size_t)ENT_EVAL_CELLS : 0) + ent_task_eval_cell(row.prob)]++;
+    v[ENT_EVAL_BRIER] += llround((1.0 - p) * (1.0 - p) * (double)(1 << ENT_LOSS_UNIT_BITS));
+    v[ENT_EVAL_PREDICTED] += llround((double)row.prob * (double)(1 << ENT_LOSS_UNIT_BITS));
+    v[ENT_EVAL_CELLS_AT + (row.label ? (size_t)ENT_EVAL_CELLS : 0) +
+      ent_task_eval_cell(row.prob)]++;
 }
 
 enum shape { SMOOTH, TIED, EXTREME, USELESS, SHAPES };
@@ -220,7 +229,7 @@ static float score(enum shape shape, double z)
 static void compare(enum shape shape, uint64_t seed)
 {
     static struct scored rows[ROWS];
-    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    static int64_t sum[EVAL_DIM];
     struct ent_rng rng = ent_rng_init(seed, shape);
     struct ent_metrics m;
     double loss = 0.0;
@@ -252,7 +261,7 @@ static void compare(enum shape shape, uint64_t seed)
 /* The stated bound holds on smooth, tied, extreme and useless scores. */
 ENT_TEST(evaluate, auc_within_its_own_bound)
 {
-    CU_ASSERT_EQUAL(ent_task_evaluate_dim(), 4 + 2 * ENT_EVAL_CELLS);
+    CU_ASSERT_EQUAL(ent_task_evaluate_dim(), EVAL_DIM);
     for (unsigned shape = SMOOTH; shape < SHAPES; shape++) {
         for (uint64_t seed = 0; seed < 10; seed++) {
             compare((enum shape)shape, seed);
@@ -262,14 +271,14 @@ ENT_TEST(evaluate, auc_within_its_own_bound)
 
 ENT_TEST(evaluate, one_class_no_rows_and_cells)
 {
-    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    static int64_t sum[EVAL_DIM];
     struct ent_metrics m;
 
-    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
     CU_ASSERT(m.rows == 0 && isnan(m.auc) && isnan(m.log_loss));
     add_row(sum, (struct scored){0.5f, 1});
     add_row(sum, (struct scored){0.0f, 1});
-    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
     CU_ASSERT(m.positives == 2 && isnan(m.auc));
     CU_ASSERT_DOUBLE_EQUAL(m.log_loss, (64.0 + log(2.0)) / 2.0, 1e-6);
     CU_ASSERT_EQUAL(ent_task_eval_cell(0.0f), 0);
@@ -283,37 +292,39 @@ ENT_TEST(evaluate, one_class_no_rows_and_cells)
 
 ENT_TEST(evaluate, contradictions)
 {
-    static int64_t sum[4 + 2 * ENT_EVAL_CELLS];
+    static int64_t sum[EVAL_DIM];
     struct ent_metrics m;
     static const struct {
         size_t at;
         int64_t add;
     } tampers[] = {
-        {0, 1},                  /* 1: rows without a cell */
-        {1, 1},                  /* 2: positives without a cell */
-        {3, 3},                  /* 3: more overflowed losses than rows */
-        {2, (int64_t)200 << 20}, /* 4: loss */
-        {4, 1},                  /* 5: a negative more */
-        {4 + ENT_EVAL_CELLS, 1}, /* 6: a positive more */
-        {4, INT64_MAX - 10},     /* 7: overflow of a naive check */
-        {700, -1},               /* 8: negative */
+        {0, 1},                                  /* 1: rows without a cell */
+        {1, 1},                                  /* 2: positives without a cell */
+        {3, 3},                                  /* 3: more overflowed losses than rows */
+        {2, (int64_t)200 << 20},                 /* 4: loss */
+        {ENT_EVAL_CELLS_AT, 1},                  /* 5: a negative more */
+        {ENT_EVAL_CELLS_AT + ENT_EVAL_CELLS, 1}, /* 6: a positive more */
+        {ENT_EVAL_CELLS_AT, INT64_MAX - 10},     /* 7: overflow of a naive check */
+        {700, -1},                               /* 8: negative */
+        {ENT_EVAL_BRIER, 3 << 10},               /* 9: squared errors beyond their cells */
+        {ENT_EVAL_PREDICTED, -(3 << 10)},        /* 10: scores below theirs */
     };
 
     add_row(sum, (struct scored){0.7f, 1});
     add_row(sum, (struct scored){0.2f, 0});
-    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
     CU_ASSERT(m.auc == 1.0 && m.auc_error == 0.0);
     for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
         sum[tampers[i].at] += tampers[i].add;
-        CU_ASSERT_EQUAL(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m), ENT_E_DATA);
+        CU_ASSERT_EQUAL(ent_task_evaluate_finish(sum, EVAL_DIM, &m), ENT_E_DATA);
         sum[tampers[i].at] -= tampers[i].add;
     }
-    ENT_FAILS(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS - 1, &m), ENT_E_SHAPE);
-    sum[2] = (int64_t)2 * ENT_LOSS_MAX_NATS
-             << ENT_LOSS_UNIT_BITS; /* as much as two rows can have */
-    ENT_OK(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m));
-    sum[2]++;
-    ENT_FAILS(ent_task_evaluate_finish(sum, 4 + 2 * ENT_EVAL_CELLS, &m), ENT_E_DATA);
+    ENT_FAILS(ent_task_evaluate_finish(sum, EVAL_DIM - 1, &m), ENT_E_SHAPE);
+    sum[ENT_EVAL_LOSS] = (int64_t)2 * ENT_LOSS_MAX_NATS
+                         << ENT_LOSS_UNIT_BITS; /* as much as two rows can have */
+    ENT_OK(ent_task_evaluate_finish(sum, EVAL_DIM, &m));
+    sum[ENT_EVAL_LOSS]++;
+    ENT_FAILS(ent_task_evaluate_finish(sum, EVAL_DIM, &m), ENT_E_DATA);
 }
 
 /* One member's: more rows than a table holds are nobody's. A sum of many may have more. */
@@ -321,14 +332,142 @@ ENT_TEST(evaluate, rows_of_one_member)
 {
     const struct ent_task *task = ent_task_find(ENT_TASK_EVALUATE);
     const struct ent_task_sizes sizes = {0};
-    static uint8_t ints[8 * (4 + 2 * ENT_EVAL_CELLS)];
+    static uint8_t ints[8 * EVAL_DIM];
 
     for (int more = 0; more < 2; more++) {
         uint64_t rows = (uint64_t)ENT_TASK_ROWS_MAX + (uint64_t)more;
 
-        ent_put_le64(ints, rows);
-        ent_put_le64(ints + (size_t)8 * (4 + 100), rows); /* all negative, in one cell */
+        ent_put_le64(ints + (size_t)8 * ENT_EVAL_ROWS, rows);
+        /* all negative, in one cell, at its lower edge */
+        ent_put_le64(ints + (size_t)8 * (ENT_EVAL_CELLS_AT + 100), rows);
+        ent_put_le64(ints + (size_t)8 * ENT_EVAL_PREDICTED, rows * 100 * ENT_EVAL_CELLS);
+        ent_put_le64(ints + (size_t)8 * ENT_EVAL_BRIER, rows * 100 * 100);
         CU_ASSERT_EQUAL(ent_task_check_payload(task, &sizes, ints, sizeof ints),
                         more == 0 ? ENT_E_OK : ENT_E_RANGE);
     }
+}
+
+/* ---- histograms and vocabularies ---- */
+
+enum { N_RICH = 4, RICH_DIM = 2 + (5 + 512) + 5 + 2 + (1 + 16) };
+
+static const struct ent_feature rich[N_RICH] = {
+    {.name = "p",
+     .type = ENT_FEATURE_NUMBER,
+     .lo = 0.0,
+     .hi = 512.0,
+     .encode = ENT_ENCODE_PLE,
+     .scale = ENT_SCALE_LINEAR,
+     .bins = 4,
+     .heavy = true},
+    {.name = "g", .type = ENT_FEATURE_NUMBER, .lo = -9.0, .hi = 99.0, .encode = ENT_ENCODE_LOG},
+    {.name = "h", .type = ENT_FEATURE_CATEGORY, .codes = ENT_CODES_HASHED, .bits = 4, .salt = "s"},
+    {.name = "v",
+     .type = ENT_FEATURE_CATEGORY,
+     .codes = ENT_CODES_VOCABULARY,
+     .bits = 3,
+     .salt = "s",
+     .size = 4,
+     .min_customers = 5,
+     .min_members = 2}};
+enum {
+    P = 2,
+    P_CELLS = P + 5,
+    G = P_CELLS + 512,
+    H = G + 5,
+    V = H + 2,
+    CUSTOMERS = V + 1,
+    MEMBERS = CUSTOMERS + 8
+};
+
+/* Two members, ten rows each; both have bucket 1, the second alone bucket 6. */
+static void rich_sum(int64_t sum[RICH_DIM])
+{
+    memset(sum, 0, RICH_DIM * sizeof *sum);
+    sum[0] = 20;
+    sum[1] = 3;
+    sum[P] = 20;
+    sum[P + 3] = INT64_C(5) << ENT_STAT_UNIT_BITS;
+    sum[P + 4] = INT64_C(2) << ENT_STAT_UNIT_BITS;
+    for (size_t c = 100; c < 120; c++) {
+        sum[P_CELLS + c] = 1;
+    }
+    sum[G] = 20;
+    sum[G + 3] = INT64_C(10) << ENT_STAT_UNIT_BITS;
+    sum[G + 4] = INT64_C(10) << ENT_STAT_UNIT_BITS;
+    sum[H] = 18;
+    sum[H + 1] = 2;
+    sum[V] = 1;
+    sum[CUSTOMERS + 1] = 9;
+    sum[MEMBERS + 1] = 2;
+    sum[CUSTOMERS + 6] = 10;
+    sum[MEMBERS + 6] = 1;
+}
+
+ENT_TEST(stats, edges_logarithms_and_vocabulary)
+{
+    int64_t sum[RICH_DIM];
+    struct ent_fits *fits = NULL;
+    size_t dim = 0;
+
+    rich_sum(sum);
+    ENT_OK(ent_task_stats_dim(rich, N_RICH, &dim));
+    CU_ASSERT_EQUAL_FATAL(dim, RICH_DIM);
+    ENT_OK(ent_task_stats_finish(rich, N_RICH, sum, dim, &fits));
+    CU_ASSERT_EQUAL_FATAL(fits->fit[0].n_edges, 5);
+    for (size_t t = 0; t < 5; t++) {
+        CU_ASSERT_EQUAL(fits->fit[0].edges[t], 100.0 + 5.0 * (double)t);
+    }
+    CU_ASSERT(fits->fit[0].mean == 128.0 && fits->fit[0].sd == 1.0); /* 5 / 20 of the range */
+    /* half of the rows at each end of the logarithmic range */
+    CU_ASSERT_DOUBLE_EQUAL(fits->fit[1].mean, 0.5 * (log(100.0) - log(10.0)), 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(fits->fit[1].sd, 0.5 * (log(100.0) + log(10.0)), 1e-12);
+    CU_ASSERT_EQUAL_FATAL(fits->fit[3].n_buckets, 1); /* one member's bucket is nobody's */
+    CU_ASSERT_EQUAL(fits->fit[3].buckets[0], 1);
+    for (uint32_t i = 0; i < N_RICH; i++) {
+        ENT_OK(ent_fit_check(&rich[i], &fits->fit[i]));
+    }
+    ent_fits_free(fits);
+}
+
+ENT_TEST(stats, contradictions_of_histograms_and_vocabularies)
+{
+    static const struct {
+        size_t at;
+        int64_t value;
+    } tampers[] = {
+        {P_CELLS + 100, 2},  /* cells above the rows */
+        {P_CELLS + 100, 0},  /* below them */
+        {H, 19},             /* hashed: present and missing */
+        {V, 21},             /* more missing than rows */
+        {CUSTOMERS + 1, 20}, /* customers above the rows with a value */
+        {MEMBERS + 1, 10},   /* more members than customers */
+        {MEMBERS + 1, 0},    /* customers of no member */
+        {MEMBERS + 0, 1},    /* a member without customers */
+    };
+    int64_t sum[RICH_DIM];
+    struct ent_fits *fits = NULL;
+
+    for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
+        rich_sum(sum);
+        sum[tampers[i].at] = tampers[i].value;
+        CU_ASSERT_EQUAL(ent_task_stats_finish(rich, N_RICH, sum, RICH_DIM, &fits), ENT_E_DATA);
+    }
+}
+
+/* The floor of members rests on this: one member cannot pass for two. */
+ENT_TEST(stats, one_member_is_one_member)
+{
+    const struct ent_task *task = ent_task_find(ENT_TASK_STATS);
+    struct ent_task_sizes sizes = {.features = rich, .n_features = N_RICH};
+    int64_t v[RICH_DIM];
+    uint8_t bytes[RICH_DIM * 8];
+
+    rich_sum(v);
+    v[MEMBERS + 1] = 1;
+    ent_grid_store64(v, RICH_DIM, bytes);
+    ENT_OK(ent_task_check_payload(task, &sizes, bytes, sizeof bytes));
+    v[MEMBERS + 1] = 2;
+    ent_grid_store64(v, RICH_DIM, bytes);
+    ENT_FAILS(ent_task_check_payload(task, &sizes, bytes, sizeof bytes), ENT_E_DATA);
 }

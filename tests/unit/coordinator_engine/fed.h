@@ -69,6 +69,7 @@ struct fed {
     struct ent_link *enroll;
     struct fed_member members[FED_MEMBERS];
     struct ent_arena arena;
+    uint32_t n_params; /* of the plan's model; 0: 2 */
     bool inlined; /* small bytes travel within their messages; otherwise all wait for their grant */
 };
 
@@ -115,7 +116,8 @@ void fed_clear_inbox(struct fed_member *m);
 /* Code of the next Refused; ENT_E_OK when there is none. */
 enum ent_err fed_refused(struct fed_member *m);
 
-/* Honest members: answer all that was received until nothing moves; `q` of member i's training update is q + i. */
+/* Honest members: answer all that was received until nothing moves; `q` of member i's training update is q + i: integers q, -q, q + 1,
+ * 1 - q, ... */
 void fed_live(struct fed *fed, size_t n, int32_t q);
 /* Read the inbox: remember rounds, acks, ends; answer what an honest member answers. */
 void fed_answer(struct fed_member *m, int32_t q);

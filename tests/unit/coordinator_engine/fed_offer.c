@@ -23,8 +23,8 @@ static void make_payload(const struct fed_member *m, int32_t q, struct ent_buf *
     memset(salt, m->handle[0], sizeof salt);
     ENT_OK(ent_buf_add(out, salt, sizeof salt));
     if (m->open.task == ENT_TASK_TRAIN) {
-        for (int32_t i = 0; i < 2; i++) {
-            ent_put_le32(le, (uint32_t)(i == 0 ? q : -q));
+        for (int32_t i = 0; i < (int32_t)(m->fed->n_params > 0 ? m->fed->n_params : 2); i++) {
+            ent_put_le32(le, (uint32_t)((i % 2 == 0 ? q : -q) + i / 2 % 5));
             ENT_OK(ent_buf_add(out, le, sizeof le));
         }
     } else if (m->open.task == ENT_TASK_STATS) {
@@ -34,9 +34,10 @@ static void make_payload(const struct fed_member *m, int32_t q, struct ent_buf *
             put_le64(out, stats[i]);
         }
     } else {
-        const int64_t head[] = {10, 4, 10 * 524288, 0};
+        /* scores and squared errors of 6 and 4 rows in the middle of cells 100 and 900 */
+        const int64_t head[ENT_EVAL_CELLS_AT] = {10, 4, 10 * 524288, 0, 121608, 4305920};
 
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < ENT_EVAL_CELLS_AT; i++) {
             put_le64(out, head[i]);
         }
         for (int i = 0; i < 2 * ENT_EVAL_CELLS; i++) {
@@ -60,7 +61,7 @@ void fed_offer(struct fed_member *m, int32_t q)
 {
     struct ent_buf payload;
 
-    ent_buf_init(&payload, (size_t)1024 * 1024);
+    ent_buf_init(&payload, (size_t)8 * 1024 * 1024);
     if (m->compute == NULL || !m->compute(m, &payload)) {
         make_payload(m, q, &payload);
     }

@@ -70,7 +70,7 @@ ENT_TEST(round, a_whole_run)
     }
     best = model_of(&fed, fed.members[0].end.best);
     CU_ASSERT_EQUAL(best->n_params, 2);
-    CU_ASSERT_EQUAL(best->info.features[0].mean, 50.0);
+    CU_ASSERT_EQUAL(best->info.fits[0].mean, 50.0);
     ent_modelfile_free(best);
     CU_ASSERT_EQUAL(fed_refusals(&fed, "phase"), 0);
     fed_free(&fed);

@@ -260,6 +260,7 @@ static inline bool laws_same(const struct ent_round *a, const struct ent_round *
                 a->best_loss_sum == b->best_loss_sum && a->best_rows == b->best_rows &&
                 a->best_train == b->best_train && a->n_members == b->n_members &&
                 memcmp(a->base, b->base, sizeof a->base) == 0 &&
+                memcmp(a->state, b->state, sizeof a->state) == 0 && a->best_auc == b->best_auc &&
                 memcmp(a->model, b->model, sizeof a->model) == 0 &&
                 memcmp(a->best, b->best, sizeof a->best) == 0 && a->closed.kind == b->closed.kind &&
                 a->closed.round == b->closed.round;

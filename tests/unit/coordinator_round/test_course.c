@@ -100,6 +100,134 @@ ENT_TEST(course, best_model_by_validation_loss)
     CU_ASSERT_EQUAL(train, 1);
 }
 
+/* AUCs of validation rounds 3, 5, 7 with losses that say the opposite. */
+static uint32_t best_by_auc(uint64_t a, uint64_t b, uint64_t c)
+{
+    struct ent_run_config config = world_config();
+    struct world w;
+    uint32_t train;
+
+    config.train_rounds = 3;
+    config.best_by = ENT_ROUND_BEST_BY_AUC;
+    world_init(&w, 3, &config);
+    w.auc_of_round[3] = a;
+    w.auc_of_round[5] = b;
+    w.auc_of_round[7] = c;
+    w.loss_of_round[3] = 900 + a;
+    w.loss_of_round[5] = 900 + b;
+    w.loss_of_round[7] = 899 + c;
+    world_start(&w);
+    CU_ASSERT(world_calm(&w, 2000));
+    train = w.r.best_train;
+    CU_ASSERT_EQUAL(row_of(&w, ENT_ROW_END, 0)->best_train, train);
+    world_release(&w);
+    return train;
+}
+
+ENT_TEST(course, best_model_by_validation_auc)
+{
+    CU_ASSERT_EQUAL(best_by_auc(10, 20, 30), 3);
+    CU_ASSERT_EQUAL(best_by_auc(10, 30, 20), 2);
+    CU_ASSERT_EQUAL(best_by_auc(30, 10, 20), 1);
+    CU_ASSERT_EQUAL(best_by_auc(30, 30, 10), 1); /* the same in both: the earlier */
+    CU_ASSERT_EQUAL(best_by_auc(30, 10, 30), 3); /* the same AUC, a lower loss */
+    CU_ASSERT_EQUAL(best_by_auc(0, 0, 0), 3);    /* no AUC is defined: the loss */
+}
+
+/* Validation losses of as many training rounds -> the tasks of the run. */
+static void course_with_patience(uint32_t patience, const uint64_t *losses, uint32_t n, char *tasks,
+                                 uint32_t *best)
+{
+    struct ent_run_config config = world_config();
+    struct world w;
+    size_t at = 0;
+
+    config.train_rounds = n;
+    config.patience = patience;
+    world_init(&w, 3, &config);
+    for (uint32_t i = 0; i < n; i++) {
+        w.loss_of_round[2 * i + 3] = losses[i];
+    }
+    world_start(&w);
+    CU_ASSERT(world_calm(&w, 4000));
+    CU_ASSERT_PTR_NULL(w.broken);
+    for (size_t i = 0; i < w.n_rows; i++) {
+        if (w.rows[i].kind == ENT_ROW_OPEN) {
+            tasks[at++] = letter(&w.rows[i]);
+        }
+    }
+    tasks[at] = '\0';
+    *best = w.r.best_train;
+    CU_ASSERT_EQUAL(row_of(&w, ENT_ROW_END, 0)->code, ENT_E_OK);
+    CU_ASSERT_EQUAL(ent_round_out_of_patience(&w.r), w.r.train_done < n);
+    /* the stored rows are those of a machine that stopped there for the same reason */
+    ENT_OK(world_restart(&w, w.n_rows));
+    CU_ASSERT_FALSE(ent_round_active(&w.r));
+    world_release(&w);
+}
+
+ENT_TEST(course, patience_ends_training)
+{
+    static const uint64_t falls[] = {900, 800, 700, 600};
+    static const uint64_t turns[] = {900, 800, 850, 840, 830, 100};
+    char tasks[32];
+    uint32_t best = 0;
+
+    course_with_patience(1, falls, 4, tasks, &best);
+    CU_ASSERT_STRING_EQUAL(tasks, "stvtvtvtve");
+    CU_ASSERT_EQUAL(best, 4);
+    course_with_patience(3, turns, 6, tasks, &best);
+    CU_ASSERT_STRING_EQUAL(tasks, "stvtvtvtvtve"); /* rounds 3, 4, 5 are no better than 2 */
+    CU_ASSERT_EQUAL(best, 2);
+    course_with_patience(1, turns, 6, tasks, &best);
+    CU_ASSERT_STRING_EQUAL(tasks, "stvtvtve");
+    course_with_patience(4, turns, 6, tasks, &best);
+    CU_ASSERT_STRING_EQUAL(tasks, "stvtvtvtvtvtve");
+    CU_ASSERT_EQUAL(best, 6);
+    course_with_patience(0, turns, 6, tasks, &best);
+    CU_ASSERT_STRING_EQUAL(tasks, "stvtvtvtvtvtve");
+}
+
+/* Without validation rows there is nothing to be patient about. */
+ENT_TEST(course, patience_without_validation_rows)
+{
+    struct ent_run_config config = world_config();
+    struct world w;
+    char tasks[32];
+
+    config.validate = false;
+    config.patience = 1;
+    config.train_rounds = 3;
+    course(&config, tasks, &w);
+    CU_ASSERT_STRING_EQUAL(tasks, "sttte");
+    world_release(&w);
+}
+
+/* The state of the server's optimizer is that of the newest training round, and a new run has none. */
+ENT_TEST(course, the_server_s_state_follows_training)
+{
+    struct ent_run_config config = world_config();
+    static const uint8_t none[32];
+    struct world w;
+    uint64_t round = 0;
+
+    start(&w, 3, &config);
+    until_round(&w, ENT_ROUND_TRAIN, ENT_PHASE_JOIN);
+    CU_ASSERT_EQUAL(memcmp(w.r.state, none, 32), 0);
+    until_round(&w, ENT_ROUND_EVALUATE, ENT_PHASE_JOIN);
+    CU_ASSERT_EQUAL(w.r.state[0], 'S');
+    CU_ASSERT(world_calm(&w, 2000));
+    memcpy(&round, w.r.state + 1, sizeof round);
+    CU_ASSERT_EQUAL(round, 4);
+    config.run = 2;
+    ENT_OK(ent_round_begin(&w.r, &config, none));
+    CU_ASSERT_EQUAL(memcmp(w.r.state, none, 32), 0);
+    CU_ASSERT_EQUAL(w.r.best_train, 0);
+    config.best_by = (enum ent_round_best_by)2;
+    ENT_FAILS(ent_round_begin(&w.r, &config, none), ENT_E_CONFIG);
+    world_release(&w);
+}
+
 /* The comparison itself is exact: it is in the machine's private header, so it is tested through
  * losses whose products do not fit into 64 bits. */
 ENT_TEST(course, best_model_with_huge_sums)

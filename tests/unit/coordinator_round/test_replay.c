@@ -56,7 +56,8 @@ static bool same_row(const struct ent_row *a, const struct ent_row *b)
            a->member == b->member && a->code == b->code && a->weight == b->weight &&
            a->has_base == b->has_base && memcmp(a->digest, b->digest, 32) == 0 &&
            memcmp(a->model, b->model, 32) == 0 && a->sum_w == b->sum_w &&
-           a->loss_sum == b->loss_sum && a->rows == b->rows;
+           memcmp(a->state, b->state, 32) == 0 && a->loss_sum == b->loss_sum &&
+           a->rows == b->rows && a->auc == b->auc && a->best_train == b->best_train;
 }
 
 static size_t first_difference(const struct world *a, const struct world *b)

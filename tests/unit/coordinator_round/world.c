@@ -65,6 +65,10 @@ struct ent_event world_make(const struct world *w, enum ent_event_kind kind, uin
             w->r.round < ENT_ARRAY_LEN(w->loss_of_round) ? w->loss_of_round[w->r.round] : 0;
         ev.loss_sum = ev.loss_sum != 0 ? ev.loss_sum : 100000 - w->r.round;
         ev.rows = 100;
+        ev.auc = w->r.round < ENT_ARRAY_LEN(w->auc_of_round) ? w->auc_of_round[w->r.round] : 0;
+        if (w->r.task == ENT_ROUND_TRAIN) {
+            fill_digest(ev.state, 'S', w->r.round, 0, 0);
+        }
     } else {
         fill_digest(ev.digest, 'U', w->r.round, w->r.attempt, member);
     }

@@ -23,7 +23,8 @@ struct world {
     struct ent_row *rows; /* [WORLD_ROWS] */
     size_t n_rows;
     size_t n_steps;
-    uint64_t loss_of_round[64]; /* what evaluate gives, by round; 0: 1000 - round */
+    uint64_t loss_of_round[64]; /* what evaluate gives, by round; 0: 100000 - round */
+    uint64_t auc_of_round[64];
 };
 
 struct ent_run_config world_config(void);

@@ -1,0 +1,210 @@
+/* Values out of texts: what a field of a row is for a feature or the label. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "client/data/bind.h"
+#include "common/base/buf.h"
+#include "common/config/scalar.h"
+#include "common/feature/date.h"
+
+const char ent_bind_comma[] = "not a number: it has a decimal comma";
+const char ent_bind_not_boolean[] = "neither true nor false";
+
+/* By the member's own spelling when there is one; otherwise *is_missing. */
+static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
+                                 const struct ent_text *field, bool *is_missing)
+{
+    struct ent_text t = ent_text_trim(field->text, field->len);
+
+    *is_missing = false;
+    for (uint32_t i = 0; map != NULL && i < map->n_spellings; i++) {
+        if (ent_bind_same(&t, map->spellings[i].own)) {
+            const char *plan = map->spellings[i].plan;
+
+            return (struct ent_text){.text = plan, .len = strlen(plan)};
+        }
+    }
+    *is_missing = t.len == 0;
+    for (uint32_t i = 0; i < all->missing.n && !*is_missing; i++) {
+        *is_missing = ent_bind_same(&t, all->missing.items[i]);
+    }
+    return t;
+}
+
+/* A date's seconds; NULL, or why not. */
+static const char *read_date(const struct ent_bindings *all, const struct ent_bound *bound,
+                             const struct ent_text *field, bool *missing, int64_t *seconds)
+{
+    struct ent_text t = translate(all, bound->map, field, missing);
+
+    if (!*missing && !ent_date_parse(bound->feature->format, t.text, t.len, seconds)) {
+        return "not a date in the plan's format";
+    }
+    return NULL;
+}
+
+static const char *bind_age(const struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, float *out)
+{
+    bool missing;
+    int64_t seconds = 0;
+    const char *why = read_date(all, bound, field, &missing, &seconds);
+
+    if (why == NULL) {
+        *out =
+            missing ? NAN : (float)((double)(bound->feature->reference - seconds) / 86400.0) + 0.0F;
+    }
+    return why;
+}
+
+static const char *bind_date_code(const struct ent_bindings *all, const struct ent_bound *bound,
+                                  const struct ent_text *field, uint16_t *out)
+{
+    bool missing;
+    int64_t seconds = 0;
+    const char *why = read_date(all, bound, field, &missing, &seconds);
+    uint32_t code = ENT_CODE_MISSING;
+
+    if (why == NULL && !missing) {
+        switch (bound->feature->part) {
+        case ENT_DATE_MONTH:
+            code = ent_date_month(seconds) - 1;
+            break;
+        case ENT_DATE_WEEKDAY:
+            code = ent_date_weekday(seconds);
+            break;
+        default:
+            code = ent_date_hour(seconds);
+            break;
+        }
+    }
+    *out = (uint16_t)code;
+    return why;
+}
+
+const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, float *out)
+{
+    bool missing;
+    struct ent_text t;
+    double v;
+
+    if (bound->feature->part != ENT_DATE_NONE) {
+        return bind_age(all, bound, field, out);
+    }
+    t = translate(all, bound->map, field, &missing);
+    if (missing) {
+        *out = NAN;
+        return NULL;
+    }
+    if (!ent_scalar_double(t.text, t.len, &v)) {
+        return ent_text_decimal_comma(&t) ? ent_bind_comma : "not a number";
+    }
+    v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
+    *out = (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
+    return NULL;
+}
+
+const char *ent_bind_category(const struct ent_bindings *all, const struct ent_bound *bound,
+                              const struct ent_text *field, uint16_t *out)
+{
+    struct ent_text t = ent_text_trim(field->text, field->len);
+    const struct ent_word *word;
+    bool missing;
+
+    if (bound->feature->part != ENT_DATE_NONE) {
+        return bind_date_code(all, bound, field, out);
+    }
+    word = ent_bind_slot(bound, t.text, t.len);
+    if (word->text != NULL && word->spelled) {
+        *out = word->code;
+        return NULL;
+    }
+    (void)translate(all, NULL, &t, &missing);
+    if (missing) {
+        *out = ENT_CODE_MISSING;
+        return NULL;
+    }
+    if (word->text == NULL && !ent_text_valid(t.text, t.len)) {
+        return "not UTF-8 text";
+    }
+    *out = word->text != NULL ? word->code : (uint16_t)bound->feature->n_values;
+    return NULL;
+}
+
+static void add_text(struct ent_sha256 *hash, const char *text)
+{
+    size_t len = strlen(text);
+    uint8_t be[4];
+
+    ent_put_be32(be, (uint32_t)len);
+    ent_sha256_add(hash, be, sizeof be);
+    ent_sha256_add(hash, text, len);
+}
+
+enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
+                           const void *value, size_t len, uint32_t *out)
+{
+    static const char domain[] = "entente/value/v1"; /* its zero byte is hashed as well */
+    uint8_t digest[ENT_SHA256_BYTES];
+
+    ENT_TRY(ent_sha256_init(hash));
+    ent_sha256_add(hash, domain, sizeof domain);
+    add_text(hash, feature->salt);
+    add_text(hash, feature->name);
+    ent_sha256_add(hash, value, len);
+    ent_sha256_finish(hash, digest);
+    *out = ent_get_be32(digest) >> (32U - feature->bits);
+    return ENT_E_OK;
+}
+
+const char *ent_bind_bucket(struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, uint32_t *out)
+{
+    bool missing;
+    struct ent_text t = translate(all, bound->map, field, &missing);
+    enum ent_err err;
+
+    *out = ENT_BUCKET_MISSING;
+    if (missing) {
+        return NULL;
+    }
+    if (!ent_text_valid(t.text, t.len)) {
+        return "not UTF-8 text"; /* another encoding would be another hash */
+    }
+    err = ent_bind_hash(&all->hash, bound->feature, t.text, t.len, out);
+    all->err = all->err == ENT_E_OK ? err : all->err;
+    return NULL;
+}
+
+const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bound *bound,
+                             const struct ent_text *field, int8_t *out)
+{
+    bool missing;
+    struct ent_text t = translate(all, bound->map, field, &missing);
+    bool v = false;
+
+    if (!missing && !ent_scalar_bool(t.text, t.len, &v)) {
+        return ent_bind_not_boolean;
+    }
+    *out = (int8_t)(missing ? -1 : (v ? 1 : 0));
+    return NULL;
+}
+
+const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
+                           uint8_t *out)
+{
+    bool missing;
+    struct ent_text t = translate(all, all->label.map, field, &missing);
+
+    if (missing) {
+        *out = ENT_LABEL_ABSENT;
+        return NULL;
+    }
+    if (!ent_text_valid(t.text, t.len)) {
+        return "not UTF-8 text";
+    }
+    *out = ent_bind_same(&t, all->label_positive) ? 1 : 0;
+    return NULL;
+}

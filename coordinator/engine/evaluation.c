@@ -1,0 +1,177 @@
+#include "coordinator/engine/evaluation.h"
+
+#include <math.h>
+#include <string.h>
+
+static void put_half(struct ent_json_writer *w, const struct ent_confusion *c)
+{
+    ent_json_put_key(w, "confusion");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_double(w, "threshold", c->threshold);
+    ent_json_put_key_uint(w, "true_positives", c->true_positives);
+    ent_json_put_key_uint(w, "false_positives", c->false_positives);
+    ent_json_put_key_uint(w, "true_negatives", c->true_negatives);
+    ent_json_put_key_uint(w, "false_negatives", c->false_negatives);
+    ent_json_put_close(w);
+}
+
+static void put_tops(struct ent_json_writer *w, const struct ent_metrics *m)
+{
+    ent_json_put_key(w, "top");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < ENT_METRIC_TOPS; i++) {
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_double(w, "share", m->top[i].share);
+        ent_json_put_key_double(w, "found", m->top[i].found);
+        ent_json_put_key_double(w, "found_error", m->top[i].found_error);
+        ent_json_put_key_double(w, "lift", m->top[i].lift);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_tenths(struct ent_json_writer *w, const struct ent_metrics *m)
+{
+    ent_json_put_key(w, "tenths");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < ENT_METRIC_TENTHS; i++) {
+        const struct ent_metrics_tenth *t = &m->tenths[i];
+
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_double(w, "rows", t->rows);
+        ent_json_put_key_double(w, "positives", t->positives);
+        ent_json_put_key_double(w, "predicted", t->predicted);
+        ent_json_put_key_double(w, "lowest", t->lowest);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+/* These are always there, null where they are not defined. */
+static bool is_put(const char *name)
+{
+    return strcmp(name, "rows") == 0 || strcmp(name, "positives") == 0 ||
+           strcmp(name, "auc") == 0 || strcmp(name, "log_loss") == 0;
+}
+
+void ent_evaluation_put(struct ent_json_writer *w, const struct ent_metrics *metrics, bool whole)
+{
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    size_t n = ent_metrics_values(metrics, values);
+
+    ent_json_put_key_double(w, "auc", metrics->auc);
+    ent_json_put_key_double(w, "log_loss", metrics->log_loss);
+    ent_json_put_key_uint(w, "rows", metrics->rows);
+    ent_json_put_key_uint(w, "positives", metrics->positives);
+    for (size_t i = 0; i < n; i++) {
+        if (!is_put(values[i].name)) {
+            ent_json_put_key_double(w, values[i].name, values[i].value);
+        }
+    }
+    if (whole && metrics->rows > 0) {
+        put_half(w, &metrics->half);
+        put_tops(w, metrics);
+        put_tenths(w, metrics);
+    }
+}
+
+/* ---- the table ---- */
+
+static double real(const struct ent_json *object, const char *key)
+{
+    double v = 0;
+
+    return ent_json_double(ent_json_get(object, key), key, &v) == ENT_E_OK ? v : (double)NAN;
+}
+
+static const char *text(const struct ent_json *object, const char *key, const char *otherwise)
+{
+    const char *s = otherwise;
+
+    return ent_json_string(ent_json_get(object, key), key, &s) == ENT_E_OK ? s : otherwise;
+}
+
+static const struct ent_json *test_of(const struct ent_json *run)
+{
+    const struct ent_json *rounds = ent_json_get(run, "rounds");
+
+    for (size_t i = ent_json_len(rounds); i > 0; i--) {
+        if (strcmp(text(ent_json_at(rounds, i - 1), "split", ""), "test") == 0) {
+            return ent_json_at(rounds, i - 1);
+        }
+    }
+    return NULL;
+}
+
+/* "of the 412 test rows with y = yes, 38 % are in the top 10 % of scores; random would find 10 % (lift 3.8)" */
+static void print_tops(const struct ent_json *test, const char *what, FILE *out)
+{
+    const struct ent_json *tops = ent_json_get(test, "top");
+
+    if (!isfinite(real(ent_json_at(tops, 0), "found"))) {
+        return; /* nothing was to be found, or no test rows */
+    }
+    (void)fprintf(out, "of the %.0f test rows with %s\n", real(test, "positives"), what);
+    for (size_t i = 0; i < ent_json_len(tops); i++) {
+        const struct ent_json *t = ent_json_at(tops, i);
+
+        (void)fprintf(
+            out,
+            "  %3.0f %% are in the top %2.0f %% of scores; random would find %2.0f %% (lift "
+            "%.1f)\n",
+            100.0 * real(t, "found"), 100.0 * real(t, "share"), 100.0 * real(t, "share"),
+            real(t, "lift"));
+    }
+}
+
+static void print_tenths(const struct ent_json *test, const char *what, FILE *out)
+{
+    const struct ent_json *tenths = ent_json_get(test, "tenths");
+    double positives = real(test, "positives");
+    double found = 0.0;
+
+    if (ent_json_len(tenths) == 0) {
+        return;
+    }
+    (void)fprintf(out, "\nby tenths of the test rows, highest scores first (%s)\n", what);
+    (void)fprintf(out, "%5s  %8s  %8s  %10s  %8s  %8s\n", "tenth", "score", "rows", "model said",
+                  "it was", "found");
+    for (size_t i = 0; i < ent_json_len(tenths); i++) {
+        const struct ent_json *t = ent_json_at(tenths, i);
+
+        found += real(t, "positives");
+        (void)fprintf(out, "%5zu  %8.3f  %8.0f  %8.1f %%  %6.1f %%", i + 1, real(t, "lowest"),
+                      real(t, "rows"), 100.0 * real(t, "predicted"),
+                      100.0 * real(t, "positives") / real(t, "rows"));
+        if (positives > 0.0) {
+            (void)fprintf(out, "  %6.1f %%", 100.0 * found / positives);
+        }
+        (void)fprintf(out, "\n");
+    }
+}
+
+void ent_evaluation_print(const struct ent_json *run, FILE *out)
+{
+    const struct ent_json *test = test_of(run);
+    const struct ent_json *label = ent_json_get(run, "label");
+    const struct ent_json *confusion = ent_json_get(test, "confusion");
+    char what[160];
+
+    if (test == NULL || ent_json_kind(confusion) != ENT_JSON_OBJECT) {
+        return;
+    }
+    (void)snprintf(what, sizeof what, "%.70s = %.70s", text(label, "name", "label"),
+                   text(label, "positive", "1"));
+    print_tops(test, what, out);
+    (void)fprintf(
+        out,
+        "at a threshold of %.2f: %.1f %% of the rows are right; %.0f rightly and %.0f wrongly "
+        "taken for %s, %.0f missed\n",
+        real(confusion, "threshold"), 100.0 * real(test, "accuracy"),
+        real(confusion, "true_positives"), real(confusion, "false_positives"), what,
+        real(confusion, "false_negatives"));
+    (void)fprintf(out, "PR-AUC %.4f, Brier score %.4f\n", real(test, "pr_auc"),
+                  real(test, "brier"));
+    print_tenths(test, what, out);
+    (void)fprintf(out, "\n");
+}

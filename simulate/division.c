@@ -1,0 +1,269 @@
+/* Who gets which row. Rows of one unit stay together where a unit key says what a unit is, but for division by label, which
+ * divides rows of a class. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "simulate/population.h"
+
+#define STREAM 0x73696d0000000000ULL /* of the seed; nothing else draws from it */
+#define NAME_MAX_BYTES 200
+
+/* ---- by column ---- */
+
+struct keyed {
+    const char *text;
+    size_t len;
+    uint32_t row;
+};
+
+static int compare_keyed(const void *a, const void *b)
+{
+    const struct keyed *x = a;
+    const struct keyed *y = b;
+    int order = memcmp(x->text, y->text, x->len < y->len ? x->len : y->len);
+
+    if (order != 0) {
+        return order;
+    }
+    if (x->len != y->len) {
+        return x->len < y->len ? -1 : 1;
+    }
+    return x->row < y->row ? -1 : 1;
+}
+
+static bool same(const struct keyed *a, const struct keyed *b)
+{
+    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+static enum ent_err name_of(const struct keyed *k, char **out)
+{
+    if (k->len == 0) {
+        return ent_strdup("(blank)", out);
+    }
+    return ent_strndup(k->text, k->len < NAME_MAX_BYTES ? k->len : NAME_MAX_BYTES, out);
+}
+
+static enum ent_err number_values(const struct keyed *keys, uint32_t n_rows, uint32_t *member_of,
+                                  char **names, uint32_t *n_members)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        if (i == 0 || !same(&keys[i - 1], &keys[i])) {
+            ENT_REQUIRE(n < ENT_POPULATION_MEMBERS_MAX, ENT_E_LIMIT,
+                        "the column to divide by has more than %d values: one member each is too "
+                        "many; choose another, or --iid",
+                        ENT_POPULATION_MEMBERS_MAX);
+            ENT_TRY(name_of(&keys[i], &names[n]));
+            n++;
+        }
+        member_of[keys[i].row] = n - 1;
+    }
+    *n_members = n;
+    return ENT_E_OK;
+}
+
+static void free_names(char **names)
+{
+    for (uint32_t i = 0; names != NULL && i < ENT_POPULATION_MEMBERS_MAX; i++) {
+        free(names[i]);
+    }
+    free(names);
+}
+
+static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of,
+                              uint32_t *n_members, char ***names)
+{
+    struct keyed *keys = NULL;
+    char **made = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(table->n_rows, sizeof *keys, &keys));
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        struct ent_buf_view id = ent_table_id(table, i);
+
+        keys[i] = (struct keyed){.text = id.text, .len = id.len, .row = i};
+    }
+    qsort(keys, table->n_rows, sizeof *keys, compare_keyed);
+    err = ent_calloc(ENT_POPULATION_MEMBERS_MAX, sizeof *made, &made);
+    if (err == ENT_E_OK) {
+        err = number_values(keys, table->n_rows, member_of, made, n_members);
+    }
+    free(keys);
+    if (err != ENT_E_OK) {
+        free_names(made);
+        return err;
+    }
+    *names = made;
+    return ENT_E_OK;
+}
+
+/* ---- shares ---- */
+
+/* Gamma(alpha, 1) by Marsaglia and Tsang 2000; below 1 through alpha + 1. As a logarithm: small alphas give numbers that a
+ * double cannot hold. */
+static double log_gamma_draw(struct ent_rng *rng, double alpha)
+{
+    double a = alpha < 1.0 ? alpha + 1.0 : alpha;
+    double d = a - 1.0 / 3.0;
+    double c = 1.0 / sqrt(9.0 * d);
+
+    for (;;) {
+        double x = ent_rng_normal(rng);
+        double t = 1.0 + c * x;
+        double v = t * t * t;
+        double u = ((double)(ent_rng_u64(rng) >> 11) + 0.5) * 0x1p-53;
+
+        if (t > 0.0 && log(u) < 0.5 * x * x + d - d * v + d * log(v)) {
+            double boost = ((double)(ent_rng_u64(rng) >> 11) + 0.5) * 0x1p-53;
+
+            return log(d * v) + (alpha < 1.0 ? log(boost) / alpha : 0.0);
+        }
+    }
+}
+
+/* Cumulative shares that end with 1. */
+static void draw_shares(struct ent_rng *rng, double alpha, double *shares, uint32_t n)
+{
+    double largest = -HUGE_VAL;
+    double sum = 0.0;
+    double at = 0.0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        shares[i] = log_gamma_draw(rng, alpha);
+        largest = shares[i] > largest ? shares[i] : largest;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        shares[i] = exp(shares[i] - largest);
+        sum += shares[i];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        at += shares[i] / sum;
+        shares[i] = at;
+    }
+    shares[n - 1] = 1.0;
+}
+
+/* rows in their (shuffled) order to members, cut where the shares say. */
+static void cut(const uint32_t *rows, uint32_t n, const double *shares, uint32_t n_members,
+                uint32_t *member_of)
+{
+    uint32_t m = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        while (m + 1 < n_members && (double)i + 0.5 > shares[m] * (double)n) {
+            m++;
+        }
+        member_of[rows[i]] = m;
+    }
+}
+
+struct draw {
+    const struct ent_division_spec *spec;
+    const struct ent_table *table;
+    struct ent_rng rng;
+    uint32_t *rows;
+    double *shares;
+};
+
+static void divide_rows(struct draw *d, uint32_t n, bool even, uint32_t *member_of)
+{
+    uint32_t members = d->spec->members;
+
+    ent_rng_shuffle(&d->rng, d->rows, n);
+    if (even) {
+        for (uint32_t i = 0; i < n; i++) {
+            member_of[d->rows[i]] = i % members;
+        }
+        return;
+    }
+    draw_shares(&d->rng, d->spec->alpha, d->shares, members);
+    cut(d->rows, n, d->shares, members, member_of);
+}
+
+static int compare_units(const void *a, const void *b)
+{
+    const uint64_t *x = a;
+    const uint64_t *y = b;
+
+    return x[0] != y[0] ? (x[0] < y[0] ? -1 : 1) : x[1] < y[1] ? -1 : 1;
+}
+
+/* Divide the first rows of the units, then let the others follow. */
+static enum ent_err divide_units(struct draw *d, bool even, uint32_t *member_of)
+{
+    uint32_t n = d->table->n_rows;
+    uint64_t(*units)[2] = NULL; /* hash, row */
+    uint32_t first = 0;
+    uint32_t k = 0;
+
+    ENT_TRY(ent_calloc(n, sizeof *units, &units));
+    for (uint32_t i = 0; i < n; i++) {
+        units[i][0] = d->table->units[i];
+        units[i][1] = i;
+    }
+    qsort(units, n, sizeof *units, compare_units);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i == 0 || units[i][0] != units[i - 1][0]) {
+            d->rows[k++] = (uint32_t)units[i][1];
+        }
+    }
+    divide_rows(d, k, even, member_of);
+    for (uint32_t i = 0; i < n; i++) {
+        first = i == 0 || units[i][0] != units[i - 1][0] ? (uint32_t)units[i][1] : first;
+        member_of[units[i][1]] = member_of[first];
+    }
+    free(units);
+    return ENT_E_OK;
+}
+
+static void divide_classes(struct draw *d, uint32_t *member_of)
+{
+    for (uint8_t label = 0; label <= 1; label++) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < d->table->n_rows; i++) {
+            if (d->table->labels[i] == label) {
+                d->rows[n++] = i;
+            }
+        }
+        divide_rows(d, n, false, member_of);
+    }
+}
+
+static enum ent_err by_draw(struct draw *d, uint32_t *member_of)
+{
+    ENT_TRY(ent_calloc(d->table->n_rows, sizeof *d->rows, &d->rows));
+    ENT_TRY(ent_calloc(d->spec->members, sizeof *d->shares, &d->shares));
+    if (d->spec->kind == ENT_DIVISION_DIRICHLET) {
+        divide_classes(d, member_of);
+        return ENT_E_OK;
+    }
+    return divide_units(d, d->spec->kind == ENT_DIVISION_IID, member_of);
+}
+
+enum ent_err ent_division_make(const struct ent_division_spec *spec, const struct ent_table *table,
+                               uint32_t *member_of, uint32_t *n_members, char ***names)
+{
+    struct draw draw = {.spec = spec, .table = table, .rng = ent_rng_init(spec->seed, STREAM)};
+    enum ent_err err;
+
+    *names = NULL;
+    if (spec->kind == ENT_DIVISION_BY_COLUMN) {
+        return by_column(table, member_of, n_members, names);
+    }
+    ENT_REQUIRE(spec->members >= 1 && spec->members <= ENT_POPULATION_MEMBERS_MAX, ENT_E_USAGE,
+                "a simulation has 1 to %d members, not %u", ENT_POPULATION_MEMBERS_MAX,
+                (unsigned)spec->members);
+    ENT_REQUIRE(spec->kind == ENT_DIVISION_IID || (spec->alpha >= 1e-3 && spec->alpha <= 1e6),
+                ENT_E_USAGE, "alpha must be 0.001 to 1000000");
+    *n_members = spec->members;
+    err = by_draw(&draw, member_of);
+    free(draw.rows);
+    free(draw.shares);
+    return err;
+}

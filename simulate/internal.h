@@ -1,0 +1,117 @@
+/* What the files of a federation share. Not for others. */
+#ifndef ENT_SIMULATE_INTERNAL_H
+#define ENT_SIMULATE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "client/agent/pipeline_share.h"
+#include "common/aggregate/aggregate.h"
+#include "common/base/arena.h"
+#include "common/crypto/sign.h"
+#include "common/optim/server.h"
+#include "common/wire/wire.h"
+#include "simulate/federation.h"
+#include "simulate/kept.h"
+
+struct ent_sim_member {
+    struct ent_sign_key *key;
+    uint8_t pub[ENT_SIGN_PUB_BYTES];
+    uint8_t handle[ENT_WIRE_HANDLE_BYTES];
+    uint64_t sequence;
+    bool drops; /* this attempt loses it after its join */
+    bool added; /* the machine has said ADD for its update of this attempt */
+};
+
+struct ent_sim_worker {
+    struct ent_pipeline *pipeline;
+    struct ent_agg *agg; /* of the attempt; NULL: nothing was added yet */
+    uint32_t n_added;
+    struct ent_arena arena;
+    struct ent_kept kept;
+    uint64_t seen_round; /* whose RoundOpen it has verified */
+    uint32_t seen_attempt;
+};
+
+struct ent_sim_list {
+    uint32_t *items; /* [n_members] */
+    uint32_t n;
+};
+
+#define ENT_SIM_SHELF 4 /* newest, best, base of the round, and the one being made */
+
+struct ent_sim {
+    struct ent_plan *plan;
+    const struct ent_population *population;
+    const struct ent_federation_options *options;
+    struct ent_federation_result *result;
+    uint32_t n_members;
+    uint32_t threads;
+
+    /* the machine, and what it asked for */
+    pthread_mutex_t lock; /* while workers feed it */
+    struct ent_round round;
+    struct ent_round_member *standings;
+    struct ent_actions actions;
+    uint64_t now_ms;
+    uint64_t timer_ms;
+    struct ent_sim_list opened;
+    struct ent_sim_list begun;
+    bool finish;
+    bool gate;
+    bool closed;
+    bool aborted;
+    bool ended;
+    enum ent_err stalled; /* OK: it is not */
+    uint8_t best[32];
+
+    /* the round */
+    uint8_t federation[ENT_WIRE_FEDERATION_BYTES];
+    struct ent_sign_key *key; /* the coordinator's */
+    uint8_t pub[ENT_SIGN_PUB_BYTES];
+    uint64_t sequence;
+    struct ent_buf open; /* RoundOpen, sealed */
+    uint8_t open_hash[32];
+    struct ent_blob *base; /* of the round; NULL in stats */
+    size_t dim;
+    uint32_t int_bytes;
+    uint32_t weight_max;
+    struct ent_metrics metrics; /* of the newest evaluation */
+
+    struct ent_sim_member *members;
+    struct ent_sim_worker *workers; /* [threads] */
+    struct ent_kept_store *kept;
+    uint32_t *order; /* [n_members] in which they answer */
+
+    struct {
+        uint8_t digest[32];
+        struct ent_blob *blob;
+    } shelf[ENT_SIM_SHELF];
+    float *server_state[ENT_SERVER_STATE_MAX];
+};
+
+/* federation.c */
+struct ent_event ent_sim_event(const struct ent_sim *s, enum ent_event_kind kind, uint32_t member);
+void ent_sim_feed(struct ent_sim *s, const struct ent_event *event);
+
+/* setup.c: members, keys, lists, the machine's run; and all of it gone again. */
+ENT_MUST enum ent_err ent_sim_setup(struct ent_sim *s);
+void ent_sim_drop_sums(struct ent_sim *s); /* of an attempt */
+void ent_sim_release(struct ent_sim *s);
+
+/* members.c: one member's part, in a worker. */
+ENT_MUST enum ent_err ent_sim_join(void *ctx, uint32_t worker, uint32_t item);
+ENT_MUST enum ent_err ent_sim_work(void *ctx, uint32_t worker, uint32_t item);
+/* Its rows under a new key, and a name for envelopes. */
+ENT_MUST enum ent_err ent_sim_member_make(struct ent_sim *s, uint32_t member);
+
+/* coordinate.c: RoundOpen, RoundClose, and CLOSE of a round. */
+ENT_MUST enum ent_err ent_sim_open(struct ent_sim *s);
+ENT_MUST enum ent_err ent_sim_close(struct ent_sim *s);
+ENT_MUST enum ent_err ent_sim_finish(struct ent_sim *s, struct ent_event *result);
+struct ent_blob *ent_sim_shelf(const struct ent_sim *s, const uint8_t digest[32]); /* NULL: none */
+
+/* Salts, keys, handles: a function of plan and purpose, so that a run can be had again. */
+ENT_MUST enum ent_err ent_sim_derive(const struct ent_sim *s, const char *purpose, const void *id,
+                                     size_t len, uint8_t out[32]);
+
+#endif

@@ -1,0 +1,223 @@
+#include "simulate/population.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+#define N_PARTS 4
+#define NAME_BYTES 16
+#define SHARED UINT32_MAX
+
+static enum ent_err load(const struct ent_population_options *o, struct ent_population *p)
+{
+    const char *split_file = o->test_rows != NULL ? o->test_rows : o->config->split_file;
+    struct ent_table_options options = {
+        .schema = ent_schema_of_plan(o->plan),
+        .config = o->config,
+        .path = o->data,
+        .split_key = o->plan->split_key,
+        .id_column = o->division.kind == ENT_DIVISION_BY_COLUMN ? o->division.column : NULL,
+        .clean = true,
+        .drop_duplicates = o->plan->drop_duplicates};
+
+    ENT_REQUIRE(o->test_rows == NULL || o->plan->split_test_file, ENT_E_USAGE,
+                "--test-rows needs a plan that says split: {test: file}");
+    ENT_TRY(ent_table_load(&options, &p->table));
+    return ent_split_table(o->plan, p->table, split_file, &p->all);
+}
+
+/* ---- lists ---- */
+
+static enum ent_err name_members(struct ent_population *p, char **names)
+{
+    for (uint32_t i = 0; i < p->n_members; i++) {
+        char name[NAME_BYTES];
+
+        if (names != NULL) {
+            p->members[i].name = names[i];
+            names[i] = NULL;
+            continue;
+        }
+        (void)snprintf(name, sizeof name, "m%04u", (unsigned)i + 1);
+        ENT_TRY(ent_strdup(name, &p->members[i].name));
+    }
+    return ENT_E_OK;
+}
+
+/* Each part's rows in table order, one member's behind the other's. */
+static void fill_lists(struct ent_population *p, const uint32_t *member_of)
+{
+    uint32_t *at = p->rows;
+
+    for (uint32_t part = 0; part < N_PARTS; part++) {
+        const struct ent_split_rows *all = &p->all->part[part];
+
+        for (uint32_t i = 0; i < all->n; i++) {
+            p->members[member_of[all->rows[i]]].parts.part[part].n++;
+        }
+        for (uint32_t m = 0; m < p->n_members; m++) {
+            struct ent_split_rows *list = &p->members[m].parts.part[part];
+
+            list->rows = at;
+            at += list->n;
+            list->n = 0;
+        }
+        for (uint32_t i = 0; i < all->n; i++) {
+            struct ent_split_rows *list = &p->members[member_of[all->rows[i]]].parts.part[part];
+
+            list->rows[list->n++] = all->rows[i];
+        }
+    }
+}
+
+/* ---- what is odd ---- */
+
+static void count_labels(struct ent_population *p, struct ent_simulated_member *m)
+{
+    const struct ent_split_rows *train = &m->parts.part[ENT_SPLIT_TRAIN];
+    uint32_t others = m->parts.part[ENT_SPLIT_VALIDATION].n + m->parts.part[ENT_SPLIT_TEST].n;
+
+    for (uint32_t i = 0; i < train->n; i++) {
+        m->train_positives += p->table->labels[train->rows[i]] == 1 ? 1 : 0;
+    }
+    if (train->n == 0 && others == 0) {
+        p->counts.without_rows++;
+    } else if (train->n == 0) {
+        p->counts.without_train_rows++;
+    } else if (m->train_positives == 0 || m->train_positives == train->n) {
+        p->counts.one_class++;
+    }
+}
+
+struct values {
+    uint32_t *owner; /* of each value: 0 nobody, SHARED, or member + 1 */
+    bool *lonely;    /* [n_members] */
+};
+
+static void own_values(const struct ent_population *p, const struct ent_column *column,
+                       uint32_t n_values, uint32_t *owner)
+{
+    for (uint32_t m = 0; m < p->n_members; m++) {
+        const struct ent_split_rows *train = &p->members[m].parts.part[ENT_SPLIT_TRAIN];
+
+        for (uint32_t i = 0; i < train->n; i++) {
+            uint32_t v = column->codes != NULL ? column->codes[train->rows[i]]
+                                               : column->buckets[train->rows[i]];
+
+            if (v < n_values && owner[v] != m + 1) {
+                owner[v] = owner[v] == 0 ? m + 1 : SHARED;
+            }
+        }
+    }
+}
+
+static enum ent_err count_values(struct ent_population *p, const struct ent_feature *feature,
+                                 const struct ent_column *column, bool *lonely)
+{
+    uint32_t n = feature->n_values;
+    uint32_t *owner = NULL;
+
+    if (column->buckets != NULL) { /* hashed: values are their buckets */
+        n = 0;
+        for (uint32_t i = 0; i < p->table->n_rows; i++) {
+            uint32_t b = column->buckets[i];
+
+            n = b != ENT_BUCKET_MISSING && b >= n ? b + 1 : n;
+        }
+    }
+    ENT_TRY(ent_calloc(n, sizeof *owner, &owner));
+    own_values(p, column, n, owner);
+    for (uint32_t v = 0; v < n; v++) {
+        if (owner[v] != 0 && owner[v] != SHARED) {
+            p->counts.lone_values++;
+            lonely[owner[v] - 1] = true;
+        }
+    }
+    free(owner);
+    return ENT_E_OK;
+}
+
+static enum ent_err count(struct ent_population *p)
+{
+    const struct ent_schema *schema = &p->table->schema;
+    bool *lonely = NULL;
+    enum ent_err err = ent_calloc(p->n_members, sizeof *lonely, &lonely);
+
+    for (uint32_t i = 0; i < p->n_members; i++) {
+        count_labels(p, &p->members[i]);
+    }
+    for (uint32_t f = 0; err == ENT_E_OK && f < schema->n_features; f++) {
+        const struct ent_column *column = &p->table->columns[f];
+
+        if (column->codes != NULL || column->buckets != NULL) {
+            err = count_values(p, &schema->features[f], column, lonely);
+        }
+    }
+    for (uint32_t i = 0; err == ENT_E_OK && i < p->n_members; i++) {
+        p->counts.lone_members += lonely[i] ? 1 : 0;
+    }
+    free(lonely);
+    return err;
+}
+
+/* ---- making ---- */
+
+static enum ent_err divide(const struct ent_population_options *o, struct ent_population *p,
+                           uint32_t *member_of, char ***names)
+{
+    ENT_TRY(ent_division_make(&o->division, p->table, member_of, &p->n_members, names));
+    ENT_TRY(ent_calloc(p->n_members, sizeof *p->members, &p->members));
+    ENT_TRY(name_members(p, *names));
+    ENT_TRY(ent_calloc(p->table->n_rows, sizeof *p->rows, &p->rows));
+    fill_lists(p, member_of);
+    return count(p);
+}
+
+static enum ent_err make(const struct ent_population_options *o, struct ent_population *p)
+{
+    uint32_t *member_of = NULL;
+    char **names = NULL;
+    enum ent_err err;
+
+    ENT_TRY(load(o, p));
+    ENT_TRY(ent_calloc(p->table->n_rows, sizeof *member_of, &member_of));
+    err = divide(o, p, member_of, &names);
+    for (uint32_t i = 0; names != NULL && i < ENT_POPULATION_MEMBERS_MAX; i++) {
+        free(names[i]); /* those that no member took */
+    }
+    free(names);
+    free(member_of);
+    return err;
+}
+
+enum ent_err ent_population_new(const struct ent_population_options *options,
+                                struct ent_population **out)
+{
+    struct ent_population *p = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *p, &p));
+    err = make(options, p);
+    if (err != ENT_E_OK) {
+        ent_population_free(p);
+        return err;
+    }
+    *out = p;
+    return ENT_E_OK;
+}
+
+void ent_population_free(struct ent_population *population)
+{
+    if (population == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; population->members != NULL && i < population->n_members; i++) {
+        free(population->members[i].name);
+    }
+    free(population->members);
+    free(population->rows);
+    ent_parts_free(population->all);
+    ent_table_free(population->table);
+    free(population);
+}

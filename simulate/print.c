@@ -1,0 +1,392 @@
+#include "simulate/print.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#include "common/base/buf.h"
+#include "common/json/json.h"
+
+#define MIB 1048576.0
+#define JSON_MAX_BYTES ((size_t)64 << 20)
+#define HEX_BYTES 65
+
+/* ---- text ---- */
+
+void ent_print_memory(const struct ent_simulation *sim, FILE *out)
+{
+    const struct ent_federation_memory *m = &sim->memory;
+    uint64_t total = sim->table_bytes + m->workers + (m->state_in_file ? 0 : m->state);
+
+    (void)fprintf(out, "memory: about %.0f MiB (data %.0f MiB, %u workers %.0f MiB",
+                  ceil((double)total / MIB), ceil((double)sim->table_bytes / MIB),
+                  (unsigned)sim->threads, ceil((double)m->workers / MIB));
+    if (m->state > 0) {
+        (void)fprintf(out, ", kept optimizer state %.0f MiB%s", ceil((double)m->state / MIB),
+                      m->state_in_file ? " in a temporary file" : "");
+    }
+    (void)fprintf(out, ")\n");
+}
+
+static void print_counts(const struct ent_population_counts *c, FILE *out)
+{
+    if (c->without_rows > 0) {
+        (void)fprintf(out, "  %u without rows: every round declined\n", (unsigned)c->without_rows);
+    }
+    if (c->without_train_rows > 0) {
+        (void)fprintf(out, "  %u without training rows: training rounds declined\n",
+                      (unsigned)c->without_train_rows);
+    }
+    if (c->one_class > 0) {
+        (void)fprintf(out, "  %u with one class only in the training rows\n",
+                      (unsigned)c->one_class);
+    }
+    if (c->lone_values > 0) {
+        (void)fprintf(out, "  %u category values that one member only has (%u members)\n",
+                      (unsigned)c->lone_values, (unsigned)c->lone_members);
+    }
+}
+
+static void rows_range(const struct ent_population *p, uint32_t *least, uint32_t *most)
+{
+    *least = UINT32_MAX;
+    *most = 0;
+    for (uint32_t i = 0; i < p->n_members; i++) {
+        uint32_t n = p->members[i].parts.part[ENT_SPLIT_TRAIN].n;
+
+        *least = n < *least ? n : *least;
+        *most = n > *most ? n : *most;
+    }
+}
+
+void ent_print_population(const struct ent_simulation *sim, FILE *out)
+{
+    const struct ent_population *p = sim->population;
+    uint32_t least;
+    uint32_t most;
+
+    rows_range(p, &least, &most);
+    (void)fprintf(out,
+                  "%u members %s: %u rows (%u to train on, %u for validation, %u to test), %u to "
+                  "%u training rows each\n",
+                  (unsigned)p->n_members, sim->division, (unsigned)p->table->n_rows,
+                  (unsigned)p->all->part[ENT_SPLIT_TRAIN].n,
+                  (unsigned)p->all->part[ENT_SPLIT_VALIDATION].n,
+                  (unsigned)p->all->part[ENT_SPLIT_TEST].n, (unsigned)least, (unsigned)most);
+    print_counts(&p->counts, out);
+}
+
+static void print_compared(const char *what, const struct ent_compared *c, FILE *out)
+{
+    if (isfinite(c->pooled)) {
+        (void)fprintf(out, "  %-14s %10.4f %10.4f\n", what, c->members, c->pooled);
+    } else {
+        (void)fprintf(out, "  %-14s %10.4f %10s\n", what, c->members, "-");
+    }
+}
+
+static void print_table(const struct ent_comparison *c, FILE *out)
+{
+    (void)fprintf(out, "  %-14s %10s %10s   (test AUC: mean of the members', all rows)\n", "",
+                  "members", "pooled");
+    print_compared("members alone", &c->alone, out);
+    print_compared("federated", &c->federated, out);
+    print_compared("pooled", &c->pooled, out);
+    if (c->n_untrained > 0) {
+        (void)fprintf(out, "  (%u of %u members cannot train alone and count as 0.5)\n",
+                      (unsigned)c->n_untrained, (unsigned)c->n_compared);
+    }
+}
+
+void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run, FILE *out)
+{
+    const struct ent_federation_result *r = &run->federated;
+    char hex[HEX_BYTES];
+
+    ent_hex(r->digest, sizeof r->digest, hex);
+    (void)fprintf(out, "seed %" PRIu64 ": ", run->seed);
+    if (r->test.rows > 0) {
+        (void)fprintf(out, "test AUC %.4f, log loss %.4f; ", r->test.auc, r->test.log_loss);
+    }
+    if (r->best_train > 0) {
+        (void)fprintf(out, "best round %u of %u; ", (unsigned)r->best_train,
+                      (unsigned)r->train_done);
+    }
+    (void)fprintf(out, "model %.16s\n", hex);
+    (void)fprintf(out,
+                  "  %" PRIu64 " declined, %" PRIu64 " dropped, %" PRIu64
+                  " attempts aborted; %" PRIu64 " samples in %.2f s (%.0f samples/s)\n",
+                  r->declined, r->dropped, r->aborted, r->samples, r->train_seconds,
+                  r->train_seconds > 0 ? (double)r->samples / r->train_seconds : 0.0);
+    if (sim->compare) {
+        print_table(&run->comparison, out);
+    }
+}
+
+/* ---- means ---- */
+
+typedef double (*figure_fn)(const struct ent_simulated_run *run);
+
+static double test_auc(const struct ent_simulated_run *run)
+{
+    return run->federated.test.rows > 0 ? run->federated.test.auc : (double)NAN;
+}
+
+static double test_loss(const struct ent_simulated_run *run)
+{
+    return run->federated.test.rows > 0 ? run->federated.test.log_loss : (double)NAN;
+}
+
+static double alone_members(const struct ent_simulated_run *run)
+{
+    return run->comparison.alone.members;
+}
+
+static double federated_members(const struct ent_simulated_run *run)
+{
+    return run->comparison.federated.members;
+}
+
+static double pooled_members(const struct ent_simulated_run *run)
+{
+    return run->comparison.pooled.members;
+}
+
+static double pooled_auc(const struct ent_simulated_run *run)
+{
+    return run->comparison.pooled.pooled;
+}
+
+struct figure {
+    const char *key;
+    const char *text;
+    figure_fn of;
+    bool compared;
+};
+static const struct figure figures[] = {
+    {"auc", "federated, test AUC", test_auc, false},
+    {"log_loss", "federated, test log loss", test_loss, false},
+    {"members_alone", "members alone, mean of members", alone_members, true},
+    {"members_federated", "federated, mean of members", federated_members, true},
+    {"members_pooled", "pooled, mean of members", pooled_members, true},
+    {"pooled_auc", "pooled, test AUC", pooled_auc, true},
+};
+#define N_FIGURES (sizeof figures / sizeof figures[0])
+
+/* Standard error: of the mean, from the sample's deviation; NaN for one run. */
+static void mean_of(const struct ent_simulation *sim, figure_fn of, double *mean, double *error)
+{
+    double sum = 0.0;
+    double squares = 0.0;
+    double n = (double)sim->n_runs;
+
+    for (uint32_t i = 0; i < sim->n_runs; i++) {
+        sum += of(&sim->runs[i]);
+    }
+    *mean = sum / n;
+    for (uint32_t i = 0; i < sim->n_runs; i++) {
+        double d = of(&sim->runs[i]) - *mean;
+
+        squares += d * d;
+    }
+    *error = sim->n_runs > 1 ? sqrt(squares / (n - 1) / n) : (double)NAN;
+}
+
+void ent_print_mean(const struct ent_simulation *sim, FILE *out)
+{
+    if (sim->n_runs < 2) {
+        return;
+    }
+    (void)fprintf(out, "mean of %u seeds, with its standard error:\n", (unsigned)sim->n_runs);
+    for (size_t i = 0; i < N_FIGURES; i++) {
+        double mean;
+        double error;
+
+        if (figures[i].compared && !sim->compare) {
+            continue;
+        }
+        mean_of(sim, figures[i].of, &mean, &error);
+        (void)fprintf(out, "  %-32s %.4f +- %.4f\n", figures[i].text, mean, error);
+    }
+}
+
+/* ---- CSV ---- */
+
+static void put_csv(double v, FILE *out)
+{
+    if (isfinite(v)) {
+        (void)fprintf(out, ",%.6f", v);
+    } else {
+        (void)fprintf(out, ",");
+    }
+}
+
+void ent_print_csv_head(const struct ent_simulation *sim, FILE *out)
+{
+    for (uint32_t a = 0; a < sim->sweep->n; a++) {
+        (void)fprintf(out, "%s,", ent_sweep_name(sim->sweep, a));
+    }
+    (void)fprintf(out, "seed,best_round,validation_auc,validation_log_loss");
+    for (size_t i = 0; i < N_FIGURES; i++) {
+        if (!figures[i].compared || sim->compare) {
+            (void)fprintf(out, ",%s", figures[i].key);
+        }
+    }
+    (void)fprintf(out, "\n");
+}
+
+void ent_print_csv_row(const struct ent_simulation *sim, const struct ent_simulated_run *run,
+                       FILE *out)
+{
+    const struct ent_metrics *v = &run->federated.validation;
+
+    for (uint32_t a = 0; a < sim->sweep->n; a++) {
+        (void)fprintf(out, "%.10g,", ent_sweep_value(sim->sweep, run->combination, a));
+    }
+    (void)fprintf(out, "%" PRIu64 ",%u", run->seed, (unsigned)run->federated.best_train);
+    put_csv(v->rows > 0 ? v->auc : (double)NAN, out);
+    put_csv(v->rows > 0 ? v->log_loss : (double)NAN, out);
+    for (size_t i = 0; i < N_FIGURES; i++) {
+        if (!figures[i].compared || sim->compare) {
+            put_csv(figures[i].of(run), out);
+        }
+    }
+    (void)fprintf(out, "\n");
+    (void)fflush(out);
+}
+
+/* ---- JSON ---- */
+
+static void put_population(struct ent_json_writer *w, const struct ent_simulation *sim)
+{
+    const struct ent_population *p = sim->population;
+    uint32_t least;
+    uint32_t most;
+
+    rows_range(p, &least, &most);
+    ent_json_put_key_string(w, "division", sim->division);
+    ent_json_put_key_uint(w, "members", p->n_members);
+    ent_json_put_key_uint(w, "rows", p->table->n_rows);
+    ent_json_put_key_uint(w, "train_rows", p->all->part[ENT_SPLIT_TRAIN].n);
+    ent_json_put_key_uint(w, "validation_rows", p->all->part[ENT_SPLIT_VALIDATION].n);
+    ent_json_put_key_uint(w, "test_rows", p->all->part[ENT_SPLIT_TEST].n);
+    ent_json_put_key_uint(w, "train_rows_least", least);
+    ent_json_put_key_uint(w, "train_rows_most", most);
+    ent_json_put_key_uint(w, "without_rows", p->counts.without_rows);
+    ent_json_put_key_uint(w, "without_train_rows", p->counts.without_train_rows);
+    ent_json_put_key_uint(w, "one_class", p->counts.one_class);
+    ent_json_put_key_uint(w, "lone_values", p->counts.lone_values);
+    ent_json_put_key_uint(w, "lone_members", p->counts.lone_members);
+}
+
+static void put_compared(struct ent_json_writer *w, const char *key, const struct ent_compared *c)
+{
+    ent_json_put_key(w, key);
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_double(w, "members_auc", c->members);
+    ent_json_put_key_double(w, "auc", c->pooled);
+    ent_json_put_close(w);
+}
+
+static void put_metrics(struct ent_json_writer *w, const char *key, const struct ent_metrics *m)
+{
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    size_t n;
+
+    ent_json_put_key(w, key);
+    if (m->rows == 0) {
+        ent_json_put_null(w);
+        return;
+    }
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    n = ent_metrics_values(m, values);
+    for (size_t i = 0; i < n; i++) {
+        ent_json_put_key_double(w, values[i].name, values[i].value);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
+                    const struct ent_simulated_run *run)
+{
+    const struct ent_federation_result *r = &run->federated;
+    char hex[HEX_BYTES];
+
+    ent_hex(r->digest, sizeof r->digest, hex);
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_uint(w, "seed", run->seed);
+    for (uint32_t a = 0; a < sim->sweep->n; a++) {
+        ent_json_put_key_double(w, ent_sweep_name(sim->sweep, a),
+                                ent_sweep_value(sim->sweep, run->combination, a));
+    }
+    ent_json_put_key_string(w, "model", hex);
+    ent_json_put_key_uint(w, "best_round", r->best_train);
+    ent_json_put_key_uint(w, "rounds", r->train_done);
+    put_metrics(w, "validation", &r->validation);
+    put_metrics(w, "test", &r->test);
+    ent_json_put_key_uint(w, "declined", r->declined);
+    ent_json_put_key_uint(w, "dropped", r->dropped);
+    ent_json_put_key_uint(w, "aborted", r->aborted);
+    ent_json_put_key_uint(w, "samples", r->samples);
+    ent_json_put_key_double(w, "train_seconds", r->train_seconds);
+    if (sim->compare) {
+        put_compared(w, "alone", &run->comparison.alone);
+        put_compared(w, "federated", &run->comparison.federated);
+        put_compared(w, "pooled", &run->comparison.pooled);
+        ent_json_put_key_uint(w, "members_compared", run->comparison.n_compared);
+        ent_json_put_key_uint(w, "members_untrained", run->comparison.n_untrained);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_means(struct ent_json_writer *w, const struct ent_simulation *sim)
+{
+    ent_json_put_key(w, "mean");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    for (size_t i = 0; i < N_FIGURES; i++) {
+        double mean;
+        double error;
+
+        if (figures[i].compared && !sim->compare) {
+            continue;
+        }
+        mean_of(sim, figures[i].of, &mean, &error);
+        ent_json_put_key(w, figures[i].key);
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_double(w, "mean", mean);
+        ent_json_put_key_double(w, "standard_error", error);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+enum ent_err ent_print_json(const struct ent_simulation *sim, FILE *out)
+{
+    struct ent_json_writer w;
+    struct ent_buf text;
+    enum ent_err err;
+
+    ent_buf_init(&text, JSON_MAX_BYTES);
+    ent_json_begin(&w, &text);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    put_population(&w, sim);
+    ent_json_put_key_uint(&w, "threads", sim->threads);
+    ent_json_put_key_uint(&w, "state_bytes", sim->memory.state);
+    ent_json_put_key_bool(&w, "state_in_file", sim->memory.state_in_file);
+    ent_json_put_key(&w, "runs");
+    ent_json_put_array(&w);
+    for (uint32_t i = 0; i < sim->n_runs; i++) {
+        put_run(&w, sim, &sim->runs[i]);
+    }
+    ent_json_put_close(&w);
+    if (sim->sweep->n == 0) {
+        put_means(&w, sim);
+    }
+    ent_json_put_close(&w);
+    err = ent_json_end(&w);
+    if (err == ENT_E_OK) {
+        ENT_REQUIRE(fwrite(text.data, 1, text.len, out) == text.len && fputc('\n', out) != EOF,
+                    ENT_E_IO, "standard output cannot be written");
+    }
+    ent_buf_release(&text);
+    return err;
+}

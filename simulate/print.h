@@ -1,0 +1,40 @@
+/* IN what a simulation found · OUT text, CSV or JSON · OWNS nothing · THREADS one · SOURCE - */
+#ifndef ENT_SIMULATE_PRINT_H
+#define ENT_SIMULATE_PRINT_H
+
+#include "simulate/compare.h"
+#include "simulate/sweep.h"
+
+/* One run's figures. */
+struct ent_simulated_run {
+    uint64_t seed;
+    uint64_t combination; /* of the sweep */
+    struct ent_federation_result federated;
+    struct ent_comparison comparison; /* with --compare */
+};
+
+struct ent_simulation {
+    const struct ent_plan *plan;
+    const struct ent_population *population;
+    const struct ent_sweep *sweep; /* n = 0: none */
+    struct ent_federation_memory memory;
+    uint64_t table_bytes;
+    uint32_t threads;
+    const char *division; /* "by job" */
+    bool compare;
+    struct ent_simulated_run *runs;
+    uint32_t n_runs;
+};
+
+void ent_print_memory(const struct ent_simulation *sim, FILE *out);
+void ent_print_population(const struct ent_simulation *sim, FILE *out);
+void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run,
+                   FILE *out);
+/* Mean and standard error over the runs; nothing for one run. */
+void ent_print_mean(const struct ent_simulation *sim, FILE *out);
+void ent_print_csv_head(const struct ent_simulation *sim, FILE *out);
+void ent_print_csv_row(const struct ent_simulation *sim, const struct ent_simulated_run *run,
+                       FILE *out);
+ENT_MUST enum ent_err ent_print_json(const struct ent_simulation *sim, FILE *out);
+
+#endif

@@ -1,0 +1,35 @@
+/* IN a command line · OUT a simulation, printed · OWNS nothing · THREADS main · SOURCE - */
+#ifndef ENT_SIMULATE_VERB_H
+#define ENT_SIMULATE_VERB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+
+struct ent_simulate_verb {
+    const char *data;
+    const char *config;
+    const char *by;
+    uint64_t iid;
+    uint64_t members;
+    const char *alpha;
+    bool quantity;
+    const char *test_rows;
+    const char *fraction;
+    const char *dropout;
+    uint64_t rounds;
+    uint64_t seeds;
+    uint64_t threads;
+    const char *state_memory;
+    bool compare;
+    const char *pooled;
+    const char *sweep;
+    const char *output;
+    bool json;
+    bool quiet;
+};
+/* args: the plan. */
+enum ent_err ent_verb_simulate(const void *options, const char *const *args, size_t n_args);
+
+#endif

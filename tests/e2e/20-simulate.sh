@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# entente-simulate: the same parameters as a federation of the real programs gives on the same rows; the same model with
+# one thread and two; bad input by name.
+set -euo pipefail
+bin=${ENTENTE_BIN:-$(cd "$(dirname "$0")/../.." && pwd)/build/dev/bin}
+dir=$(mktemp -d)
+pids=()
+cleanup() {
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+awk 'BEGIN {
+    srand(5)
+    print "a,b,c,shop,y"
+    for (i = 0; i < 900; i++) {
+        a = rand() * 4 - 2; b = rand() * 4 - 2
+        printf "%.4f,%.4f,%s,s%d,%d\n", a, b, substr("xyz", 1 + int(rand() * 3), 1), i % 3, (a * b + rand() - 0.5 > 0)
+    }
+}' >"$dir/rows.csv"
+cat >"$dir/plan.yaml" <<'YAML'
+features:
+  - {name: a, type: number, range: [-4, 4], encode: ple}
+  - {name: b, type: number, range: [-4, 4]}
+  - {name: c, type: category, values: [x, y, z]}
+label: {name: y, positive: "1"}
+split: {key: 42, validation: 0.1, test: 0.2}
+model: {ensemble: 2, layers: [{dense: 16}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}
+training: {rounds: 3, epochs: 1, batch: 16, optimizer: {adam: {rate: 0.01}}, schedule: cosine, seed: 3}
+aggregation: {rule: fedavg, weights: examples_log2, scale_bits: 20, min_members: 3, join: 30s, update: 5min, attempts: 3}
+YAML
+
+simulate() { "$bin/entente-simulate" "$dir/plan.yaml" --data "$dir/rows.csv" --quiet "$@"; }
+
+# ---- the real programs ----
+"$bin/entente-coordinator" init --dir "$dir/fed" --name sim --host localhost --listen 127.0.0.1:0 \
+    --enroll-listen 127.0.0.1:0 >"$dir/log" 2>&1
+: >"$dir/serve.log"
+"$bin/entente-coordinator" serve --dir "$dir/fed" --once >"$dir/serve.log" 2>&1 &
+serve=$!
+pids=("$serve")
+until grep -q '^federation' "$dir/serve.log"; do kill -0 "$serve"; sleep 0.05; done
+address=$(sed -n 's/^federation .*members on 127.0.0.1:\([0-9]*\),.*/localhost:\1/p' "$dir/serve.log")
+for name in s0 s1 s2; do
+    awk -F, -v n="$name" 'NR == 1 || $4 == n' "$dir/rows.csv" >"$dir/$name.csv"
+    "$bin/entente-coordinator" invite --dir "$dir/fed" "$name" 2>>"$dir/log" |
+        "$bin/entente-client" enroll --dir "$dir/$name" >>"$dir/log" 2>&1 || fail "enroll $name: $(tail -3 "$dir/log")"
+    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any}\n' \
+        "$address" "$dir/$name.csv" >"$dir/$name/client.yaml"
+    "$bin/entente-client" run --dir "$dir/$name" --once >"$dir/$name.log" 2>&1 &
+    pids+=("$!")
+done
+for name in s0 s1 s2; do # the run starts when all are here
+    until grep -q "^$name is here" "$dir/serve.log"; do kill -0 "$serve"; sleep 0.05; done
+done
+"$bin/entente-coordinator" start --dir "$dir/fed" "$dir/plan.yaml" >>"$dir/log" 2>&1
+real=$dir/s0/global.safetensors
+wait "${pids[@]}" || fail "a member: $(tail -n 3 "$dir"/s?.log)"
+pids=()
+[ -r "$real" ] || fail "no model: $(tail -3 "$dir/s0.log")"
+
+# ---- simulated ----
+simulate --by shop --threads 1 --output "$dir/one.safetensors" >"$dir/one.txt"
+simulate --by shop --threads 2 --output "$dir/two.safetensors" >"$dir/two.txt"
+cmp "$dir/one.safetensors" "$dir/two.safetensors" || fail "one thread and two give different models"
+head -1 "$dir/one.txt" | grep -q '^memory: about' || fail "the first line does not say the memory"
+grep -q 'test AUC' "$dir/one.txt" || fail "no AUC"
+
+# Headers differ in the lineage (another federation); what is behind them is the parameters.
+parameters() {
+    local size n
+    n=$(od -An -t u8 -N 8 "$1" | tr -d ' ')
+    size=$((8 + n))
+    tail -c +$((size + 1)) "$1"
+}
+parameters "$dir/one.safetensors" >"$dir/one.bin"
+parameters "$real" >"$dir/real.bin"
+cmp "$dir/one.bin" "$dir/real.bin" || fail "simulation and federation give different parameters"
+
+# ---- outputs (into files: a reader that leaves early would end the program) ----
+simulate --by shop --compare --json >"$dir/out" 2>/dev/null
+grep -q '"alone":{"members_auc":0\.' "$dir/out" || fail "no comparison in JSON"
+simulate --iid 5 --rounds 1 --sweep 'train.lr=0.1,0.01;train.batch=16,32' >"$dir/out" 2>/dev/null
+[ "$(wc -l <"$dir/out")" = 5 ] || fail "not four combinations"
+simulate --by shop --seeds 2 --rounds 1 >"$dir/out"
+grep -q 'mean of 2 seeds' "$dir/out" || fail "no mean"
+simulate --members 6 --alpha 0.5 --rounds 1 --state-memory 1kB >"$dir/out"
+head -1 "$dir/out" | grep -q 'temporary file' || fail "no file for the state"
+
+# ---- bad input ----
+expect() { # exit status, words, arguments
+    local want=$1 words=$2 got=0
+    shift 2
+    simulate "$@" >"$dir/out" 2>&1 || got=$?
+    [ "$got" = "$want" ] || fail "exit $got, not $want: $* ($(tail -1 "$dir/out"))"
+    grep -q -- "$words" "$dir/out" || fail "no '$words': $(tail -1 "$dir/out")"
+}
+expect 2 'in one way'
+expect 2 'in one way' --by shop --iid 3
+expect 4 'shopp' --by shopp
+expect 3 'min_members' --iid 2
+expect 2 'fraction' --by shop --fraction 1.5
+expect 2 'did you mean train.lr' --by shop --sweep train.rl=1
+expect 24 'lower --dropout' --by shop --dropout 0.95
+echo "ok"

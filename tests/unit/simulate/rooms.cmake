@@ -1,0 +1,1 @@
+target_link_libraries(test_simulate PRIVATE common_config common_plan)
