@@ -399,7 +399,9 @@ static enum ent_err digest_sum(const struct ent_sim *s, const int64_t *sum, uint
 
 static enum ent_err finish_evaluate(struct ent_sim *s, const int64_t *sum, struct ent_event *result)
 {
-    ENT_TRY(ent_task_evaluate_finish(sum, s->dim, &s->metrics));
+    struct ent_task_sizes sizes = ent_plan_task_sizes(s->plan);
+
+    ENT_TRY(ent_task_evaluate_finish_of(&sizes, sum, s->dim, &s->metrics));
     result->rows = (uint64_t)sum[ENT_EVAL_ROWS];
     result->loss_sum = (uint64_t)sum[ENT_EVAL_LOSS];
     result->auc = isfinite(s->metrics.auc) ? (uint64_t)(s->metrics.auc * AUC_UNIT) : 0;

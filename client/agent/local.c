@@ -71,7 +71,7 @@ static enum ent_err evaluate(struct ent_pipeline *p, enum ent_split split, struc
     ENT_TRY(ent_pipeline_gather(p, split, &rows));
     what.rows = &rows;
     ENT_TRY(ent_fill_evaluate(&fill, &what, &payload));
-    err = ent_pipeline_metrics(&payload, out);
+    err = ent_pipeline_metrics(p->plan, &payload, out);
     ent_payload_release(&payload);
     return err;
 }

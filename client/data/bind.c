@@ -309,6 +309,15 @@ static enum ent_err bind_all(const struct ent_table_options *options, const stru
     return ENT_E_OK;
 }
 
+enum ent_err ent_bind_place(const struct ent_client_config *config, const struct ent_text *header,
+                            size_t n_header, const char *name, const char *what,
+                            struct ent_bound *out)
+{
+    *out = (struct ent_bound){.map = find_map(config, name)};
+    return find_field(header, n_header, out->map != NULL ? out->map->column : name, what,
+                      &out->field);
+}
+
 enum ent_err ent_bindings_new(const struct ent_table_options *options,
                               const struct ent_text *header, size_t n_header,
                               struct ent_bindings **out)

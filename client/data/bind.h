@@ -1,7 +1,7 @@
 /* IN a schema, a column mapping, a header · OUT which field of a row is what, and values out of texts
  * OWNS dictionaries · THREADS any (immutable) · SOURCE protocol.md 4 and 5
  *
- * Inside this room only. A value's text is trimmed, then: the member's own spelling, else missing, else as declared. */
+ * Inside this room and client/events only. A value's text is trimmed, then: the member's own spelling, else missing, else as declared. */
 #ifndef ENT_CLIENT_DATA_BIND_H
 #define ENT_CLIENT_DATA_BIND_H
 
@@ -46,6 +46,14 @@ void ent_bindings_free(struct ent_bindings *bindings);
 /* bind.c for bind_values.c: equality, and where a word of the dictionary is or would be. */
 bool ent_bind_same(const struct ent_text *a, const char *b);
 struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, size_t len);
+
+/* Field and mapping of a column that is no feature, by the plan's name of it; `what` stands in messages. DATA. */
+ENT_MUST enum ent_err ent_bind_place(const struct ent_client_config *config,
+                                     const struct ent_text *header, size_t n_header,
+                                     const char *name, const char *what, struct ent_bound *out);
+/* A field's text without blanks, by the member's own spelling when there is one; otherwise *is_missing. */
+struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
+                              const struct ent_text *field, bool *is_missing);
 
 /* The bucket of a value: the first `bits` bits of SHA-256("entente/value/v1\0" || be32 length of the salt || salt ||
  * be32 length of the feature's name || name || value). Without the salt nobody can try values offline; with it (every

@@ -12,8 +12,8 @@ const char ent_bind_comma[] = "not a number: it has a decimal comma";
 const char ent_bind_not_boolean[] = "neither true nor false";
 
 /* By the member's own spelling when there is one; otherwise *is_missing. */
-static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
-                                 const struct ent_text *field, bool *is_missing)
+struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
+                              const struct ent_text *field, bool *is_missing)
 {
     struct ent_text t = ent_text_trim(field->text, field->len);
 
@@ -26,10 +26,16 @@ static struct ent_text translate(const struct ent_bindings *all, const struct en
         }
     }
     *is_missing = t.len == 0;
-    for (uint32_t i = 0; i < all->missing.n && !*is_missing; i++) {
-        *is_missing = ent_bind_same(&t, all->missing.items[i]);
+    for (uint32_t i = 0; i < missing->n && !*is_missing; i++) {
+        *is_missing = ent_bind_same(&t, missing->items[i]);
     }
     return t;
+}
+
+static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
+                                 const struct ent_text *field, bool *is_missing)
+{
+    return ent_bind_text(&all->missing, map, field, is_missing);
 }
 
 /* A date's seconds; NULL, or why not. */

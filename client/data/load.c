@@ -10,17 +10,21 @@
 
 #define MAX_ID_BYTES ((size_t)1 << 30)
 
-enum ent_err ent_loader_init(struct ent_loader *loader, const struct ent_table_options *options)
+enum ent_err ent_loader_init_from(struct ent_loader *loader,
+                                  const struct ent_table_options *options,
+                                  struct ent_source *source_take)
 {
     struct ent_data_config data = options->config->data;
     const struct ent_text *header;
     size_t n;
     enum ent_err err;
 
-    *loader = (struct ent_loader){.options = *options};
+    *loader = (struct ent_loader){.options = *options, .source = source_take};
     loader->max_rows = options->max_rows != 0 ? options->max_rows : ENT_TABLE_MAX_ROWS;
     data.path = options->path != NULL ? options->path : data.path;
-    ENT_TRY(ent_source_open(&data, &loader->source));
+    if (source_take == NULL) {
+        ENT_TRY(ent_source_open(&data, &loader->source));
+    }
     header = ent_source_header(loader->source, &n);
     err = ent_bindings_new(options, header, n, &loader->bindings);
     if (err == ENT_E_OK) {
@@ -33,6 +37,11 @@ enum ent_err ent_loader_init(struct ent_loader *loader, const struct ent_table_o
         ent_loader_release(loader);
     }
     return err;
+}
+
+enum ent_err ent_loader_init(struct ent_loader *loader, const struct ent_table_options *options)
+{
+    return ent_loader_init_from(loader, options, NULL);
 }
 
 void ent_loader_release(struct ent_loader *loader)
@@ -367,7 +376,8 @@ enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table,
         }
         ENT_REQUIRE(row->number < ENT_TABLE_MAX_ROWS, ENT_E_LIMIT, "more than %u rows",
                     ENT_TABLE_MAX_ROWS);
-        table->n_source_rows = row->number + 1;
+        table->n_source_rows =
+            row->number >= table->n_source_rows ? row->number + 1 : table->n_source_rows;
         ENT_TRY(take_row(loader, row, table));
     }
     return ENT_E_OK;
