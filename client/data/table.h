@@ -109,6 +109,7 @@ struct ent_table_options {
     uint64_t split_key;
     enum ent_label_use label; /* IF_PRESENT, UNUSED: rows without one are kept */
     const char *id_column;    /* NULL: ids are not read */
+    const char *id_option;    /* "--by": the option that named it; NULL: id in client.yaml */
     bool without_units;       /* units are not computed (score) */
     bool clean; /* rows with outliers are dropped where the schema says so; otherwise clipped */
     bool

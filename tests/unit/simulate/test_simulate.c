@@ -5,6 +5,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/file.h"
+#include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/plan/client_config.h"
 #include "simulate/compare.h"
@@ -124,10 +125,12 @@ ENT_TEST(simulate, every_row_has_one_member)
         {.kind = ENT_DIVISION_BY_COLUMN, .column = "shop"},
         {.kind = ENT_DIVISION_IID, .members = 7, .seed = 1},
         {.kind = ENT_DIVISION_DIRICHLET, .members = 9, .alpha = 0.3, .seed = 1},
-        {.kind = ENT_DIVISION_QUANTITY, .members = 9, .alpha = 0.3, .seed = 1}};
-    static const uint32_t members[] = {5, 7, 9, 9};
+        {.kind = ENT_DIVISION_QUANTITY, .members = 9, .alpha = 0.3, .seed = 1},
+        {.kind = ENT_DIVISION_DIRICHLET, .column = "shop", .members = 9, .alpha = 0.3, .seed = 1},
+        {.kind = ENT_DIVISION_SHARDS, .members = 9, .shards = 2, .seed = 1}};
+    static const uint32_t members[] = {5, 7, 9, 9, 9, 9};
 
-    for (size_t k = 0; k < 4; k++) {
+    for (size_t k = 0; k < ENT_ARRAY_LEN(specs); k++) {
         struct world w;
         uint8_t *seen;
 
@@ -195,6 +198,64 @@ ENT_TEST(simulate, smaller_alpha_is_more_uneven)
     CU_ASSERT(spread(0.1, ENT_DIVISION_DIRICHLET) > 1.5 * spread(100.0, ENT_DIVISION_DIRICHLET));
 }
 
+/* Rows of every shop, over all parts. */
+static void count_shops(const struct world *w, const struct ent_simulated_member *m, uint32_t shops,
+                        uint32_t *counts)
+{
+    memset(counts, 0, shops * sizeof *counts);
+    for (uint32_t part = 0; part < 4; part++) {
+        const struct ent_split_rows *list = &m->parts.part[part];
+
+        for (uint32_t r = 0; r < list->n; r++) {
+            counts[w->population->table->source_rows[list->rows[r]] % shops]++;
+        }
+    }
+}
+
+ENT_TEST(simulate, shards_give_each_member_few_classes_and_as_many_rows)
+{
+    struct ent_division_spec spec = {
+        .kind = ENT_DIVISION_SHARDS, .column = "shop", .members = 10, .shards = 2, .seed = 4};
+    uint32_t counts[10];
+    struct world w;
+
+    open_world(&w, 2000, 10, &spec); /* a piece is 100 rows: half a shop */
+    for (uint32_t i = 0; i < 10; i++) {
+        uint32_t all = 0;
+        uint32_t n = 0;
+
+        count_shops(&w, &w.population->members[i], 10, counts);
+        for (uint32_t k = 0; k < 10; k++) {
+            CU_ASSERT(counts[k] % 100 == 0);
+            all += counts[k];
+            n += counts[k] > 0 ? 1 : 0;
+        }
+        CU_ASSERT_EQUAL(all, 200);
+        CU_ASSERT(n == 1 || n == 2);
+    }
+    close_world(&w);
+}
+
+ENT_TEST(simulate, dirichlet_over_a_columns_values)
+{
+    struct ent_division_spec spec = {
+        .kind = ENT_DIVISION_DIRICHLET, .column = "shop", .members = 10, .alpha = 0.05, .seed = 4};
+    uint32_t counts[5];
+    uint32_t largest = 0;
+    struct world w;
+
+    open_world(&w, 2000, 5,
+               &spec); /* 400 rows a shop; dealt evenly a member would have 40 of each */
+    for (uint32_t i = 0; i < 10; i++) {
+        count_shops(&w, &w.population->members[i], 5, counts);
+        for (uint32_t k = 0; k < 5; k++) {
+            largest = counts[k] > largest ? counts[k] : largest;
+        }
+    }
+    CU_ASSERT(largest > 200);
+    close_world(&w);
+}
+
 ENT_TEST(simulate, divisions_that_cannot_be)
 {
     struct world w = {0};
@@ -202,13 +263,16 @@ ENT_TEST(simulate, divisions_that_cannot_be)
         {.kind = ENT_DIVISION_BY_COLUMN, .column = "no_such"},
         {.kind = ENT_DIVISION_IID, .members = 0},
         {.kind = ENT_DIVISION_IID, .members = ENT_POPULATION_MEMBERS_MAX + 1},
-        {.kind = ENT_DIVISION_DIRICHLET, .members = 3, .alpha = 0.0}};
-    static const enum ent_err codes[] = {ENT_E_DATA, ENT_E_USAGE, ENT_E_USAGE, ENT_E_USAGE};
+        {.kind = ENT_DIVISION_DIRICHLET, .members = 3, .alpha = 0.0},
+        {.kind = ENT_DIVISION_SHARDS, .members = 30, .shards = 4},
+        {.kind = ENT_DIVISION_SHARDS, .members = 3, .shards = 0}};
+    static const enum ent_err codes[] = {ENT_E_DATA,  ENT_E_USAGE, ENT_E_USAGE,
+                                         ENT_E_USAGE, ENT_E_USAGE, ENT_E_USAGE};
 
     (void)snprintf(w.path, sizeof w.path, "/tmp/entente-simulate-%d.csv", (int)getpid());
     write_rows(w.path, 100, 3);
     read_world(&w);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < ENT_ARRAY_LEN(specs); i++) {
         struct ent_population_options options = {
             .plan = w.plan, .config = w.config, .data = w.path, .division = specs[i]};
 
@@ -448,8 +512,31 @@ ENT_TEST(simulate, sweep_makes_every_combination)
     CU_ASSERT_EQUAL(ent_sweep_parse("train.batch=1.5", &sweep), ENT_E_USAGE);
     CU_ASSERT_EQUAL(ent_sweep_parse("train.lr", &sweep), ENT_E_USAGE);
     CU_ASSERT_EQUAL(ent_sweep_parse("train.lr=", &sweep), ENT_E_USAGE);
-    ENT_OK(ent_sweep_parse("train.lr=0", &sweep));
-    CU_ASSERT_EQUAL(ent_sweep_apply(&sweep, 0, w.plan), ENT_E_CONFIG);
+    CU_ASSERT_EQUAL(ent_sweep_parse("", &sweep), ENT_E_USAGE);
+    CU_ASSERT_EQUAL(ent_sweep_parse("train.lr=0.1;train.lr=0.2", &sweep), ENT_E_USAGE);
+    CU_ASSERT_EQUAL(ent_sweep_parse("train.lr=0", &sweep), ENT_E_USAGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "above 0 and at most 10"));
+    CU_ASSERT_EQUAL(ent_sweep_parse("train.momentum=1", &sweep), ENT_E_USAGE);
+    ent_client_config_free(w.config);
+    ent_plan_free(w.plan);
+}
+
+ENT_TEST(simulate, sweep_refuses_what_the_plan_has_no_use_for)
+{
+    static const char *const texts[] = {"train.momentum=0.9", "train.weight_decay=0.1",
+                                        "server.tau=0.1", "server.momentum=0.5"};
+    struct ent_sweep sweep;
+    struct world w = {0};
+
+    read_world(&w); /* adam; plain averaging */
+    for (size_t i = 0; i < ENT_ARRAY_LEN(texts); i++) {
+        ENT_OK(ent_sweep_parse(texts[i], &sweep));
+        CU_ASSERT_EQUAL(ent_sweep_apply(&sweep, 0, w.plan), ENT_E_USAGE);
+    }
+    ENT_OK(ent_sweep_parse("train.beta1=0.5;train.patience=2;server.rate=0.5", &sweep));
+    ENT_OK(ent_sweep_apply(&sweep, 0, w.plan));
+    w.plan->split_validation = 0.0;
+    CU_ASSERT_EQUAL(ent_sweep_apply(&sweep, 0, w.plan), ENT_E_USAGE);
     ent_client_config_free(w.config);
     ent_plan_free(w.plan);
 }
