@@ -415,6 +415,7 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
     ent_json_put_key_uint(w, "aborted", r->aborted);
     ent_json_put_key_uint(w, "samples", r->samples);
     ent_json_put_key_double(w, "train_seconds", r->train_seconds);
+    ent_json_put_key_double(w, "train_cpu_seconds", r->train_cpu_seconds);
     if (sim->compare) {
         put_compared(w, "alone", &run->comparison.alone);
         put_compared(w, "federated", &run->comparison.federated);
