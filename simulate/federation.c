@@ -353,7 +353,9 @@ enum ent_err ent_federation_run(struct ent_plan *plan, const struct ent_populati
     ENT_REQUIRE(options->threads >= 1 && options->threads <= ENT_POOL_THREADS_MAX, ENT_E_USAGE,
                 "--threads must be 1 to %d", ENT_POOL_THREADS_MAX);
     ENT_REQUIRE(pthread_mutex_init(&s.lock, NULL) == 0, ENT_E_NO_MEMORY, "no lock to be had");
-    ent_buf_init(&s.open, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    for (uint32_t i = 0; i < ENT_SIM_OPENINGS_MAX; i++) {
+        ent_buf_init(&s.openings[i].sealed, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    }
     err = run(&s);
     ent_sim_release(&s);
     if (err != ENT_E_OK) {

@@ -12,7 +12,7 @@
 #include "client/data/split.h"
 #include "client/data/table.h"
 
-#define ENT_POPULATION_MEMBERS_MAX 4096 /* of the round machine */
+#define ENT_POPULATION_MEMBERS_MAX 4096 /* of the round machine; twice what a real round has */
 
 enum ent_division {
     ENT_DIVISION_BY_COLUMN, /* a member for each value; blank is a value too */
