@@ -289,16 +289,12 @@ static enum ent_err make_first(struct ent_sim *s, const int64_t *sum, uint8_t di
     struct ent_model_options options;
     struct start start = {.options = &options, .seed = plan->seed};
     struct ent_fits *fits = NULL;
-    struct ent_model_info info = {.features = plan->features,
-                                  .n_features = plan->n_features,
-                                  .label_name = plan->label_name,
-                                  .label_positive = plan->label_positive,
-                                  .run = s->round.config.run,
-                                  .round = s->round.round};
+    struct ent_model_info info = {.run = s->round.config.run, .round = s->round.round};
     struct making making = {.s = s, .info = &info, .fill = fill_start, .ctx = &start};
     enum ent_err err;
 
     ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, s->dim, &fits));
+    ent_plan_model_info(plan, &info);
     info.fits = fits->fit;
     ent_plan_model_options(plan, 1, layers, &options);
     ent_modelfile_of_options(&options, &info);

@@ -64,23 +64,12 @@ static enum ent_err plain_config(struct ent_client_config **out)
     return ent_client_config_parse("data", ".", (const uint8_t *)yaml, sizeof yaml - 1, out);
 }
 
-/* A table that was cut by one plan serves the other. */
-static bool same_sequences(const struct ent_sequence *a, const struct ent_sequence *b)
-{
-    if (a->unit == NULL || b->unit == NULL) {
-        return a->unit == b->unit;
-    }
-    return strcmp(a->unit, b->unit) == 0 && a->length == b->length && a->keep == b->keep &&
-           a->gap_s == b->gap_s && a->label == b->label && a->next == b->next &&
-           a->per_step == b->per_step && a->from_s == b->from_s && a->until_s == b->until_s;
-}
-
 static bool same_features(const struct ent_plan *a, const struct ent_plan *b)
 {
     bool same = a->n_features == b->n_features && strcmp(a->label_name, b->label_name) == 0 &&
                 strcmp(a->label_positive, b->label_positive) == 0 &&
                 a->label_kind == b->label_kind && a->n_classes == b->n_classes &&
-                same_sequences(&a->sequence, &b->sequence);
+                ent_sequence_same(&a->sequence, &b->sequence);
 
     for (uint32_t i = 0; same && i < a->n_features; i++) {
         same = ent_feature_same(&a->features[i], &b->features[i]);

@@ -212,15 +212,12 @@ static enum ent_err give_model(const struct ent_pipeline *p, const struct ent_lo
 {
     struct ent_model_layer *layers = NULL;
     struct ent_model_options options;
-    struct ent_model_info info = {.features = p->plan->features,
-                                  .fits = p->fits->fit,
-                                  .n_features = p->plan->n_features,
-                                  .label_name = p->plan->label_name,
-                                  .label_positive = p->plan->label_positive};
+    struct ent_model_info info = {.fits = p->fits->fit};
     enum ent_err err = ent_calloc(p->plan->n_layers, sizeof *layers, &layers);
 
     if (err == ENT_E_OK) {
         ent_plan_model_options(p->plan, 1, layers, &options);
+        ent_plan_model_info(p->plan, &info);
         ent_modelfile_of_options(&options, &info);
         memcpy(info.plan, p->plan->digest, sizeof info.plan);
         err = local->model_path != NULL

@@ -190,6 +190,8 @@ static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_mo
     fits = ent_modelfile_same(&file->info, &options);
     free(layers);
     ENT_REQUIRE(fits, ENT_E_SHAPE, "the base model is not one of this plan: its layers differ");
+    ENT_REQUIRE(ent_plan_same_label(p->plan, &file->info), ENT_E_SHAPE,
+                "the base model is not one of this plan: its label or sequences differ");
     return ENT_E_OK;
 }
 

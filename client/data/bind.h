@@ -32,7 +32,8 @@ struct ent_bindings {
     uint32_t n_columns;
     struct ent_bound label; /* field ENT_BIND_NONE: not read */
     const char *label_positive;
-    size_t unit; /* field of unit_key, or ENT_BIND_NONE */
+    struct ent_feature label_feature; /* its values, as those of a category */
+    size_t unit;                      /* field of unit_key, or ENT_BIND_NONE */
     size_t id;
     struct ent_strings missing;
     struct ent_sha256 hash; /* of hashed values */
@@ -77,5 +78,8 @@ const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bo
                              const struct ent_text *field, int8_t *out);
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
                            uint8_t *out);
+/* A class, or a number as the model sees its range (-1 .. 1); *clipped: it was outside. NaN: missing. */
+const char *ent_bind_target(const struct ent_bindings *all, const struct ent_schema *schema,
+                            const struct ent_text *field, float *out, bool *clipped);
 
 #endif

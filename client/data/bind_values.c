@@ -214,3 +214,40 @@ const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text
     *out = ent_bind_same(&t, all->label_positive) ? 1 : 0;
     return NULL;
 }
+
+static const char *bind_class(const struct ent_bindings *all, const struct ent_text *text,
+                              float *out)
+{
+    const struct ent_word *word = ent_bind_slot(&all->label, text->text, text->len);
+
+    if (word->text == NULL) {
+        return "none of the label's values";
+    }
+    *out = (float)word->code;
+    return NULL;
+}
+
+const char *ent_bind_target(const struct ent_bindings *all, const struct ent_schema *schema,
+                            const struct ent_text *field, float *out, bool *clipped)
+{
+    bool missing;
+    struct ent_text t = translate(all, all->label.map, field, &missing);
+    double half = 0.5 * (schema->label_hi - schema->label_lo);
+    double v;
+
+    *clipped = false;
+    if (missing) {
+        *out = NAN;
+        return NULL;
+    }
+    if (schema->n_label_values > 0) {
+        return bind_class(all, &t, out);
+    }
+    if (!ent_scalar_double(t.text, t.len, &v)) {
+        return "not a number";
+    }
+    *clipped = v < schema->label_lo || v > schema->label_hi;
+    v = v < schema->label_lo ? schema->label_lo : (v > schema->label_hi ? schema->label_hi : v);
+    *out = (float)((v - schema->label_lo) / half - 1.0) + 0.0F;
+    return NULL;
+}

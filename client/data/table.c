@@ -13,8 +13,18 @@ struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
     return (struct ent_schema){.features = plan->features,
                                .n_features = plan->n_features,
                                .n_inputs = plan->n_inputs,
-                               .label_name = plan->label_name,
-                               .label_positive = plan->label_positive};
+                               .label_name = plan->sequence.unit == NULL ? plan->label_name : NULL,
+                               .label_positive = plan->label_positive,
+                               .label_values = plan->label_values,
+                               .n_label_values = plan->label_values != NULL ? plan->n_classes : 0,
+                               .label_lo = plan->label_lo,
+                               .label_hi = plan->label_hi};
+}
+
+bool ent_schema_has_targets(const struct ent_schema *schema)
+{
+    return schema->label_name != NULL &&
+           (schema->n_label_values > 0 || schema->label_lo < schema->label_hi);
 }
 
 bool ent_table_clips(const struct ent_feature *feature, float x)
@@ -171,6 +181,7 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
         move_up(c->bools, table, from, to, sizeof *c->bools);
     }
     move_up(table->labels, table, from, to, sizeof *table->labels);
+    move_up(table->targets, table, from, to, sizeof *table->targets);
     move_up(table->units, table, from, to, sizeof *table->units);
     move_up(table->source_rows, table, from, to, sizeof *table->source_rows);
     if (table->id_ends != NULL) {
@@ -258,11 +269,6 @@ static void print_rows(const struct ent_table *table, FILE *out)
 {
     char advice[128];
 
-    (void)fprintf(out,
-                  "%u %s used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
-                  table->n_rows, ent_plural(table->n_rows, "row", "rows"),
-                  (unsigned long long)table->n_positive, (unsigned long long)table->n_source_rows,
-                  (unsigned long long)table->n_bad, (unsigned long long)table->n_unlabelled);
     if (table->n_outlier_rows > 0) {
         (void)fprintf(out, "%llu %s dropped because of outliers\n",
                       (unsigned long long)table->n_outlier_rows,
@@ -296,13 +302,39 @@ static void print_rows(const struct ent_table *table, FILE *out)
     }
 }
 
+static void print_used(const struct ent_table *table, FILE *out)
+{
+    char positive[48] = "";
+
+    if (table->events != NULL) {
+        return; /* client/events tells what became of events */
+    }
+    if (table->targets == NULL) {
+        (void)snprintf(positive, sizeof positive, " (%llu positive)",
+                       (unsigned long long)table->n_positive);
+    }
+    (void)fprintf(out, "%u %s used%s of %llu; %llu do not parse, %llu without label\n",
+                  table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive,
+                  (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
+                  (unsigned long long)table->n_unlabelled);
+    if (table->n_label_clipped > 0) {
+        (void)fprintf(out, "%llu %s outside of the label's range and %s clipped\n",
+                      (unsigned long long)table->n_label_clipped,
+                      ent_plural(table->n_label_clipped, "label is", "labels are"),
+                      ent_plural(table->n_label_clipped, "was", "were"));
+    }
+}
+
 void ent_table_print(const struct ent_table *table, FILE *out)
 {
+    const struct ent_table *columns = ent_table_columns(table);
+
+    print_used(table, out);
     print_rows(table, out);
     (void)fprintf(out, "  %-28s %10s %10s %10s %10s %10s\n", "feature", "missing", "clipped",
                   "outliers", "unknown", "unparsable");
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        const struct ent_column *c = &table->columns[i];
+        const struct ent_column *c = &columns->columns[i];
 
         (void)fprintf(out, "  %-28s %10llu %10llu %10llu %10llu %10llu\n",
                       table->schema.features[i].name, (unsigned long long)c->missing,

@@ -29,8 +29,14 @@ struct ent_schema {
     uint32_t n_inputs;
     const char *label_name; /* NULL = there is no label to read */
     const char *label_positive;
+    const char *const *label_values; /* one of these; [n_label_values], or none */
+    uint32_t n_label_values;
+    double label_lo; /* a number in this range; both 0: none */
+    double label_hi;
 };
 struct ent_schema ent_schema_of_plan(const struct ent_plan *plan);
+/* Whether rows have `targets`. */
+bool ent_schema_has_targets(const struct ent_schema *schema);
 /* One feature's values; the array of its type is set, the others are NULL. */
 struct ent_column {
     float *numbers;  /* NUMBER [n_rows]: NaN = missing */
@@ -82,7 +88,8 @@ struct ent_table {
     uint32_t *source_rows;      /* [n_rows] 0-based data row at the source */
     uint32_t *id_ends; /* [n_rows] ids: end of each in `ids`; NULL when no id column is read */
     struct ent_buf ids;
-    float *targets; /* [n_rows] class or number; NULL: labels, or the events' own values */
+    float *
+        targets; /* [n_rows] class, or number as the model sees it; NULL: labels, or the events' own values */
     struct ent_table *events;     /* in order of unit and time; NULL: this table is one of rows */
     uint32_t *event_first;        /* [n_rows] row of `events` */
     uint32_t *event_count;        /* [n_rows] */
@@ -95,7 +102,8 @@ struct ent_table {
     uint64_t n_outlier_rows; /* rows dropped because of an outlier */
     uint64_t n_duplicates;   /* rows dropped because they equal an earlier one */
     uint64_t n_positive;
-    uint64_t n_without_unit; /* rows kept whose unit_key is blank: each is its own unit */
+    uint64_t n_label_clipped; /* labels outside of their range */
+    uint64_t n_without_unit;  /* rows kept whose unit_key is blank: each is its own unit */
     struct ent_row_problem problems[ENT_TABLE_MAX_PROBLEMS]; /* the first ones */
     uint32_t n_problems;
 };

@@ -1,9 +1,35 @@
 #include "common/feature/sequence.h"
 
+#include <string.h>
+
 #include "common/feature/date.h"
 
 const char *const ent_sequence_keep_names[] = {"last", "first", "all", NULL};
 const char *const ent_sequence_label_names[] = {"none", "next", "later", NULL};
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool ent_sequence_same(const struct ent_sequence *a, const struct ent_sequence *b)
+{
+    if (a->unit == NULL || b->unit == NULL) {
+        return a->unit == b->unit;
+    }
+    if (strcmp(a->unit, b->unit) != 0 || a->n_times != b->n_times ||
+        !same_text(a->format, b->format)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->n_times; i++) {
+        if (strcmp(a->times[i], b->times[i]) != 0) {
+            return false;
+        }
+    }
+    return a->length == b->length && a->keep == b->keep && a->gap_s == b->gap_s &&
+           a->label == b->label && a->next == b->next && a->per_step == b->per_step &&
+           a->from_s == b->from_s && a->until_s == b->until_s;
+}
 
 enum ent_err ent_sequence_check(const struct ent_sequence *s)
 {

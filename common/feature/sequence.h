@@ -6,6 +6,7 @@
 #ifndef ENT_COMMON_FEATURE_SEQUENCE_H
 #define ENT_COMMON_FEATURE_SEQUENCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -45,6 +46,8 @@ struct ent_sequence {
 extern const char *const ent_sequence_keep_names[];  /* last first all */
 extern const char *const ent_sequence_label_names[]; /* none next later */
 
+/* Whether a table that was cut by one serves the other. */
+bool ent_sequence_same(const struct ent_sequence *a, const struct ent_sequence *b);
 /* Whether it is whole: CONFIG. */
 ENT_MUST enum ent_err ent_sequence_check(const struct ent_sequence *sequence);
 

@@ -85,6 +85,7 @@ const struct ent_field ent_plan_feature_fields[] = {
     {.key = "ids",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, ids),
+     .takes = "a list of two numbers",
      .help = "instead of values: [FIRST, LAST], whole numbers that are a category's values"},
     {.key = "embed",
      .kind = ENT_FIELD_U32,

@@ -29,10 +29,12 @@ static const struct ent_field label_fields[] = {
     {.key = "values",
      .kind = ENT_FIELD_NODE,
      .offset = AT(label.values),
+     .takes = "a list of texts",
      .help = "instead of positive: list of classes; a row with another value is a bad one"},
     {.key = "range",
      .kind = ENT_FIELD_NODE,
      .offset = AT(label.range),
+     .takes = "a list of two numbers",
      .help = "instead of positive: [LO, HI] of a number; values outside are clipped and counted"},
     {.key = "next",
      .kind = ENT_FIELD_STRING,
@@ -41,6 +43,7 @@ static const struct ent_field label_fields[] = {
     {.key = "later",
      .kind = ENT_FIELD_NODE,
      .offset = AT(label.later),
+     .takes = "a map",
      .help = "of sequences: whether there is an event in a window after those seen, see below"},
     {0}};
 
@@ -252,6 +255,7 @@ static const struct ent_field plan_fields[] = {{.key = "features",
                                                {.key = "sequence",
                                                 .kind = ENT_FIELD_NODE,
                                                 .offset = AT(sequence),
+                                                .takes = "a map",
                                                 .help = "rows are events and become sequences, see "
                                                         "below; features are of each event"},
                                                {.key = "label",

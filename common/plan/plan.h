@@ -13,6 +13,7 @@
 #include "common/feature/feature.h"
 #include "common/feature/sequence.h"
 #include "common/model/model.h"
+#include "common/model/modelfile.h"
 #include "common/optim/optim.h"
 #include "common/optim/server.h"
 #include "common/task/task.h"
@@ -135,6 +136,10 @@ void ent_plan_free(struct ent_plan *plan);
  */
 void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
                             struct ent_model_layer *layers, struct ent_model_options *out);
+/* What a model file says of the plan's features, label and sequences (borrowed). */
+void ent_plan_model_info(const struct ent_plan *plan, struct ent_model_info *info);
+/* Whether such a file's label and sequences are the plan's. */
+bool ent_plan_same_label(const struct ent_plan *plan, const struct ent_model_info *info);
 /* Parameters of the plan's model (the parser has checked that they can be counted). */
 size_t ent_plan_n_params(const struct ent_plan *plan);
 /* Which training round a run's round `round` is, or follows: rounds are statistics, then training and

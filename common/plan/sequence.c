@@ -31,6 +31,7 @@ const struct ent_field ent_plan_sequence_fields[] = {
      .kind = ENT_FIELD_NODE,
      .required = true,
      .offset = offsetof(struct sequence_entry, time),
+     .takes = "a text, or a list of texts",
      .help =
          "a column, or a list of 1 to 8 that are compared one after the other; equal times stay "
          "in the order of the rows"},

@@ -87,7 +87,7 @@ struct ent_metric_value {
     const char *name;
     double value;
 };
-#define ENT_METRIC_VALUES 19
+#define ENT_METRIC_VALUES 14
 size_t ent_metrics_values(const struct ent_metrics *metrics,
                           struct ent_metric_value out[ENT_METRIC_VALUES]);
 
