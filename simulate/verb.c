@@ -161,6 +161,7 @@ static enum ent_err one_run(struct simulate *s, struct ent_simulated_run *run)
 {
     struct ent_plan plan = *s->plan; /* what it points to stays the original's */
     struct ent_plan pooled;
+    enum ent_err err;
 
     plan.seed = run->seed;
     ENT_TRY(ent_sweep_apply(&s->arguments.sweep, run->combination, &plan));
@@ -173,8 +174,12 @@ static enum ent_err one_run(struct simulate *s, struct ent_simulated_run *run)
     }
     pooled = s->pooled != NULL ? *s->pooled : plan;
     pooled.seed = run->seed;
-    return ent_compare(&plan, &pooled, s->population, &run->federated,
-                       s->arguments.federation.threads, &run->comparison);
+    err = ent_compare(&plan, &pooled, s->population, &run->federated,
+                      s->arguments.federation.threads, &run->comparison);
+    if (err != ENT_E_OK) {
+        ent_federation_result_release(&run->federated); /* of a run that is not counted */
+    }
+    return err;
 }
 
 static enum ent_err write_model(const struct simulate *s)
@@ -213,6 +218,22 @@ static void shrink(struct ent_simulated_run *run, bool keep_model, bool keep_mem
     }
 }
 
+/* Which of many runs the rounds below belong to. */
+static void announce(const struct simulate *s, const struct ent_simulated_run *run, uint64_t n)
+{
+    const struct ent_sweep *sweep = &s->arguments.sweep;
+
+    if (s->verb->quiet || n < 2) {
+        return;
+    }
+    (void)fprintf(s->notes, "run %u of %llu:", (unsigned)s->sim.n_runs + 1, (unsigned long long)n);
+    for (uint32_t a = 0; a < sweep->n; a++) {
+        (void)fprintf(s->notes, " %s %.10g,", ent_sweep_name(sweep, a),
+                      ent_sweep_value(sweep, run->combination, a));
+    }
+    (void)fprintf(s->notes, " seed %llu\n", (unsigned long long)run->seed);
+}
+
 static enum ent_err run_all(struct simulate *s)
 {
     uint64_t n = ent_sweep_combinations(&s->arguments.sweep) * s->arguments.seeds;
@@ -223,9 +244,11 @@ static enum ent_err run_all(struct simulate *s)
 
         run->combination = i / s->arguments.seeds;
         run->seed = s->plan->seed + i % s->arguments.seeds;
+        announce(s, run, n);
         ENT_TRY(one_run(s, run));
         s->sim.n_runs++;
         print_one(s, run);
+        ENT_TRY(i == 0 ? write_model(s) : ENT_E_OK);
         shrink(run, i == 0, s->verb->json && s->arguments.sweep.n == 0);
     }
     return ENT_E_OK;
@@ -253,7 +276,6 @@ static enum ent_err simulate(struct simulate *s)
         ent_print_csv_head(&s->sim, stdout);
     }
     ENT_TRY(run_all(s));
-    ENT_TRY(write_model(s));
     if (s->verb->json) {
         return ent_print_json(&s->sim, stdout);
     }

@@ -84,7 +84,7 @@ federate() { # set, seed -> fields: federated and pooled AUC; means over the mem
     "$bin/entente-simulate" "$plans/tabular-$1.yaml" --data "$data/$file.csv.gz" --by "$by" \
         --test-rows "$data/splits/$split.s$2.test" --compare --pooled "$plans/tabular-$1-pooled.yaml" --quiet --json \
         2>"$errors" >"$out" || stop "$1, seed $2: entente-simulate ended with status $?: $(tail -n 3 "$errors")"
-    fields=$(sed -n 's/.*"alone":{"members_auc":\([0-9.]*\).*"federated":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)}.*"pooled":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)}.*/\3 \5 \1 \2 \4/p' "$out")
+    fields=$(sed -n 's/.*"alone":{"members_auc":\([0-9.]*\).*"federated":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)[^}]*}.*"pooled":{"members_auc":\([0-9.]*\),"auc":\([0-9.]*\)[^}]*}.*/\3 \5 \1 \2 \4/p' "$out")
     [ "$(echo "$fields" | wc -w)" -eq 5 ] ||
         stop "$1, seed $2: entente-simulate gave \"$fields\" instead of five figures: $(tail -n 3 "$errors") $(head -c 300 "$out")"
 }
