@@ -92,8 +92,8 @@ static enum ent_err sorted_keys(const struct ent_table *table, struct keyed **ou
     return ENT_E_OK;
 }
 
-static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of,
-                              uint32_t *n_members, char ***names)
+static enum ent_err by_column_of_rows(const struct ent_table *table, uint32_t *member_of,
+                                      uint32_t *n_members, char ***names)
 {
     struct keyed *keys = NULL;
     char **made = NULL;
@@ -111,6 +111,26 @@ static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of
     }
     *names = made;
     return ENT_E_OK;
+}
+
+/* A sequence belongs to the member of its first event. Whoever has events and no sequence is a member, too: one that
+ * declines. */
+static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of,
+                              uint32_t *n_members, char ***names)
+{
+    uint32_t *of_event = NULL;
+    enum ent_err err;
+
+    if (table->events == NULL) {
+        return by_column_of_rows(table, member_of, n_members, names);
+    }
+    ENT_TRY(ent_calloc(table->events->n_rows, sizeof *of_event, &of_event));
+    err = by_column_of_rows(table->events, of_event, n_members, names);
+    for (uint32_t i = 0; i < table->n_rows && err == ENT_E_OK; i++) {
+        member_of[i] = of_event[table->event_first[i]];
+    }
+    free(of_event);
+    return err;
 }
 
 /* ---- shares ---- */
@@ -250,25 +270,38 @@ static int compare_classed(const void *a, const void *b)
     return x->row < y->row ? -1 : 1;
 }
 
+/* A sequence counts as its first event. */
 static enum ent_err class_by_column(const struct ent_table *table, struct classed *out)
 {
+    const struct ent_table *ids = table->events != NULL ? table->events : table;
     struct keyed *keys = NULL;
-    double n = 0.0;
+    uint32_t *number = NULL;
+    uint32_t n = 0;
+    enum ent_err err = ent_calloc(ids->n_rows, sizeof *number, &number);
 
-    ENT_TRY(sorted_keys(table, &keys));
-    for (uint32_t i = 0; i < table->n_rows; i++) {
-        n += i > 0 && !same(&keys[i - 1], &keys[i]) ? 1.0 : 0.0;
-        out[keys[i].row] = (struct classed){.class = n, .row = keys[i].row};
+    if (err == ENT_E_OK) {
+        err = sorted_keys(ids, &keys);
+    }
+    for (uint32_t i = 0; err == ENT_E_OK && i < ids->n_rows; i++) {
+        n += i > 0 && !same(&keys[i - 1], &keys[i]) ? 1 : 0;
+        number[keys[i].row] = n;
+    }
+    for (uint32_t i = 0; err == ENT_E_OK && i < table->n_rows; i++) {
+        out[i].class = number[table->events != NULL ? table->event_first[i] : i];
+        out[i].row = i;
     }
     free(keys);
-    return ENT_E_OK;
+    free(number);
+    return err;
 }
 
 static enum ent_err class_by_label(const struct ent_table *table, struct classed *out)
 {
-    ENT_REQUIRE(table->events == NULL || table->sequence.label != ENT_SEQUENCE_NEXT, ENT_E_USAGE,
-                "a sequence whose label is what comes next has many labels: divide with --by, "
-                "--iid or --quantity");
+    ENT_REQUIRE(table->sequence.label != ENT_SEQUENCE_NEXT &&
+                    (table->targets == NULL || table->schema.n_label_values > 0),
+                ENT_E_USAGE,
+                "--alpha and --shards divide by the class of a row, and this label is none: use "
+                "--quantity, --iid, or --by COLUMN");
     for (uint32_t i = 0; i < table->n_rows; i++) {
         out[i].class = table->targets != NULL ? (double)table->targets[i] : table->labels[i];
         out[i].row = i;

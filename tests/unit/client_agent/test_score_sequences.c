@@ -23,7 +23,7 @@ struct bench {
 
 static void train(struct bench *b, const char *plan_text)
 {
-    static const char client[] = "data: {path: data.csv}\n";
+    static const char client[] = "data: {path: data.csv}\nunit_key: who\n";
     struct ent_client_config *config = NULL;
     struct ent_pipeline *p = NULL;
     struct ent_plan *plan = NULL;
