@@ -14,6 +14,8 @@
 #include "simulate/federation.h"
 #include "simulate/kept.h"
 
+#define ENT_SIM_ARENA_BYTES ((size_t)ENT_WIRE_ENVELOPE_MAX_BYTES * 4) /* of one member's messages */
+
 struct ent_sim_member {
     struct ent_sign_key *key;
     uint8_t pub[ENT_SIGN_PUB_BYTES];

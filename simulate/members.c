@@ -186,7 +186,7 @@ enum ent_err ent_sim_join(void *ctx, uint32_t worker, uint32_t item)
     enum ent_err err;
 
     ent_arena_release(&w->arena);
-    ent_arena_init(&w->arena, ENT_WIRE_ENVELOPE_MAX_BYTES * 4);
+    ent_arena_init(&w->arena, ENT_SIM_ARENA_BYTES);
     ENT_TRY(see_open(s, w, member));
     if (!has_data(s, member)) {
         return decline(s, w, member, ENT_E_DATA);
@@ -390,7 +390,7 @@ enum ent_err ent_sim_work(void *ctx, uint32_t worker, uint32_t item)
     enum ent_err err;
 
     ent_arena_release(&w->arena);
-    ent_arena_init(&w->arena, ENT_WIRE_ENVELOPE_MAX_BYTES * 4);
+    ent_arena_init(&w->arena, ENT_SIM_ARENA_BYTES);
     if (s->members[member].drops) {
         struct ent_event event = ent_sim_event(s, ENT_EV_DOWN, member);
 

@@ -56,7 +56,7 @@ static enum ent_err make_lists(struct ent_sim *s)
     ENT_TRY(ent_calloc(s->actions.cap, sizeof *s->actions.list, &s->actions.list));
     ENT_TRY(ent_calloc(s->threads, sizeof *s->workers, &s->workers));
     for (uint32_t w = 0; w < s->threads; w++) {
-        ent_arena_init(&s->workers[w].arena, ENT_WIRE_ENVELOPE_MAX_BYTES * 4);
+        ent_arena_init(&s->workers[w].arena, ENT_SIM_ARENA_BYTES);
         ENT_TRY(ent_pipeline_borrow(s->plan, s->population->table, &s->workers[w].pipeline));
     }
     return ent_kept_store_new(s->n_members, ent_pipeline_kept_floats(s->plan),

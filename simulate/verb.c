@@ -1,6 +1,5 @@
 #include "simulate/verb.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,7 +94,7 @@ static enum ent_err check_output(const char *path)
 {
     const char *slash = path != NULL ? strrchr(path, '/') : NULL;
     char *dir = NULL;
-    int lost;
+    enum ent_err err = ENT_E_OK;
 
     if (path == NULL) {
         return ENT_E_OK;
@@ -103,11 +102,12 @@ static enum ent_err check_output(const char *path)
     ENT_TRY(slash == NULL   ? ent_strdup(".", &dir)
             : slash == path ? ent_strdup("/", &dir)
                             : ent_strndup(path, (size_t)(slash - path), &dir));
-    lost = access(dir, W_OK | X_OK) == 0 ? 0 : errno;
+    if (access(dir, W_OK | X_OK) != 0) {
+        (void)ent_io_error("make the file of --output in", dir);
+        err = ENT_E_IO;
+    }
     free(dir);
-    ENT_REQUIRE(lost == 0, ENT_E_IO, "--output: no file can be made at %s: %s", path,
-                strerror(lost));
-    return ENT_E_OK;
+    return err;
 }
 
 static enum ent_err load(struct simulate *s, const char *plan)

@@ -117,7 +117,7 @@ expect 2 'from 1 to 1000' --iid 5 --seeds 0
 expect 2 'from 1 to 100000' --iid 5 --rounds 0
 expect 2 'size such as' --iid 5 --state-memory much
 expect 2 'at most' --members 100 --shards 10
-expect 5 'no file can be made' --iid 5 --output "$dir/nowhere/model"
+expect 5 'cannot make the file of --output' --iid 5 --output "$dir/nowhere/model"
 expect 4 'Correct --by' --by shopp
 expect 24 'lower --dropout' --by shop --dropout 0.95
 echo "ok"
