@@ -5,44 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/agent/score_internal.h"
 #include "client/data/csv.h"
-#include "client/data/prep.h"
-#include "client/data/split.h"
-#include "client/data/table.h"
-#include "client/task/fill.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/model/modelfile.h"
 
 #define BLOCK_ROWS 4096
 #define WRITE_AT ((size_t)256 * 1024)
 
-struct scorer {
-    const struct ent_score_options *options;
-    const struct ent_client_config *config;
-    struct ent_client_config plain; /* without a client.yaml */
-    const char *id;
-    struct ent_modelfile *file;
-    struct ent_model *model;
-    struct ent_schema schema;
-    struct ent_prep *prep;
-    float *x;         /* [BLOCK_ROWS][n_inputs] */
-    float *prob;      /* [BLOCK_ROWS] */
-    float *y;         /* [BLOCK_ROWS] */
-    uint32_t *wanted; /* --rows: ascending */
-    uint32_t n_wanted;
-    uint32_t next_wanted;
-    struct ent_histogram histogram;
-    struct ent_buf out;
-    char *tmp; /* NULL: the output is standard output, or there is none */
-    int fd;
-    uint64_t n_source_rows;
-    struct ent_score_result result;
-};
-
 /* ---- the model ---- */
 
-static enum ent_err open_schema(struct scorer *s)
+static enum ent_err open_schema(struct ent_scorer *s)
 {
     const struct ent_model_info *info = &s->file->info;
     uint32_t n = info->n_features;
@@ -53,11 +26,25 @@ static enum ent_err open_schema(struct scorer *s)
                                     .n_features = n,
                                     .n_inputs = info->n_inputs,
                                     .label_name = s->options->evaluate ? info->label_name : NULL,
-                                    .label_positive = info->label_positive};
+                                    .label_positive = info->label_positive,
+                                    .label_values = info->label_values,
+                                    .n_label_values = info->n_label_values,
+                                    .label_lo = info->label_lo,
+                                    .label_hi = info->label_hi};
     return ent_prep_new(&s->schema, info->fits, &s->prep);
 }
 
-static enum ent_err open_model(struct scorer *s)
+static struct ent_task_sizes sizes_of(const struct ent_scorer *s)
+{
+    enum ent_model_loss_kind loss = ent_model_loss_find(s->file->info.loss);
+
+    return (struct ent_task_sizes){.outputs = loss == ENT_MODEL_SOFTMAX ? ENT_OUTPUTS_CLASSES
+                                              : loss == ENT_MODEL_MSE   ? ENT_OUTPUTS_NUMBER
+                                                                        : ENT_OUTPUTS_BINARY,
+                                   .n_classes = ent_model_n_outputs(s->model)};
+}
+
+static enum ent_err open_model(struct ent_scorer *s)
 {
     const struct ent_model_info *info;
     struct ent_model_options options;
@@ -68,17 +55,19 @@ static enum ent_err open_model(struct scorer *s)
     ENT_TRY(ent_model_new(&options, &s->model));
     memcpy(ent_model_params(s->model), ent_modelfile_params(s->file),
            s->file->n_params * sizeof(float));
+    s->histogram.sizes = sizes_of(s);
     return open_schema(s);
 }
 
-static enum ent_err open_memory(struct scorer *s)
+static enum ent_err open_memory(struct ent_scorer *s)
 {
     uint32_t n = s->schema.n_features;
+    size_t dim;
 
     ENT_TRY(ent_calloc_aligned((size_t)BLOCK_ROWS * s->schema.n_inputs, sizeof *s->x, &s->x));
     ENT_TRY(ent_calloc_aligned(BLOCK_ROWS, sizeof *s->prob, &s->prob));
-    ENT_TRY(ent_calloc_aligned(BLOCK_ROWS, sizeof *s->y, &s->y));
-    ENT_TRY(ent_calloc(ent_task_evaluate_dim(), sizeof *s->histogram.v, &s->histogram.v));
+    ENT_TRY(ent_task_evaluate_dim_of(&s->histogram.sizes, &dim));
+    ENT_TRY(ent_calloc(dim, sizeof *s->histogram.v, &s->histogram.v));
     ENT_TRY(ent_calloc(n, sizeof *s->result.counts, &s->result.counts));
     s->result.n_counts = n;
     for (uint32_t i = 0; i < n; i++) {
@@ -89,7 +78,7 @@ static enum ent_err open_memory(struct scorer *s)
 
 /* ---- input and output ---- */
 
-static enum ent_err open_rows(struct scorer *s)
+static enum ent_err open_rows(struct ent_scorer *s)
 {
     if (s->options->rows_file == NULL) {
         return ENT_E_OK;
@@ -97,7 +86,18 @@ static enum ent_err open_rows(struct scorer *s)
     return ent_split_file_read(s->options->rows_file, UINT32_MAX, &s->wanted, &s->n_wanted);
 }
 
-static void choose_config(struct scorer *s)
+/* How the member calls a column of the plan. */
+static const char *own_name(const struct ent_client_config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->n_columns; i++) {
+        if (strcmp(config->columns[i].feature, name) == 0) {
+            return config->columns[i].column;
+        }
+    }
+    return name;
+}
+
+static void choose_config(struct ent_scorer *s)
 {
     s->config = s->options->config;
     if (s->config == NULL) {
@@ -108,6 +108,9 @@ static void choose_config(struct scorer *s)
     s->id = s->options->id != NULL ? s->options->id : s->config->id;
     if (s->id == NULL) {
         s->id = s->config->unit_key;
+    }
+    if (s->id == NULL && s->file->info.sequence.unit != NULL) {
+        s->id = own_name(s->config, s->file->info.sequence.unit);
     }
 }
 
@@ -124,7 +127,7 @@ static enum ent_err refuse_same_file(const struct ent_score_options *o)
     return ENT_E_OK;
 }
 
-static enum ent_err open_output(struct scorer *s)
+static enum ent_err open_output(struct ent_scorer *s)
 {
     const char *name = s->id != NULL ? s->id : "row";
 
@@ -140,48 +143,60 @@ static enum ent_err open_output(struct scorer *s)
         ENT_TRY(ent_file_begin(s->options->output, 0600, &s->tmp, &s->fd));
     }
     ENT_TRY(ent_csv_add_field(&s->out, name, strlen(name), ','));
-    return ent_buf_addf(&s->out, ",score\n");
+    return ent_score_is_rich(&s->file->info) ? ent_score_rich_header(s)
+                                             : ent_buf_addf(&s->out, ",score\n");
 }
 
-static enum ent_err flush(struct scorer *s)
+enum ent_err ent_scorer_flush(struct ent_scorer *s, bool only_when_full)
 {
+    if (only_when_full && s->out.len < WRITE_AT) {
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_fd_write(s->fd, s->out.data, s->out.len));
     ent_buf_clear(&s->out);
     return ENT_E_OK;
 }
 
-static enum ent_err write_row(struct scorer *s, const struct ent_table *table, uint32_t row,
+enum ent_err ent_scorer_write_id(struct ent_scorer *s, const struct ent_table *table, uint32_t row)
+{
+    struct ent_buf_view id;
+
+    if (s->id == NULL) {
+        return ent_buf_addf(&s->out, "%u", (unsigned)table->source_rows[row]);
+    }
+    id = ent_table_id(table, row);
+    return ent_csv_add_field(&s->out, id.text, id.len, ',');
+}
+
+static enum ent_err write_row(struct ent_scorer *s, const struct ent_table *table, uint32_t row,
                               float prob)
 {
     if (s->fd < 0) {
         return ENT_E_OK;
     }
-    if (s->id != NULL) {
-        struct ent_buf_view id = ent_table_id(table, row);
-
-        ENT_TRY(ent_csv_add_field(&s->out, id.text, id.len, ','));
-    } else {
-        ENT_TRY(ent_buf_addf(&s->out, "%u", (unsigned)table->source_rows[row]));
-    }
+    ENT_TRY(ent_scorer_write_id(s, table, row));
     ENT_TRY(ent_buf_addf(&s->out, ",%.9g\n", (double)prob)); /* 9 digits give the float back */
-    return s->out.len >= WRITE_AT ? flush(s) : ENT_E_OK;
+    return ent_scorer_flush(s, true);
 }
 
 /* ---- blocks ---- */
 
-/* Both lists ascend, over the whole input. */
-static bool is_wanted(struct scorer *s, uint32_t source_row)
+static int compare_rows(const void *a, const void *b)
 {
-    if (s->options->rows_file == NULL) {
-        return true;
-    }
-    while (s->next_wanted < s->n_wanted && s->wanted[s->next_wanted] < source_row) {
-        s->next_wanted++;
-    }
-    return s->next_wanted < s->n_wanted && s->wanted[s->next_wanted] == source_row;
+    const uint32_t *x = a;
+    const uint32_t *y = b;
+
+    return *x < *y ? -1 : *x > *y;
 }
 
-static void add_to_histogram(struct scorer *s, const struct ent_table *table, uint32_t row,
+bool ent_scorer_wants(const struct ent_scorer *s, uint32_t source_row)
+{
+    return s->options->rows_file == NULL ||
+           (s->n_wanted > 0 &&
+            bsearch(&source_row, s->wanted, s->n_wanted, sizeof *s->wanted, compare_rows) != NULL);
+}
+
+static void add_to_histogram(struct ent_scorer *s, const struct ent_table *table, uint32_t row,
                              float prob)
 {
     float y;
@@ -197,12 +212,12 @@ static void add_to_histogram(struct scorer *s, const struct ent_table *table, ui
     ent_histogram_add(&s->histogram, &prob, &y, 1);
 }
 
-static enum ent_err score_block(struct scorer *s, const struct ent_table *table)
+static enum ent_err score_block(struct ent_scorer *s, const struct ent_table *table)
 {
     ent_prep_encode_range(s->prep, table, 0, table->n_rows, s->x);
     ent_model_predict(s->model, s->x, table->n_rows, s->prob);
     for (uint32_t i = 0; i < table->n_rows; i++) {
-        if (!is_wanted(s, table->source_rows[i])) {
+        if (!ent_scorer_wants(s, table->source_rows[i])) {
             continue;
         }
         ENT_REQUIRE(s->prob[i] >= 0.0F && s->prob[i] <= 1.0F, ENT_E_NONFINITE,
@@ -214,12 +229,14 @@ static enum ent_err score_block(struct scorer *s, const struct ent_table *table)
     return ENT_E_OK;
 }
 
-static void take_counts(struct scorer *s, const struct ent_table *table)
+void ent_scorer_take_counts(struct ent_scorer *s, const struct ent_table *table)
 {
+    const struct ent_column *columns = ent_table_columns(table)->columns;
+
     for (uint32_t i = 0; i < s->result.n_counts; i++) {
-        s->result.counts[i].missing = table->columns[i].missing;
-        s->result.counts[i].clipped = table->columns[i].clipped;
-        s->result.counts[i].unknown = table->columns[i].unknown;
+        s->result.counts[i].missing = columns[i].missing;
+        s->result.counts[i].clipped = columns[i].clipped;
+        s->result.counts[i].unknown = columns[i].unknown;
     }
     s->result.bad = table->n_bad;
     s->result.n_problems = 0;
@@ -230,7 +247,7 @@ static void take_counts(struct scorer *s, const struct ent_table *table)
     }
 }
 
-static enum ent_err score_all(struct scorer *s)
+static enum ent_err score_all(struct ent_scorer *s)
 {
     struct ent_table_options options = {.schema = s->schema,
                                         .config = s->config,
@@ -248,7 +265,7 @@ static enum ent_err score_all(struct scorer *s)
         err = ent_table_reader_next(reader, &table);
         block = err == ENT_E_OK && table != NULL ? table : block;
         if (err == ENT_E_OK && table != NULL) {
-            take_counts(s, table);
+            ent_scorer_take_counts(s, table);
             err = score_block(s, table);
         }
     } while (err == ENT_E_OK && table != NULL);
@@ -257,7 +274,7 @@ static enum ent_err score_all(struct scorer *s)
     return err;
 }
 
-static enum ent_err refuse_rows_beyond(const struct scorer *s)
+static enum ent_err refuse_rows_beyond(const struct ent_scorer *s)
 {
     if (s->n_wanted == 0 || s->wanted[s->n_wanted - 1] < s->n_source_rows) {
         return ENT_E_OK;
@@ -267,19 +284,21 @@ static enum ent_err refuse_rows_beyond(const struct scorer *s)
                         (unsigned long long)s->n_source_rows, s->options->input);
 }
 
-static enum ent_err finish(struct scorer *s)
+static enum ent_err finish(struct ent_scorer *s)
 {
     char *tmp = s->tmp;
     int fd = s->fd;
+    size_t dim;
 
     if (s->options->evaluate && s->histogram.v[0] > 0) {
-        ENT_TRY(
-            ent_task_evaluate_finish(s->histogram.v, ent_task_evaluate_dim(), &s->result.metrics));
+        ENT_TRY(ent_task_evaluate_dim_of(&s->histogram.sizes, &dim));
+        ENT_TRY(ent_task_evaluate_finish_of(&s->histogram.sizes, s->histogram.v, dim,
+                                            &s->result.metrics));
     }
     if (s->fd < 0) {
         return ENT_E_OK;
     }
-    ENT_TRY(flush(s));
+    ENT_TRY(ent_scorer_flush(s, false));
     s->tmp = NULL;
     s->fd = -1;
     if (tmp == NULL) {
@@ -288,19 +307,19 @@ static enum ent_err finish(struct scorer *s)
     return ent_file_commit(s->options->output, tmp, fd);
 }
 
-static enum ent_err run(struct scorer *s)
+static enum ent_err run(struct ent_scorer *s)
 {
     ENT_TRY(open_model(s));
     ENT_TRY(open_memory(s));
     ENT_TRY(open_rows(s));
     choose_config(s);
     ENT_TRY(open_output(s));
-    ENT_TRY(score_all(s));
+    ENT_TRY(ent_score_is_rich(&s->file->info) ? ent_score_rich(s) : score_all(s));
     ENT_TRY(refuse_rows_beyond(s));
     return finish(s);
 }
 
-static void release(struct scorer *s)
+static void release(struct ent_scorer *s)
 {
     if (s->tmp != NULL) {
         ent_file_discard(s->tmp, s->fd);
@@ -311,7 +330,6 @@ static void release(struct scorer *s)
     ent_modelfile_free(s->file);
     free(s->x);
     free(s->prob);
-    free(s->y);
     free(s->wanted);
     free(s->histogram.v);
     ent_score_result_release(&s->result);
@@ -319,7 +337,7 @@ static void release(struct scorer *s)
 
 enum ent_err ent_score(const struct ent_score_options *options, struct ent_score_result *out)
 {
-    struct scorer s = {.options = options, .fd = -1};
+    struct ent_scorer s = {.options = options, .fd = -1};
     enum ent_err err;
 
     ENT_REQUIRE(options->output != NULL || options->evaluate, ENT_E_USAGE,

@@ -2,7 +2,9 @@
  * SOURCE protocol.md 4 (Missing); issue 3 part 9
  *
  * Scores any number of rows in constant memory: the model file's own schema and preprocessing are all it needs; a
- * client.yaml adds this member's column names and spellings. */
+ * client.yaml adds this member's column names and spellings. The output has the id and: the probability (score); of up to
+ * 32 classes one column each; of more the 10 most probable ones with their probabilities; of a number its value. Of a model
+ * of sequences a row is a unit (or session), and what is predicted comes after its last event. */
 #ifndef ENT_CLIENT_AGENT_SCORE_H
 #define ENT_CLIENT_AGENT_SCORE_H
 
@@ -11,6 +13,8 @@
 #include "common/base/err.h"
 #include "common/plan/client_config.h"
 #include "common/task/task.h"
+
+#define ENT_SCORE_EVENTS 11
 
 struct ent_score_options {
     const char *model;
@@ -41,6 +45,12 @@ struct ent_score_result {
     struct ent_score_count *counts; /* [n_counts], over all rows read */
     uint32_t n_counts;
     struct ent_metrics metrics; /* evaluate; rows = 0: nothing had a label */
+    struct {
+        const char *name; /* static */
+        const char *text;
+        uint64_t value;
+    } events[ENT_SCORE_EVENTS]; /* what became of events; n_events = 0: the model is one of rows */
+    uint32_t n_events;
 };
 
 /* An output file appears whole or not at all (standard output as it comes), for its owner alone (0600); it cannot be the

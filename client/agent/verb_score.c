@@ -22,6 +22,12 @@ static void print_counts(const struct ent_score_result *r)
         (void)fprintf(stderr, "  line %llu: %s\n", (unsigned long long)r->problems[i].line,
                       r->problems[i].reason);
     }
+    for (uint32_t i = 3; i < r->n_events; i++) { /* the first three say how many there were */
+        if (r->events[i].value > 0) {
+            (void)fprintf(stderr, "  %llu %s\n", (unsigned long long)r->events[i].value,
+                          r->events[i].text);
+        }
+    }
     for (uint32_t i = 0; i < r->n_counts; i++) {
         const struct ent_score_count *c = &r->counts[i];
 
@@ -38,7 +44,9 @@ static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
     const struct ent_metrics *m = &r->metrics;
 
     ENT_REQUIRE(m->rows > 0, ENT_E_DATA, "no row has a label: nothing can be evaluated");
-    if (isnan(m->auc)) {
+    if (m->outputs != ENT_OUTPUTS_BINARY) {
+        ent_workplace_print_values(m, out);
+    } else if (isnan(m->auc)) {
         (void)fprintf(out, "auc=none log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
                       (unsigned long long)m->rows, (unsigned long long)m->positives);
     } else {
@@ -59,6 +67,19 @@ static void put_counts(struct ent_json_writer *w, const struct ent_score_result 
         ent_json_put_key_uint(w, "clipped", r->counts[i].clipped);
         ent_json_put_key_uint(w, "unknown", r->counts[i].unknown);
         ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_events(struct ent_json_writer *w, const struct ent_score_result *r)
+{
+    if (r->n_events == 0) {
+        return;
+    }
+    ent_json_put_key(w, "events");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    for (uint32_t i = 0; i < r->n_events; i++) {
+        ent_json_put_key_uint(w, r->events[i].name, r->events[i].value);
     }
     ent_json_put_close(w);
 }
@@ -87,6 +108,7 @@ static enum ent_err print_json(const struct ent_score_verb *verb, const struct e
         put_metrics(&w, &r->metrics);
     }
     put_counts(&w, r);
+    put_events(&w, r);
     ent_json_put_close(&w);
     err = ent_json_end(&w);
     if (err == ENT_E_OK) {

@@ -53,6 +53,9 @@ static void print_metrics(const char *what, const struct ent_metrics *m)
 {
     if (m->rows == 0) {
         printf("%-11s no rows\n", what);
+    } else if (m->outputs != ENT_OUTPUTS_BINARY) {
+        printf("%-11s ", what);
+        ent_workplace_print_values(m, stdout);
     } else if (isnan(m->auc)) {
         printf("%-11s log loss %.4f over %llu rows (one class only: no AUC)\n", what, m->log_loss,
                (unsigned long long)m->rows);

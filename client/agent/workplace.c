@@ -113,3 +113,17 @@ void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metri
         }
     }
 }
+
+void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out)
+{
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    size_t n = ent_metrics_values(metrics, values);
+
+    for (size_t i = 0; i < n; i++) {
+        bool whole = strcmp(values[i].name, "rows") == 0 || strcmp(values[i].name, "unknown") == 0;
+
+        (void)fprintf(out, "%s%s=%.*f", i > 0 ? " " : "", values[i].name, whole ? 0 : 6,
+                      values[i].value);
+    }
+    (void)fprintf(out, "\n");
+}

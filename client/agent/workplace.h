@@ -27,4 +27,7 @@ ENT_MUST enum ent_err ent_workplace_print(const struct ent_buf *json);
  * left out. */
 void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metrics *metrics);
 
+/* Of classes and numbers: "log_loss=0.669000 rows=18240 ..." and a line end. */
+void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out);
+
 #endif

@@ -138,9 +138,9 @@ static enum ent_err refuse_absent(const struct absent *absent, const struct ent_
                         (unsigned)absent->n, absent->list, list);
 }
 
-/* unit_key and id are names of this member's own: they are corrected, not mapped. */
+/* unit_key and id are names of this member's own: they are corrected, not mapped. where: that the name was given. */
 static enum ent_err find_own(const struct ent_text *header, size_t n, const char *column,
-                             const char *key, size_t *out)
+                             const char *key, const char *where, size_t *out)
 {
     char near[128];
     char list[200] = "";
@@ -152,14 +152,14 @@ static enum ent_err find_own(const struct ent_text *header, size_t n, const char
     if (nearest(column, header, n, near)) {
         return ent_err_note(ENT_E_DATA,
                             "there is no column '%.80s' (%s) in the data: is it '%.80s'? Correct "
-                            "%s in client.yaml",
-                            column, key, near, key);
+                            "%s%s",
+                            column, key, near, key, where);
     }
     list_header(header, n, list, sizeof list);
     return ent_err_note(ENT_E_DATA,
-                        "there is no column '%.80s' (%s) in the data: correct %s in client.yaml; "
-                        "the data has: %s",
-                        column, key, key, list);
+                        "there is no column '%.80s' (%s) in the data: correct %s%s; the data has: "
+                        "%s",
+                        column, key, key, where, list);
 }
 
 /* ---- dictionaries ---- */
@@ -273,6 +273,14 @@ static enum ent_err bind_label(const struct ent_table_options *options,
         return ENT_E_OK;
     }
     b->label.map = find_map(options->config, column);
+    b->label_feature = (struct ent_feature){.name = column,
+                                            .type = ENT_FEATURE_CATEGORY,
+                                            .values = options->schema.label_values,
+                                            .n_values = options->schema.n_label_values};
+    b->label.feature = &b->label_feature;
+    if (options->schema.n_label_values > 0) {
+        ENT_TRY(build_words(&b->label, options->config->file));
+    }
     column = b->label.map != NULL ? b->label.map->column : column;
     if (options->label == ENT_LABEL_IF_PRESENT) {
         for (size_t i = 0; i < n; i++) {
@@ -290,6 +298,7 @@ static enum ent_err bind_label(const struct ent_table_options *options,
 static enum ent_err bind_all(const struct ent_table_options *options, const struct ent_text *header,
                              size_t n, struct ent_bindings *b)
 {
+    static const char in_config[] = " in client.yaml";
     struct absent absent = {0};
 
     b->n_columns = options->schema.n_features;
@@ -301,12 +310,30 @@ static enum ent_err bind_all(const struct ent_table_options *options, const stru
     ENT_TRY(bind_label(options, header, n, &absent, b));
     ENT_TRY(refuse_absent(&absent, header, n));
     if (options->config->unit_key != NULL && !options->without_units) {
-        ENT_TRY(find_own(header, n, options->config->unit_key, "unit_key", &b->unit));
+        ENT_TRY(find_own(header, n, options->config->unit_key, "unit_key", in_config, &b->unit));
     }
     if (options->id_column != NULL) {
-        ENT_TRY(find_own(header, n, options->id_column, "id", &b->id));
+        ENT_TRY(find_own(header, n, options->id_column,
+                         options->id_option != NULL ? options->id_option : "id",
+                         options->id_option != NULL ? "" : in_config, &b->id));
     }
     return ENT_E_OK;
+}
+
+enum ent_err ent_bind_place(const struct ent_client_config *config, const struct ent_text *header,
+                            size_t n_header, const char *name, const char *what,
+                            struct ent_bound *out)
+{
+    struct absent absent = {0};
+    const char *column;
+
+    *out = (struct ent_bound){.map = find_map(config, name)};
+    column = out->map != NULL ? out->map->column : name;
+    ENT_TRY(find_field(header, n_header, column, what, &out->field));
+    if (out->field == ENT_BIND_NONE) {
+        note_absent(&absent, header, n_header, column, what);
+    }
+    return refuse_absent(&absent, header, n_header);
 }
 
 enum ent_err ent_bindings_new(const struct ent_table_options *options,
@@ -338,6 +365,7 @@ void ent_bindings_free(struct ent_bindings *bindings)
         free(bindings->columns[i].words);
     }
     free(bindings->columns);
+    free(bindings->label.words);
     ent_sha256_release(&bindings->hash);
     free(bindings);
 }

@@ -9,7 +9,7 @@
 #define HEADER_DEPTH 4 /* header, tensor, shape */
 #define PART_DEPTH 4   /* list, feature, values */
 
-enum { DOC_HEADER, DOC_ARCHITECTURE, DOC_FEATURES, DOC_LABEL, DOC_LINEAGE };
+enum { DOC_HEADER, DOC_ARCHITECTURE, DOC_FEATURES, DOC_LABEL, DOC_LINEAGE, DOC_SEQUENCE };
 
 static enum ent_err parse_argument(const struct ent_json *value, const struct ent_json *argument,
                                    struct ent_model_layer *out)
@@ -104,12 +104,6 @@ static enum ent_err parse_architecture(struct ent_modelfile *file, const struct 
     return ENT_E_OK;
 }
 
-static enum ent_err parse_label(struct ent_modelfile *file, const struct ent_json *doc)
-{
-    ENT_TRY(ent_json_string(ent_json_get(doc, "name"), "name", &file->info.label_name));
-    return ent_json_string(ent_json_get(doc, "positive"), "positive", &file->info.label_positive);
-}
-
 static enum ent_err parse_hex(const struct ent_json *doc, const char *key, uint8_t *out, size_t len)
 {
     const char *hex;
@@ -143,8 +137,9 @@ static enum ent_err parse_parts(struct ent_modelfile *file, const struct ent_jso
     } parts[] = {
         {DOC_ARCHITECTURE, "entente.architecture", parse_architecture},
         {DOC_FEATURES, "entente.features", ent_modelfile_parse_features},
-        {DOC_LABEL, "entente.label", parse_label},
+        {DOC_LABEL, "entente.label", ent_modelfile_parse_label},
         {DOC_LINEAGE, "entente.lineage", parse_lineage},
+        {DOC_SEQUENCE, "entente.sequence", ent_modelfile_parse_sequence},
     };
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(parts); i++) {
@@ -152,6 +147,9 @@ static enum ent_err parse_parts(struct ent_modelfile *file, const struct ent_jso
         const char *text;
         enum ent_err err;
 
+        if (parts[i].doc == DOC_SEQUENCE && ent_json_get(metadata, parts[i].key) == NULL) {
+            continue;
+        }
         ENT_TRY(ent_json_string(ent_json_get(metadata, parts[i].key), parts[i].key, &text));
         err = ent_json_parse(text, strlen(text), ENT_MODELFILE_HEADER_MAX, PART_DEPTH, doc);
         if (err == ENT_E_OK) {
@@ -308,6 +306,8 @@ void ent_modelfile_free(struct ent_modelfile *file)
     free(file->features);
     ent_fits_free(file->fits);
     free(file->values);
+    free(file->label_values);
+    free(file->times);
     ent_blob_unref(file->blob);
     free(file);
 }
