@@ -5,16 +5,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/agent/predictor.h"
 #include "client/data/csv.h"
-#include "client/data/prep.h"
 #include "client/data/split.h"
 #include "client/data/table.h"
 #include "client/task/fill.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/model/modelfile.h"
 
 #define BLOCK_ROWS 4096
+#define NAME_BYTES 512
 #define WRITE_AT ((size_t)256 * 1024)
 
 struct scorer {
@@ -22,13 +22,10 @@ struct scorer {
     const struct ent_client_config *config;
     struct ent_client_config plain; /* without a client.yaml */
     const char *id;
-    struct ent_modelfile *file;
-    struct ent_model *model;
-    struct ent_schema schema;
-    struct ent_prep *prep;
-    float *x;         /* [BLOCK_ROWS][n_inputs] */
-    float *prob;      /* [BLOCK_ROWS] */
-    float *y;         /* [BLOCK_ROWS] */
+    struct ent_predictor predictor;
+    struct ent_explainer *explainer; /* NULL: not asked for */
+    float *answers;                  /* [block_rows][n_outputs] */
+    uint32_t block_rows;
     uint32_t *wanted; /* --rows: ascending */
     uint32_t n_wanted;
     uint32_t next_wanted;
@@ -42,47 +39,30 @@ struct scorer {
 
 /* ---- the model ---- */
 
-static enum ent_err open_schema(struct scorer *s)
-{
-    const struct ent_model_info *info = &s->file->info;
-    uint32_t n = info->n_features;
-
-    ENT_REQUIRE(n > 0, ENT_E_UNSUPPORTED, "%s has no schema: it cannot be used on a CSV file",
-                s->options->model);
-    s->schema = (struct ent_schema){.features = info->features,
-                                    .n_features = n,
-                                    .n_inputs = info->n_inputs,
-                                    .label_name = s->options->evaluate ? info->label_name : NULL,
-                                    .label_positive = info->label_positive};
-    return ent_prep_new(&s->schema, info->fits, &s->prep);
-}
-
 static enum ent_err open_model(struct scorer *s)
 {
-    const struct ent_model_info *info;
-    struct ent_model_options options;
+    const struct ent_score_options *o = s->options;
 
-    ENT_TRY(ent_modelfile_open(s->options->model, &s->file));
-    info = &s->file->info;
-    ent_modelfile_options(info, ENT_MODEL_BLOCK, &options);
-    ENT_TRY(ent_model_new(&options, &s->model));
-    memcpy(ent_model_params(s->model), ent_modelfile_params(s->file),
-           s->file->n_params * sizeof(float));
-    return open_schema(s);
+    ENT_TRY(ent_predictor_open(o->model, &s->predictor));
+    ENT_REQUIRE(!o->evaluate || s->predictor.kind == ENT_MODEL_BCE, ENT_E_UNSUPPORTED,
+                "%s predicts no label with a positive value: --evaluate cannot be used on it",
+                o->model);
+    return o->explain ? ent_explainer_new(&s->predictor, &o->explanation, &s->explainer) : ENT_E_OK;
 }
 
 static enum ent_err open_memory(struct scorer *s)
 {
-    uint32_t n = s->schema.n_features;
+    const struct ent_schema *schema = &s->predictor.schema;
+    uint32_t n = schema->n_features;
 
-    ENT_TRY(ent_calloc_aligned((size_t)BLOCK_ROWS * s->schema.n_inputs, sizeof *s->x, &s->x));
-    ENT_TRY(ent_calloc_aligned(BLOCK_ROWS, sizeof *s->prob, &s->prob));
-    ENT_TRY(ent_calloc_aligned(BLOCK_ROWS, sizeof *s->y, &s->y));
+    s->block_rows = s->predictor.n_outputs > ENT_SCORE_CLASSES ? ENT_MODEL_BLOCK : BLOCK_ROWS;
+    ENT_TRY(ent_calloc_aligned((size_t)s->block_rows * s->predictor.n_outputs, sizeof *s->answers,
+                               &s->answers));
     ENT_TRY(ent_calloc(ent_task_evaluate_dim(), sizeof *s->histogram.v, &s->histogram.v));
     ENT_TRY(ent_calloc(n, sizeof *s->result.counts, &s->result.counts));
     s->result.n_counts = n;
     for (uint32_t i = 0; i < n; i++) {
-        ENT_TRY(ent_strdup(s->schema.features[i].name, &s->result.counts[i].feature));
+        ENT_TRY(ent_strdup(schema->features[i].name, &s->result.counts[i].feature));
     }
     return ENT_E_OK;
 }
@@ -124,10 +104,43 @@ static enum ent_err refuse_same_file(const struct ent_score_options *o)
     return ENT_E_OK;
 }
 
+static enum ent_err add_text(struct scorer *s, const char *text)
+{
+    return ent_csv_add_field(&s->out, text, strlen(text), ',');
+}
+
+static bool lists_classes(const struct scorer *s)
+{
+    return s->predictor.n_outputs <= ENT_SCORE_CLASSES;
+}
+
+static enum ent_err write_head(struct scorer *s)
+{
+    static const char *const names[] = {[ENT_MODEL_BCE] = "score",
+                                        [ENT_MODEL_SOFTMAX] = "prediction,probability",
+                                        [ENT_MODEL_MSE] = "number"};
+    const struct ent_predictor *p = &s->predictor;
+    char name[NAME_BYTES];
+
+    ENT_TRY(add_text(s, s->id != NULL ? s->id : "row"));
+    if (p->kind == ENT_MODEL_MSE && p->n_outputs > 1) {
+        for (uint32_t k = 0; k < p->n_outputs; k++) {
+            ENT_TRY(ent_buf_addf(&s->out, ",number_%u", (unsigned)k));
+        }
+        return ent_buf_addf(&s->out, "\n");
+    }
+    ENT_TRY(ent_buf_addf(&s->out, ",%s", names[p->kind]));
+    for (uint32_t k = 0; p->kind == ENT_MODEL_SOFTMAX && lists_classes(s) && k < p->n_outputs;
+         k++) {
+        ent_predictor_class(p, k, name, sizeof name);
+        ENT_TRY(ent_buf_addf(&s->out, ","));
+        ENT_TRY(add_text(s, name));
+    }
+    return ent_buf_addf(&s->out, "\n");
+}
+
 static enum ent_err open_output(struct scorer *s)
 {
-    const char *name = s->id != NULL ? s->id : "row";
-
     s->fd = -1;
     ent_buf_init(&s->out, WRITE_AT + (size_t)64 * 1024 * 1024);
     if (s->options->output == NULL) {
@@ -139,8 +152,7 @@ static enum ent_err open_output(struct scorer *s)
         ENT_TRY(refuse_same_file(s->options));
         ENT_TRY(ent_file_begin(s->options->output, 0600, &s->tmp, &s->fd));
     }
-    ENT_TRY(ent_csv_add_field(&s->out, name, strlen(name), ','));
-    return ent_buf_addf(&s->out, ",score\n");
+    return write_head(s);
 }
 
 static enum ent_err flush(struct scorer *s)
@@ -150,8 +162,35 @@ static enum ent_err flush(struct scorer *s)
     return ENT_E_OK;
 }
 
+/* 9 digits give the float back. */
+static enum ent_err write_classes(struct scorer *s, const float *prob)
+{
+    char name[NAME_BYTES];
+    uint32_t best = 0;
+
+    for (uint32_t k = 1; k < s->predictor.n_outputs; k++) {
+        best = prob[k] > prob[best] ? k : best;
+    }
+    ent_predictor_class(&s->predictor, best, name, sizeof name);
+    ENT_TRY(ent_buf_addf(&s->out, ","));
+    ENT_TRY(add_text(s, name));
+    ENT_TRY(ent_buf_addf(&s->out, ",%.9g", (double)prob[best]));
+    for (uint32_t k = 0; lists_classes(s) && k < s->predictor.n_outputs; k++) {
+        ENT_TRY(ent_buf_addf(&s->out, ",%.9g", (double)prob[k]));
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err write_numbers(struct scorer *s, const float *answer)
+{
+    for (uint32_t k = 0; k < s->predictor.n_outputs; k++) {
+        ENT_TRY(ent_buf_addf(&s->out, ",%.9g", (double)answer[k]));
+    }
+    return ENT_E_OK;
+}
+
 static enum ent_err write_row(struct scorer *s, const struct ent_table *table, uint32_t row,
-                              float prob)
+                              const float *answer)
 {
     if (s->fd < 0) {
         return ENT_E_OK;
@@ -163,7 +202,9 @@ static enum ent_err write_row(struct scorer *s, const struct ent_table *table, u
     } else {
         ENT_TRY(ent_buf_addf(&s->out, "%u", (unsigned)table->source_rows[row]));
     }
-    ENT_TRY(ent_buf_addf(&s->out, ",%.9g\n", (double)prob)); /* 9 digits give the float back */
+    ENT_TRY(s->predictor.kind == ENT_MODEL_SOFTMAX ? write_classes(s, answer)
+                                                   : write_numbers(s, answer));
+    ENT_TRY(ent_buf_addf(&s->out, "\n"));
     return s->out.len >= WRITE_AT ? flush(s) : ENT_E_OK;
 }
 
@@ -189,26 +230,27 @@ static void add_to_histogram(struct scorer *s, const struct ent_table *table, ui
     if (!s->options->evaluate) {
         return;
     }
-    if (table->labels == NULL || table->labels[row] == ENT_LABEL_ABSENT) {
+    if (!ent_predictor_target(&s->predictor, table, row, &y)) {
         s->result.unlabelled++;
         return;
     }
-    y = table->labels[row] == 1 ? 1.0F : 0.0F;
     ent_histogram_add(&s->histogram, &prob, &y, 1);
 }
 
 static enum ent_err score_block(struct scorer *s, const struct ent_table *table)
 {
-    ent_prep_encode_range(s->prep, table, 0, table->n_rows, s->x);
-    ent_model_predict(s->model, s->x, table->n_rows, s->prob);
+    ENT_TRY(ent_predictor_rows(&s->predictor, table, 0, table->n_rows, s->answers));
     for (uint32_t i = 0; i < table->n_rows; i++) {
+        const float *answer = s->answers + (size_t)i * s->predictor.n_outputs;
+
         if (!is_wanted(s, table->source_rows[i])) {
             continue;
         }
-        ENT_REQUIRE(s->prob[i] >= 0.0F && s->prob[i] <= 1.0F, ENT_E_NONFINITE,
-                    "the model gives no number for data row %u", (unsigned)table->source_rows[i]);
-        add_to_histogram(s, table, i, s->prob[i]);
-        ENT_TRY(write_row(s, table, i, s->prob[i]));
+        add_to_histogram(s, table, i, *answer);
+        if (s->explainer != NULL) {
+            ent_explainer_offer(s->explainer, table, i);
+        }
+        ENT_TRY(write_row(s, table, i, answer));
         s->result.rows++;
     }
     return ENT_E_OK;
@@ -232,18 +274,21 @@ static void take_counts(struct scorer *s, const struct ent_table *table)
 
 static enum ent_err score_all(struct scorer *s)
 {
-    struct ent_table_options options = {.schema = s->schema,
+    bool labels = s->options->evaluate || s->options->explain;
+    struct ent_table_options options = {.schema = s->predictor.schema,
                                         .config = s->config,
                                         .path = s->options->input,
-                                        .label = s->options->evaluate ? ENT_LABEL_IF_PRESENT
-                                                                      : ENT_LABEL_UNUSED,
+                                        .label = labels ? ENT_LABEL_IF_PRESENT : ENT_LABEL_UNUSED,
                                         .id_column = s->fd >= 0 ? s->id : NULL};
     struct ent_table_reader *reader = NULL;
     const struct ent_table *table = NULL;
     const struct ent_table *block = NULL; /* the reader's own, also behind the last row */
     enum ent_err err;
 
-    ENT_TRY(ent_table_reader_open(&options, BLOCK_ROWS, &reader));
+    if (!labels || s->predictor.kind != ENT_MODEL_BCE) {
+        options.schema.label_name = NULL;
+    }
+    ENT_TRY(ent_table_reader_open(&options, s->block_rows, &reader));
     do {
         err = ent_table_reader_next(reader, &table);
         block = err == ENT_E_OK && table != NULL ? table : block;
@@ -276,6 +321,9 @@ static enum ent_err finish(struct scorer *s)
         ENT_TRY(
             ent_task_evaluate_finish(s->histogram.v, ent_task_evaluate_dim(), &s->result.metrics));
     }
+    if (s->explainer != NULL) {
+        ENT_TRY(ent_explainer_finish(s->explainer, &s->result.explanation));
+    }
     if (s->fd < 0) {
         return ENT_E_OK;
     }
@@ -306,12 +354,9 @@ static void release(struct scorer *s)
         ent_file_discard(s->tmp, s->fd);
     }
     ent_buf_release(&s->out);
-    ent_prep_free(s->prep);
-    ent_model_free(s->model);
-    ent_modelfile_free(s->file);
-    free(s->x);
-    free(s->prob);
-    free(s->y);
+    ent_explainer_free(s->explainer);
+    ent_predictor_close(&s->predictor);
+    free(s->answers);
     free(s->wanted);
     free(s->histogram.v);
     ent_score_result_release(&s->result);
@@ -322,8 +367,8 @@ enum ent_err ent_score(const struct ent_score_options *options, struct ent_score
     struct scorer s = {.options = options, .fd = -1};
     enum ent_err err;
 
-    ENT_REQUIRE(options->output != NULL || options->evaluate, ENT_E_USAGE,
-                "nothing to do: say --output FILE, or --evaluate, or both");
+    ENT_REQUIRE(options->output != NULL || options->evaluate || options->explain, ENT_E_USAGE,
+                "nothing to do: say --output FILE, --evaluate, --explain, or several of them");
     err = run(&s);
     if (err == ENT_E_OK) {
         *out = s.result;
@@ -339,5 +384,6 @@ void ent_score_result_release(struct ent_score_result *result)
         free(result->counts[i].feature);
     }
     free(result->counts);
+    ent_explanation_release(&result->explanation);
     *result = (struct ent_score_result){0};
 }

@@ -1,16 +1,23 @@
-/* IN a model file, rows · OUT scores, counts, metrics · OWNS nothing after the call · THREADS one
+/* IN a model file, rows · OUT scores, counts, metrics, an explanation · OWNS nothing after the call · THREADS one
  * SOURCE protocol.md 4 (Missing); issue 3 part 9
  *
  * Scores any number of rows in constant memory: the model file's own schema and preprocessing are all it needs; a
- * client.yaml adds this member's column names and spellings. */
+ * client.yaml adds this member's column names and spellings.
+ *
+ * Columns of the output, behind the id: `score`, the probability of the positive label (bce); `number`, in the label's
+ * own unit (mse); `prediction`, the most probable class, `probability`, its probability, and, of at most
+ * ENT_SCORE_CLASSES classes, the probability of each under the class's name (softmax). */
 #ifndef ENT_CLIENT_AGENT_SCORE_H
 #define ENT_CLIENT_AGENT_SCORE_H
 
 #include <stdint.h>
 
+#include "client/agent/explain.h"
 #include "common/base/err.h"
 #include "common/plan/client_config.h"
 #include "common/task/task.h"
+
+#define ENT_SCORE_CLASSES 32U
 
 struct ent_score_options {
     const char *model;
@@ -20,6 +27,8 @@ struct ent_score_options {
     const char *id; /* column to pass through; NULL: config's id or unit_key, else the row number */
     const char *rows_file; /* only these rows; NULL: all */
     bool evaluate;         /* labels are read */
+    bool explain;          /* labels are read where they are */
+    struct ent_explain_options explanation;
 };
 
 struct ent_score_count {
@@ -40,7 +49,8 @@ struct ent_score_result {
     } problems[20];
     struct ent_score_count *counts; /* [n_counts], over all rows read */
     uint32_t n_counts;
-    struct ent_metrics metrics; /* evaluate; rows = 0: nothing had a label */
+    struct ent_metrics metrics;         /* evaluate; rows = 0: nothing had a label */
+    struct ent_explanation explanation; /* explain; of.n = 0: none */
 };
 
 /* An output file appears whole or not at all (standard output as it comes), for its owner alone (0600); it cannot be the

@@ -39,7 +39,11 @@ struct ent_model_info {
     uint32_t ensemble; /* sub-networks; 0 or 1: none */
     uint32_t seq_max;  /* steps of the longest sequence; 0: rows */
     const char *label_name;
-    const char *label_positive;
+    const char *label_positive;      /* "" unless one value is predicted against all others */
+    const char *const *label_values; /* softmax: the classes in the outputs' order; none: unknown */
+    uint32_t n_label_values;
+    double label_lo; /* mse: the range that the model sees as -1 .. 1; equal: its own unit */
+    double label_hi;
     /* Lineage. All zero = not from a federation (train --local). */
     uint8_t federation[16];
     uint32_t run;
@@ -82,6 +86,7 @@ struct ent_modelfile {
     struct ent_feature *features;
     struct ent_fits *fits;
     const char **values;
+    const char **label_values;
 };
 
 /* Read and check everything: lengths before any allocation, tensors against the architecture,

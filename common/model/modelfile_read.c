@@ -104,10 +104,35 @@ static enum ent_err parse_architecture(struct ent_modelfile *file, const struct 
     return ENT_E_OK;
 }
 
+static enum ent_err parse_classes(struct ent_modelfile *file, const struct ent_json *list)
+{
+    size_t n = ent_json_len(list);
+
+    ENT_REQUIRE(n >= 1 && n <= ENT_MODEL_UNITS_MAX, ENT_E_CORRUPT,
+                "values: a list of the classes is expected");
+    ENT_TRY(ent_calloc(n, sizeof *file->label_values, &file->label_values));
+    for (size_t i = 0; i < n; i++) {
+        ENT_TRY(ent_json_string(ent_json_at(list, i), "values", &file->label_values[i]));
+    }
+    file->info.label_values = file->label_values;
+    file->info.n_label_values = (uint32_t)n;
+    return ENT_E_OK;
+}
+
 static enum ent_err parse_label(struct ent_modelfile *file, const struct ent_json *doc)
 {
+    const struct ent_json *range = ent_json_get(doc, "range");
+    const struct ent_json *values = ent_json_get(doc, "values");
+
     ENT_TRY(ent_json_string(ent_json_get(doc, "name"), "name", &file->info.label_name));
-    return ent_json_string(ent_json_get(doc, "positive"), "positive", &file->info.label_positive);
+    ENT_TRY(ent_json_string(ent_json_get(doc, "positive"), "positive", &file->info.label_positive));
+    if (range != NULL) {
+        ENT_TRY(ent_json_double(ent_json_at(range, 0), "range", &file->info.label_lo));
+        ENT_TRY(ent_json_double(ent_json_at(range, 1), "range", &file->info.label_hi));
+        ENT_REQUIRE(file->info.label_lo < file->info.label_hi, ENT_E_CORRUPT,
+                    "range: the lower end comes first");
+    }
+    return values != NULL ? parse_classes(file, values) : ENT_E_OK;
 }
 
 static enum ent_err parse_hex(const struct ent_json *doc, const char *key, uint8_t *out, size_t len)
@@ -308,6 +333,7 @@ void ent_modelfile_free(struct ent_modelfile *file)
     free(file->features);
     ent_fits_free(file->fits);
     free(file->values);
+    free(file->label_values);
     ent_blob_unref(file->blob);
     free(file);
 }

@@ -82,6 +82,21 @@ static void put_label(struct ent_json_writer *w, const struct ent_model_info *in
     ent_json_put_key_string(w, "name", info->label_name != NULL ? info->label_name : "");
     ent_json_put_key_string(w, "positive",
                             info->label_positive != NULL ? info->label_positive : "");
+    if (info->label_lo < info->label_hi) {
+        ent_json_put_key(w, "range");
+        ent_json_put_array(w);
+        ent_json_put_double(w, info->label_lo);
+        ent_json_put_double(w, info->label_hi);
+        ent_json_put_close(w);
+    }
+    if (info->n_label_values > 0) {
+        ent_json_put_key(w, "values");
+        ent_json_put_array(w);
+        for (uint32_t i = 0; i < info->n_label_values; i++) {
+            ent_json_put_string(w, info->label_values[i]);
+        }
+        ent_json_put_close(w);
+    }
     ent_json_put_close(w);
 }
 
