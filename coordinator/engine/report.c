@@ -314,8 +314,12 @@ void ent_report_run(const struct ent_json *status, FILE *out)
             strcmp(text(run, "best_by"), "auc") == 0 ? "AUC" : "log loss");
     }
     if (text(run, "best")[0] != '\0') {
-        (void)fprintf(out, "best model: models/%s.safetensors (training round %llu)\n",
-                      text(run, "best"), (unsigned long long)number(run, "best_train_round"));
+        (void)fprintf(out, "best model: models/%s.safetensors", text(run, "best"));
+        if (number(run, "best_train_round") > 0) { /* older databases do not say */
+            (void)fprintf(out, " (training round %llu)",
+                          (unsigned long long)number(run, "best_train_round"));
+        }
+        (void)fprintf(out, "\n");
     }
     ent_duration_text(ended > started ? ended - started : 0, time);
     (void)fprintf(out, "time: %s\n", time);
