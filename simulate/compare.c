@@ -24,6 +24,8 @@ struct compare {
     struct ent_metrics pooled_test;
     struct ent_blob *pooled_model;
     uint32_t *untrained; /* [n_members] 1: cannot train alone */
+    bool binary;
+    double guess; /* loss of a member that cannot train */
 };
 
 double ent_compare_members(const struct ent_metrics *members, uint32_t n, uint32_t *n_compared)
@@ -43,6 +45,20 @@ double ent_compare_members(const struct ent_metrics *members, uint32_t n, uint32
         *n_compared = counted;
     }
     return counted > 0 ? sum / rows : (double)NAN;
+}
+
+double ent_compare_losses(const struct ent_metrics *members, uint32_t n)
+{
+    double sum = 0.0;
+    double rows = 0.0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (members[i].rows > 0) {
+            sum += members[i].log_loss * (double)members[i].rows;
+            rows += (double)members[i].rows;
+        }
+    }
+    return rows > 0.0 ? sum / rows : (double)NAN;
 }
 
 /* A model of everybody's rows, as a file for a moment: that is how the trainer gives one. */
@@ -84,7 +100,7 @@ static enum ent_err train_alone(struct compare *c, struct ent_pipeline *p, uint3
     if (m->parts.part[ENT_SPLIT_TEST].n == 0) {
         return ENT_E_OK;
     }
-    if (rows == 0 || m->train_positives == 0 || m->train_positives == rows) {
+    if (rows == 0 || (m->one_class && c->binary)) {
         c->untrained[member] = 1;
         return ENT_E_OK; /* its figures come from those of the pooled model */
     }
@@ -114,6 +130,7 @@ static enum ent_err evaluate_item(void *ctx, uint32_t worker, uint32_t item)
                             .salt = no_salt};
     struct ent_payload payload = {0};
     struct ent_work_result result;
+    struct ent_task_sizes sizes;
     int64_t *v = NULL;
     enum ent_err err;
 
@@ -125,7 +142,8 @@ static enum ent_err evaluate_item(void *ctx, uint32_t worker, uint32_t item)
     err = ent_calloc(payload.dim, sizeof *v, &v);
     if (err == ENT_E_OK) {
         ent_payload_int64(&payload, v);
-        err = ent_task_evaluate_finish(v, payload.dim, &c->pooled_members[item]);
+        sizes = ent_plan_task_sizes(ent_pipeline_plan(c->pooled[worker]));
+        err = ent_task_evaluate_finish_of(&sizes, v, payload.dim, &c->pooled_members[item]);
     }
     free(v);
     ent_payload_release(&payload);
@@ -162,6 +180,7 @@ static enum ent_err work(struct compare *c, struct ent_plan *plan, struct ent_pl
         if (c->untrained[i] != 0) {
             c->alone_members[i] = c->pooled_members[i];
             c->alone_members[i].auc = isfinite(c->alone_members[i].auc) ? 0.5 : (double)NAN;
+            c->alone_members[i].log_loss = c->guess;
         }
     }
     return ENT_E_OK;
@@ -181,12 +200,48 @@ static void release(struct compare *c)
     free(c->untrained);
 }
 
+/* Each class as probable as the others; of a number, its variance at most. */
+static double guess_of(const struct ent_plan *plan)
+{
+    switch (plan->label_kind) {
+    case ENT_LABEL_CLASSES:
+        return log((double)plan->n_classes);
+    case ENT_LABEL_NUMBER:
+        return 1.0;
+    default:
+        return log(2.0);
+    }
+}
+
+static struct ent_compared compared_of(const struct ent_metrics *members, uint32_t n,
+                                       const struct ent_metrics *all)
+{
+    return (struct ent_compared){.members = ent_compare_members(members, n, NULL),
+                                 .pooled = all != NULL ? all->auc : (double)NAN,
+                                 .members_loss = ent_compare_losses(members, n),
+                                 .pooled_loss = all != NULL ? all->log_loss : (double)NAN,
+                                 .pooled_hit10 = all != NULL && all->outputs == ENT_OUTPUTS_CLASSES
+                                                     ? all->hit10
+                                                     : (double)NAN};
+}
+
+void ent_comparison_release(struct ent_comparison *comparison)
+{
+    free(comparison->alone_members);
+    free(comparison->pooled_members);
+    comparison->alone_members = NULL;
+    comparison->pooled_members = NULL;
+}
+
 enum ent_err ent_compare(struct ent_plan *plan, struct ent_plan *pooled_plan,
                          const struct ent_population *population,
                          const struct ent_federation_result *federated, uint32_t threads,
                          struct ent_comparison *out)
 {
-    struct compare c = {.population = population, .threads = threads};
+    struct compare c = {.population = population,
+                        .threads = threads,
+                        .binary = plan->label_kind == ENT_LABEL_POSITIVE,
+                        .guess = guess_of(plan)};
     uint32_t n = population->n_members;
     enum ent_err err;
 
@@ -195,15 +250,21 @@ enum ent_err ent_compare(struct ent_plan *plan, struct ent_plan *pooled_plan,
     err = work(&c, plan, pooled_plan);
     if (err == ENT_E_OK) {
         *out = (struct ent_comparison){0};
-        out->alone.members = ent_compare_members(c.alone_members, n, &out->n_compared);
-        out->alone.pooled = (double)NAN;
-        out->federated.members = ent_compare_members(federated->members, n, NULL);
-        out->federated.pooled = federated->test.auc;
-        out->pooled.members = ent_compare_members(c.pooled_members, n, NULL);
-        out->pooled.pooled = c.pooled_test.auc;
+        out->alone = compared_of(c.alone_members, n, NULL);
+        out->federated = compared_of(federated->members, n, &federated->test);
+        out->pooled = compared_of(c.pooled_members, n, &c.pooled_test);
+        (void)ent_compare_members(c.alone_members, n, &out->n_compared);
         for (uint32_t i = 0; i < n; i++) {
-            out->n_untrained += c.untrained[i] != 0 && isfinite(c.alone_members[i].auc) ? 1 : 0;
+            out->n_untrained += c.untrained[i] != 0 && c.alone_members[i].rows > 0 &&
+                                        (!c.binary || isfinite(c.alone_members[i].auc))
+                                    ? 1
+                                    : 0;
         }
+        out->n_members = n;
+        out->alone_members = c.alone_members;
+        out->pooled_members = c.pooled_members;
+        c.alone_members = NULL;
+        c.pooled_members = NULL;
     }
     release(&c);
     return err;

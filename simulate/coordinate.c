@@ -264,16 +264,12 @@ static enum ent_err make_first(struct ent_sim *s, const int64_t *sum, uint8_t di
     struct ent_model_options options;
     struct start start = {.options = &options, .seed = plan->seed};
     struct ent_fits *fits = NULL;
-    struct ent_model_info info = {.features = plan->features,
-                                  .n_features = plan->n_features,
-                                  .label_name = plan->label_name,
-                                  .label_positive = plan->label_positive,
-                                  .run = s->round.config.run,
-                                  .round = s->round.round};
+    struct ent_model_info info = {.run = s->round.config.run, .round = s->round.round};
     struct making making = {.s = s, .info = &info, .fill = fill_start, .ctx = &start};
     enum ent_err err;
 
     ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, s->dim, &fits));
+    ent_plan_model_info(plan, &info);
     info.fits = fits->fit;
     ent_plan_model_options(plan, 1, layers, &options);
     ent_modelfile_of_options(&options, &info);
@@ -399,7 +395,9 @@ static enum ent_err digest_sum(const struct ent_sim *s, const int64_t *sum, uint
 
 static enum ent_err finish_evaluate(struct ent_sim *s, const int64_t *sum, struct ent_event *result)
 {
-    ENT_TRY(ent_task_evaluate_finish(sum, s->dim, &s->metrics));
+    struct ent_task_sizes sizes = ent_plan_task_sizes(s->plan);
+
+    ENT_TRY(ent_task_evaluate_finish_of(&sizes, sum, s->dim, &s->metrics));
     result->rows = (uint64_t)sum[ENT_EVAL_ROWS];
     result->loss_sum = (uint64_t)sum[ENT_EVAL_LOSS];
     result->auc = isfinite(s->metrics.auc) ? (uint64_t)(s->metrics.auc * AUC_UNIT) : 0;

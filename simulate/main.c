@@ -31,6 +31,7 @@ static const struct ent_option options[] = {
     {"rounds", ENT_OPT_UINT, "N", "instead of the plan's", AT(rounds)},
     {"seeds", ENT_OPT_UINT, "N", "repeat with the plan's seed, seed + 1, ...", AT(seeds)},
     {"compare", ENT_OPT_FLAG, NULL, "also members alone, and all rows together", AT(compare)},
+    {"each", ENT_OPT_FLAG, NULL, "with --compare: a line for each member", AT(each)},
     {"pooled", ENT_OPT_STRING, "PLAN", "with --compare: how all rows together are trained",
      AT(pooled)},
     {"sweep", ENT_OPT_STRING, "KEY=V,V", "every combination, as CSV; several keys: 'K=V,V;K=V,V'",

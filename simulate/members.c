@@ -282,6 +282,7 @@ static enum ent_err add(struct ent_sim *s, struct ent_sim_worker *w, uint32_t me
 static enum ent_err note_test(struct ent_sim *s, uint32_t member, const struct ent_payload *payload)
 {
     struct ent_metrics *out = &s->result->members[member];
+    struct ent_task_sizes sizes = ent_plan_task_sizes(s->plan);
     int64_t *v = NULL;
     enum ent_err err;
 
@@ -291,7 +292,7 @@ static enum ent_err note_test(struct ent_sim *s, uint32_t member, const struct e
     }
     ENT_TRY(ent_calloc(payload->dim, sizeof *v, &v));
     ent_payload_int64(payload, v);
-    err = ent_task_evaluate_finish(v, payload->dim, out);
+    err = ent_task_evaluate_finish_of(&sizes, v, payload->dim, out);
     free(v);
     return err;
 }

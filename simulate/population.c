@@ -3,11 +3,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/events/events.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 
 #define N_PARTS 4
 #define NAME_BYTES 16
 #define SHARED UINT32_MAX
+
+static enum ent_err load_events(const struct ent_population_options *o,
+                                const struct ent_table_options *table, struct ent_table **out)
+{
+    struct ent_clock clock = ent_clock_system();
+    struct ent_events_options options = {.table = *table,
+                                         .sequence = &o->plan->sequence,
+                                         .now_s = (int64_t)(ent_clock_wall(&clock) / 1000)};
+
+    return ent_events_load(&options, out);
+}
 
 static enum ent_err load(const struct ent_population_options *o, struct ent_population *p)
 {
@@ -23,7 +36,11 @@ static enum ent_err load(const struct ent_population_options *o, struct ent_popu
 
     ENT_REQUIRE(o->test_rows == NULL || o->plan->split_test_file, ENT_E_USAGE,
                 "--test-rows needs a plan that says split: {test: file}");
-    ENT_TRY(ent_table_load(&options, &p->table));
+    if (o->plan->sequence.unit != NULL) {
+        ENT_TRY(load_events(o, &options, &p->table));
+    } else {
+        ENT_TRY(ent_table_load(&options, &p->table));
+    }
     return ent_split_table(o->plan, p->table, split_file, &p->all);
 }
 
@@ -73,6 +90,46 @@ static void fill_lists(struct ent_population *p, const uint32_t *member_of)
 
 /* ---- what is odd ---- */
 
+/* What a row's k-th target is, as a number that is equal for equal ones; false: there is no such target. */
+static bool target_of(const struct ent_table *t, uint32_t row, uint32_t k, uint32_t *out)
+{
+    const struct ent_column *column;
+    uint32_t event;
+
+    if (t->sequence.label != ENT_SEQUENCE_NEXT) {
+        *out = t->labels[row];
+        if (t->targets != NULL) {
+            memcpy(out, &t->targets[row], sizeof *out);
+        }
+        return k == 0;
+    }
+    if (k + 1 >= t->event_count[row]) {
+        return false;
+    }
+    column = &t->events->columns[t->sequence.next];
+    event = t->event_first[row] + 1 + k;
+    *out = column->codes != NULL ? column->codes[event] : column->buckets[event];
+    return true;
+}
+
+static bool has_one_class(const struct ent_table *t, const struct ent_split_rows *rows)
+{
+    uint32_t first = 0;
+    uint32_t v;
+
+    if (rows->n == 0 || !target_of(t, rows->rows[0], 0, &first)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < rows->n; i++) {
+        for (uint32_t k = 0; target_of(t, rows->rows[i], k, &v); k++) {
+            if (v != first) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static void count_labels(struct ent_population *p, struct ent_simulated_member *m)
 {
     const struct ent_split_rows *train = &m->parts.part[ENT_SPLIT_TRAIN];
@@ -81,11 +138,12 @@ static void count_labels(struct ent_population *p, struct ent_simulated_member *
     for (uint32_t i = 0; i < train->n; i++) {
         m->train_positives += p->table->labels[train->rows[i]] == 1 ? 1 : 0;
     }
+    m->one_class = has_one_class(p->table, train);
     if (train->n == 0 && others == 0) {
         p->counts.without_rows++;
     } else if (train->n == 0) {
         p->counts.without_train_rows++;
-    } else if (m->train_positives == 0 || m->train_positives == train->n) {
+    } else if (m->one_class) {
         p->counts.one_class++;
     }
 }
@@ -95,6 +153,22 @@ struct values {
     bool *lonely;    /* [n_members] */
 };
 
+/* Those of a row, or of a sequence's events. */
+static void own_values_of(const struct ent_table *t, const struct ent_column *column, uint32_t row,
+                          uint32_t member, uint32_t *owner, uint32_t n_values)
+{
+    uint32_t first = t->events != NULL ? t->event_first[row] : row;
+    uint32_t n = t->events != NULL ? t->event_count[row] : 1;
+
+    for (uint32_t i = first; i < first + n; i++) {
+        uint32_t v = column->codes != NULL ? column->codes[i] : column->buckets[i];
+
+        if (v < n_values && owner[v] != member) {
+            owner[v] = owner[v] == 0 ? member : SHARED;
+        }
+    }
+}
+
 static void own_values(const struct ent_population *p, const struct ent_column *column,
                        uint32_t n_values, uint32_t *owner)
 {
@@ -102,12 +176,7 @@ static void own_values(const struct ent_population *p, const struct ent_column *
         const struct ent_split_rows *train = &p->members[m].parts.part[ENT_SPLIT_TRAIN];
 
         for (uint32_t i = 0; i < train->n; i++) {
-            uint32_t v = column->codes != NULL ? column->codes[train->rows[i]]
-                                               : column->buckets[train->rows[i]];
-
-            if (v < n_values && owner[v] != m + 1) {
-                owner[v] = owner[v] == 0 ? m + 1 : SHARED;
-            }
+            own_values_of(p->table, column, train->rows[i], m + 1, owner, n_values);
         }
     }
 }
@@ -120,7 +189,7 @@ static enum ent_err count_values(struct ent_population *p, const struct ent_feat
 
     if (column->buckets != NULL) { /* hashed: values are their buckets */
         n = 0;
-        for (uint32_t i = 0; i < p->table->n_rows; i++) {
+        for (uint32_t i = 0; i < ent_table_columns(p->table)->n_rows; i++) {
             uint32_t b = column->buckets[i];
 
             n = b != ENT_BUCKET_MISSING && b >= n ? b + 1 : n;
@@ -148,7 +217,7 @@ static enum ent_err count(struct ent_population *p)
         count_labels(p, &p->members[i]);
     }
     for (uint32_t f = 0; err == ENT_E_OK && f < schema->n_features; f++) {
-        const struct ent_column *column = &p->table->columns[f];
+        const struct ent_column *column = &ent_table_columns(p->table)->columns[f];
 
         if (column->codes != NULL || column->buckets != NULL) {
             err = count_values(p, &schema->features[f], column, lonely);

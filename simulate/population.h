@@ -29,9 +29,10 @@ struct ent_division_spec {
 };
 
 struct ent_simulated_member {
-    char *name;             /* the column's value, or m0001 ... */
-    struct ent_parts parts; /* lists in the population's storage */
-    uint64_t train_positives;
+    char *name;               /* the column's value, or m0001 ... */
+    struct ent_parts parts;   /* lists in the population's storage */
+    uint64_t train_positives; /* of a label with a positive value */
+    bool one_class;           /* all its training rows have the same label */
 };
 
 /* What is odd about the members: counted, none of it is an error. */

@@ -12,6 +12,22 @@
 
 /* ---- text ---- */
 
+void ent_print_figures(const struct ent_metrics *m, FILE *out)
+{
+    if (m->outputs == ENT_OUTPUTS_NUMBER) {
+        (void)fprintf(out, "loss %.4f, R2 %.4f", m->log_loss, m->r2);
+        return;
+    }
+    (void)fprintf(out, "log loss %.4f", m->log_loss);
+    if (isfinite(m->auc)) {
+        (void)fprintf(out, ", AUC %.4f", m->auc);
+    }
+    if (m->outputs == ENT_OUTPUTS_CLASSES) {
+        (void)fprintf(out, ", accuracy %.4f, hit@5 %.4f, hit@10 %.4f, MRR %.4f", m->accuracy,
+                      m->hit5, m->hit10, m->mrr);
+    }
+}
+
 void ent_print_memory(const struct ent_simulation *sim, FILE *out)
 {
     const struct ent_federation_memory *m = &sim->memory;
@@ -66,34 +82,77 @@ void ent_print_population(const struct ent_simulation *sim, FILE *out)
 
     rows_range(p, &least, &most);
     (void)fprintf(out,
-                  "%u members %s: %u rows (%u to train on, %u for validation, %u to test), %u to "
+                  "%u members %s: %u %s (%u to train on, %u for validation, %u to test), %u to "
                   "%u training rows each\n",
                   (unsigned)p->n_members, sim->division, (unsigned)p->table->n_rows,
+                  p->table->events != NULL ? "sequences" : "rows",
                   (unsigned)p->all->part[ENT_SPLIT_TRAIN].n,
                   (unsigned)p->all->part[ENT_SPLIT_VALIDATION].n,
                   (unsigned)p->all->part[ENT_SPLIT_TEST].n, (unsigned)least, (unsigned)most);
     print_counts(&p->counts, out);
 }
 
-static void print_compared(const char *what, const struct ent_compared *c, FILE *out)
+static void print_figure(double v, FILE *out)
 {
-    if (isfinite(c->pooled)) {
-        (void)fprintf(out, "  %-14s %10.4f %10.4f\n", what, c->members, c->pooled);
+    if (isfinite(v)) {
+        (void)fprintf(out, " %10.4f", v);
     } else {
-        (void)fprintf(out, "  %-14s %10.4f %10s\n", what, c->members, "-");
+        (void)fprintf(out, " %10s", "-");
     }
 }
 
-static void print_table(const struct ent_comparison *c, FILE *out)
+static void print_compared(const char *what, const struct ent_compared *c, bool binary, FILE *out)
 {
-    (void)fprintf(out, "  %-14s %10s %10s   (test AUC: mean of the members', all rows)\n", "",
-                  "members", "pooled");
-    print_compared("members alone", &c->alone, out);
-    print_compared("federated", &c->federated, out);
-    print_compared("pooled", &c->pooled, out);
+    (void)fprintf(out, "  %-14s", what);
+    print_figure(c->members, out);
+    print_figure(c->pooled, out);
+    if (!binary) {
+        print_figure(c->members_loss, out);
+        print_figure(c->pooled_loss, out);
+        print_figure(c->pooled_hit10, out);
+    }
+    (void)fprintf(out, "\n");
+}
+
+static void print_table(const struct ent_comparison *c, bool binary, FILE *out)
+{
+    (void)fprintf(out, "  %-14s %10s %10s", "", "members", "pooled");
+    if (binary) {
+        (void)fprintf(out, "   (test AUC: mean of the members', all rows)\n");
+    } else {
+        (void)fprintf(out,
+                      " %10s %10s %10s   (test AUC and loss: mean of the members', all rows)\n",
+                      "loss, mem.", "loss, all", "hit@10");
+    }
+    print_compared("members alone", &c->alone, binary, out);
+    print_compared("federated", &c->federated, binary, out);
+    print_compared("pooled", &c->pooled, binary, out);
     if (c->n_untrained > 0) {
-        (void)fprintf(out, "  (%u of %u members cannot train alone and count as 0.5)\n",
-                      (unsigned)c->n_untrained, (unsigned)c->n_compared);
+        (void)fprintf(out, "  (%u of %u members cannot train alone and count as 0.5%s)\n",
+                      (unsigned)c->n_untrained, (unsigned)(binary ? c->n_compared : c->n_members),
+                      binary ? "" : ", or an even guess");
+    }
+}
+
+static void print_each(const struct ent_simulation *sim, const struct ent_simulated_run *run,
+                       FILE *out)
+{
+    const struct ent_comparison *c = &run->comparison;
+
+    (void)fprintf(out, "  %-20s %8s %10s %10s %10s %10s   (test loss, then AUC)\n", "member",
+                  "rows", "alone", "federated", "pooled", "federated");
+    for (uint32_t i = 0; i < c->n_members; i++) {
+        const struct ent_metrics *m = &run->federated.members[i];
+
+        if (m->rows == 0) {
+            continue;
+        }
+        (void)fprintf(out, "  %-20.20s %8" PRIu64, sim->population->members[i].name, m->rows);
+        print_figure(c->alone_members[i].log_loss, out);
+        print_figure(m->log_loss, out);
+        print_figure(c->pooled_members[i].log_loss, out);
+        print_figure(m->auc, out);
+        (void)fprintf(out, "\n");
     }
 }
 
@@ -105,7 +164,9 @@ void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_
     ent_hex(r->digest, sizeof r->digest, hex);
     (void)fprintf(out, "seed %" PRIu64 ": ", run->seed);
     if (r->test.rows > 0) {
-        (void)fprintf(out, "test AUC %.4f, log loss %.4f; ", r->test.auc, r->test.log_loss);
+        (void)fprintf(out, "test ");
+        ent_print_figures(&r->test, out);
+        (void)fprintf(out, "; ");
     }
     if (r->best_train > 0) {
         (void)fprintf(out, "best round %u of %u; ", (unsigned)r->best_train,
@@ -118,7 +179,10 @@ void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_
                   r->declined, r->dropped, r->aborted, r->samples, r->train_seconds,
                   r->train_seconds > 0 ? (double)r->samples / r->train_seconds : 0.0);
     if (sim->compare) {
-        print_table(&run->comparison, out);
+        print_table(&run->comparison, sim->plan->label_kind == ENT_LABEL_POSITIVE, out);
+        if (sim->each) {
+            print_each(sim, run, out);
+        }
     }
 }
 
@@ -284,6 +348,11 @@ static void put_compared(struct ent_json_writer *w, const char *key, const struc
     ent_json_put_object(w, ENT_JSON_INSERTION);
     ent_json_put_key_double(w, "members_auc", c->members);
     ent_json_put_key_double(w, "auc", c->pooled);
+    ent_json_put_key_double(w, "members_log_loss", c->members_loss);
+    ent_json_put_key_double(w, "log_loss", c->pooled_loss);
+    if (isfinite(c->pooled_hit10)) {
+        ent_json_put_key_double(w, "hit_10", c->pooled_hit10);
+    }
     ent_json_put_close(w);
 }
 
@@ -301,6 +370,24 @@ static void put_metrics(struct ent_json_writer *w, const char *key, const struct
     n = ent_metrics_values(m, values);
     for (size_t i = 0; i < n; i++) {
         ent_json_put_key_double(w, values[i].name, values[i].value);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_each(struct ent_json_writer *w, const struct ent_simulation *sim,
+                     const struct ent_simulated_run *run)
+{
+    const struct ent_comparison *c = &run->comparison;
+
+    ent_json_put_key(w, "each");
+    ent_json_put_array(w);
+    for (uint32_t i = 0; i < c->n_members; i++) {
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_string(w, "member", sim->population->members[i].name);
+        put_metrics(w, "alone", &c->alone_members[i]);
+        put_metrics(w, "federated", &run->federated.members[i]);
+        put_metrics(w, "pooled", &c->pooled_members[i]);
+        ent_json_put_close(w);
     }
     ent_json_put_close(w);
 }
@@ -334,6 +421,9 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
         put_compared(w, "pooled", &run->comparison.pooled);
         ent_json_put_key_uint(w, "members_compared", run->comparison.n_compared);
         ent_json_put_key_uint(w, "members_untrained", run->comparison.n_untrained);
+        if (sim->each) {
+            put_each(w, sim, run);
+        }
     }
     ent_json_put_close(w);
 }

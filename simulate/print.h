@@ -22,10 +22,13 @@ struct ent_simulation {
     uint32_t threads;
     const char *division; /* "by job" */
     bool compare;
+    bool each; /* a line for each member */
     struct ent_simulated_run *runs;
     uint32_t n_runs;
 };
 
+/* "log loss 0.6690, AUC 0.9055", or what else there is of these outputs. */
+void ent_print_figures(const struct ent_metrics *metrics, FILE *out);
 void ent_print_memory(const struct ent_simulation *sim, FILE *out);
 void ent_print_population(const struct ent_simulation *sim, FILE *out);
 void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/events/events.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/config/scalar.h"
@@ -95,7 +96,8 @@ static void tell(void *ctx, const struct ent_simulated_round *r)
                       (unsigned)r->dropped);
     }
     if (r->task == ENT_ROUND_EVALUATE) {
-        (void)fprintf(s->notes, "; log loss %.4f, AUC %.4f", r->metrics.log_loss, r->metrics.auc);
+        (void)fprintf(s->notes, "; ");
+        ent_print_figures(&r->metrics, s->notes);
     }
     (void)fprintf(s->notes, "%s", end);
     (void)fflush(s->notes);
@@ -142,7 +144,9 @@ static enum ent_err plain_config(struct ent_client_config **out)
 static bool same_features(const struct ent_plan *a, const struct ent_plan *b)
 {
     bool same = a->n_features == b->n_features && strcmp(a->label_name, b->label_name) == 0 &&
-                strcmp(a->label_positive, b->label_positive) == 0;
+                strcmp(a->label_positive, b->label_positive) == 0 &&
+                a->label_kind == b->label_kind && a->n_classes == b->n_classes &&
+                ent_sequence_same(&a->sequence, &b->sequence);
 
     for (uint32_t i = 0; same && i < a->n_features; i++) {
         same = ent_feature_same(&a->features[i], &b->features[i]);
@@ -173,7 +177,7 @@ static enum ent_err load(struct simulate *s, const char *plan)
     return ent_population_new(&options, &s->population);
 }
 
-static uint64_t table_bytes(const struct ent_table *t)
+static uint64_t columns_bytes(const struct ent_table *t)
 {
     uint64_t a_row = sizeof *t->labels + sizeof *t->units + 2 * sizeof *t->source_rows;
 
@@ -186,6 +190,14 @@ static uint64_t table_bytes(const struct ent_table *t)
                                       : sizeof *c->bools;
     }
     return a_row * t->cap_rows + t->ids.cap;
+}
+
+static uint64_t table_bytes(const struct ent_table *t)
+{
+    uint64_t a_sequence = 4 * sizeof *t->event_first + sizeof *t->units + sizeof *t->labels;
+
+    return t->events == NULL ? columns_bytes(t)
+                             : columns_bytes(t->events) + a_sequence * t->cap_rows + t->ids.cap;
 }
 
 /* ---- runs ---- */
@@ -233,10 +245,14 @@ static void print_one(struct simulate *s, const struct ent_simulated_run *run)
 }
 
 /* The models of runs past are not needed; their figures are. */
-static void shrink(struct ent_simulated_run *run, bool keep_model)
+static void shrink(struct ent_simulated_run *run, bool keep_model, bool keep_members)
 {
+    if (keep_members) {
+        return;
+    }
     free(run->federated.members);
     run->federated.members = NULL;
+    ent_comparison_release(&run->comparison);
     if (!keep_model) {
         ent_blob_unref(run->federated.model);
         run->federated.model = NULL;
@@ -256,7 +272,7 @@ static enum ent_err run_all(struct simulate *s)
         ENT_TRY(one_run(s, run));
         s->sim.n_runs++;
         print_one(s, run);
-        shrink(run, i == 0);
+        shrink(run, i == 0, s->verb->json && s->sweep.n == 0);
     }
     return ENT_E_OK;
 }
@@ -272,8 +288,12 @@ static enum ent_err simulate(struct simulate *s)
     s->sim.threads = s->options.threads;
     s->sim.division = s->division;
     s->sim.compare = s->verb->compare;
+    s->sim.each = s->verb->each;
     ent_print_memory(&s->sim, s->notes);
     ent_print_population(&s->sim, s->notes);
+    if (s->population->table->events != NULL) {
+        ent_events_print(s->population->table, s->notes);
+    }
     (void)fflush(s->notes);
     if (s->sweep.n > 0 && !s->verb->json) {
         ent_print_csv_head(&s->sim, stdout);
@@ -293,6 +313,7 @@ static void release(struct simulate *s)
 {
     for (uint32_t i = 0; i < s->sim.n_runs; i++) {
         ent_federation_result_release(&s->sim.runs[i].federated);
+        ent_comparison_release(&s->sim.runs[i].comparison);
     }
     free(s->sim.runs);
     ent_population_free(s->population);

@@ -23,6 +23,7 @@ struct ent_simulate_verb {
     uint64_t threads;
     const char *state_memory;
     bool compare;
+    bool each;
     const char *pooled;
     const char *sweep;
     const char *output;

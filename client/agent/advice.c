@@ -102,6 +102,16 @@ static void check_label(const struct ent_plan *plan, const struct ent_client_con
     }
 }
 
+static bool is_of_sequences(const struct ent_sequence *sequence, const char *name)
+{
+    bool is = sequence->unit != NULL && strcmp(sequence->unit, name) == 0;
+
+    for (uint32_t i = 0; i < sequence->n_times; i++) {
+        is = is || strcmp(sequence->times[i], name) == 0;
+    }
+    return is;
+}
+
 void ent_advice_columns(const struct ent_plan *plan, const struct ent_client_config *config,
                         ent_advice_say *say, void *ctx)
 {
@@ -111,9 +121,11 @@ void ent_advice_columns(const struct ent_plan *plan, const struct ent_client_con
 
         if (feature != NULL) {
             check_spellings(feature, config, map, say, ctx);
-        } else if (strcmp(map->feature, plan->label_name) == 0) {
-            check_label(plan, config, map, say, ctx);
-        } else {
+        } else if (plan->sequence.unit == NULL && strcmp(map->feature, plan->label_name) == 0) {
+            if (plan->label_kind == ENT_LABEL_POSITIVE) {
+                check_label(plan, config, map, say, ctx);
+            }
+        } else if (!is_of_sequences(&plan->sequence, map->feature)) {
             say_unknown(plan, config, map, say, ctx);
         }
     }

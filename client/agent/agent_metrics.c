@@ -20,6 +20,8 @@ void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char
     const struct ent_msg_metric *auc = metric(metrics, n, "auc");
     const struct ent_msg_metric *loss = metric(metrics, n, "log_loss");
     const struct ent_msg_metric *rows = metric(metrics, n, "rows");
+    const struct ent_msg_metric *hit10 = metric(metrics, n, "hit_10");
+    size_t used;
 
     (void)snprintf(out, size, "%s", "");
     if (loss != NULL && rows != NULL) {
@@ -30,6 +32,10 @@ void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char
         (void)snprintf(out, size, "AUC %.4f, log loss %.4f over %.0f rows", (double)auc->nano / 1e9,
                        (double)loss->nano / 1e9, (double)rows->nano / 1e9);
     }
+    used = strlen(out);
+    if (hit10 != NULL && used < size) {
+        (void)snprintf(out + used, size - used, ", hit@10 %.4f", (double)hit10->nano / 1e9);
+    }
 }
 
 void ent_agent_found_text(const struct ent_agent *agent, double found,
@@ -38,7 +44,9 @@ void ent_agent_found_text(const struct ent_agent *agent, double found,
     const struct ent_plan *plan = ent_pipeline_plan(agent->pipeline);
     char who[128] = "the positive label";
 
-    if (plan != NULL && plan->label_positive != NULL) {
+    if (plan != NULL && plan->label_positive[0] == '\0') {
+        (void)snprintf(who, sizeof who, "%.120s", plan->label_name);
+    } else if (plan != NULL) {
         (void)snprintf(who, sizeof who, "%.60s = %.60s", plan->label_name, plan->label_positive);
     }
     (void)snprintf(

@@ -179,6 +179,7 @@ void ent_explainer_offer(struct ent_explainer *explainer, const struct ent_table
     if ((e->labelled && !has) || !draw_place(e, &place)) {
         return;
     }
+    ent_predictor_to_unit(e->predictor, &y, 1);
     e->y[place] = y;
     e->sample.source_rows[place] = table->source_rows[row];
     for (uint32_t i = 0; i < e->sample.schema.n_features; i++) {
@@ -289,7 +290,9 @@ static enum ent_err answer(void *ctx, uint32_t column, const uint32_t *from, flo
     struct ent_explainer *e = ctx;
 
     ENT_TRY(disturb(e, column, from));
-    return ent_predictor_rows(e->predictor, &e->view, 0, e->view.n_rows, out);
+    ENT_TRY(ent_predictor_rows(e->predictor, &e->view, 0, e->view.n_rows, out));
+    ent_predictor_to_unit(e->predictor, out, (size_t)e->view.n_rows * e->predictor->n_outputs);
+    return ENT_E_OK;
 }
 
 static enum ent_err take_names(const struct ent_explainer *e, struct ent_explanation *out)

@@ -71,7 +71,7 @@ static enum ent_err evaluate(struct ent_pipeline *p, enum ent_split split, struc
     ENT_TRY(ent_pipeline_gather(p, split, &rows));
     what.rows = &rows;
     ENT_TRY(ent_fill_evaluate(&fill, &what, &payload));
-    err = ent_pipeline_metrics(&payload, out);
+    err = ent_pipeline_metrics(p->plan, &payload, out);
     ent_payload_release(&payload);
     return err;
 }
@@ -185,15 +185,12 @@ static enum ent_err write_model(const struct ent_pipeline *p, const char *path)
 {
     struct ent_model_layer *layers = NULL;
     struct ent_model_options options;
-    struct ent_model_info info = {.features = p->plan->features,
-                                  .fits = p->fits->fit,
-                                  .n_features = p->plan->n_features,
-                                  .label_name = p->plan->label_name,
-                                  .label_positive = p->plan->label_positive};
+    struct ent_model_info info = {.fits = p->fits->fit};
     enum ent_err err = ent_calloc(p->plan->n_layers, sizeof *layers, &layers);
 
     if (err == ENT_E_OK) {
         ent_plan_model_options(p->plan, 1, layers, &options);
+        ent_plan_model_info(p->plan, &info);
         ent_modelfile_of_options(&options, &info);
         memcpy(info.plan, p->plan->digest, sizeof info.plan);
         err = ent_modelfile_write(path, &info, ent_model_params(p->model),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/agent/pipeline_internal.h"
+#include "client/events/events.h"
 #include "common/base/mem.h"
 
 enum ent_err ent_pipeline_new(const struct ent_client_config *config, const char *member,
@@ -23,12 +24,19 @@ enum ent_err ent_pipeline_new(const struct ent_client_config *config, const char
     return ENT_E_OK;
 }
 
-static void drop_prep(struct ent_pipeline *p)
+void ent_pipeline_drop_rows(struct ent_pipeline *p)
 {
     for (size_t i = 0; i < ENT_ARRAY_LEN(p->gathers); i++) {
         ent_gather_free(p->gathers[i]);
+        ent_steps_free(p->steps[i]);
         p->gathers[i] = NULL;
+        p->steps[i] = NULL;
     }
+}
+
+static void drop_prep(struct ent_pipeline *p)
+{
+    ent_pipeline_drop_rows(p);
     ent_prep_free(p->prep);
     ent_fits_free(p->fits);
     p->prep = NULL;
@@ -97,7 +105,11 @@ enum ent_err ent_pipeline_load(struct ent_pipeline *p)
     if (p->table != NULL) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_table_load_plan(p->plan, p->config, &table));
+    if (p->plan->sequence.unit != NULL) {
+        ENT_TRY(ent_events_load_plan(p->plan, p->config, &table));
+    } else {
+        ENT_TRY(ent_table_load_plan(p->plan, p->config, &table));
+    }
     err = ent_split_table(p->plan, table, p->config->split_file, &parts);
     if (err != ENT_E_OK) {
         ent_parts_free(parts);
@@ -123,11 +135,25 @@ enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const struct ent_fit *
     return ent_prep_new(&p->schema, p->fits->fit, &p->prep);
 }
 
+/* Sequences, tokens, other labels than one positive value. */
+static bool is_more_than_rows(const struct ent_pipeline *p)
+{
+    return p->table->events != NULL || p->plan->n_embeddings > 0 ||
+           p->plan->label_kind != ENT_LABEL_POSITIVE;
+}
+
 enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
                                  struct ent_rows *rows)
 {
     const struct ent_split_rows *part = &p->parts->part[split];
 
+    if (is_more_than_rows(p)) {
+        if (p->steps[split] == NULL) {
+            ENT_TRY(ent_steps_new(p->prep, p->table, part->rows, part->n, &p->steps[split]));
+        }
+        *rows = ent_steps_rows(p->steps[split]);
+        return ENT_E_OK;
+    }
     if (p->gathers[split] == NULL) {
         ENT_TRY(ent_gather_new(p->prep, p->table, part->rows, part->n, ENT_GATHER_DENSE_BYTES,
                                &p->gathers[split]));
@@ -164,6 +190,8 @@ static enum ent_err check_base(const struct ent_pipeline *p, const struct ent_mo
     fits = ent_modelfile_same(&file->info, &options);
     free(layers);
     ENT_REQUIRE(fits, ENT_E_SHAPE, "the base model is not one of this plan: its layers differ");
+    ENT_REQUIRE(ent_plan_same_label(p->plan, &file->info), ENT_E_SHAPE,
+                "the base model is not one of this plan: its label or sequences differ");
     return ENT_E_OK;
 }
 
@@ -244,7 +272,7 @@ static enum ent_err do_evaluate(struct ent_pipeline *p, const struct ent_work *w
     ENT_TRY(ent_pipeline_gather(p, work->split, &rows));
     what.rows = &rows;
     ENT_TRY(ent_fill_evaluate(&fill, &what, &made));
-    err = ent_pipeline_metrics(&made, &metrics);
+    err = ent_pipeline_metrics(p->plan, &made, &metrics);
     if (err != ENT_E_OK) {
         ent_payload_release(&made);
         return err;
@@ -256,8 +284,10 @@ static enum ent_err do_evaluate(struct ent_pipeline *p, const struct ent_work *w
     return ENT_E_OK;
 }
 
-enum ent_err ent_pipeline_metrics(const struct ent_payload *payload, struct ent_metrics *out)
+enum ent_err ent_pipeline_metrics(const struct ent_plan *plan, const struct ent_payload *payload,
+                                  struct ent_metrics *out)
 {
+    struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
     int64_t *sum;
     enum ent_err err = ENT_E_OK;
 
@@ -265,7 +295,7 @@ enum ent_err ent_pipeline_metrics(const struct ent_payload *payload, struct ent_
     ENT_TRY(ent_calloc(payload->dim, sizeof *sum, &sum));
     ent_payload_int64(payload, sum);
     if (sum[0] > 0) {
-        err = ent_task_evaluate_finish(sum, payload->dim, out);
+        err = ent_task_evaluate_finish_of(&sizes, sum, payload->dim, out);
     }
     free(sum);
     return err;

@@ -3,6 +3,7 @@
 #define ENT_CLIENT_AGENT_PIPELINE_INTERNAL_H
 
 #include "client/agent/pipeline.h"
+#include "client/events/steps.h"
 
 struct ent_pipeline {
     const struct ent_client_config *config;
@@ -13,7 +14,8 @@ struct ent_pipeline {
     struct ent_parts *parts;
     struct ent_fits *fits; /* what prep was made from */
     struct ent_prep *prep;
-    struct ent_gather *gathers[4]; /* by enum ent_split */
+    struct ent_gather *gathers[4]; /* by enum ent_split; plain rows */
+    struct ent_steps *steps[4];    /* whatever is more than that */
     struct ent_model *model;
     bool keeps_base; /* for many members in turn: the round's model is read once */
     struct ent_modelfile *base;
@@ -23,12 +25,15 @@ struct ent_pipeline {
 ENT_MUST enum ent_err ent_pipeline_prepare(struct ent_pipeline *p, const struct ent_fit *fits);
 ENT_MUST enum ent_err ent_pipeline_gather(struct ent_pipeline *p, enum ent_split split,
                                           struct ent_rows *rows);
+/* Rows that were made for others. */
+void ent_pipeline_drop_rows(struct ent_pipeline *p);
 ENT_MUST enum ent_err ent_pipeline_model(struct ent_pipeline *p);
 /* The optimizer goes on from `kept` (NULL: from zero), if the plan keeps its state. */
 ENT_MUST enum ent_err ent_pipeline_keep(const struct ent_pipeline *p, struct ent_kept *kept,
                                         struct ent_train_options *options);
 /* rows = 0 where the payload counts none. */
-ENT_MUST enum ent_err ent_pipeline_metrics(const struct ent_payload *payload,
+ENT_MUST enum ent_err ent_pipeline_metrics(const struct ent_plan *plan,
+                                           const struct ent_payload *payload,
                                            struct ent_metrics *out);
 
 #endif

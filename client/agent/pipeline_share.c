@@ -28,10 +28,7 @@ enum ent_err ent_pipeline_become(struct ent_pipeline *pipeline, const char *memb
     free(pipeline->member);
     pipeline->member = name;
     pipeline->parts = parts;
-    for (size_t i = 0; i < ENT_ARRAY_LEN(pipeline->gathers); i++) {
-        ent_gather_free(pipeline->gathers[i]);
-        pipeline->gathers[i] = NULL;
-    }
+    ent_pipeline_drop_rows(pipeline);
     return ENT_E_OK;
 }
 

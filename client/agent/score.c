@@ -30,6 +30,7 @@ struct scorer {
     uint32_t n_wanted;
     uint32_t next_wanted;
     struct ent_histogram histogram;
+    size_t dim; /* of it */
     struct ent_buf out;
     char *tmp; /* NULL: the output is standard output, or there is none */
     int fd;
@@ -44,9 +45,6 @@ static enum ent_err open_model(struct scorer *s)
     const struct ent_score_options *o = s->options;
 
     ENT_TRY(ent_predictor_open(o->model, &s->predictor));
-    ENT_REQUIRE(!o->evaluate || s->predictor.kind == ENT_MODEL_BCE, ENT_E_UNSUPPORTED,
-                "%s predicts no label with a positive value: --evaluate cannot be used on it",
-                o->model);
     return o->explain ? ent_explainer_new(&s->predictor, &o->explanation, &s->explainer) : ENT_E_OK;
 }
 
@@ -58,7 +56,11 @@ static enum ent_err open_memory(struct scorer *s)
     s->block_rows = s->predictor.n_outputs > ENT_SCORE_CLASSES ? ENT_MODEL_BLOCK : BLOCK_ROWS;
     ENT_TRY(ent_calloc_aligned((size_t)s->block_rows * s->predictor.n_outputs, sizeof *s->answers,
                                &s->answers));
-    ENT_TRY(ent_calloc(ent_task_evaluate_dim(), sizeof *s->histogram.v, &s->histogram.v));
+    s->histogram.sizes = ent_predictor_sizes(&s->predictor);
+    if (s->options->evaluate) {
+        ENT_TRY(ent_task_evaluate_dim_of(&s->histogram.sizes, &s->dim));
+    }
+    ENT_TRY(ent_calloc(s->dim, sizeof *s->histogram.v, &s->histogram.v));
     ENT_TRY(ent_calloc(n, sizeof *s->result.counts, &s->result.counts));
     s->result.n_counts = n;
     for (uint32_t i = 0; i < n; i++) {
@@ -223,7 +225,7 @@ static bool is_wanted(struct scorer *s, uint32_t source_row)
 }
 
 static void add_to_histogram(struct scorer *s, const struct ent_table *table, uint32_t row,
-                             float prob)
+                             const float *answer)
 {
     float y;
 
@@ -234,22 +236,23 @@ static void add_to_histogram(struct scorer *s, const struct ent_table *table, ui
         s->result.unlabelled++;
         return;
     }
-    ent_histogram_add(&s->histogram, &prob, &y, 1);
+    ent_histogram_add(&s->histogram, answer, &y, 1);
 }
 
 static enum ent_err score_block(struct scorer *s, const struct ent_table *table)
 {
     ENT_TRY(ent_predictor_rows(&s->predictor, table, 0, table->n_rows, s->answers));
     for (uint32_t i = 0; i < table->n_rows; i++) {
-        const float *answer = s->answers + (size_t)i * s->predictor.n_outputs;
+        float *answer = s->answers + (size_t)i * s->predictor.n_outputs;
 
         if (!is_wanted(s, table->source_rows[i])) {
             continue;
         }
-        add_to_histogram(s, table, i, *answer);
+        add_to_histogram(s, table, i, answer);
         if (s->explainer != NULL) {
             ent_explainer_offer(s->explainer, table, i);
         }
+        ent_predictor_to_unit(&s->predictor, answer, s->predictor.n_outputs);
         ENT_TRY(write_row(s, table, i, answer));
         s->result.rows++;
     }
@@ -285,7 +288,7 @@ static enum ent_err score_all(struct scorer *s)
     const struct ent_table *block = NULL; /* the reader's own, also behind the last row */
     enum ent_err err;
 
-    if (!labels || s->predictor.kind != ENT_MODEL_BCE) {
+    if (!labels) {
         options.schema.label_name = NULL;
     }
     ENT_TRY(ent_table_reader_open(&options, s->block_rows, &reader));
@@ -318,8 +321,8 @@ static enum ent_err finish(struct scorer *s)
     int fd = s->fd;
 
     if (s->options->evaluate && s->histogram.v[0] > 0) {
-        ENT_TRY(
-            ent_task_evaluate_finish(s->histogram.v, ent_task_evaluate_dim(), &s->result.metrics));
+        ENT_TRY(ent_task_evaluate_finish_of(&s->histogram.sizes, s->histogram.v, s->dim,
+                                            &s->result.metrics));
     }
     if (s->explainer != NULL) {
         ENT_TRY(ent_explainer_finish(s->explainer, &s->result.explanation));

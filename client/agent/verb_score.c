@@ -34,17 +34,38 @@ static void print_counts(const struct ent_score_result *r)
     }
 }
 
+/* One line for programs too: name=value. */
+static void print_values(const struct ent_metrics *m, FILE *out)
+{
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    size_t n = ent_metrics_values(m, values);
+
+    for (size_t i = 0; i < n; i++) {
+        (void)fprintf(out, "%s%s=%.10g", i > 0 ? " " : "", values[i].name, values[i].value);
+    }
+    (void)fputc('\n', out);
+}
+
 static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
 {
     const struct ent_metrics *m = &r->metrics;
+    char found[ENT_WORKPLACE_FOUND_TEXT];
 
     ENT_REQUIRE(m->rows > 0, ENT_E_DATA, "no row has a label: nothing can be evaluated");
+    if (m->outputs != ENT_OUTPUTS_BINARY) {
+        print_values(m, out);
+        return ENT_E_OK;
+    }
     if (isnan(m->auc)) {
-        (void)fprintf(out, "auc=none log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
-                      (unsigned long long)m->rows, (unsigned long long)m->positives);
+        (void)fprintf(out, "auc=none");
     } else {
-        (void)fprintf(out, "auc=%.6f log_loss=%.6f rows=%llu positives=%llu\n", m->auc, m->log_loss,
-                      (unsigned long long)m->rows, (unsigned long long)m->positives);
+        (void)fprintf(out, "auc=%.6f", m->auc);
+    }
+    (void)fprintf(out, " log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
+                  (unsigned long long)m->rows, (unsigned long long)m->positives);
+    ent_workplace_found_text(m, found);
+    if (found[0] != '\0') {
+        (void)fprintf(out, "%s\n", found);
     }
     return ENT_E_OK;
 }

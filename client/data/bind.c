@@ -273,6 +273,14 @@ static enum ent_err bind_label(const struct ent_table_options *options,
         return ENT_E_OK;
     }
     b->label.map = find_map(options->config, column);
+    b->label_feature = (struct ent_feature){.name = column,
+                                            .type = ENT_FEATURE_CATEGORY,
+                                            .values = options->schema.label_values,
+                                            .n_values = options->schema.n_label_values};
+    b->label.feature = &b->label_feature;
+    if (options->schema.n_label_values > 0) {
+        ENT_TRY(build_words(&b->label, options->config->file));
+    }
     column = b->label.map != NULL ? b->label.map->column : column;
     if (options->label == ENT_LABEL_IF_PRESENT) {
         for (size_t i = 0; i < n; i++) {
@@ -309,6 +317,22 @@ static enum ent_err bind_all(const struct ent_table_options *options, const stru
     return ENT_E_OK;
 }
 
+enum ent_err ent_bind_place(const struct ent_client_config *config, const struct ent_text *header,
+                            size_t n_header, const char *name, const char *what,
+                            struct ent_bound *out)
+{
+    struct absent absent = {0};
+    const char *column;
+
+    *out = (struct ent_bound){.map = find_map(config, name)};
+    column = out->map != NULL ? out->map->column : name;
+    ENT_TRY(find_field(header, n_header, column, what, &out->field));
+    if (out->field == ENT_BIND_NONE) {
+        note_absent(&absent, header, n_header, column, what);
+    }
+    return refuse_absent(&absent, header, n_header);
+}
+
 enum ent_err ent_bindings_new(const struct ent_table_options *options,
                               const struct ent_text *header, size_t n_header,
                               struct ent_bindings **out)
@@ -338,6 +362,7 @@ void ent_bindings_free(struct ent_bindings *bindings)
         free(bindings->columns[i].words);
     }
     free(bindings->columns);
+    free(bindings->label.words);
     ent_sha256_release(&bindings->hash);
     free(bindings);
 }

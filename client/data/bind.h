@@ -1,7 +1,7 @@
 /* IN a schema, a column mapping, a header · OUT which field of a row is what, and values out of texts
  * OWNS dictionaries · THREADS any (immutable) · SOURCE protocol.md 4 and 5
  *
- * Inside this room only. A value's text is trimmed, then: the member's own spelling, else missing, else as declared. */
+ * Inside this room and client/events only. A value's text is trimmed, then: the member's own spelling, else missing, else as declared. */
 #ifndef ENT_CLIENT_DATA_BIND_H
 #define ENT_CLIENT_DATA_BIND_H
 
@@ -32,7 +32,8 @@ struct ent_bindings {
     uint32_t n_columns;
     struct ent_bound label; /* field ENT_BIND_NONE: not read */
     const char *label_positive;
-    size_t unit; /* field of unit_key, or ENT_BIND_NONE */
+    struct ent_feature label_feature; /* its values, as those of a category */
+    size_t unit;                      /* field of unit_key, or ENT_BIND_NONE */
     size_t id;
     struct ent_strings missing;
     struct ent_sha256 hash; /* of hashed values */
@@ -46,6 +47,14 @@ void ent_bindings_free(struct ent_bindings *bindings);
 /* bind.c for bind_values.c: equality, and where a word of the dictionary is or would be. */
 bool ent_bind_same(const struct ent_text *a, const char *b);
 struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, size_t len);
+
+/* Field and mapping of a column that is no feature, by the plan's name of it; `what` stands in messages. DATA. */
+ENT_MUST enum ent_err ent_bind_place(const struct ent_client_config *config,
+                                     const struct ent_text *header, size_t n_header,
+                                     const char *name, const char *what, struct ent_bound *out);
+/* A field's text without blanks, by the member's own spelling when there is one; otherwise *is_missing. */
+struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
+                              const struct ent_text *field, bool *is_missing);
 
 /* The bucket of a value: the first `bits` bits of SHA-256("entente/value/v1\0" || be32 length of the salt || salt ||
  * be32 length of the feature's name || name || value). Without the salt nobody can try values offline; with it (every
@@ -69,5 +78,8 @@ const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bo
                              const struct ent_text *field, int8_t *out);
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
                            uint8_t *out);
+/* A class, or a number as the model sees its range (-1 .. 1); *clipped: it was outside. NaN: missing. */
+const char *ent_bind_target(const struct ent_bindings *all, const struct ent_schema *schema,
+                            const struct ent_text *field, float *out, bool *clipped);
 
 #endif

@@ -12,8 +12,8 @@ const char ent_bind_comma[] = "not a number: it has a decimal comma";
 const char ent_bind_not_boolean[] = "neither true nor false";
 
 /* By the member's own spelling when there is one; otherwise *is_missing. */
-static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
-                                 const struct ent_text *field, bool *is_missing)
+struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
+                              const struct ent_text *field, bool *is_missing)
 {
     struct ent_text t = ent_text_trim(field->text, field->len);
 
@@ -26,10 +26,16 @@ static struct ent_text translate(const struct ent_bindings *all, const struct en
         }
     }
     *is_missing = t.len == 0;
-    for (uint32_t i = 0; i < all->missing.n && !*is_missing; i++) {
-        *is_missing = ent_bind_same(&t, all->missing.items[i]);
+    for (uint32_t i = 0; i < missing->n && !*is_missing; i++) {
+        *is_missing = ent_bind_same(&t, missing->items[i]);
     }
     return t;
+}
+
+static struct ent_text translate(const struct ent_bindings *all, const struct ent_column_map *map,
+                                 const struct ent_text *field, bool *is_missing)
+{
+    return ent_bind_text(&all->missing, map, field, is_missing);
 }
 
 /* A date's seconds; NULL, or why not. */
@@ -206,5 +212,42 @@ const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text
         return "not UTF-8 text";
     }
     *out = ent_bind_same(&t, all->label_positive) ? 1 : 0;
+    return NULL;
+}
+
+static const char *bind_class(const struct ent_bindings *all, const struct ent_text *text,
+                              float *out)
+{
+    const struct ent_word *word = ent_bind_slot(&all->label, text->text, text->len);
+
+    if (word->text == NULL) {
+        return "none of the label's values";
+    }
+    *out = (float)word->code;
+    return NULL;
+}
+
+const char *ent_bind_target(const struct ent_bindings *all, const struct ent_schema *schema,
+                            const struct ent_text *field, float *out, bool *clipped)
+{
+    bool missing;
+    struct ent_text t = translate(all, all->label.map, field, &missing);
+    double half = 0.5 * (schema->label_hi - schema->label_lo);
+    double v;
+
+    *clipped = false;
+    if (missing) {
+        *out = NAN;
+        return NULL;
+    }
+    if (schema->n_label_values > 0) {
+        return bind_class(all, &t, out);
+    }
+    if (!ent_scalar_double(t.text, t.len, &v)) {
+        return "not a number";
+    }
+    *clipped = v < schema->label_lo || v > schema->label_hi;
+    v = v < schema->label_lo ? schema->label_lo : (v > schema->label_hi ? schema->label_hi : v);
+    *out = (float)((v - schema->label_lo) / half - 1.0) + 0.0F;
     return NULL;
 }

@@ -10,17 +10,21 @@
 
 #define MAX_ID_BYTES ((size_t)1 << 30)
 
-enum ent_err ent_loader_init(struct ent_loader *loader, const struct ent_table_options *options)
+enum ent_err ent_loader_init_from(struct ent_loader *loader,
+                                  const struct ent_table_options *options,
+                                  struct ent_source *source_take)
 {
     struct ent_data_config data = options->config->data;
     const struct ent_text *header;
     size_t n;
     enum ent_err err;
 
-    *loader = (struct ent_loader){.options = *options};
+    *loader = (struct ent_loader){.options = *options, .source = source_take};
     loader->max_rows = options->max_rows != 0 ? options->max_rows : ENT_TABLE_MAX_ROWS;
     data.path = options->path != NULL ? options->path : data.path;
-    ENT_TRY(ent_source_open(&data, &loader->source));
+    if (source_take == NULL) {
+        ENT_TRY(ent_source_open(&data, &loader->source));
+    }
     header = ent_source_header(loader->source, &n);
     err = ent_bindings_new(options, header, n, &loader->bindings);
     if (err == ENT_E_OK) {
@@ -33,6 +37,11 @@ enum ent_err ent_loader_init(struct ent_loader *loader, const struct ent_table_o
         ent_loader_release(loader);
     }
     return err;
+}
+
+enum ent_err ent_loader_init(struct ent_loader *loader, const struct ent_table_options *options)
+{
+    return ent_loader_init_from(loader, options, NULL);
 }
 
 void ent_loader_release(struct ent_loader *loader)
@@ -96,6 +105,10 @@ static enum ent_err make_room(struct ent_table *table, bool with_units, bool wit
     }
     cap = have;
     ENT_TRY(ent_grow(&table->labels, &cap, want, sizeof *table->labels));
+    if (ent_schema_has_targets(&table->schema)) {
+        cap = have;
+        ENT_TRY(ent_grow(&table->targets, &cap, want, sizeof *table->targets));
+    }
     cap = have;
     ENT_TRY(ent_grow(&table->source_rows, &cap, want, sizeof *table->source_rows));
     cap = have;
@@ -111,6 +124,12 @@ static enum ent_err make_room(struct ent_table *table, bool with_units, bool wit
 }
 
 /* ---- one row ---- */
+
+struct label {
+    uint8_t code; /* 0, 1 or ENT_LABEL_ABSENT */
+    bool clipped;
+    float target; /* where the schema has targets */
+};
 
 static void note_problem(struct ent_table *table, uint64_t line, const char *reason,
                          const char *feature)
@@ -290,11 +309,15 @@ static enum ent_err keep_id(const struct ent_bindings *b, const struct ent_sourc
 }
 
 static enum ent_err commit_row(struct ent_loader *loader, const struct ent_source_row *row,
-                               uint8_t label, struct ent_table *table)
+                               const struct label *label, struct ent_table *table)
 {
     ENT_REQUIRE(table->n_rows < loader->max_rows, ENT_E_LIMIT, "more than %u rows",
                 loader->max_rows);
-    table->labels[table->n_rows] = label;
+    table->labels[table->n_rows] = label->code;
+    if (table->targets != NULL) {
+        table->targets[table->n_rows] = label->target;
+        table->n_label_clipped += label->clipped ? 1 : 0;
+    }
     if (!loader->options.without_units) {
         ENT_TRY(hash_unit(loader, row, table));
     }
@@ -310,9 +333,22 @@ static enum ent_err commit_row(struct ent_loader *loader, const struct ent_sourc
     ENT_TRY(keep_id(loader->bindings, row, table));
     count_values(table);
     table->source_rows[table->n_rows] = (uint32_t)row->number;
-    table->n_positive += label == 1 ? 1 : 0;
+    table->n_positive += label->code == 1 ? 1 : 0;
     table->n_rows++;
     return ENT_E_OK;
+}
+
+static const char *read_label(const struct ent_table *table, const struct ent_bindings *b,
+                              const struct ent_text *field, struct label *out)
+{
+    const char *why;
+
+    if (!ent_schema_has_targets(&table->schema)) {
+        return ent_bind_label(b, field, &out->code);
+    }
+    why = ent_bind_target(b, &table->schema, field, &out->target, &out->clipped);
+    out->code = why == NULL && !isnan(out->target) ? 0 : ENT_LABEL_ABSENT;
+    return why;
 }
 
 static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_row *row,
@@ -320,16 +356,16 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
 {
     struct ent_bindings *b = loader->bindings;
     const char *why = row->problem;
-    uint8_t label = ENT_LABEL_ABSENT;
+    struct label label = {.code = ENT_LABEL_ABSENT};
     uint32_t bad_column = 0;
 
     if (why == NULL && b->label.field != ENT_BIND_NONE) {
-        why = ent_bind_label(b, &row->fields[b->label.field], &label);
+        why = read_label(table, b, &row->fields[b->label.field], &label);
         if (why != NULL) {
             note_problem(table, row->line, why, table->schema.label_name);
             return ENT_E_OK;
         }
-        if (label == ENT_LABEL_ABSENT && loader->options.label == ENT_LABEL_REQUIRED) {
+        if (label.code == ENT_LABEL_ABSENT && loader->options.label == ENT_LABEL_REQUIRED) {
             table->n_unlabelled++;
             return ENT_E_OK;
         }
@@ -350,7 +386,7 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
         table->n_outlier_rows++;
         return ENT_E_OK;
     }
-    return commit_row(loader, row, label, table);
+    return commit_row(loader, row, &label, table);
 }
 
 enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table, uint32_t until,
@@ -367,7 +403,8 @@ enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table,
         }
         ENT_REQUIRE(row->number < ENT_TABLE_MAX_ROWS, ENT_E_LIMIT, "more than %u rows",
                     ENT_TABLE_MAX_ROWS);
-        table->n_source_rows = row->number + 1;
+        table->n_source_rows =
+            row->number >= table->n_source_rows ? row->number + 1 : table->n_source_rows;
         ENT_TRY(take_row(loader, row, table));
     }
     return ENT_E_OK;

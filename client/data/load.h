@@ -1,6 +1,6 @@
 /* IN rows of a source · OUT rows of a table · OWNS source, bindings, hash · THREADS one at a time · SOURCE -
  *
- * Inside this room only: the one loop that table.c (everything) and reader.c (block by block) share. */
+ * Inside this room and client/events only: the one loop that table.c (everything) and reader.c (block by block) share. */
 #ifndef ENT_CLIENT_DATA_LOAD_H
 #define ENT_CLIENT_DATA_LOAD_H
 
@@ -29,6 +29,10 @@ struct ent_loader {
     uint32_t max_rows;
 };
 
+/* source_take: where rows come from; NULL: opened as the options say. It is closed with the loader, also on error. */
+ENT_MUST enum ent_err ent_loader_init_from(struct ent_loader *loader,
+                                           const struct ent_table_options *options,
+                                           struct ent_source *source_take);
 ENT_MUST enum ent_err ent_loader_init(struct ent_loader *loader,
                                       const struct ent_table_options *options);
 void ent_loader_release(struct ent_loader *loader);

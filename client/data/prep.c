@@ -202,6 +202,10 @@ static void encode_item(const struct ent_prep *prep, uint32_t i, const struct ro
     size_t stride = prep->n_inputs;
     float *to = x + item->first_input;
 
+    if (item->feature->n_inputs == 0) { /* a token */
+        return;
+    }
+
     switch (item->feature->type) {
     case ENT_FEATURE_NUMBER:
         for (uint32_t k = 0; k < rows->n; k++, to += stride) {

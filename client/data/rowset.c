@@ -40,7 +40,9 @@ static uint64_t hash_row(const struct ent_table *table, uint32_t row)
 
 static bool equal_rows(const struct ent_table *table, uint32_t a, uint32_t b)
 {
-    if (table->units[a] != table->units[b] || table->labels[a] != table->labels[b]) {
+    if (table->units[a] != table->units[b] || table->labels[a] != table->labels[b] ||
+        (table->targets != NULL &&
+         (table->targets[a] < table->targets[b] || table->targets[a] > table->targets[b]))) {
         return false;
     }
     for (uint32_t i = 0; i < table->schema.n_features; i++) {

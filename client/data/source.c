@@ -55,6 +55,18 @@ enum ent_err ent_source_open(const struct ent_data_config *config, struct ent_so
     return ENT_E_OK;
 }
 
+enum ent_err ent_source_of(const struct ent_source_kind *kind, void *state_take,
+                           struct ent_source **out)
+{
+    struct ent_source *source;
+
+    ENT_TRY(ent_calloc(1, sizeof *source, &source));
+    source->kind = kind;
+    source->state = state_take;
+    *out = source;
+    return ENT_E_OK;
+}
+
 const struct ent_text *ent_source_header(const struct ent_source *source, size_t *n)
 {
     return source->kind->header(source->state, n);

@@ -40,6 +40,9 @@ struct ent_source_kind {
 
 /* Opens config->path by config->source. CONFIG (unknown source), NOT_FOUND, IO, DATA (no header).
  */
+/* A source of another kind: state_take belongs to it on success. */
+ENT_MUST enum ent_err ent_source_of(const struct ent_source_kind *kind, void *state_take,
+                                    struct ent_source **out);
 ENT_MUST enum ent_err ent_source_open(const struct ent_data_config *config,
                                       struct ent_source **out);
 const struct ent_text *ent_source_header(const struct ent_source *source, size_t *n);

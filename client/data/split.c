@@ -133,24 +133,51 @@ enum ent_err ent_split_file_read(const char *path, uint64_t n_source_rows, uint3
 
 /* ---- the three parts ---- */
 
-/* Marks of the file's rows on the table: both lists are ascending, so one walk does. */
+static bool is_listed(const uint32_t *file, uint32_t n_file, uint32_t row)
+{
+    return n_file > 0 && bsearch(&row, file, n_file, sizeof *file, compare_u32) != NULL;
+}
+
+/* Marks of the file's rows on the table. Rows of a table may stand in another order than at the source. */
 static uint32_t mark_test(const struct ent_table *table, const uint32_t *file, uint32_t n_file,
                           uint8_t *part)
 {
-    uint32_t absent = 0;
-    uint32_t row = 0;
+    uint32_t found = 0;
 
-    for (uint32_t i = 0; i < n_file; i++) {
-        while (row < table->n_rows && table->source_rows[row] < file[i]) {
-            row++;
-        }
-        if (row < table->n_rows && table->source_rows[row] == file[i]) {
-            part[row] = ENT_SPLIT_TEST;
-        } else {
-            absent++;
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        if (is_listed(file, n_file, table->source_rows[i])) {
+            part[i] = ENT_SPLIT_TEST;
+            found++;
         }
     }
-    return absent;
+    return n_file - found;
+}
+
+/* Of sequences: all events of one are listed, or none. A file of rows names events. */
+static enum ent_err mark_sequences(const struct ent_table *table, const char *path,
+                                   const uint32_t *file, uint32_t n_file, struct ent_parts *parts,
+                                   uint8_t *part)
+{
+    const struct ent_table *e = table->events;
+    uint32_t listed = 0;
+
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        uint32_t first = table->event_first[i];
+        bool test = is_listed(file, n_file, e->source_rows[first]);
+
+        for (uint32_t k = 1; k < table->event_count[i]; k++) {
+            ENT_REQUIRE(is_listed(file, n_file, e->source_rows[first + k]) == test, ENT_E_DATA,
+                        "%s: data rows %u and %u are events of one sequence, but only one of them "
+                        "is a test row",
+                        path, e->source_rows[first], e->source_rows[first + k]);
+        }
+        part[i] = test ? (uint8_t)ENT_SPLIT_TEST : part[i];
+    }
+    for (uint32_t i = 0; i < e->n_rows; i++) {
+        listed += is_listed(file, n_file, e->source_rows[i]) ? 1 : 0;
+    }
+    parts->n_file_absent = n_file - listed;
+    return ENT_E_OK;
 }
 
 struct unit_row {
@@ -200,19 +227,25 @@ static enum ent_err refuse_torn(const struct ent_table *table, const char *path,
     return err;
 }
 
-static enum ent_err mark_by_file(const struct ent_table *table, const char *path, bool has_unit_key,
-                                 uint8_t *part, uint32_t *n_absent)
+static enum ent_err mark_by_file(const struct ent_table *table, const char *path, uint8_t *part,
+                                 struct ent_parts *parts)
 {
     uint32_t *file = NULL;
     uint32_t n = 0;
+    enum ent_err err = ENT_E_OK;
 
     ENT_REQUIRE(path != NULL, ENT_E_CONFIG,
                 "the plan says split test: file, but client.yaml has no split_file (test row "
                 "numbers, one a line)");
     ENT_TRY(ent_split_file_read(path, table->n_source_rows, &file, &n));
-    *n_absent = mark_test(table, file, n, part);
+    if (table->events != NULL) {
+        err = mark_sequences(table, path, file, n, parts, part);
+    } else {
+        parts->n_file_absent = mark_test(table, file, n, part);
+    }
     free(file);
-    return has_unit_key ? refuse_torn(table, path, part) : ENT_E_OK;
+    ENT_TRY(err);
+    return table->has_unit_key ? refuse_torn(table, path, part) : ENT_E_OK;
 }
 
 static enum ent_err collect(const uint8_t *part, uint32_t n_rows, struct ent_parts *parts)
@@ -240,7 +273,7 @@ static enum ent_err split(const struct ent_plan *plan, const struct ent_table *t
         part[i] = (uint8_t)ent_split_of_hash(plan, table->units[i]);
     }
     if (plan->split_test_file) {
-        ENT_TRY(mark_by_file(table, split_file, table->has_unit_key, part, &parts->n_file_absent));
+        ENT_TRY(mark_by_file(table, split_file, part, parts));
     }
     return collect(part, table->n_rows, parts);
 }

@@ -13,8 +13,18 @@ struct ent_schema ent_schema_of_plan(const struct ent_plan *plan)
     return (struct ent_schema){.features = plan->features,
                                .n_features = plan->n_features,
                                .n_inputs = plan->n_inputs,
-                               .label_name = plan->label_name,
-                               .label_positive = plan->label_positive};
+                               .label_name = plan->sequence.unit == NULL ? plan->label_name : NULL,
+                               .label_positive = plan->label_positive,
+                               .label_values = plan->label_values,
+                               .n_label_values = plan->label_values != NULL ? plan->n_classes : 0,
+                               .label_lo = plan->label_lo,
+                               .label_hi = plan->label_hi};
+}
+
+bool ent_schema_has_targets(const struct ent_schema *schema)
+{
+    return schema->label_name != NULL &&
+           (schema->n_label_values > 0 || schema->label_lo < schema->label_hi);
 }
 
 bool ent_table_clips(const struct ent_feature *feature, float x)
@@ -99,11 +109,8 @@ enum ent_err ent_table_load_plan(const struct ent_plan *plan,
     return ent_table_load(&options, out);
 }
 
-void ent_table_free(struct ent_table *table)
+static void free_arrays(struct ent_table *table)
 {
-    if (table == NULL) {
-        return;
-    }
     for (uint32_t i = 0; table->columns != NULL && i < table->schema.n_features; i++) {
         free(table->columns[i].numbers);
         free(table->columns[i].codes);
@@ -115,8 +122,72 @@ void ent_table_free(struct ent_table *table)
     free(table->units);
     free(table->source_rows);
     free(table->id_ends);
+    free(table->targets);
+    free(table->event_first);
+    free(table->event_count);
     ent_buf_release(&table->ids);
     free(table);
+}
+
+void ent_table_free(struct ent_table *table)
+{
+    if (table == NULL) {
+        return;
+    }
+    if (table->events != NULL) {
+        free_arrays(table->events);
+    }
+    free_arrays(table);
+}
+
+const struct ent_table *ent_table_columns(const struct ent_table *table)
+{
+    return table->events != NULL ? table->events : table;
+}
+
+static void move_up(void *array, const struct ent_table *table, uint32_t from, uint32_t to,
+                    size_t size)
+{
+    if (array != NULL) {
+        memmove((char *)array + from * size, (char *)array + to * size,
+                (size_t)(table->n_rows - to) * size);
+    }
+}
+
+static void remove_ids(struct ent_table *table, uint32_t from, uint32_t to)
+{
+    uint32_t begin = from > 0 ? table->id_ends[from - 1] : 0;
+    uint32_t end = to > 0 ? table->id_ends[to - 1] : 0;
+
+    if (table->ids.len > end) {
+        memmove(table->ids.data + begin, table->ids.data + end, table->ids.len - end);
+    }
+    table->ids.len -= end - begin;
+    for (uint32_t i = to; i < table->n_rows; i++) {
+        table->id_ends[i] -= end - begin;
+    }
+    move_up(table->id_ends, table, from, to, sizeof *table->id_ends);
+}
+
+void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
+{
+    ENT_BUG_ON(from > to || to > table->n_rows || table->events != NULL);
+    for (uint32_t i = 0; i < table->schema.n_features; i++) {
+        struct ent_column *c = &table->columns[i];
+
+        move_up(c->numbers, table, from, to, sizeof *c->numbers);
+        move_up(c->codes, table, from, to, sizeof *c->codes);
+        move_up(c->buckets, table, from, to, sizeof *c->buckets);
+        move_up(c->bools, table, from, to, sizeof *c->bools);
+    }
+    move_up(table->labels, table, from, to, sizeof *table->labels);
+    move_up(table->targets, table, from, to, sizeof *table->targets);
+    move_up(table->units, table, from, to, sizeof *table->units);
+    move_up(table->source_rows, table, from, to, sizeof *table->source_rows);
+    if (table->id_ends != NULL) {
+        remove_ids(table, from, to);
+    }
+    table->n_rows -= to - from;
 }
 
 enum ent_err ent_table_check_labels(const struct ent_table *table)
@@ -124,6 +195,9 @@ enum ent_err ent_table_check_labels(const struct ent_table *table)
     const char *label = table->schema.label_name;
     const char *positive = table->schema.label_positive;
 
+    if (table->events != NULL || table->targets != NULL) {
+        return ENT_E_OK; /* no value of a column is the positive one */
+    }
     ENT_REQUIRE(table->n_positive > 0, ENT_E_DATA,
                 "none of the %u %s with a label has '%.60s', which the plan counts as positive for "
                 "'%.60s': capitals count; map the own spelling in client.yaml, columns: {%.60s: "
@@ -256,7 +330,11 @@ void ent_table_print_inputs(const struct ent_table *table, FILE *out)
         const struct ent_feature *f = &table->schema.features[i];
 
         ent_feature_text(f, text);
-        (void)fprintf(out, "  %-28s inputs %u to %u: %s\n", f->name, f->first_input,
-                      f->first_input + f->n_inputs - 1, text);
+        if (f->n_inputs == 0) {
+            (void)fprintf(out, "  %-28s token: %s\n", f->name, text);
+        } else {
+            (void)fprintf(out, "  %-28s inputs %u to %u: %s\n", f->name, f->first_input,
+                          f->first_input + f->n_inputs - 1, text);
+        }
     }
 }

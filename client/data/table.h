@@ -29,8 +29,14 @@ struct ent_schema {
     uint32_t n_inputs;
     const char *label_name; /* NULL = there is no label to read */
     const char *label_positive;
+    const char *const *label_values; /* one of these; [n_label_values], or none */
+    uint32_t n_label_values;
+    double label_lo; /* a number in this range; both 0: none */
+    double label_hi;
 };
 struct ent_schema ent_schema_of_plan(const struct ent_plan *plan);
+/* Whether rows have `targets`. */
+bool ent_schema_has_targets(const struct ent_schema *schema);
 /* One feature's values; the array of its type is set, the others are NULL. */
 struct ent_column {
     float *numbers;  /* NUMBER [n_rows]: NaN = missing */
@@ -53,6 +59,25 @@ struct ent_row_problem {
     const char *feature; /* NULL when the whole row is meant */
 };
 
+/* What became of events and of what could have been sequences; counted, none of it is an error. */
+struct ent_sequence_counts {
+    uint64_t n_events; /* that parse */
+    uint64_t n_units;
+    uint64_t n_sessions;   /* stretches of events; the same as units without `gap` */
+    uint64_t n_cut;        /* events beyond the longest sequence that are not used */
+    uint64_t n_short;      /* sequences of one event: nothing comes next */
+    uint64_t n_no_history; /* units without an event before the label's window */
+    uint64_t n_in_window;  /* events that decide labels and are not seen */
+    uint64_t n_after;      /* events at or after the window's end, not used */
+    uint64_t n_future;     /* units whose label lies in the future: not used */
+    uint64_t
+        n_out_of_order; /* events that stand behind a later one of their unit; they were sorted */
+    bool sorted;        /* the rows of a unit were not together, or not in order */
+    uint64_t spilled;   /* bytes of temporary files that sorting took */
+};
+
+/* Rows; or, where `events` is set, sequences: then a row is a sequence without columns of its own, and the columns are
+ * those of its events. */
 struct ent_table {
     struct ent_schema schema;
     uint32_t n_rows;
@@ -63,6 +88,13 @@ struct ent_table {
     uint32_t *source_rows;      /* [n_rows] 0-based data row at the source */
     uint32_t *id_ends; /* [n_rows] ids: end of each in `ids`; NULL when no id column is read */
     struct ent_buf ids;
+    float *
+        targets; /* [n_rows] class, or number as the model sees it; NULL: labels, or the events' own values */
+    struct ent_table *events;     /* in order of unit and time; NULL: this table is one of rows */
+    uint32_t *event_first;        /* [n_rows] row of `events` */
+    uint32_t *event_count;        /* [n_rows] */
+    struct ent_sequence sequence; /* how they were made; strings are the plan's or model's */
+    struct ent_sequence_counts counts;
     bool has_unit_key;       /* units come from a column */
     uint64_t n_source_rows;  /* rows seen at the source */
     uint64_t n_bad;          /* rows dropped because they do not parse */
@@ -70,7 +102,8 @@ struct ent_table {
     uint64_t n_outlier_rows; /* rows dropped because of an outlier */
     uint64_t n_duplicates;   /* rows dropped because they equal an earlier one */
     uint64_t n_positive;
-    uint64_t n_without_unit; /* rows kept whose unit_key is blank: each is its own unit */
+    uint64_t n_label_clipped; /* labels outside of their range */
+    uint64_t n_without_unit;  /* rows kept whose unit_key is blank: each is its own unit */
     struct ent_row_problem problems[ENT_TABLE_MAX_PROBLEMS]; /* the first ones */
     uint32_t n_problems;
 };
@@ -112,7 +145,13 @@ void ent_table_print(const struct ent_table *table, FILE *out);
 /* What each feature became: its inputs and its encoding, a line a feature. */
 void ent_table_print_inputs(const struct ent_table *table, FILE *out);
 
+/* Takes the rows from .. to - 1 out; what has one value a row moves up. Counts stay. */
+void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to);
+
 /* ---- accessors for tasks ---- */
+
+/* Where the columns are: the events of sequences, or the table itself. */
+const struct ent_table *ent_table_columns(const struct ent_table *table);
 
 /* A number clipped to its range (not for missing ones). */
 double ent_table_clip(const struct ent_feature *feature, float x);

@@ -61,8 +61,9 @@ ENT_MUST enum ent_err ent_fill_evaluate(const struct ent_fill *fill,
 
 /* The histogram of EVALUATE filled row by row, for `score --evaluate` and reports: the same numbers. */
 struct ent_histogram {
-    int64_t *v; /* [ent_task_evaluate_dim()], caller's storage, zeroed */
+    int64_t *v; /* [ent_task_evaluate_dim_of(sizes)], caller's storage, zeroed */
     bool nonfinite;
+    struct ent_task_sizes sizes; /* outputs and n_classes; zero: one positive value */
 };
 void ent_histogram_add(struct ent_histogram *histogram, const float *prob, const float *y,
                        uint32_t n);

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/task/payload.h"
 #include "common/base/mem.h"
@@ -164,34 +165,75 @@ static enum ent_err fill_column(const struct ent_table *table, uint32_t f,
     return ENT_E_OK;
 }
 
+/* Rows whose columns count: of sequences, each event once, in the order of the table. */
+static enum ent_err column_rows(const struct ent_table *table, const struct ent_split_rows *part,
+                                struct ent_split_rows *out)
+{
+    uint32_t n_events = table->events->n_rows;
+    bool *used = NULL;
+    enum ent_err err;
+
+    *out = (struct ent_split_rows){0};
+    ENT_TRY(ent_calloc(n_events, sizeof *used, &used));
+    err = ent_calloc(n_events, sizeof *out->rows, &out->rows);
+    for (uint32_t i = 0; i < part->n; i++) {
+        uint32_t row = part->rows[i];
+
+        memset(used + table->event_first[row], true, table->event_count[row] * sizeof *used);
+    }
+    for (uint32_t i = 0; i < n_events && err == ENT_E_OK; i++) {
+        if (used[i]) {
+            out->rows[out->n++] = i;
+        }
+    }
+    free(used);
+    return err;
+}
+
+static enum ent_err fill_all(const struct ent_fill *fill, const struct ent_split_rows *rows,
+                             size_t dim, int64_t *v)
+{
+    const struct ent_table *columns = ent_table_columns(fill->table);
+    size_t at = 2;
+
+    v[0] = rows->n;
+    for (uint32_t f = 0; f < fill->plan->n_features; f++) {
+        ENT_TRY(fill_column(columns, f, rows, v + at));
+        at += ent_task_stats_ints(&fill->plan->features[f]);
+    }
+    ENT_BUG_ON(at != dim);
+    return ENT_E_OK;
+}
+
 enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_rows *part,
                             struct ent_payload *out)
 {
     const struct ent_table *table = fill->table;
+    struct ent_split_rows events = {0};
     struct ent_payload payload = {0};
     enum ent_err err = ENT_E_OK;
     size_t dim;
-    size_t at = 2;
     int64_t *v = NULL;
 
     ENT_TRY(ent_fill_dim(fill->plan, ENT_TASK_STATS, &dim));
     ENT_TRY(ent_calloc(dim, sizeof *v, &v));
-    v[0] = part->n;
+    if (table->events != NULL) {
+        err = column_rows(table, part, &events);
+    }
+    if (err == ENT_E_OK) {
+        err = fill_all(fill, table->events != NULL ? &events : part, dim, v);
+    }
     for (uint32_t i = 0; i < part->n; i++) {
         v[1] += table->labels[part->rows[i]] == 1 ? 1 : 0;
     }
-    for (uint32_t f = 0; f < fill->plan->n_features && err == ENT_E_OK; f++) {
-        err = fill_column(table, f, part, v + at);
-        at += ent_task_stats_ints(&fill->plan->features[f]);
-    }
     if (err == ENT_E_OK) {
-        ENT_BUG_ON(at != dim);
         err = ent_payload_new(ENT_TASK_STATS, dim, fill->salt, &payload);
     }
     if (err == ENT_E_OK) {
         ent_payload_put64(&payload, v);
         *out = payload;
     }
+    free(events.rows);
     free(v);
     return err;
 }

@@ -63,11 +63,21 @@ uint32_t ent_feature_inputs(const struct ent_feature *f)
     case ENT_FEATURE_NUMBER:
         return number_inputs(f);
     case ENT_FEATURE_CATEGORY:
-        return ent_feature_n_codes(f);
+        return f->embed > 0 ? 0 : ent_feature_n_codes(f);
     case ENT_FEATURE_BOOLEAN:
         break;
     }
     return 2;
+}
+
+uint32_t ent_features_n_tokens(const struct ent_feature *features, uint32_t n)
+{
+    uint32_t tokens = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        tokens += features[i].embed > 0 ? 1 : 0;
+    }
+    return tokens;
 }
 
 uint64_t ent_features_number(struct ent_feature *features, uint32_t n)
@@ -126,6 +136,8 @@ enum ent_err ent_feature_check(const struct ent_feature *f)
                 f->name);
     ENT_REQUIRE((f->part == ENT_DATE_NONE) == (f->format == NULL), ENT_E_CONFIG,
                 "feature %s: a part of a date and its format belong together", f->name);
+    ENT_REQUIRE(f->embed == 0 || f->type == ENT_FEATURE_CATEGORY, ENT_E_CONFIG,
+                "feature %s: only a category has an embedding", f->name);
     if (f->type == ENT_FEATURE_NUMBER) {
         return check_number(f);
     }
@@ -156,7 +168,7 @@ static bool same_number(const struct ent_feature *a, const struct ent_feature *b
 
 static bool same_category(const struct ent_feature *a, const struct ent_feature *b)
 {
-    if (a->codes != b->codes || a->n_values != b->n_values) {
+    if (a->codes != b->codes || a->n_values != b->n_values || a->embed != b->embed) {
         return false;
     }
     for (uint32_t i = 0; i < a->n_values; i++) {
@@ -211,25 +223,38 @@ static void number_text(const struct ent_feature *f, char out[ENT_FEATURE_TEXT_B
                    indicator, outliers[f->outliers]);
 }
 
+static void category_text(const struct ent_feature *f, char out[ENT_FEATURE_TEXT_BYTES])
+{
+    char embed[48] = "";
+
+    if (f->embed > 0) {
+        (void)snprintf(embed, sizeof embed, ", each a learned vector of %u", f->embed);
+    }
+    if (f->codes == ENT_CODES_HASHED) {
+        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "category hashed into %u buckets%s",
+                       UINT32_C(1) << f->bits, embed);
+    } else if (f->codes == ENT_CODES_VOCABULARY) {
+        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES,
+                       "category of at most %u of %u hashed buckets (floors: %u customers, %u "
+                       "members) and other%s",
+                       f->size, UINT32_C(1) << f->bits, f->min_customers, f->min_members, embed);
+    } else if (f->part != ENT_DATE_NONE) {
+        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "%s of a date: %u values and other%s",
+                       ent_date_part_names[f->part], f->n_values, embed);
+    } else {
+        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "category of %u values and other%s",
+                       f->n_values, embed);
+    }
+}
+
 void ent_feature_text(const struct ent_feature *f, char out[ENT_FEATURE_TEXT_BYTES])
 {
     if (f->type == ENT_FEATURE_NUMBER) {
         number_text(f, out);
     } else if (f->type == ENT_FEATURE_BOOLEAN) {
         (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "boolean");
-    } else if (f->codes == ENT_CODES_HASHED) {
-        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "category hashed into %u buckets",
-                       UINT32_C(1) << f->bits);
-    } else if (f->codes == ENT_CODES_VOCABULARY) {
-        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES,
-                       "category of at most %u of %u hashed buckets (floors: %u customers, %u "
-                       "members) and other",
-                       f->size, UINT32_C(1) << f->bits, f->min_customers, f->min_members);
-    } else if (f->part != ENT_DATE_NONE) {
-        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "%s of a date: %u values and other",
-                       ent_date_part_names[f->part], f->n_values);
     } else {
-        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "category of %u values and other", f->n_values);
+        category_text(f, out);
     }
 }
 

@@ -17,6 +17,7 @@
  *             hashed          2^bits + 1, one-hot over the buckets of the salted hash; the last: missing
  *             vocabulary      size + 1, one-hot over the buckets that passed both floors; the last: other or missing
  *   BOOLEAN                   2: false, true; missing: neither
+ * A category with an embedding has no inputs: its code is a token, of which the model looks up a vector that it learns.
  * A date of the plan is several features of one column: categories for month, weekday and hour, a number for its age
  * in days before the plan's reference. */
 #ifndef ENT_COMMON_FEATURE_FEATURE_H
@@ -75,6 +76,7 @@ struct ent_feature {
     uint32_t size;    /* VOCABULARY: at most so many buckets have a code */
     uint32_t min_customers;
     uint32_t min_members;
+    uint32_t embed; /* length of a code's learned vector: no inputs but a token; 0: one-hot */
     /* part of a date */
     enum ent_date_part part;
     const char *format; /* see date.h; NULL unless part of a date */
@@ -95,6 +97,8 @@ extern const char *const ent_date_part_names[]; /* none month weekday hour age *
 uint32_t ent_feature_inputs(const struct ent_feature *feature);
 /* Codes of a CATEGORY: its inputs. The last is `other`. An embedding has as many rows. */
 uint32_t ent_feature_n_codes(const struct ent_feature *feature);
+/* How many categories have an embedding. */
+uint32_t ent_features_n_tokens(const struct ent_feature *features, uint32_t n);
 /* Fills first_input and n_inputs of each; returns their sum (64 bits: the caller bounds it). */
 uint64_t ent_features_number(struct ent_feature *features, uint32_t n);
 /* Whether it is whole: limits, a range that is one, inputs that fit. CONFIG, NONFINITE. */

@@ -19,6 +19,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/feature/feature.h"
+#include "common/feature/sequence.h"
 #include "common/model/model.h"
 
 struct ent_json;
@@ -39,11 +40,12 @@ struct ent_model_info {
     uint32_t ensemble; /* sub-networks; 0 or 1: none */
     uint32_t seq_max;  /* steps of the longest sequence; 0: rows */
     const char *label_name;
-    const char *label_positive;      /* "" unless one value is predicted against all others */
-    const char *const *label_values; /* softmax: the classes in the outputs' order; none: unknown */
+    const char *label_positive;
+    const char *const *label_values; /* one of these: [n_label_values], else none */
     uint32_t n_label_values;
-    double label_lo; /* mse: the range that the model sees as -1 .. 1; equal: its own unit */
+    double label_lo; /* a number: its range, below each other; else both 0 */
     double label_hi;
+    struct ent_sequence sequence; /* unit NULL: rows */
     /* Lineage. All zero = not from a federation (train --local). */
     uint8_t federation[16];
     uint32_t run;
@@ -72,7 +74,8 @@ ENT_MUST enum ent_err ent_modelfile_header(const struct ent_model_info *info, st
 ENT_MUST enum ent_err ent_modelfile_write(const char *path, const struct ent_model_info *info,
                                           const float *params, size_t n_params);
 
-#define ENT_MODELFILE_DOCS 5
+#define ENT_MODELFILE_DOCS 6
+#define ENT_MODELFILE_CLASSES_MAX 65536u
 
 /* A parsed file. Keeps one reference to the blob. */
 struct ent_modelfile {
@@ -87,6 +90,7 @@ struct ent_modelfile {
     struct ent_fits *fits;
     const char **values;
     const char **label_values;
+    const char **times;
 };
 
 /* Read and check everything: lengths before any allocation, tensors against the architecture,

@@ -91,6 +91,9 @@ static void put_feature(struct ent_json_writer *w, const struct ent_feature *f,
     } else if (f->type == ENT_FEATURE_CATEGORY) {
         put_codes(w, f, fit);
     }
+    if (f->embed > 0) {
+        ent_json_put_key_uint(w, "embed", f->embed);
+    }
     ent_json_put_close(w);
 }
 
@@ -225,6 +228,9 @@ static enum ent_err parse_category(const struct ent_json *value, struct ent_feat
     const struct ent_json *list;
 
     out->type = ENT_FEATURE_CATEGORY;
+    if (ent_json_get(value, "embed") != NULL) {
+        ENT_TRY(parse_u32(value, "embed", &out->embed));
+    }
     if (ent_json_get(value, "codes") != NULL) {
         return parse_hashed(value, out, fit, places->buckets);
     }

@@ -108,6 +108,7 @@ enum ent_err ent_modelfile_check(const struct ent_model_info *info, struct ent_l
                 "the features make %llu inputs, the model takes %u",
                 (unsigned long long)first_input, info->n_inputs);
     ENT_TRY(check_names(info));
+    ENT_TRY(ent_modelfile_check_label(info));
     *n_params = n;
     return ENT_E_OK;
 }

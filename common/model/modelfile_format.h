@@ -29,6 +29,16 @@ ent_modelfile_tensors(const struct ent_layer *layers, uint32_t n_layers,
 
 struct ent_json;
 struct ent_json_writer;
+/* The label part, and "entente.sequence", which stands there only when the model is one of sequences. */
+void ent_modelfile_put_label(struct ent_json_writer *w, const struct ent_model_info *info);
+void ent_modelfile_put_sequence(struct ent_json_writer *w, const struct ent_model_info *info);
+ENT_MUST enum ent_err ent_modelfile_parse_label(struct ent_modelfile *file,
+                                                const struct ent_json *doc);
+/* After the architecture and the features. */
+ENT_MUST enum ent_err ent_modelfile_parse_sequence(struct ent_modelfile *file,
+                                                   const struct ent_json *doc);
+/* Outputs, embeddings and sequences fit layers and features. CONFIG, NONFINITE. */
+ENT_MUST enum ent_err ent_modelfile_check_label(const struct ent_model_info *info);
 /* The schema part, "entente.features": written, and read into file->features, fits and values. */
 void ent_modelfile_put_features(struct ent_json_writer *w, const struct ent_model_info *info);
 ENT_MUST enum ent_err ent_modelfile_parse_features(struct ent_modelfile *file,

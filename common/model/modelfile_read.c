@@ -9,7 +9,7 @@
 #define HEADER_DEPTH 4 /* header, tensor, shape */
 #define PART_DEPTH 4   /* list, feature, values */
 
-enum { DOC_HEADER, DOC_ARCHITECTURE, DOC_FEATURES, DOC_LABEL, DOC_LINEAGE };
+enum { DOC_HEADER, DOC_ARCHITECTURE, DOC_FEATURES, DOC_LABEL, DOC_LINEAGE, DOC_SEQUENCE };
 
 static enum ent_err parse_argument(const struct ent_json *value, const struct ent_json *argument,
                                    struct ent_model_layer *out)
@@ -104,37 +104,6 @@ static enum ent_err parse_architecture(struct ent_modelfile *file, const struct 
     return ENT_E_OK;
 }
 
-static enum ent_err parse_classes(struct ent_modelfile *file, const struct ent_json *list)
-{
-    size_t n = ent_json_len(list);
-
-    ENT_REQUIRE(n >= 1 && n <= ENT_MODEL_UNITS_MAX, ENT_E_CORRUPT,
-                "values: a list of the classes is expected");
-    ENT_TRY(ent_calloc(n, sizeof *file->label_values, &file->label_values));
-    for (size_t i = 0; i < n; i++) {
-        ENT_TRY(ent_json_string(ent_json_at(list, i), "values", &file->label_values[i]));
-    }
-    file->info.label_values = file->label_values;
-    file->info.n_label_values = (uint32_t)n;
-    return ENT_E_OK;
-}
-
-static enum ent_err parse_label(struct ent_modelfile *file, const struct ent_json *doc)
-{
-    const struct ent_json *range = ent_json_get(doc, "range");
-    const struct ent_json *values = ent_json_get(doc, "values");
-
-    ENT_TRY(ent_json_string(ent_json_get(doc, "name"), "name", &file->info.label_name));
-    ENT_TRY(ent_json_string(ent_json_get(doc, "positive"), "positive", &file->info.label_positive));
-    if (range != NULL) {
-        ENT_TRY(ent_json_double(ent_json_at(range, 0), "range", &file->info.label_lo));
-        ENT_TRY(ent_json_double(ent_json_at(range, 1), "range", &file->info.label_hi));
-        ENT_REQUIRE(file->info.label_lo < file->info.label_hi, ENT_E_CORRUPT,
-                    "range: the lower end comes first");
-    }
-    return values != NULL ? parse_classes(file, values) : ENT_E_OK;
-}
-
 static enum ent_err parse_hex(const struct ent_json *doc, const char *key, uint8_t *out, size_t len)
 {
     const char *hex;
@@ -168,8 +137,9 @@ static enum ent_err parse_parts(struct ent_modelfile *file, const struct ent_jso
     } parts[] = {
         {DOC_ARCHITECTURE, "entente.architecture", parse_architecture},
         {DOC_FEATURES, "entente.features", ent_modelfile_parse_features},
-        {DOC_LABEL, "entente.label", parse_label},
+        {DOC_LABEL, "entente.label", ent_modelfile_parse_label},
         {DOC_LINEAGE, "entente.lineage", parse_lineage},
+        {DOC_SEQUENCE, "entente.sequence", ent_modelfile_parse_sequence},
     };
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(parts); i++) {
@@ -177,6 +147,9 @@ static enum ent_err parse_parts(struct ent_modelfile *file, const struct ent_jso
         const char *text;
         enum ent_err err;
 
+        if (parts[i].doc == DOC_SEQUENCE && ent_json_get(metadata, parts[i].key) == NULL) {
+            continue;
+        }
         ENT_TRY(ent_json_string(ent_json_get(metadata, parts[i].key), parts[i].key, &text));
         err = ent_json_parse(text, strlen(text), ENT_MODELFILE_HEADER_MAX, PART_DEPTH, doc);
         if (err == ENT_E_OK) {
@@ -334,6 +307,7 @@ void ent_modelfile_free(struct ent_modelfile *file)
     ent_fits_free(file->fits);
     free(file->values);
     free(file->label_values);
+    free(file->times);
     ent_blob_unref(file->blob);
     free(file);
 }

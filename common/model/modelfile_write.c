@@ -76,30 +76,6 @@ static void put_architecture(struct ent_json_writer *w, const struct ent_model_i
     ent_json_put_close(w);
 }
 
-static void put_label(struct ent_json_writer *w, const struct ent_model_info *info)
-{
-    ent_json_put_object(w, ENT_JSON_SORTED);
-    ent_json_put_key_string(w, "name", info->label_name != NULL ? info->label_name : "");
-    ent_json_put_key_string(w, "positive",
-                            info->label_positive != NULL ? info->label_positive : "");
-    if (info->label_lo < info->label_hi) {
-        ent_json_put_key(w, "range");
-        ent_json_put_array(w);
-        ent_json_put_double(w, info->label_lo);
-        ent_json_put_double(w, info->label_hi);
-        ent_json_put_close(w);
-    }
-    if (info->n_label_values > 0) {
-        ent_json_put_key(w, "values");
-        ent_json_put_array(w);
-        for (uint32_t i = 0; i < info->n_label_values; i++) {
-            ent_json_put_string(w, info->label_values[i]);
-        }
-        ent_json_put_close(w);
-    }
-    ent_json_put_close(w);
-}
-
 static void put_lineage(struct ent_json_writer *w, const struct ent_model_info *info)
 {
     char hex[65];
@@ -147,8 +123,11 @@ static enum ent_err put_metadata(struct ent_json_writer *w, const struct ent_mod
     ent_json_put_key_string(w, "entente.version", ENT_MODELFILE_VERSION);
     ENT_TRY(put_part(w, "entente.architecture", put_architecture, info));
     ENT_TRY(put_part(w, "entente.features", ent_modelfile_put_features, info));
-    ENT_TRY(put_part(w, "entente.label", put_label, info));
+    ENT_TRY(put_part(w, "entente.label", ent_modelfile_put_label, info));
     ENT_TRY(put_part(w, "entente.lineage", put_lineage, info));
+    if (info->sequence.unit != NULL) {
+        ENT_TRY(put_part(w, "entente.sequence", ent_modelfile_put_sequence, info));
+    }
     ent_json_put_close(w);
     return ENT_E_OK;
 }

@@ -21,6 +21,8 @@ struct ent_feature_entry {
     const struct ent_node *values;
     const struct ent_node *hashed;
     const struct ent_node *vocabulary;
+    const struct ent_node *ids;
+    uint32_t embed;
     const char *format;
     const struct ent_node *parts;
     const char *reference;
@@ -35,7 +37,6 @@ bool ent_feature_entry_is_number_key(const char *key);
 /* Each key belongs to the entry's type, and to its encoding. */
 ENT_MUST enum ent_err ent_feature_entry_check(const struct ent_node *at,
                                               const struct ent_feature_entry *entry);
-bool ent_text_has_blank_ends(const char *text);
 
 /* `at` is the entry's node. */
 ENT_MUST enum ent_err ent_feature_read_number(const struct ent_node *at,

@@ -82,6 +82,19 @@ const struct ent_field ent_plan_feature_fields[] = {
      .offset = offsetof(struct ent_feature_entry, values),
      .takes = "a list of texts",
      .help = "list of a category's values; any other value, and none, is other"},
+    {.key = "ids",
+     .kind = ENT_FIELD_NODE,
+     .offset = offsetof(struct ent_feature_entry, ids),
+     .takes = "a list of two numbers",
+     .help = "instead of values: [FIRST, LAST], whole numbers that are a category's values"},
+    {.key = "embed",
+     .kind = ENT_FIELD_U32,
+     .offset = offsetof(struct ent_feature_entry, embed),
+     .hi = ENT_PLAN_MAX_EMBED,
+     .fallback = "0",
+     .help =
+         "of a category: length of the vector that the model learns for each value, in place of "
+         "one input a value; 0 = none"},
     {.key = "hashed",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, hashed),
@@ -155,7 +168,7 @@ const struct ent_field ent_plan_vocabulary_fields[] = {
 /* Keys that only make sense for some types; name and type stand everywhere. */
 static const char *const number_keys[] = {"range", "indicator", "encode",   "bins",
                                           "scale", "heavy",     "outliers", NULL};
-static const char *const category_keys[] = {"values", "hashed", "vocabulary", NULL};
+static const char *const category_keys[] = {"values", "ids", "hashed", "vocabulary", "embed", NULL};
 static const char *const boolean_keys[] = {NULL};
 static const char *const date_keys[] = {"format",    "parts",    "reference", "range",
                                         "indicator", "encode",   "bins",      "scale",

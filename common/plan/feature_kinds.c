@@ -10,11 +10,6 @@
 
 #define MAX_DATE_PARTS 4
 
-static const char *own_text(const struct ent_node *node)
-{
-    return node->text;
-}
-
 static enum ent_err read_bound(const struct ent_node *node, double *out)
 {
     if (node->kind != ENT_NODE_SCALAR || !ent_scalar_double(node->text, strlen(node->text), out) ||
@@ -75,7 +70,7 @@ static enum ent_err check_values(const struct ent_node *values, const char *name
                 name);
         }
     }
-    ENT_TRY(ent_plan_find_repeat(values, own_text, &twice));
+    ENT_TRY(ent_plan_find_repeat(values, ent_node_text, &twice));
     if (twice != NULL) {
         return ent_node_error(twice, "value '%.60s' of '%.80s' stands here a second time",
                               twice->text, name);
@@ -100,14 +95,50 @@ static enum ent_err read_declared(const struct ent_feature_entry *entry, struct 
     return ENT_E_OK;
 }
 
+/* Whole numbers first .. last as declared values. */
+static enum ent_err read_ids(const struct ent_feature_entry *entry, struct ent_arena *arena,
+                             struct ent_feature *out)
+{
+    static const struct ent_field field = {
+        .key = "ids", .kind = ENT_FIELD_U32, .lo = 0, .hi = 1000000000, .help = "an end"};
+    const struct ent_node *ids = entry->ids;
+    const char **values;
+    uint32_t first;
+    uint32_t last;
+
+    if (ids->kind != ENT_NODE_LIST || ids->n != 2) {
+        return ent_node_bad(ids, "ids", "must be a list of two whole numbers, [FIRST, LAST]");
+    }
+    ENT_TRY(ent_config_take_value(ids->first, &field, NULL, &first));
+    ENT_TRY(ent_config_take_value(ids->first->next, &field, NULL, &last));
+    if (last < first || last - first >= ENT_PLAN_MAX_VALUES) {
+        return ent_node_error(ids, "ids of '%.80s' must be 1 to %d numbers", entry->name,
+                              ENT_PLAN_MAX_VALUES);
+    }
+    out->n_values = last - first + 1;
+    ENT_TRY(ent_arena_alloc(arena, out->n_values, sizeof *values, &values));
+    for (uint32_t i = 0; i < out->n_values; i++) {
+        char text[16];
+        char *kept;
+        int n = snprintf(text, sizeof text, "%u", (unsigned)(first + i));
+
+        ENT_TRY(ent_arena_strndup(arena, text, (size_t)n, &kept));
+        values[i] = kept;
+    }
+    out->values = values;
+    return ENT_E_OK;
+}
+
 enum ent_err ent_feature_read_category(const struct ent_node *at,
                                        const struct ent_feature_entry *entry,
                                        struct ent_plan_schema *schema, struct ent_feature *out)
 {
     const struct ent_node *hash = entry->hashed != NULL ? entry->hashed : entry->vocabulary;
-    int ways = (entry->values != NULL) + (entry->hashed != NULL) + (entry->vocabulary != NULL);
+    int ways = (entry->values != NULL) + (entry->hashed != NULL) + (entry->vocabulary != NULL) +
+               (entry->ids != NULL);
 
     out->type = ENT_FEATURE_CATEGORY;
+    out->embed = entry->embed;
     if (ways == 0) {
         return ent_node_error(at,
                               "category '%.80s' has no values: the list of its values (or hashed, "
@@ -116,7 +147,11 @@ enum ent_err ent_feature_read_category(const struct ent_node *at,
     }
     if (ways > 1) {
         return ent_node_error(
-            at, "category '%.80s' has more than one of values, hashed and vocabulary", entry->name);
+            at, "category '%.80s' has more than one of values, ids, hashed and vocabulary",
+            entry->name);
+    }
+    if (entry->ids != NULL) {
+        return read_ids(entry, schema->arena, out);
     }
     if (hash == NULL) {
         return read_declared(entry, schema->arena, out);

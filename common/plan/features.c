@@ -48,6 +48,11 @@ static const char *feature_name(const struct ent_node *node)
     return name->text;
 }
 
+const char *ent_node_text(const struct ent_node *node)
+{
+    return node->kind == ENT_NODE_SCALAR ? node->text : "";
+}
+
 bool ent_text_has_blank_ends(const char *text)
 {
     size_t len = strlen(text);

@@ -122,15 +122,16 @@ static enum ent_err read_class_weights(struct ent_plan_read *read)
 }
 
 /* What the last layer gives must be what the label is. */
-static enum ent_err check_last(const struct ent_plan_read *read, const struct ent_node *last)
+static enum ent_err check_last(struct ent_plan_read *read, const struct ent_node *last)
 {
     static const enum ent_model_loss_kind losses[] = {[ENT_LABEL_POSITIVE] = ENT_MODEL_BCE,
                                                       [ENT_LABEL_CLASSES] = ENT_MODEL_SOFTMAX,
                                                       [ENT_LABEL_NUMBER] = ENT_MODEL_MSE};
-    const struct ent_plan *plan = &read->plan;
+    struct ent_plan *plan = &read->plan;
     const struct ent_layer_spec *spec = &plan->layers[plan->n_layers - 1];
     uint32_t units = plan->label_kind == ENT_LABEL_CLASSES ? plan->n_classes : 1;
 
+    plan->loss = read->loss < 0 ? losses[plan->label_kind] : (enum ent_model_loss_kind)read->loss;
     if (plan->loss != losses[plan->label_kind]) {
         return ent_node_error(last, "loss %s does not fit the label, which needs loss %s",
                               ent_model_loss_name(plan->loss),
@@ -175,6 +176,7 @@ enum ent_err ent_plan_read_layers(struct ent_plan_read *read)
 
     ENT_TRY(read_list(read, &last));
     ENT_TRY(read_class_weights(read));
+    ENT_TRY(ent_plan_check_pooling(read));
     ENT_TRY(check_last(read, last));
     ent_plan_model_options(plan, 1, layers, &options);
     if (ent_model_count(&options, &plan->n_params) != ENT_E_OK) {

@@ -20,14 +20,31 @@ static const struct ent_choice losses[] = {
 static const struct ent_field label_fields[] = {
     {.key = "name",
      .kind = ENT_FIELD_STRING,
-     .required = true,
-     .offset = AT(plan.label_name),
-     .help = "the label's column"},
+     .offset = AT(label.name),
+     .help = "the label's column; a missing value drops the row"},
     {.key = "positive",
      .kind = ENT_FIELD_STRING,
-     .required = true,
-     .offset = AT(plan.label_positive),
-     .help = "the value that counts as 1; any other counts as 0, a missing one drops the row"},
+     .offset = AT(label.positive),
+     .help = "the value that counts as 1; any other counts as 0"},
+    {.key = "values",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(label.values),
+     .takes = "a list of texts",
+     .help = "instead of positive: list of classes; a row with another value is a bad one"},
+    {.key = "range",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(label.range),
+     .takes = "a list of two numbers",
+     .help = "instead of positive: [LO, HI] of a number; values outside are clipped and counted"},
+    {.key = "next",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(label.next),
+     .help = "of sequences: the category whose value at the next event is predicted"},
+    {.key = "later",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(label.later),
+     .takes = "a map",
+     .help = "of sequences: whether there is an event in a window after those seen, see below"},
     {0}};
 
 static const struct ent_field split_fields[] = {
@@ -68,12 +85,10 @@ static const struct ent_field model_fields[] = {
      .help = "sub-networks that share the dense layers' matrices and whose mean is the prediction"},
     {.key = "loss",
      .kind = ENT_FIELD_CHOICE,
-     .offset = AT(plan.loss),
+     .offset = AT(loss),
      .choices = losses,
-     .fallback = "bce",
-     .help =
-         "what training makes small: bce for a label with a positive value, softmax for classes, "
-         "mse for a number"},
+     .help = "what training makes small; the label says which: bce for a positive value (and for "
+             "later), softmax for classes (and for next), mse for a number"},
     {.key = "class_weights",
      .kind = ENT_FIELD_NODE,
      .offset = AT(class_weights),
@@ -237,6 +252,12 @@ static const struct ent_field plan_fields[] = {{.key = "features",
                                                 .kind = ENT_FIELD_MAP,
                                                 .fields = clean_fields,
                                                 .help = "what a member does before it uses rows"},
+                                               {.key = "sequence",
+                                                .kind = ENT_FIELD_NODE,
+                                                .offset = AT(sequence),
+                                                .takes = "a map",
+                                                .help = "rows are events and become sequences, see "
+                                                        "below; features are of each event"},
                                                {.key = "label",
                                                 .kind = ENT_FIELD_MAP,
                                                 .required = true,
@@ -267,6 +288,10 @@ void ent_plan_print_fields(FILE *out)
     ent_config_print_fields(plan_fields, "", out);
     (void)fprintf(out, "an entry of features\n");
     ent_config_print_fields(ent_plan_feature_fields, "", out);
+    (void)fprintf(out, "sequence\n");
+    ent_config_print_fields(ent_plan_sequence_fields, "", out);
+    (void)fprintf(out, "label.later\n");
+    ent_config_print_fields(ent_plan_later_fields, "", out);
     (void)fprintf(out, "hashed\n");
     ent_config_print_fields(ent_plan_hashed_fields, "", out);
     (void)fprintf(out, "vocabulary\n");
@@ -314,7 +339,7 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
 {
     const struct ent_plan *plan = &read->plan;
 
-    for (uint32_t i = 0; i < plan->n_features; i++) {
+    for (uint32_t i = 0; plan->sequence.unit == NULL && i < plan->n_features; i++) {
         if (strcmp(plan->features[i].column, plan->label_name) == 0) {
             return ent_node_error(
                 place(read, "label", "name"),
@@ -354,6 +379,7 @@ static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_r
     ENT_TRY(ent_config_take(read->root, "the plan", plan_fields, &read->plan.arena, read));
     read->plan.drop_duplicates = read->duplicates != 0;
     ENT_TRY(ent_plan_read_features(read));
+    ENT_TRY(ent_plan_read_sequence(read));
     ENT_TRY(ent_plan_read_layers(read));
     ENT_TRY(ent_plan_read_training(read));
     ENT_TRY(ent_plan_read_split(read));
@@ -364,7 +390,7 @@ static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_r
 enum ent_err ent_plan_parse(const char *name, const uint8_t *yaml, size_t len,
                             struct ent_plan **out)
 {
-    struct ent_plan_read read = {0};
+    struct ent_plan_read read = {.loss = -1};
     struct ent_config *config = NULL;
     struct ent_plan *plan = NULL;
     enum ent_err err;
@@ -423,10 +449,47 @@ uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round)
     return train < plan->rounds ? (uint32_t)train : plan->rounds;
 }
 
+void ent_plan_model_info(const struct ent_plan *plan, struct ent_model_info *info)
+{
+    info->features = plan->features;
+    info->n_features = plan->n_features;
+    info->label_name = plan->label_name;
+    info->label_positive = plan->label_positive;
+    info->label_values = plan->label_values;
+    info->n_label_values = plan->label_values != NULL ? plan->n_classes : 0;
+    info->label_lo = plan->label_lo;
+    info->label_hi = plan->label_hi;
+    info->sequence = plan->sequence;
+}
+
+bool ent_plan_same_label(const struct ent_plan *plan, const struct ent_model_info *info)
+{
+    struct ent_model_info own = {0};
+    bool same;
+
+    ent_plan_model_info(plan, &own);
+    same = strcmp(info->label_name, own.label_name) == 0 &&
+           strcmp(info->label_positive, own.label_positive) == 0 &&
+           info->n_label_values == own.n_label_values &&
+           !(info->label_lo < own.label_lo || info->label_lo > own.label_lo) &&
+           !(info->label_hi < own.label_hi || info->label_hi > own.label_hi) &&
+           ent_sequence_same(&info->sequence, &own.sequence);
+    for (uint32_t i = 0; same && i < own.n_label_values; i++) {
+        same = strcmp(info->label_values[i], own.label_values[i]) == 0;
+    }
+    return same;
+}
+
 struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan)
 {
-    return (struct ent_task_sizes){
-        .features = plan->features, .n_features = plan->n_features, .n_params = plan->n_params};
+    return (struct ent_task_sizes){.features = plan->features,
+                                   .n_features = plan->n_features,
+                                   .n_params = plan->n_params,
+                                   .outputs =
+                                       plan->label_kind == ENT_LABEL_CLASSES  ? ENT_OUTPUTS_CLASSES
+                                       : plan->label_kind == ENT_LABEL_NUMBER ? ENT_OUTPUTS_NUMBER
+                                                                              : ENT_OUTPUTS_BINARY,
+                                   .n_classes = plan->n_classes};
 }
 
 uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member)

@@ -11,7 +11,9 @@
 #include "common/base/arena.h"
 #include "common/base/err.h"
 #include "common/feature/feature.h"
+#include "common/feature/sequence.h"
 #include "common/model/model.h"
+#include "common/model/modelfile.h"
 #include "common/optim/optim.h"
 #include "common/optim/server.h"
 #include "common/task/task.h"
@@ -23,6 +25,7 @@
 #define ENT_PLAN_MAX_LAYERS ENT_MODEL_LAYERS_MAX /* embeddings in front and model.layers */
 #define ENT_PLAN_MAX_LIST 64                     /* entries of model.layers */
 #define ENT_PLAN_MAX_CLASSES 65536
+#define ENT_PLAN_MAX_EMBED 4096       /* length of a vector */
 #define ENT_PLAN_MAX_PARAMS 100000000 /* 400 MB of float32 */
 
 /* One entry of model.layers, or an embedding in front of them. */
@@ -64,10 +67,11 @@ struct ent_plan {
     struct ent_feature *features; /* a date is several, see common/feature/feature.h */
     uint32_t n_features;
     uint32_t n_inputs;
-    const char *salt;     /* of hashed values; NULL: nothing is hashed */
-    bool drop_duplicates; /* rows that equal an earlier one in unit, features and label */
-    const char *label_name;
-    const char *label_positive;
+    const char *salt;             /* of hashed values; NULL: nothing is hashed */
+    bool drop_duplicates;         /* rows that equal an earlier one in unit, features and label */
+    struct ent_sequence sequence; /* unit NULL: rows */
+    const char *label_name;       /* of sequences: what is predicted, in words */
+    const char *label_positive;   /* "" unless one value is predicted against all others */
 
     uint64_t split_key;
     double split_validation; /* fraction of the units; of those left after the test rows when
@@ -77,7 +81,11 @@ struct ent_plan {
                              split_file) */
 
     enum ent_label_kind label_kind;
-    uint32_t n_classes; /* ENT_LABEL_CLASSES */
+    uint32_t n_classes;              /* ENT_LABEL_CLASSES */
+    const char *const *label_values; /* of rows, ENT_LABEL_CLASSES: [n_classes] */
+    double
+        label_lo; /* ENT_LABEL_NUMBER: targets are clipped to this range, which the model sees as -1 .. 1 */
+    double label_hi;
 
     /* The first n_embeddings are embeddings: one for each token of a row or step, in their order. */
     struct ent_layer_spec *layers;
@@ -128,6 +136,10 @@ void ent_plan_free(struct ent_plan *plan);
  */
 void ent_plan_model_options(const struct ent_plan *plan, uint32_t batch_max,
                             struct ent_model_layer *layers, struct ent_model_options *out);
+/* What a model file says of the plan's features, label and sequences (borrowed). */
+void ent_plan_model_info(const struct ent_plan *plan, struct ent_model_info *info);
+/* Whether such a file's label and sequences are the plan's. */
+bool ent_plan_same_label(const struct ent_plan *plan, const struct ent_model_info *info);
 /* Parameters of the plan's model (the parser has checked that they can be counted). */
 size_t ent_plan_n_params(const struct ent_plan *plan);
 /* Which training round a run's round `round` is, or follows: rounds are statistics, then training and

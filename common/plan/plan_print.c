@@ -5,6 +5,37 @@
 #include "common/base/clock.h"
 #include "common/plan/plan.h"
 
+static void print_label(const struct ent_plan *plan, FILE *out)
+{
+    const struct ent_sequence *s = &plan->sequence;
+
+    if (plan->label_kind == ENT_LABEL_CLASSES) {
+        (void)fprintf(out, "label       %s, one of %u%s\n", plan->label_name, plan->n_classes,
+                      s->per_step ? ", after every event" : "");
+    } else if (plan->label_kind == ENT_LABEL_NUMBER) {
+        (void)fprintf(out, "label       %s, a number in [%g, %g]\n", plan->label_name,
+                      plan->label_lo, plan->label_hi);
+    } else if (s->unit != NULL) {
+        (void)fprintf(out, "label       %s, within %lld days\n", plan->label_name,
+                      (long long)((s->until_s - s->from_s) / 86400));
+    } else {
+        (void)fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
+                      plan->label_positive);
+    }
+    if (s->unit != NULL) {
+        (void)fprintf(out, "sequences   events by '%s' in the order of '%s'%s, the %s %u", s->unit,
+                      s->times[0], s->n_times > 1 ? " and so on" : "",
+                      s->keep == ENT_KEEP_ALL ? "pieces of at most"
+                                              : ent_sequence_keep_names[s->keep],
+                      s->length);
+        if (s->gap_s > 0) {
+            (void)fprintf(out, "; a new session after a pause of %llu s",
+                          (unsigned long long)s->gap_s);
+        }
+        (void)fprintf(out, "\n");
+    }
+}
+
 static void print_features(const struct ent_plan *plan, FILE *out)
 {
     uint32_t count[3] = {0, 0, 0};
@@ -26,8 +57,7 @@ static void print_features(const struct ent_plan *plan, FILE *out)
     if (plan->drop_duplicates) {
         (void)fprintf(out, "clean       rows that equal an earlier one are dropped\n");
     }
-    (void)fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
-                  plan->label_positive);
+    print_label(plan, out);
 }
 
 static void print_split(const struct ent_plan *plan, FILE *out)
@@ -159,14 +189,17 @@ static void print_size(const char *what, double bytes, FILE *out)
 static void print_traffic(const struct ent_plan *plan, FILE *out)
 {
     double train = ENT_UPDATE_SALT_BYTES + 4.0 * (double)plan->n_params;
-    double evaluate = ENT_UPDATE_SALT_BYTES + 8.0 * (double)ent_task_evaluate_dim();
     double model = 4.0 * (double)plan->n_params;
     struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
     size_t stats = 0;
+    size_t dim = 0;
+    double evaluate;
 
-    if (ent_task_stats_dim(sizes.features, sizes.n_features, &stats) != ENT_E_OK) {
+    if (ent_task_evaluate_dim_of(&sizes, &dim) != ENT_E_OK ||
+        ent_task_stats_dim(sizes.features, sizes.n_features, &stats) != ENT_E_OK) {
         return; /* cannot be: the parser has bounded it */
     }
+    evaluate = ENT_UPDATE_SALT_BYTES + 8.0 * (double)dim;
     print_size("traffic     a member sends: statistics once",
                ENT_UPDATE_SALT_BYTES + 8.0 * (double)stats, out);
     print_size(", each round update", train, out);

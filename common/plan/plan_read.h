@@ -19,6 +19,16 @@ struct ent_plan_read {
     const struct ent_node *schedule;
     const struct ent_node *class_weights;
     const struct ent_node *server;
+    const struct ent_node *sequence;
+    struct {
+        const char *name;
+        const char *positive;
+        const struct ent_node *values;
+        const struct ent_node *range;
+        const char *next;
+        const struct ent_node *later;
+    } label;
+    int loss; /* -1: the label's */
     const struct ent_node *weights;
     int duplicates; /* clean.duplicates */
 };
@@ -36,6 +46,10 @@ ENT_MUST enum ent_err ent_plan_read_schema(const struct ent_node *list,
                                            struct ent_plan_schema *schema);
 /* The plan's `features`. */
 ENT_MUST enum ent_err ent_plan_read_features(struct ent_plan_read *read);
+/* `label` and `sequence`; embeddings in front of the layers. */
+ENT_MUST enum ent_err ent_plan_read_sequence(struct ent_plan_read *read);
+/* After the layers: a label of the whole sequence needs pooling; per_step. */
+ENT_MUST enum ent_err ent_plan_check_pooling(struct ent_plan_read *read);
 /* model.layers; n_params. */
 ENT_MUST enum ent_err ent_plan_read_layers(struct ent_plan_read *read);
 /* training.batch, training.optimizer, training.schedule, aggregation.optimizer (optimizers.c); split.test,
@@ -49,8 +63,13 @@ ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
 extern const struct ent_field ent_plan_feature_fields[];
 extern const struct ent_field ent_plan_hashed_fields[];
 extern const struct ent_field ent_plan_vocabulary_fields[];
+extern const struct ent_field ent_plan_sequence_fields[];
+extern const struct ent_field ent_plan_later_fields[];
 void ent_plan_print_optimizers(FILE *out);
 
+bool ent_text_has_blank_ends(const char *text);
+/* The text of a scalar, "" of anything else. */
+const char *ent_node_text(const struct ent_node *node);
 /* The place of a text that stands in a list (or among a map's keys) a second time, or NULL. `text` gives an entry's
  * text. Sorted, so that 60,000 entries cost no quadratic time. */
 ENT_MUST enum ent_err ent_plan_find_repeat(const struct ent_node *list,

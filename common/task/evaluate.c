@@ -14,6 +14,7 @@ enum {
 };
 #define DIM (CELLS + 2 * (size_t)ENT_EVAL_CELLS)
 
+#define ROW_UNIT ((int64_t)1 << ENT_LOSS_UNIT_BITS)
 #define LOSS_MAX ((int64_t)ENT_LOSS_MAX_NATS << ENT_LOSS_UNIT_BITS)
 
 size_t ent_task_evaluate_dim(void)
@@ -83,12 +84,8 @@ static enum ent_err check_sums(const int64_t *v, bool of_one)
     return ENT_E_OK;
 }
 
-static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, size_t dim)
+static enum ent_err check_binary(const struct ent_task_sizes *sizes, const int64_t *v)
 {
-    ENT_REQUIRE(dim == DIM, ENT_E_SHAPE, "evaluation of %zu integers; %zu are expected", dim, DIM);
-    for (size_t i = 0; i < dim; i++) {
-        ENT_REQUIRE(v[i] >= 0, ENT_E_DATA, "evaluation: integer %zu is negative", i);
-    }
     ENT_REQUIRE(v[POSITIVES] <= v[ROWS] && v[OVERFLOWED] <= v[ROWS], ENT_E_DATA,
                 "evaluation: more labels or losses than rows");
     /* Rounded up: what holds of each member then holds of their sum. */
@@ -96,21 +93,124 @@ static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, 
                 "evaluation: the loss is larger than the rows allow");
     ENT_TRY(check_cells(v + CELLS, v[ROWS] - v[POSITIVES], "negative"));
     ENT_TRY(check_cells(v + CELLS + ENT_EVAL_CELLS, v[POSITIVES], "positive"));
-    return check_sums(v, sizes != NULL && sizes->n_members == 1);
+    return check_sums(v, sizes->n_members == 1);
+}
+
+/* ---- classes ---- */
+
+/* Exactly so much for each row: what holds of each member then holds of their sum. */
+static bool is_within(int64_t v, int64_t rows, int64_t each)
+{
+    return rows > INT64_MAX / each || v <= rows * each;
+}
+
+static int64_t sum_of(const int64_t *v, size_t n, size_t stride)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (v[i * stride] > INT64_MAX - sum) {
+            return -1; /* no sum of rows */
+        }
+        sum += v[i * stride];
+    }
+    return sum;
+}
+
+/* Every target is in one place of the table, the right ones on its diagonal, and in one cell of each class. */
+static enum ent_err check_detail(const int64_t *v, uint32_t n)
+{
+    const int64_t *table = v + ENT_CLASSES_DETAIL_AT;
+    const int64_t *cells = table + (size_t)n * n;
+
+    ENT_REQUIRE(sum_of(table, (size_t)n * n, 1) == v[ENT_CLASSES_ROWS] &&
+                    sum_of(table, n, (size_t)n + 1) == v[ENT_CLASSES_HIT1],
+                ENT_E_DATA, "evaluation: the table of classes does not fit the rows");
+    for (uint32_t k = 0; k < n; k++) {
+        int64_t own = sum_of(table + (size_t)k * n, n, 1);
+        const int64_t *of = cells + (size_t)k * 2 * ENT_EVAL_CELLS;
+
+        ENT_TRY(check_cells(of, v[ENT_CLASSES_ROWS] - own, "negative"));
+        ENT_TRY(check_cells(of + ENT_EVAL_CELLS, own, "positive"));
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err check_classes(const struct ent_task_sizes *sizes, const int64_t *v)
+{
+    int64_t rows = v[ENT_CLASSES_ROWS];
+
+    ENT_REQUIRE(v[ENT_CLASSES_HIT1] <= v[ENT_CLASSES_HIT5] &&
+                    v[ENT_CLASSES_HIT5] <= v[ENT_CLASSES_HIT10] && v[ENT_CLASSES_HIT10] <= rows &&
+                    v[ENT_CLASSES_OVERFLOWED] <= rows,
+                ENT_E_DATA, "evaluation: more hits or losses than rows");
+    ENT_REQUIRE(is_within(v[ENT_CLASSES_LOSS], rows, LOSS_MAX), ENT_E_DATA,
+                "evaluation: the loss is larger than the rows allow");
+    ENT_REQUIRE(is_within(v[ENT_CLASSES_RECIPROCAL], rows, ROW_UNIT) &&
+                    v[ENT_CLASSES_RECIPROCAL] / ROW_UNIT >= v[ENT_CLASSES_HIT1],
+                ENT_E_DATA, "evaluation: the ranks are not those of the hits");
+    return sizes->n_classes <= ENT_CLASSES_DETAIL ? check_detail(v, sizes->n_classes) : ENT_E_OK;
+}
+
+static enum ent_err check_number(const int64_t *v)
+{
+    int64_t rows = v[ENT_NUMBER_ROWS];
+
+    ENT_REQUIRE(v[ENT_NUMBER_OVERFLOWED] <= rows, ENT_E_DATA, "evaluation: more losses than rows");
+    ENT_REQUIRE(is_within(v[ENT_NUMBER_LOSS], rows, LOSS_MAX), ENT_E_DATA,
+                "evaluation: the loss is larger than the rows allow");
+    ENT_REQUIRE(is_within(v[ENT_NUMBER_PLACES], rows, ROW_UNIT) &&
+                    is_within(v[ENT_NUMBER_SQUARES], rows, ROW_UNIT),
+                ENT_E_DATA, "evaluation: the targets are larger than the rows allow");
+    return ENT_E_OK;
+}
+
+/* ---- whichever ---- */
+
+enum ent_err ent_task_evaluate_dim_of(const struct ent_task_sizes *sizes, size_t *dim)
+{
+    size_t n = sizes->n_classes;
+
+    switch (sizes->outputs) {
+    case ENT_OUTPUTS_CLASSES:
+        *dim = ENT_CLASSES_DETAIL_AT +
+               (n <= ENT_CLASSES_DETAIL ? n * n + n * 2 * (size_t)ENT_EVAL_CELLS : 0);
+        break;
+    case ENT_OUTPUTS_NUMBER:
+        *dim = ENT_NUMBER_INTS;
+        break;
+    default:
+        *dim = DIM;
+        break;
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, size_t dim)
+{
+    size_t expected;
+
+    ENT_TRY(ent_task_evaluate_dim_of(sizes, &expected));
+    ENT_REQUIRE(dim == expected, ENT_E_SHAPE, "evaluation of %zu integers; %zu are expected", dim,
+                expected);
+    for (size_t i = 0; i < dim; i++) {
+        ENT_REQUIRE(v[i] >= 0, ENT_E_DATA, "evaluation: integer %zu is negative", i);
+    }
+    if (sizes->outputs == ENT_OUTPUTS_CLASSES) {
+        return check_classes(sizes, v);
+    }
+    return sizes->outputs == ENT_OUTPUTS_NUMBER ? check_number(v) : check_binary(sizes, v);
 }
 
 static enum ent_err dim_of(const struct ent_task_sizes *sizes, size_t *out)
 {
-    (void)sizes;
-    *out = DIM;
-    return ENT_E_OK;
+    return ent_task_evaluate_dim_of(sizes, out);
 }
 
 static enum ent_err finish(const struct ent_task_sizes *sizes, const int64_t *sum, size_t dim,
                            struct ent_task_result *out)
 {
-    (void)sizes;
-    return ent_task_evaluate_finish(sum, dim, &out->metrics);
+    return ent_task_evaluate_finish_of(sizes, sum, dim, &out->metrics);
 }
 
 const struct ent_task ent_task_plugin_evaluate = {

@@ -178,13 +178,13 @@ static double mean(const int64_t *sum, enum ent_eval_at at)
                                   : (double)NAN;
 }
 
-enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim, struct ent_metrics *out)
+static enum ent_err finish_binary(const int64_t *sum, size_t dim, struct ent_metrics *out)
 {
     const struct ent_task *task = ent_task_find(ENT_TASK_EVALUATE);
     struct ent_metrics m = {0};
     struct cells cells;
 
-    ENT_TRY(task->check(NULL, sum, dim));
+    ENT_TRY(task->check(&(struct ent_task_sizes){0}, sum, dim));
     cells = cells_of(sum);
     m.rows = (uint64_t)sum[ENT_EVAL_ROWS];
     m.positives = (uint64_t)sum[ENT_EVAL_POSITIVES];
@@ -202,10 +202,148 @@ enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim, struct ent
     return ENT_E_OK;
 }
 
+/* ---- classes ---- */
+
+/* The mean over the classes that have both sides of the area of one against the rest. */
+static double classes_auc(const int64_t *cells, uint32_t n, double *error)
+{
+    double sum = 0.0;
+    double errors = 0.0;
+    double counted = 0.0;
+
+    for (uint32_t k = 0; k < n; k++) {
+        struct cells c = {.negatives = cells + 2 * CELLS * k,
+                          .positives = cells + 2 * CELLS * k + CELLS};
+        struct ent_metrics m;
+
+        for (size_t i = 0; i < CELLS; i++) {
+            c.n_positives += (double)c.positives[i];
+            c.rows += (double)c.positives[i] + (double)c.negatives[i];
+        }
+        put_auc(&c, &m);
+        if (isfinite(m.auc)) {
+            sum += m.auc;
+            errors += m.auc_error;
+            counted += 1.0;
+        }
+    }
+    *error = counted > 0.0 ? errors / counted : (double)NAN;
+    return counted > 0.0 ? sum / counted : (double)NAN;
+}
+
+static double share(const int64_t *sum, size_t at, double unit)
+{
+    return sum[0] > 0 ? (double)sum[at] / (double)sum[0] / unit : (double)NAN;
+}
+
+static void put_undefined(struct ent_metrics *m)
+{
+    m->auc = (double)NAN;
+    m->auc_error = (double)NAN;
+    m->pr_auc = (double)NAN;
+    m->pr_auc_error = (double)NAN;
+    m->brier = (double)NAN;
+    m->predicted = (double)NAN;
+    m->accuracy = (double)NAN;
+    for (size_t i = 0; i < ENT_METRIC_TOPS; i++) {
+        m->top[i].found = (double)NAN;
+        m->top[i].found_error = (double)NAN;
+        m->top[i].lift = (double)NAN;
+    }
+}
+
+static void finish_classes(uint32_t n, const int64_t *sum, struct ent_metrics *m)
+{
+    put_undefined(m);
+    m->outputs = ENT_OUTPUTS_CLASSES;
+    m->n_classes = n;
+    m->rows = (uint64_t)sum[ENT_CLASSES_ROWS];
+    m->unknown = (uint64_t)sum[ENT_CLASSES_UNKNOWN];
+    m->log_loss = share(sum, ENT_CLASSES_LOSS, UNIT);
+    m->accuracy = share(sum, ENT_CLASSES_HIT1, 1.0);
+    m->hit5 = share(sum, ENT_CLASSES_HIT5, 1.0);
+    m->hit10 = share(sum, ENT_CLASSES_HIT10, 1.0);
+    m->mrr = share(sum, ENT_CLASSES_RECIPROCAL, UNIT);
+    if (n <= ENT_CLASSES_DETAIL) {
+        m->auc = classes_auc(sum + ENT_CLASSES_DETAIL_AT + (size_t)n * n, n, &m->auc_error);
+    }
+}
+
+/* The places' variance is a quarter of that on -1 .. 1. */
+static void finish_number(const int64_t *sum, struct ent_metrics *m)
+{
+    double mean_place = share(sum, ENT_NUMBER_PLACES, UNIT);
+    double variance = 4.0 * (share(sum, ENT_NUMBER_SQUARES, UNIT) - mean_place * mean_place);
+
+    put_undefined(m);
+    m->outputs = ENT_OUTPUTS_NUMBER;
+    m->rows = (uint64_t)sum[ENT_NUMBER_ROWS];
+    m->log_loss = share(sum, ENT_NUMBER_LOSS, UNIT);
+    m->r2 = variance > 0x1p-18 ? 1.0 - m->log_loss / variance : (double)NAN;
+}
+
+enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim, struct ent_metrics *out)
+{
+    return finish_binary(sum, dim, out);
+}
+
+enum ent_err ent_task_evaluate_finish_of(const struct ent_task_sizes *sizes, const int64_t *sum,
+                                         size_t dim, struct ent_metrics *out)
+{
+    struct ent_metrics m = {0};
+
+    if (sizes->outputs == ENT_OUTPUTS_BINARY) {
+        return finish_binary(sum, dim, out);
+    }
+    ENT_TRY(ent_task_find(ENT_TASK_EVALUATE)->check(sizes, sum, dim));
+    if (sizes->outputs == ENT_OUTPUTS_CLASSES) {
+        finish_classes(sizes->n_classes, sum, &m);
+    } else {
+        finish_number(sum, &m);
+    }
+    *out = m;
+    return ENT_E_OK;
+}
+
+static size_t keep_finite(const struct ent_metric_value *all, size_t n_all,
+                          struct ent_metric_value out[ENT_METRIC_VALUES])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_all; i++) {
+        if (isfinite(all[i].value)) {
+            out[n++] = all[i];
+        }
+    }
+    return n;
+}
+
+static size_t other_values(const struct ent_metrics *metrics,
+                           struct ent_metric_value out[ENT_METRIC_VALUES])
+{
+    const struct ent_metric_value classes[] = {
+        {"auc", metrics->auc},
+        {"auc_error", metrics->auc_error},
+        {"log_loss", metrics->log_loss},
+        {"rows", (double)metrics->rows},
+        {"accuracy", metrics->accuracy},
+        {"hit_5", metrics->hit5},
+        {"hit_10", metrics->hit10},
+        {"mrr", metrics->mrr},
+        {"unknown", (double)metrics->unknown},
+    };
+    const struct ent_metric_value number[] = {
+        {"log_loss", metrics->log_loss}, {"rows", (double)metrics->rows}, {"r2", metrics->r2}};
+
+    return metrics->outputs == ENT_OUTPUTS_CLASSES
+               ? keep_finite(classes, sizeof classes / sizeof classes[0], out)
+               : keep_finite(number, sizeof number / sizeof number[0], out);
+}
+
 size_t ent_metrics_values(const struct ent_metrics *metrics,
                           struct ent_metric_value out[ENT_METRIC_VALUES])
 {
-    const struct ent_metric_value all[ENT_METRIC_VALUES] = {
+    const struct ent_metric_value all[] = {
         {"auc", metrics->auc},
         {"auc_error", metrics->auc_error},
         {"log_loss", metrics->log_loss},
@@ -221,12 +359,9 @@ size_t ent_metrics_values(const struct ent_metrics *metrics,
         {"found_20", metrics->top[2].found},
         {"found_10_error", metrics->top[1].found_error},
     };
-    size_t n = 0;
 
-    for (size_t i = 0; i < ENT_METRIC_VALUES; i++) {
-        if (isfinite(all[i].value)) {
-            out[n++] = all[i];
-        }
+    if (metrics->outputs != ENT_OUTPUTS_BINARY) {
+        return other_values(metrics, out);
     }
-    return n;
+    return keep_finite(all, sizeof all / sizeof all[0], out);
 }

@@ -14,6 +14,9 @@
 
 #include "common/base/err.h"
 
+/* What a sum of EVALUATE is of: one value against all others, one of n classes, a number. */
+enum ent_outputs { ENT_OUTPUTS_BINARY, ENT_OUTPUTS_CLASSES, ENT_OUTPUTS_NUMBER };
+
 #define ENT_METRIC_TENTHS 10
 #define ENT_METRIC_TOPS 3 /* the highest 5, 10 and 20 % of the scores */
 
@@ -42,7 +45,17 @@ struct ent_confusion {
     uint64_t false_negatives;
 };
 
+/* CLASSES: auc is the mean over the classes of one against the rest (NaN where the classes are too many for their cells),
+ * accuracy that of the most probable class; what is only of BINARY is NaN or 0. NUMBER: log_loss is the mean squared
+ * error where the range is -1 .. 1. */
 struct ent_metrics {
+    enum ent_outputs outputs;
+    uint32_t n_classes; /* CLASSES */
+    uint64_t unknown;   /* CLASSES: targets that are no class */
+    double hit5;        /* CLASSES: share of rows whose class is among the 5 most probable ones */
+    double hit10;
+    double mrr; /* CLASSES: mean of 1 / rank */
+    double r2;  /* NUMBER: 1 - loss / variance; NaN without any */
     uint64_t rows;
     uint64_t positives;
     double auc;       /* from the cells; ties inside a cell count half; NaN with one class only */
@@ -58,7 +71,11 @@ struct ent_metrics {
     struct ent_metrics_tenth tenths[ENT_METRIC_TENTHS]; /* highest scores first */
 };
 
-/* SHAPE for a wrong dim, DATA when the sum contradicts itself. */
+/* SHAPE for a wrong dim, DATA when the sum contradicts itself. Of one positive value; _of: of whatever sizes say. */
+struct ent_task_sizes;
+ENT_MUST enum ent_err ent_task_evaluate_finish_of(const struct ent_task_sizes *sizes,
+                                                  const int64_t *sum, size_t dim,
+                                                  struct ent_metrics *out);
 ENT_MUST enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim,
                                                struct ent_metrics *out);
 /* At another threshold: exact for multiples of 1/1024, otherwise at the one below. sum: one that

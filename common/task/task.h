@@ -41,6 +41,33 @@ enum ent_eval_at {
     ENT_EVAL_CELLS_AT   /* of label 0, then of label 1; whatever comes later stands behind them */
 };
 
+/* EVALUATE of classes. A target has rank 1 + the classes whose probability is higher, or equal and theirs the lower
+ * number. */
+enum ent_classes_at {
+    ENT_CLASSES_ROWS = ENT_EVAL_ROWS, /* targets that are a class */
+    ENT_CLASSES_UNKNOWN, /* targets that are none: a value that is not declared or not kept */
+    ENT_CLASSES_LOSS = ENT_EVAL_LOSS,
+    ENT_CLASSES_OVERFLOWED,
+    ENT_CLASSES_HIT1, /* of rank 1, up to 5, up to 10 */
+    ENT_CLASSES_HIT5,
+    ENT_CLASSES_HIT10,
+    ENT_CLASSES_RECIPROCAL, /* 1 / rank counts 2^20 */
+    /* Up to ENT_CLASSES_DETAIL classes: rows by class and most probable class, [n][n]; then for each class the cells of
+     * its probability, of the other rows and of its own. */
+    ENT_CLASSES_DETAIL_AT
+};
+#define ENT_CLASSES_DETAIL 32
+
+/* EVALUATE of a number: the model sees its range as -1 .. 1, a place in it is 0 .. 1. */
+enum ent_number_at {
+    ENT_NUMBER_ROWS = ENT_EVAL_ROWS,
+    ENT_NUMBER_PLACES,               /* of the targets: 1 counts 2^20 */
+    ENT_NUMBER_LOSS = ENT_EVAL_LOSS, /* squared error counts 2^20, at most 64 */
+    ENT_NUMBER_OVERFLOWED,
+    ENT_NUMBER_SQUARES, /* of the places */
+    ENT_NUMBER_INTS
+};
+
 /* STATS, int64: [rows, positives], then for each feature over the training rows
  *   NUMBER      present, missing, clipped, sum of u, sum of u^2 (summed in full, shifted right by
  *               20 bits once a member), with u = round(2^20 * place of x in the mapped range)
@@ -55,7 +82,10 @@ ENT_MUST enum ent_err ent_task_stats_dim(const struct ent_feature *features, uin
                                          size_t *dim);
 /* Integers of one feature in it. */
 size_t ent_task_stats_ints(const struct ent_feature *feature);
-size_t ent_task_evaluate_dim(void);
+size_t ent_task_evaluate_dim(void); /* of one positive value */
+struct ent_task_sizes;
+/* Of whatever the plan predicts. LIMIT. */
+ENT_MUST enum ent_err ent_task_evaluate_dim_of(const struct ent_task_sizes *sizes, size_t *dim);
 /* Bytes of one integer of this task: 4 (train) or 8. */
 size_t ent_task_int_bytes(enum ent_task_kind kind);
 
@@ -71,6 +101,8 @@ uint32_t ent_task_eval_cell(float prob);
 
 /* What sizes a task's vector: of a plan. */
 struct ent_task_sizes {
+    enum ent_outputs outputs; /* EVALUATE */
+    uint32_t n_classes;       /* ENT_OUTPUTS_CLASSES */
     const struct ent_feature *features;
     uint32_t n_features;
     size_t n_params;

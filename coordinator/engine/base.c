@@ -60,6 +60,11 @@ static enum ent_err check_features(const struct ent_plan *plan, const struct ent
                 ENT_E_SHAPE, "%s was trained for another label: %s = %s there, %s = %s in the plan",
                 path, info->label_name, info->label_positive, plan->label_name,
                 plan->label_positive);
+    ENT_REQUIRE(
+        ent_plan_same_label(plan, info), ENT_E_SHAPE,
+        "%s was trained for other classes, another range or other sequences than those of the "
+        "plan",
+        path);
     return ENT_E_OK;
 }
 

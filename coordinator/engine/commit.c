@@ -7,6 +7,8 @@
 #include "common/fixed/grid.h"
 #include "coordinator/engine/state.h"
 
+#define SUM_MAX_BYTES ((size_t)1 << 22) /* of an evaluation: 32 classes have half a megabyte */
+
 static enum ent_err store_figures(struct ent_engine *e, const struct ent_row *row)
 {
     struct ent_store_figures f = {.run = row->run,
@@ -285,30 +287,56 @@ enum ent_err ent_commit_refusals(struct ent_engine *e)
     return ENT_E_OK;
 }
 
+/* Of the plan that is loaded, or of one before it: then only what a positive value's figures look like can be told. */
+static enum ent_err sizes_of_sum(const struct ent_engine *e, size_t len,
+                                 struct ent_task_sizes *sizes)
+{
+    size_t dim;
+
+    *sizes = (struct ent_task_sizes){0};
+    if (e->plan != NULL) {
+        *sizes = ent_plan_task_sizes(e->plan);
+    }
+    ENT_TRY(ent_task_evaluate_dim_of(sizes, &dim));
+    if (dim * sizeof(int64_t) != len) {
+        *sizes = (struct ent_task_sizes){0};
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err metrics_of_sum(const struct ent_engine *e, const struct ent_buf *bytes,
+                                   struct ent_metrics *out)
+{
+    struct ent_task_sizes sizes;
+    int64_t *sum = NULL;
+    size_t dim;
+    enum ent_err err;
+
+    ENT_TRY(sizes_of_sum(e, bytes->len, &sizes));
+    ENT_TRY(ent_task_evaluate_dim_of(&sizes, &dim));
+    ENT_REQUIRE(bytes->len == dim * sizeof *sum, ENT_E_CORRUPT, "a stored sum has %zu bytes",
+                bytes->len);
+    ENT_TRY(ent_calloc(dim, sizeof *sum, &sum));
+    ent_grid_load64(bytes->data, dim, sum);
+    err = ent_task_evaluate_finish_of(&sizes, sum, dim, out);
+    free(sum);
+    return err;
+}
+
 enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
                                    struct ent_metrics *out)
 {
-    size_t dim = ent_task_evaluate_dim();
     struct ent_buf bytes;
-    int64_t *sum = NULL;
     enum ent_err err;
 
-    ent_buf_init(&bytes, dim * sizeof *sum);
+    ent_buf_init(&bytes, SUM_MAX_BYTES);
     err = ent_store_figures_sum(e->store, run, round, &bytes);
-    if (err == ENT_E_OK && bytes.len != dim * sizeof *sum) {
-        err = ent_err_note(ENT_E_CORRUPT, "the stored sum of round %llu has %zu bytes",
-                           (unsigned long long)round, bytes.len);
-    }
     if (err == ENT_E_OK) {
-        err = ent_calloc(dim, sizeof *sum, &sum);
+        err = metrics_of_sum(e, &bytes, out);
     }
-    if (err == ENT_E_OK) {
-        ent_grid_load64(bytes.data, dim, sum);
-        err = ent_task_evaluate_finish(sum, dim, out);
-    }
-    free(sum);
     ent_buf_release(&bytes);
-    return err;
+    return err == ENT_E_OK ? ENT_E_OK
+                           : ent_err_prefix(err, "round %llu", (unsigned long long)round);
 }
 
 enum ent_err ent_commit_reload_metrics(struct ent_engine *e)

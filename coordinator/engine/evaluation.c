@@ -68,7 +68,7 @@ void ent_evaluation_put(struct ent_json_writer *w, const struct ent_metrics *met
             ent_json_put_key_double(w, values[i].name, values[i].value);
         }
     }
-    if (whole && metrics->rows > 0) {
+    if (whole && metrics->rows > 0 && metrics->outputs == ENT_OUTPUTS_BINARY) {
         put_half(w, &metrics->half);
         put_tops(w, metrics);
         put_tenths(w, metrics);
@@ -150,6 +150,25 @@ static void print_tenths(const struct ent_json *test, const char *what, FILE *ou
     }
 }
 
+static void print_classes(const struct ent_json *test, const char *what, FILE *out)
+{
+    (void)fprintf(out,
+                  "of the %.0f test targets (%s)\n"
+                  "  %.1f %% are the class that the model holds most probable\n"
+                  "  %.1f %% are among its 5, %.1f %% among its 10 most probable ones\n"
+                  "mean of 1 / rank %.4f",
+                  real(test, "rows"), what, 100.0 * real(test, "accuracy"),
+                  100.0 * real(test, "hit_5"), 100.0 * real(test, "hit_10"), real(test, "mrr"));
+    if (isfinite(real(test, "auc"))) {
+        (void)fprintf(out, ", AUC of one class against the rest, mean of the classes, %.4f",
+                      real(test, "auc"));
+    }
+    if (real(test, "unknown") > 0.0) {
+        (void)fprintf(out, "; %.0f targets are no class of the model", real(test, "unknown"));
+    }
+    (void)fprintf(out, "\n\n");
+}
+
 void ent_evaluation_print(const struct ent_json *run, FILE *out)
 {
     const struct ent_json *test = test_of(run);
@@ -157,11 +176,19 @@ void ent_evaluation_print(const struct ent_json *run, FILE *out)
     const struct ent_json *confusion = ent_json_get(test, "confusion");
     char what[160];
 
+    if (test != NULL && ent_json_get(test, "hit_10") != NULL) {
+        print_classes(test, text(label, "name", "label"), out);
+        return;
+    }
     if (test == NULL || ent_json_kind(confusion) != ENT_JSON_OBJECT) {
         return;
     }
-    (void)snprintf(what, sizeof what, "%.70s = %.70s", text(label, "name", "label"),
-                   text(label, "positive", "1"));
+    if (ent_json_get(label, "positive") != NULL) {
+        (void)snprintf(what, sizeof what, "%.70s = %.70s", text(label, "name", "label"),
+                       text(label, "positive", "1"));
+    } else {
+        (void)snprintf(what, sizeof what, "%.150s", text(label, "name", "label"));
+    }
     print_tops(test, what, out);
     (void)fprintf(
         out,

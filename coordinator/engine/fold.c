@@ -296,8 +296,9 @@ static enum ent_err finish_stats(struct pass *p, struct ent_event *result)
 static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
 {
     struct ent_engine *e = p->e;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(e->plan);
 
-    ENT_TRY(ent_task_evaluate_finish(p->whole, p->dim, &e->metrics.m));
+    ENT_TRY(ent_task_evaluate_finish_of(&sizes, p->whole, p->dim, &e->metrics.m));
     free(e->sum);
     e->sum = NULL;
     e->sum_len = p->dim * sizeof(int64_t);

@@ -27,13 +27,9 @@ static enum ent_err describe(const struct ent_engine *e, struct initial *in, con
 
     ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, dim, &in->fits));
     ent_plan_model_options(plan, 1, in->layers, &in->options);
-    in->info = (struct ent_model_info){.features = plan->features,
-                                       .fits = in->fits->fit,
-                                       .n_features = plan->n_features,
-                                       .label_name = plan->label_name,
-                                       .label_positive = plan->label_positive,
-                                       .run = e->run.config.run,
-                                       .round = e->round.round};
+    in->info = (struct ent_model_info){
+        .fits = in->fits->fit, .run = e->run.config.run, .round = e->round.round};
+    ent_plan_model_info(plan, &in->info);
     ent_modelfile_of_options(&in->options, &in->info);
     memcpy(in->info.federation, e->home->issuer.federation, sizeof in->info.federation);
     memcpy(in->info.plan, plan->digest, sizeof in->info.plan);

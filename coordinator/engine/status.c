@@ -191,7 +191,7 @@ static enum ent_err put_label(struct ent_engine *e, struct ent_json_writer *w, u
         ent_json_put_key(w, "label");
         ent_json_put_object(w, ENT_JSON_INSERTION);
         ent_json_put_key_string(w, "name", plan->label_name);
-        if (plan->label_positive != NULL) {
+        if (plan->label_positive[0] != '\0') {
             ent_json_put_key_string(w, "positive", plan->label_positive);
         }
         ent_json_put_close(w);

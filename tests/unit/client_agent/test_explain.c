@@ -245,14 +245,11 @@ static void write_model(const char *path, const char *loss, uint32_t units)
                                classes ? ENT_ARRAY_LEN(softmax) : ENT_ARRAY_LEN(number)));
 }
 
-static void scores_of(const char *dir, const char *loss, uint32_t units, struct ent_score_result *r,
-                      struct ent_buf *out)
+static void scores_of(const char *dir, const char *loss, uint32_t units, const char *rows,
+                      struct ent_score_result *r, struct ent_buf *out)
 {
-    static const char rows[] = "id,age,job,colour\n"
-                               "x,70,a,red\n"
-                               "y,50,a,blue\n"
-                               "z,30,b,blue\n";
-    struct ent_score_options options = {.explain = true, .id = "id", .explanation = {.seed = 1}};
+    struct ent_score_options options = {
+        .explain = true, .evaluate = true, .id = "id", .explanation = {.seed = 1}};
     char model[512];
     char path[512];
 
@@ -265,36 +262,56 @@ static void scores_of(const char *dir, const char *loss, uint32_t units, struct 
     ENT_OK(ent_score(&options, r));
     ent_buf_init(out, 65536);
     ENT_OK(ent_file_read(path, out));
-    options.evaluate = true;
-    ENT_FAILS(ent_score(&options, r), ENT_E_UNSUPPORTED);
 }
 
-ENT_TEST(score, classes_by_name_and_numbers_in_their_unit)
+ENT_TEST(score, classes_by_name)
 {
+    static const char rows[] = "id,age,job,colour\n"
+                               "x,70,a,red\n"
+                               "y,50,a,blue\n"
+                               "z,30,b,blue\n";
     const char *dir = ent_test_tmpdir();
     struct ent_score_result r = {0};
     struct ent_buf text;
     const char *s;
 
-    scores_of(dir, "softmax", 3, &r, &text);
+    scores_of(dir, "softmax", 3, rows, &r, &text);
     ENT_OK(ent_buf_str(&text, &s));
     /* logits of x: 2, 2, -2: the first of equals; of y: 0, 2, 0; of z: -2, 0, 2 */
     CU_ASSERT_EQUAL(
         strncmp(s, "id,prediction,probability,red,\"green, pale\",blue\nx,red,0.495", 60), 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(s, "\ny,\"green, pale\",0.786"));
     CU_ASSERT_PTR_NOT_NULL(strstr(s, "\nz,blue,0.866"));
-    CU_ASSERT_EQUAL(r.explanation.of.n, 2);
-    CU_ASSERT_FALSE(r.explanation.of.exchanged);
-    CU_ASSERT(r.explanation.of.columns[0].importance > 0.1);
+    CU_ASSERT_EQUAL_FATAL(r.explanation.of.n, 2);
+    CU_ASSERT(r.explanation.of.exchanged);
+    CU_ASSERT(r.explanation.of.loss > 0.9 && r.explanation.of.loss < 1.1); /* 0.70, 2.24, 0.14 */
+    CU_ASSERT_DOUBLE_EQUAL(r.metrics.log_loss, r.explanation.of.loss, 1e-5);
+    CU_ASSERT_DOUBLE_EQUAL(r.metrics.accuracy, 2.0 / 3.0, 1e-9);
     ent_explanation_print(&r.explanation, stdout);
     ent_buf_release(&text);
     ent_score_result_release(&r);
-    scores_of(dir, "mse", 1, &r, &text);
+}
+
+ENT_TEST(score, numbers_in_their_unit)
+{
+    static const char rows[] = "id,age,job,colour\n"
+                               "x,70,a,270\n"
+                               "y,50,a,240\n"
+                               "z,30,b,\n";
+    const char *dir = ent_test_tmpdir();
+    struct ent_score_result r = {0};
+    struct ent_buf text;
+    const char *s;
+
+    scores_of(dir, "mse", 1, rows, &r, &text);
     ENT_OK(ent_buf_str(&text, &s));
     /* x: 0.2 + 0.2 + 0.3 = 0.7 of -1 .. 1 over 100 .. 300; y: 0.5; z: -0.2 - 0.2 + 0.3 */
-    CU_ASSERT_EQUAL(strncmp(s, "id,number\nx,270\ny,250\nz,190\n", 20), 0);
-    CU_ASSERT_PTR_NOT_NULL(strstr(s, "\nz,1"));
-    CU_ASSERT_EQUAL(r.explanation.of.columns[0].importance > 10.0, true); /* in the label's unit */
+    CU_ASSERT_EQUAL(strncmp(s, "id,number\nx,270\ny,250\nz,1", 25), 0);
+    CU_ASSERT_DOUBLE_EQUAL(strtod(strstr(s, "\nz,") + 3, NULL), 190.0, 1e-4);
+    CU_ASSERT_EQUAL(r.unlabelled, 1);
+    CU_ASSERT_EQUAL(r.explanation.rows, 2);
+    CU_ASSERT_DOUBLE_EQUAL(r.explanation.of.loss, 50.0, 1e-3); /* (0^2 + 10^2) / 2, own unit */
+    CU_ASSERT_DOUBLE_EQUAL(r.metrics.log_loss, 0.005, 1e-6);   /* 10 of 100 is 0.1; its square */
     ent_explanation_print(&r.explanation, stdout);
     ent_buf_release(&text);
     ent_score_result_release(&r);

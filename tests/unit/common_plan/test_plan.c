@@ -321,7 +321,7 @@ ENT_TEST(features, options_that_are_wrong)
     refused("salt: s\n" ONE("type: category, hashed: {bits: 17}"),
             "plan.yaml:2:53: bits is '17': must be a whole number from 1 to 16");
     refused("salt: s\n" ONE("type: category, values: [x], hashed: {bits: 4}"),
-            "plan.yaml:2:12: category 'a' has more than one of values, hashed and vocabulary");
+            "plan.yaml:2:12: category 'a' has more than one of values, ids, hashed and vocabulary");
     refused("salt: s\n" ONE("type: category, vocabulary: {bits: 4, size: 17}"),
             "plan.yaml:2:50: vocabulary of 'a': its size is more than its 16 buckets");
     refused("salt: s\n" ONE("type: category, vocabulary: {bits: 4, min_members: 1}"),
