@@ -156,6 +156,22 @@ static void print_each(const struct ent_simulation *sim, const struct ent_simula
     }
 }
 
+/* What a marketer asks: how many of the buyers are reached with a tenth of the mail. */
+static void print_found(const struct ent_plan *plan, const struct ent_metrics *m, FILE *out)
+{
+    const struct ent_metrics_top *top = &m->top[1];
+    bool named = plan->label_positive != NULL && plan->label_positive[0] != '\0';
+
+    if (m->rows == 0 || m->outputs != ENT_OUTPUTS_BINARY || !isfinite(top->found)) {
+        return;
+    }
+    (void)fprintf(out,
+                  "  of the %" PRIu64 " test rows with %s%s%s, %.0f %% are in the top 10 %% of "
+                  "scores; random would find 10 %% (lift %.1f)\n",
+                  m->positives, plan->label_name, named ? " = " : "",
+                  named ? plan->label_positive : "", 100.0 * top->found, top->lift);
+}
+
 void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run, FILE *out)
 {
     const struct ent_federation_result *r = &run->federated;
@@ -173,6 +189,7 @@ void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_
                       (unsigned)r->train_done);
     }
     (void)fprintf(out, "model %.16s\n", hex);
+    print_found(sim->plan, &r->test, out);
     (void)fprintf(out,
                   "  %" PRIu64 " declined, %" PRIu64 " dropped, %" PRIu64
                   " attempts aborted; %" PRIu64 " samples in %.2f s (%.0f samples/s)\n",

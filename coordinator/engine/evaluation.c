@@ -169,6 +169,15 @@ static void print_classes(const struct ent_json *test, const char *what, FILE *o
     (void)fprintf(out, "\n\n");
 }
 
+static void print_number(const struct ent_json *test, const char *what, FILE *out)
+{
+    (void)fprintf(out,
+                  "of the %.0f test rows (%s)\n"
+                  "  R2 %.4f: the share of the variance that the model explains\n"
+                  "  mean squared error %.5f where the range is -1 to 1\n\n",
+                  real(test, "rows"), what, real(test, "r2"), real(test, "log_loss"));
+}
+
 void ent_evaluation_print(const struct ent_json *run, FILE *out)
 {
     const struct ent_json *test = test_of(run);
@@ -178,6 +187,10 @@ void ent_evaluation_print(const struct ent_json *run, FILE *out)
 
     if (test != NULL && ent_json_get(test, "hit_10") != NULL) {
         print_classes(test, text(label, "name", "label"), out);
+        return;
+    }
+    if (test != NULL && ent_json_get(test, "r2") != NULL) {
+        print_number(test, text(label, "name", "label"), out);
         return;
     }
     if (test == NULL || ent_json_kind(confusion) != ENT_JSON_OBJECT) {

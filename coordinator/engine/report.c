@@ -279,10 +279,13 @@ static void print_test(const struct ent_json *rounds, FILE *out)
         const struct ent_json *r = ent_json_at(rounds, i);
 
         if (strcmp(text(r, "split"), "test") == 0) {
-            (void)fprintf(
-                out, "pooled test rows: AUC %.4f, log loss %.5f, %llu rows of %llu members\n",
-                real(r, "auc"), real(r, "log_loss"), (unsigned long long)number(r, "rows"),
-                (unsigned long long)number(r, "accepted"));
+            (void)fprintf(out, "pooled test rows: ");
+            if (isfinite(real(r, "auc"))) {
+                (void)fprintf(out, "AUC %.4f, ", real(r, "auc"));
+            }
+            (void)fprintf(out, "log loss %.5f, %llu rows of %llu members\n", real(r, "log_loss"),
+                          (unsigned long long)number(r, "rows"),
+                          (unsigned long long)number(r, "accepted"));
         }
     }
 }
