@@ -408,7 +408,9 @@ static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
     if (isfinite(m->auc)) {
         (void)snprintf(auc, sizeof auc, "AUC %.4f, ", m->auc);
     }
-    if (isfinite(m->top[1].found)) {
+    if (m->outputs == ENT_OUTPUTS_CLASSES) {
+        (void)snprintf(found, sizeof found, ", hit@10 %.4f", m->hit10);
+    } else if (isfinite(m->top[1].found)) {
         ent_agent_found_text(agent, m->top[1].found, found);
     }
     ent_agent_sayf(

@@ -46,7 +46,9 @@ static void print_meaning(const struct ent_explanation *e, FILE *out)
 static void print_head(const struct ent_explanation *e, FILE *out)
 {
     (void)fprintf(out, "\nwhat the model goes by: %u of %" PRIu64 " %s%s, seed %" PRIu64 "\n",
-                  (unsigned)e->rows, e->of_rows, ent_plural(e->of_rows, "row", "rows"),
+                  (unsigned)e->rows, e->of_rows,
+                  e->sequences ? ent_plural(e->of_rows, "sequence", "sequences")
+                               : ent_plural(e->of_rows, "row", "rows"),
                   e->of.exchanged ? " with a label" : "", e->seed);
     if (e->of.exchanged) {
         (void)fprintf(out, "undisturbed: %s %.4f", unit_of(e), e->of.loss);
@@ -58,7 +60,7 @@ static void print_head(const struct ent_explanation *e, FILE *out)
     (void)fprintf(out, "  %-28s %10s", "column", "importance");
     if (e->of.exchanged) {
         (void)fprintf(out, "  %10s%s", "+-", isfinite(e->of.auc) ? "    AUC then" : "");
-    } else if (e->kind != ENT_MODEL_SOFTMAX) {
+    } else if (e->kind != ENT_MODEL_SOFTMAX) { /* one answer, which goes up or down */
         (void)fprintf(out, "  %10s", "shift");
     }
     (void)fprintf(out, "\n");

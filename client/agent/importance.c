@@ -40,11 +40,15 @@ static double loss_of(const struct ent_importance_input *in, const float *answer
 static double mean_loss(const struct measuring *m, const float *answers)
 {
     double sum = 0.0;
+    uint32_t n = 0;
 
     for (uint32_t i = 0; i < m->in->n_answers; i++) {
-        sum += loss_of(m->in, answers + (size_t)i * m->in->n_outputs, m->in->y[i]);
+        if (m->in->kind != ENT_MODEL_SOFTMAX || m->in->y[i] >= 0.0F) {
+            sum += loss_of(m->in, answers + (size_t)i * m->in->n_outputs, m->in->y[i]);
+            n++;
+        }
     }
-    return sum / (double)m->in->n_answers;
+    return sum / (double)(n > 0 ? n : 1);
 }
 
 static enum ent_err auc_of(const struct measuring *m, const float *answers, double *out)

@@ -22,7 +22,7 @@ struct ent_importance_input {
     uint32_t n_answers; /* targets: rows, or steps, or sequences */
     uint32_t n_outputs; /* of an answer */
     uint32_t n_columns;
-    const float *y; /* [n_answers] 0 or 1, class, number; NULL: no labels */
+    const float *y; /* [n_answers] 0 or 1, class (below 0: none), number; NULL: no labels */
     /* The answers [n_answers][n_outputs] with column `column` disturbed: its value i becomes value from[i], or, where
      * from is NULL, its base value. column == n_columns: nothing is disturbed. */
     ENT_MUST enum ent_err (*answer)(void *ctx, uint32_t column, const uint32_t *from, float *out);

@@ -5,73 +5,94 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/agent/predictor.h"
+#include "client/agent/score_internal.h"
 #include "client/data/csv.h"
-#include "client/data/split.h"
-#include "client/data/table.h"
-#include "client/task/fill.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
 
 #define BLOCK_ROWS 4096
-#define NAME_BYTES 512
 #define WRITE_AT ((size_t)256 * 1024)
-
-struct scorer {
-    const struct ent_score_options *options;
-    const struct ent_client_config *config;
-    struct ent_client_config plain; /* without a client.yaml */
-    const char *id;
-    struct ent_predictor predictor;
-    struct ent_explainer *explainer; /* NULL: not asked for */
-    float *answers;                  /* [block_rows][n_outputs] */
-    uint32_t block_rows;
-    uint32_t *wanted; /* --rows: ascending */
-    uint32_t n_wanted;
-    uint32_t next_wanted;
-    struct ent_histogram histogram;
-    size_t dim; /* of it */
-    struct ent_buf out;
-    char *tmp; /* NULL: the output is standard output, or there is none */
-    int fd;
-    uint64_t n_source_rows;
-    struct ent_score_result result;
-};
 
 /* ---- the model ---- */
 
-static enum ent_err open_model(struct scorer *s)
+static bool reads_labels(const struct ent_scorer *s)
 {
-    const struct ent_score_options *o = s->options;
-
-    ENT_TRY(ent_predictor_open(o->model, &s->predictor));
-    return o->explain ? ent_explainer_new(&s->predictor, &o->explanation, &s->explainer) : ENT_E_OK;
+    return s->options->evaluate || s->options->explain;
 }
 
-static enum ent_err open_memory(struct scorer *s)
+static enum ent_err open_schema(struct ent_scorer *s)
 {
-    const struct ent_schema *schema = &s->predictor.schema;
-    uint32_t n = schema->n_features;
+    const struct ent_model_info *info = &s->file->info;
+    uint32_t n = info->n_features;
 
-    s->block_rows = s->predictor.n_outputs > ENT_SCORE_CLASSES ? ENT_MODEL_BLOCK : BLOCK_ROWS;
-    ENT_TRY(ent_calloc_aligned((size_t)s->block_rows * s->predictor.n_outputs, sizeof *s->answers,
-                               &s->answers));
-    s->histogram.sizes = ent_predictor_sizes(&s->predictor);
-    if (s->options->evaluate) {
-        ENT_TRY(ent_task_evaluate_dim_of(&s->histogram.sizes, &s->dim));
-    }
-    ENT_TRY(ent_calloc(s->dim, sizeof *s->histogram.v, &s->histogram.v));
+    ENT_REQUIRE(n > 0, ENT_E_UNSUPPORTED, "%s has no schema: it cannot be used on a CSV file",
+                s->options->model);
+    s->schema = (struct ent_schema){.features = info->features,
+                                    .n_features = n,
+                                    .n_inputs = info->n_inputs,
+                                    .label_name = reads_labels(s) ? info->label_name : NULL,
+                                    .label_positive = info->label_positive,
+                                    .label_values = info->label_values,
+                                    .n_label_values = info->n_label_values,
+                                    .label_lo = info->label_lo,
+                                    .label_hi = info->label_hi};
+    return ent_prep_new(&s->schema, info->fits, &s->prep);
+}
+
+static struct ent_task_sizes sizes_of(const struct ent_scorer *s)
+{
+    enum ent_model_loss_kind loss = ent_model_loss_find(s->file->info.loss);
+
+    return (struct ent_task_sizes){.outputs = loss == ENT_MODEL_SOFTMAX ? ENT_OUTPUTS_CLASSES
+                                              : loss == ENT_MODEL_MSE   ? ENT_OUTPUTS_NUMBER
+                                                                        : ENT_OUTPUTS_BINARY,
+                                   .n_classes = ent_model_n_outputs(s->model)};
+}
+
+static enum ent_err open_model(struct ent_scorer *s)
+{
+    const struct ent_model_info *info;
+    struct ent_model_options options;
+
+    ENT_TRY(ent_modelfile_open(s->options->model, &s->file));
+    info = &s->file->info;
+    ent_modelfile_options(info, ENT_MODEL_BLOCK, &options);
+    ENT_TRY(ent_model_new(&options, &s->model));
+    memcpy(ent_model_params(s->model), ent_modelfile_params(s->file),
+           s->file->n_params * sizeof(float));
+    s->histogram.sizes = sizes_of(s);
+    return open_schema(s);
+}
+
+static enum ent_err open_explainer(struct ent_scorer *s)
+{
+    struct ent_explain_model model = {
+        .model = s->model, .info = &s->file->info, .prep = s->prep, .schema = s->schema};
+
+    return s->options->explain ? ent_explainer_new(&model, &s->options->explanation, &s->explainer)
+                               : ENT_E_OK;
+}
+
+static enum ent_err open_memory(struct ent_scorer *s)
+{
+    uint32_t n = s->schema.n_features;
+    size_t dim;
+
+    ENT_TRY(ent_calloc_aligned((size_t)BLOCK_ROWS * s->schema.n_inputs, sizeof *s->x, &s->x));
+    ENT_TRY(ent_calloc_aligned(BLOCK_ROWS, sizeof *s->prob, &s->prob));
+    ENT_TRY(ent_task_evaluate_dim_of(&s->histogram.sizes, &dim));
+    ENT_TRY(ent_calloc(dim, sizeof *s->histogram.v, &s->histogram.v));
     ENT_TRY(ent_calloc(n, sizeof *s->result.counts, &s->result.counts));
     s->result.n_counts = n;
     for (uint32_t i = 0; i < n; i++) {
-        ENT_TRY(ent_strdup(schema->features[i].name, &s->result.counts[i].feature));
+        ENT_TRY(ent_strdup(s->schema.features[i].name, &s->result.counts[i].feature));
     }
     return ENT_E_OK;
 }
 
 /* ---- input and output ---- */
 
-static enum ent_err open_rows(struct scorer *s)
+static enum ent_err open_rows(struct ent_scorer *s)
 {
     if (s->options->rows_file == NULL) {
         return ENT_E_OK;
@@ -79,7 +100,18 @@ static enum ent_err open_rows(struct scorer *s)
     return ent_split_file_read(s->options->rows_file, UINT32_MAX, &s->wanted, &s->n_wanted);
 }
 
-static void choose_config(struct scorer *s)
+/* How the member calls a column of the plan. */
+static const char *own_name(const struct ent_client_config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->n_columns; i++) {
+        if (strcmp(config->columns[i].feature, name) == 0) {
+            return config->columns[i].column;
+        }
+    }
+    return name;
+}
+
+static void choose_config(struct ent_scorer *s)
 {
     s->config = s->options->config;
     if (s->config == NULL) {
@@ -90,6 +122,9 @@ static void choose_config(struct scorer *s)
     s->id = s->options->id != NULL ? s->options->id : s->config->id;
     if (s->id == NULL) {
         s->id = s->config->unit_key;
+    }
+    if (s->id == NULL && s->file->info.sequence.unit != NULL) {
+        s->id = own_name(s->config, s->file->info.sequence.unit);
     }
 }
 
@@ -106,43 +141,10 @@ static enum ent_err refuse_same_file(const struct ent_score_options *o)
     return ENT_E_OK;
 }
 
-static enum ent_err add_text(struct scorer *s, const char *text)
+static enum ent_err open_output(struct ent_scorer *s)
 {
-    return ent_csv_add_field(&s->out, text, strlen(text), ',');
-}
+    const char *name = s->id != NULL ? s->id : "row";
 
-static bool lists_classes(const struct scorer *s)
-{
-    return s->predictor.n_outputs <= ENT_SCORE_CLASSES;
-}
-
-static enum ent_err write_head(struct scorer *s)
-{
-    static const char *const names[] = {[ENT_MODEL_BCE] = "score",
-                                        [ENT_MODEL_SOFTMAX] = "prediction,probability",
-                                        [ENT_MODEL_MSE] = "number"};
-    const struct ent_predictor *p = &s->predictor;
-    char name[NAME_BYTES];
-
-    ENT_TRY(add_text(s, s->id != NULL ? s->id : "row"));
-    if (p->kind == ENT_MODEL_MSE && p->n_outputs > 1) {
-        for (uint32_t k = 0; k < p->n_outputs; k++) {
-            ENT_TRY(ent_buf_addf(&s->out, ",number_%u", (unsigned)k));
-        }
-        return ent_buf_addf(&s->out, "\n");
-    }
-    ENT_TRY(ent_buf_addf(&s->out, ",%s", names[p->kind]));
-    for (uint32_t k = 0; p->kind == ENT_MODEL_SOFTMAX && lists_classes(s) && k < p->n_outputs;
-         k++) {
-        ent_predictor_class(p, k, name, sizeof name);
-        ENT_TRY(ent_buf_addf(&s->out, ","));
-        ENT_TRY(add_text(s, name));
-    }
-    return ent_buf_addf(&s->out, "\n");
-}
-
-static enum ent_err open_output(struct scorer *s)
-{
     s->fd = -1;
     ent_buf_init(&s->out, WRITE_AT + (size_t)64 * 1024 * 1024);
     if (s->options->output == NULL) {
@@ -154,117 +156,104 @@ static enum ent_err open_output(struct scorer *s)
         ENT_TRY(refuse_same_file(s->options));
         ENT_TRY(ent_file_begin(s->options->output, 0600, &s->tmp, &s->fd));
     }
-    return write_head(s);
+    ENT_TRY(ent_csv_add_field(&s->out, name, strlen(name), ','));
+    return ent_score_is_rich(&s->file->info) ? ent_score_rich_header(s)
+                                             : ent_buf_addf(&s->out, ",score\n");
 }
 
-static enum ent_err flush(struct scorer *s)
+enum ent_err ent_scorer_flush(struct ent_scorer *s, bool only_when_full)
 {
+    if (only_when_full && s->out.len < WRITE_AT) {
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_fd_write(s->fd, s->out.data, s->out.len));
     ent_buf_clear(&s->out);
     return ENT_E_OK;
 }
 
-/* 9 digits give the float back. */
-static enum ent_err write_classes(struct scorer *s, const float *prob)
+enum ent_err ent_scorer_write_id(struct ent_scorer *s, const struct ent_table *table, uint32_t row)
 {
-    char name[NAME_BYTES];
-    uint32_t best = 0;
+    struct ent_buf_view id;
 
-    for (uint32_t k = 1; k < s->predictor.n_outputs; k++) {
-        best = prob[k] > prob[best] ? k : best;
+    if (s->id == NULL) {
+        return ent_buf_addf(&s->out, "%u", (unsigned)table->source_rows[row]);
     }
-    ent_predictor_class(&s->predictor, best, name, sizeof name);
-    ENT_TRY(ent_buf_addf(&s->out, ","));
-    ENT_TRY(add_text(s, name));
-    ENT_TRY(ent_buf_addf(&s->out, ",%.9g", (double)prob[best]));
-    for (uint32_t k = 0; lists_classes(s) && k < s->predictor.n_outputs; k++) {
-        ENT_TRY(ent_buf_addf(&s->out, ",%.9g", (double)prob[k]));
-    }
-    return ENT_E_OK;
+    id = ent_table_id(table, row);
+    return ent_csv_add_field(&s->out, id.text, id.len, ',');
 }
 
-static enum ent_err write_numbers(struct scorer *s, const float *answer)
-{
-    for (uint32_t k = 0; k < s->predictor.n_outputs; k++) {
-        ENT_TRY(ent_buf_addf(&s->out, ",%.9g", (double)answer[k]));
-    }
-    return ENT_E_OK;
-}
-
-static enum ent_err write_row(struct scorer *s, const struct ent_table *table, uint32_t row,
-                              const float *answer)
+static enum ent_err write_row(struct ent_scorer *s, const struct ent_table *table, uint32_t row,
+                              float prob)
 {
     if (s->fd < 0) {
         return ENT_E_OK;
     }
-    if (s->id != NULL) {
-        struct ent_buf_view id = ent_table_id(table, row);
-
-        ENT_TRY(ent_csv_add_field(&s->out, id.text, id.len, ','));
-    } else {
-        ENT_TRY(ent_buf_addf(&s->out, "%u", (unsigned)table->source_rows[row]));
-    }
-    ENT_TRY(s->predictor.kind == ENT_MODEL_SOFTMAX ? write_classes(s, answer)
-                                                   : write_numbers(s, answer));
-    ENT_TRY(ent_buf_addf(&s->out, "\n"));
-    return s->out.len >= WRITE_AT ? flush(s) : ENT_E_OK;
+    ENT_TRY(ent_scorer_write_id(s, table, row));
+    ENT_TRY(ent_buf_addf(&s->out, ",%.9g\n", (double)prob)); /* 9 digits give the float back */
+    return ent_scorer_flush(s, true);
 }
 
 /* ---- blocks ---- */
 
-/* Both lists ascend, over the whole input. */
-static bool is_wanted(struct scorer *s, uint32_t source_row)
+static int compare_rows(const void *a, const void *b)
 {
-    if (s->options->rows_file == NULL) {
-        return true;
-    }
-    while (s->next_wanted < s->n_wanted && s->wanted[s->next_wanted] < source_row) {
-        s->next_wanted++;
-    }
-    return s->next_wanted < s->n_wanted && s->wanted[s->next_wanted] == source_row;
+    const uint32_t *x = a;
+    const uint32_t *y = b;
+
+    return *x < *y ? -1 : *x > *y;
 }
 
-static void add_to_histogram(struct scorer *s, const struct ent_table *table, uint32_t row,
-                             const float *answer)
+bool ent_scorer_wants(const struct ent_scorer *s, uint32_t source_row)
+{
+    return s->options->rows_file == NULL ||
+           (s->n_wanted > 0 &&
+            bsearch(&source_row, s->wanted, s->n_wanted, sizeof *s->wanted, compare_rows) != NULL);
+}
+
+static void add_to_histogram(struct ent_scorer *s, const struct ent_table *table, uint32_t row,
+                             float prob)
 {
     float y;
 
     if (!s->options->evaluate) {
         return;
     }
-    if (!ent_predictor_target(&s->predictor, table, row, &y)) {
+    if (table->labels == NULL || table->labels[row] == ENT_LABEL_ABSENT) {
         s->result.unlabelled++;
         return;
     }
-    ent_histogram_add(&s->histogram, answer, &y, 1);
+    y = table->labels[row] == 1 ? 1.0F : 0.0F;
+    ent_histogram_add(&s->histogram, &prob, &y, 1);
 }
 
-static enum ent_err score_block(struct scorer *s, const struct ent_table *table)
+static enum ent_err score_block(struct ent_scorer *s, const struct ent_table *table)
 {
-    ENT_TRY(ent_predictor_rows(&s->predictor, table, 0, table->n_rows, s->answers));
+    ent_prep_encode_range(s->prep, table, 0, table->n_rows, s->x);
+    ent_model_predict(s->model, s->x, table->n_rows, s->prob);
     for (uint32_t i = 0; i < table->n_rows; i++) {
-        float *answer = s->answers + (size_t)i * s->predictor.n_outputs;
-
-        if (!is_wanted(s, table->source_rows[i])) {
+        if (!ent_scorer_wants(s, table->source_rows[i])) {
             continue;
         }
-        add_to_histogram(s, table, i, answer);
+        ENT_REQUIRE(s->prob[i] >= 0.0F && s->prob[i] <= 1.0F, ENT_E_NONFINITE,
+                    "the model gives no number for data row %u", (unsigned)table->source_rows[i]);
+        add_to_histogram(s, table, i, s->prob[i]);
         if (s->explainer != NULL) {
             ent_explainer_offer(s->explainer, table, i);
         }
-        ent_predictor_to_unit(&s->predictor, answer, s->predictor.n_outputs);
-        ENT_TRY(write_row(s, table, i, answer));
+        ENT_TRY(write_row(s, table, i, s->prob[i]));
         s->result.rows++;
     }
     return ENT_E_OK;
 }
 
-static void take_counts(struct scorer *s, const struct ent_table *table)
+void ent_scorer_take_counts(struct ent_scorer *s, const struct ent_table *table)
 {
+    const struct ent_column *columns = ent_table_columns(table)->columns;
+
     for (uint32_t i = 0; i < s->result.n_counts; i++) {
-        s->result.counts[i].missing = table->columns[i].missing;
-        s->result.counts[i].clipped = table->columns[i].clipped;
-        s->result.counts[i].unknown = table->columns[i].unknown;
+        s->result.counts[i].missing = columns[i].missing;
+        s->result.counts[i].clipped = columns[i].clipped;
+        s->result.counts[i].unknown = columns[i].unknown;
     }
     s->result.bad = table->n_bad;
     s->result.n_problems = 0;
@@ -275,28 +264,25 @@ static void take_counts(struct scorer *s, const struct ent_table *table)
     }
 }
 
-static enum ent_err score_all(struct scorer *s)
+static enum ent_err score_all(struct ent_scorer *s)
 {
-    bool labels = s->options->evaluate || s->options->explain;
-    struct ent_table_options options = {.schema = s->predictor.schema,
+    struct ent_table_options options = {.schema = s->schema,
                                         .config = s->config,
                                         .path = s->options->input,
-                                        .label = labels ? ENT_LABEL_IF_PRESENT : ENT_LABEL_UNUSED,
+                                        .label = reads_labels(s) ? ENT_LABEL_IF_PRESENT
+                                                                 : ENT_LABEL_UNUSED,
                                         .id_column = s->fd >= 0 ? s->id : NULL};
     struct ent_table_reader *reader = NULL;
     const struct ent_table *table = NULL;
     const struct ent_table *block = NULL; /* the reader's own, also behind the last row */
     enum ent_err err;
 
-    if (!labels) {
-        options.schema.label_name = NULL;
-    }
-    ENT_TRY(ent_table_reader_open(&options, s->block_rows, &reader));
+    ENT_TRY(ent_table_reader_open(&options, BLOCK_ROWS, &reader));
     do {
         err = ent_table_reader_next(reader, &table);
         block = err == ENT_E_OK && table != NULL ? table : block;
         if (err == ENT_E_OK && table != NULL) {
-            take_counts(s, table);
+            ent_scorer_take_counts(s, table);
             err = score_block(s, table);
         }
     } while (err == ENT_E_OK && table != NULL);
@@ -305,7 +291,7 @@ static enum ent_err score_all(struct scorer *s)
     return err;
 }
 
-static enum ent_err refuse_rows_beyond(const struct scorer *s)
+static enum ent_err refuse_rows_beyond(const struct ent_scorer *s)
 {
     if (s->n_wanted == 0 || s->wanted[s->n_wanted - 1] < s->n_source_rows) {
         return ENT_E_OK;
@@ -315,13 +301,15 @@ static enum ent_err refuse_rows_beyond(const struct scorer *s)
                         (unsigned long long)s->n_source_rows, s->options->input);
 }
 
-static enum ent_err finish(struct scorer *s)
+static enum ent_err finish(struct ent_scorer *s)
 {
     char *tmp = s->tmp;
     int fd = s->fd;
+    size_t dim;
 
     if (s->options->evaluate && s->histogram.v[0] > 0) {
-        ENT_TRY(ent_task_evaluate_finish_of(&s->histogram.sizes, s->histogram.v, s->dim,
+        ENT_TRY(ent_task_evaluate_dim_of(&s->histogram.sizes, &dim));
+        ENT_TRY(ent_task_evaluate_finish_of(&s->histogram.sizes, s->histogram.v, dim,
                                             &s->result.metrics));
     }
     if (s->explainer != NULL) {
@@ -330,7 +318,7 @@ static enum ent_err finish(struct scorer *s)
     if (s->fd < 0) {
         return ENT_E_OK;
     }
-    ENT_TRY(flush(s));
+    ENT_TRY(ent_scorer_flush(s, false));
     s->tmp = NULL;
     s->fd = -1;
     if (tmp == NULL) {
@@ -339,27 +327,31 @@ static enum ent_err finish(struct scorer *s)
     return ent_file_commit(s->options->output, tmp, fd);
 }
 
-static enum ent_err run(struct scorer *s)
+static enum ent_err run(struct ent_scorer *s)
 {
     ENT_TRY(open_model(s));
     ENT_TRY(open_memory(s));
+    ENT_TRY(open_explainer(s));
     ENT_TRY(open_rows(s));
     choose_config(s);
     ENT_TRY(open_output(s));
-    ENT_TRY(score_all(s));
+    ENT_TRY(ent_score_is_rich(&s->file->info) ? ent_score_rich(s) : score_all(s));
     ENT_TRY(refuse_rows_beyond(s));
     return finish(s);
 }
 
-static void release(struct scorer *s)
+static void release(struct ent_scorer *s)
 {
     if (s->tmp != NULL) {
         ent_file_discard(s->tmp, s->fd);
     }
     ent_buf_release(&s->out);
     ent_explainer_free(s->explainer);
-    ent_predictor_close(&s->predictor);
-    free(s->answers);
+    ent_prep_free(s->prep);
+    ent_model_free(s->model);
+    ent_modelfile_free(s->file);
+    free(s->x);
+    free(s->prob);
     free(s->wanted);
     free(s->histogram.v);
     ent_score_result_release(&s->result);
@@ -367,7 +359,7 @@ static void release(struct scorer *s)
 
 enum ent_err ent_score(const struct ent_score_options *options, struct ent_score_result *out)
 {
-    struct scorer s = {.options = options, .fd = -1};
+    struct ent_scorer s = {.options = options, .fd = -1};
     enum ent_err err;
 
     ENT_REQUIRE(options->output != NULL || options->evaluate || options->explain, ENT_E_USAGE,

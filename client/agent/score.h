@@ -2,11 +2,9 @@
  * SOURCE protocol.md 4 (Missing); issue 3 part 9
  *
  * Scores any number of rows in constant memory: the model file's own schema and preprocessing are all it needs; a
- * client.yaml adds this member's column names and spellings.
- *
- * Columns of the output, behind the id: `score`, the probability of the positive label (bce); `number`, in the label's
- * own unit (mse); `prediction`, the most probable class, `probability`, its probability, and, of at most
- * ENT_SCORE_CLASSES classes, the probability of each under the class's name (softmax). */
+ * client.yaml adds this member's column names and spellings. The output has the id and: the probability (score); of up to
+ * 32 classes one column each; of more the 10 most probable ones with their probabilities; of a number its value. Of a model
+ * of sequences a row is a unit (or session), and what is predicted comes after its last event. */
 #ifndef ENT_CLIENT_AGENT_SCORE_H
 #define ENT_CLIENT_AGENT_SCORE_H
 
@@ -17,7 +15,7 @@
 #include "common/plan/client_config.h"
 #include "common/task/task.h"
 
-#define ENT_SCORE_CLASSES 32U
+#define ENT_SCORE_EVENTS 11
 
 struct ent_score_options {
     const char *model;
@@ -51,6 +49,12 @@ struct ent_score_result {
     uint32_t n_counts;
     struct ent_metrics metrics;         /* evaluate; rows = 0: nothing had a label */
     struct ent_explanation explanation; /* explain; of.n = 0: none */
+    struct {
+        const char *name; /* static */
+        const char *text;
+        uint64_t value;
+    } events[ENT_SCORE_EVENTS]; /* what became of events; n_events = 0: the model is one of rows */
+    uint32_t n_events;
 };
 
 /* An output file appears whole or not at all (standard output as it comes), for its owner alone (0600); it cannot be the

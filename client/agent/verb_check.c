@@ -6,8 +6,10 @@
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
 #include "client/data/leak.h"
+#include "client/events/events.h"
 #include "client/policy/policy.h"
 #include "common/base/mem.h"
+#include "common/base/plural.h"
 #include "common/json/json.h"
 
 /* One kind of vector that would leave. */
@@ -50,6 +52,27 @@ static uint64_t total_bytes(const struct report *r)
 
 /* ---- what would leave ---- */
 
+static const char *words_of_evaluation(const struct ent_plan *plan)
+{
+    if (plan->label_kind == ENT_LABEL_NUMBER) {
+        return "of the validation rows: how many, the sums of their labels, of the labels' squares "
+               "and of the model's squared errors";
+    }
+    if (plan->label_kind == ENT_LABEL_CLASSES) {
+        return plan->n_classes <= ENT_CLASSES_DETAIL
+                   ? "of the validation targets: how many, how many are among the 1, 5 and 10 most "
+                     "probable classes, the sums of losses and of 1 / rank, how many of each class "
+                     "were taken for which, and for each class how many fall in each of 1,024 "
+                     "score "
+                     "cells"
+                   : "of the validation targets: how many, how many are among the 1, 5 and 10 most "
+                     "probable classes, the sums of losses and of 1 / rank";
+    }
+    return "of the validation rows: how many, how many positive, the sum of the model's losses, "
+           "and "
+           "how many fall in each of 1,024 score cells, by label";
+}
+
 static void list_outgoing(const struct ent_plan *plan, struct outgoing *out)
 {
     bool validates = plan->split_validation > 0;
@@ -69,13 +92,11 @@ static void list_outgoing(const struct ent_plan *plan, struct outgoing *out)
         .task = ENT_TASK_TRAIN,
         .times = plan->rounds,
         .words = "how the model's parameters moved in this member's training, rounded to a grid"};
-    out[2] = (struct outgoing){
-        .name = "validation",
-        .task = ENT_TASK_EVALUATE,
-        .split = ENT_SPLIT_VALIDATION,
-        .times = validates ? plan->rounds : 0,
-        .words = "of the validation rows: how many, how many positive, the sum of the model's "
-                 "losses, and how many fall in each of 1,024 score cells, by label"};
+    out[2] = (struct outgoing){.name = "validation",
+                               .task = ENT_TASK_EVALUATE,
+                               .split = ENT_SPLIT_VALIDATION,
+                               .times = validates ? plan->rounds : 0,
+                               .words = words_of_evaluation(plan)};
     out[3] = (struct outgoing){.name = "test",
                                .task = ENT_TASK_EVALUATE,
                                .split = ENT_SPLIT_TEST,
@@ -207,17 +228,29 @@ static void print_verdict(const struct report *r)
 static void print_text(const struct report *r)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
+    const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
     char hex[2 * ENT_SHA256_BYTES + 1];
     char total[32];
 
     ent_hex(plan->digest, sizeof plan->digest, hex);
     printf("plan %s: %u features, %u model inputs, %u rounds\n\n", hex, (unsigned)plan->n_features,
            (unsigned)plan->n_inputs, (unsigned)plan->rounds);
-    ent_table_print(ent_pipeline_table(r->w->pipeline), stdout);
+    if (table->events != NULL) {
+        ent_events_print(table, stdout);
+    }
+    ent_table_print(table, stdout);
     print_splits(r);
-    printf("\nwhat the model sees of a row: %u inputs\n", (unsigned)plan->n_inputs);
-    ent_table_print_inputs(ent_pipeline_table(r->w->pipeline), stdout);
-    ent_leak_print(ent_pipeline_table(r->w->pipeline), r->leaks, stdout);
+    printf("\nwhat the model sees of %s: %u inputs", table->events != NULL ? "an event" : "a row",
+           (unsigned)plan->n_inputs);
+    if (plan->n_embeddings > 0) {
+        printf(" and %u %s", (unsigned)plan->n_embeddings,
+               ent_plural(plan->n_embeddings, "token", "tokens"));
+    }
+    printf("\n");
+    ent_table_print_inputs(table, stdout);
+    if (r->judged) {
+        ent_leak_print(table, r->leaks, stdout);
+    }
     printf(
         "\nwhat would leave this member: integers only, which are added to those of the others;\n"
         "nothing is released unless at least %u members' are in the sum\n",
@@ -245,7 +278,7 @@ static void put_columns(struct ent_json_writer *w, const struct report *r)
     ent_json_put_key(w, "columns");
     ent_json_put_array(w);
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        const struct ent_column *c = &table->columns[i];
+        const struct ent_column *c = &ent_table_columns(table)->columns[i];
 
         ent_json_put_object(w, ENT_JSON_INSERTION);
         ent_json_put_key_string(w, "feature", table->schema.features[i].name);
@@ -309,6 +342,22 @@ static void put_outgoing(struct ent_json_writer *w, const struct report *r)
     ent_json_put_close(w);
 }
 
+static void put_events(struct ent_json_writer *w, const struct ent_table *table)
+{
+    struct ent_events_count counts[ENT_EVENTS_COUNTS];
+
+    if (table->events == NULL) {
+        return;
+    }
+    ent_events_counts(table, counts);
+    ent_json_put_key(w, "events");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    for (size_t i = 0; i < ENT_EVENTS_COUNTS; i++) {
+        ent_json_put_key_uint(w, counts[i].name, counts[i].value);
+    }
+    ent_json_put_close(w);
+}
+
 static void put_rows(struct ent_json_writer *w, const struct report *r)
 {
     const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
@@ -324,6 +373,7 @@ static void put_rows(struct ent_json_writer *w, const struct report *r)
                           ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_VALIDATION));
     ent_json_put_key_uint(w, "test_rows", ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TEST));
     put_problems(w, table);
+    put_events(w, table);
     put_columns(w, r);
 }
 
@@ -376,6 +426,9 @@ static enum ent_err look_for_leaks(struct report *r)
     const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
 
     ENT_TRY(ent_calloc(table->schema.n_features, sizeof *r->leaks, &r->leaks));
+    if (table->events != NULL || table->targets != NULL) {
+        return ENT_E_OK; /* it looks for columns that tell one positive value of rows */
+    }
     return ent_leak_find(table, &ent_pipeline_parts(r->w->pipeline)->part[ENT_SPLIT_TRAIN],
                          r->leaks, &r->judged);
 }

@@ -23,6 +23,12 @@ static void print_counts(const struct ent_score_result *r)
         (void)fprintf(stderr, "  line %llu: %s\n", (unsigned long long)r->problems[i].line,
                       r->problems[i].reason);
     }
+    for (uint32_t i = 3; i < r->n_events; i++) { /* the first three say how many there were */
+        if (r->events[i].value > 0) {
+            (void)fprintf(stderr, "  %llu %s\n", (unsigned long long)r->events[i].value,
+                          r->events[i].text);
+        }
+    }
     for (uint32_t i = 0; i < r->n_counts; i++) {
         const struct ent_score_count *c = &r->counts[i];
 
@@ -34,18 +40,6 @@ static void print_counts(const struct ent_score_result *r)
     }
 }
 
-/* One line for programs too: name=value. */
-static void print_values(const struct ent_metrics *m, FILE *out)
-{
-    struct ent_metric_value values[ENT_METRIC_VALUES];
-    size_t n = ent_metrics_values(m, values);
-
-    for (size_t i = 0; i < n; i++) {
-        (void)fprintf(out, "%s%s=%.10g", i > 0 ? " " : "", values[i].name, values[i].value);
-    }
-    (void)fputc('\n', out);
-}
-
 static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
 {
     const struct ent_metrics *m = &r->metrics;
@@ -53,16 +47,14 @@ static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
 
     ENT_REQUIRE(m->rows > 0, ENT_E_DATA, "no row has a label: nothing can be evaluated");
     if (m->outputs != ENT_OUTPUTS_BINARY) {
-        print_values(m, out);
-        return ENT_E_OK;
-    }
-    if (isnan(m->auc)) {
-        (void)fprintf(out, "auc=none");
+        ent_workplace_print_values(m, out);
+    } else if (isnan(m->auc)) {
+        (void)fprintf(out, "auc=none log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
+                      (unsigned long long)m->rows, (unsigned long long)m->positives);
     } else {
-        (void)fprintf(out, "auc=%.6f", m->auc);
+        (void)fprintf(out, "auc=%.6f log_loss=%.6f rows=%llu positives=%llu\n", m->auc, m->log_loss,
+                      (unsigned long long)m->rows, (unsigned long long)m->positives);
     }
-    (void)fprintf(out, " log_loss=%.6f rows=%llu positives=%llu\n", m->log_loss,
-                  (unsigned long long)m->rows, (unsigned long long)m->positives);
     ent_workplace_found_text(m, found);
     if (found[0] != '\0') {
         (void)fprintf(out, "%s\n", found);
@@ -81,6 +73,19 @@ static void put_counts(struct ent_json_writer *w, const struct ent_score_result 
         ent_json_put_key_uint(w, "clipped", r->counts[i].clipped);
         ent_json_put_key_uint(w, "unknown", r->counts[i].unknown);
         ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
+static void put_events(struct ent_json_writer *w, const struct ent_score_result *r)
+{
+    if (r->n_events == 0) {
+        return;
+    }
+    ent_json_put_key(w, "events");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    for (uint32_t i = 0; i < r->n_events; i++) {
+        ent_json_put_key_uint(w, r->events[i].name, r->events[i].value);
     }
     ent_json_put_close(w);
 }
@@ -109,6 +114,7 @@ static enum ent_err print_json(const struct ent_score_verb *verb, const struct e
         put_metrics(&w, &r->metrics);
     }
     put_counts(&w, r);
+    put_events(&w, r);
     if (r->explanation.of.n > 0) {
         ent_json_put_key(&w, "explanation");
         ent_json_put_object(&w, ENT_JSON_INSERTION);

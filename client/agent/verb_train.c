@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,6 +49,26 @@ static void tell(void *ctx, const struct ent_train_progress *p)
     }
 }
 
+static void print_metrics(const char *what, const struct ent_metrics *m)
+{
+    char found[ENT_WORKPLACE_FOUND_TEXT];
+
+    if (m->rows == 0) {
+        printf("%-11s no rows\n", what);
+    } else if (m->outputs != ENT_OUTPUTS_BINARY) {
+        printf("%-11s ", what);
+        ent_workplace_print_values(m, stdout);
+    } else if (isnan(m->auc)) {
+        printf("%-11s log loss %.4f over %llu rows (one class only: no AUC)\n", what, m->log_loss,
+               (unsigned long long)m->rows);
+    } else {
+        printf("%-11s AUC %.4f, log loss %.4f over %llu rows (%llu positive)\n", what, m->auc,
+               m->log_loss, (unsigned long long)m->rows, (unsigned long long)m->positives);
+        ent_workplace_found_text(m, found);
+        printf("%-11s %s\n", "", found);
+    }
+}
+
 static void put_metrics(struct ent_json_writer *w, const char *key, const struct ent_metrics *m)
 {
     ent_json_put_key(w, key);
@@ -88,8 +109,8 @@ static enum ent_err print_text(const struct ent_local_result *r, const char *pat
     }
     printf("%-11s %u %s, loss %.4f in the last pass\n", "trained on", (unsigned)r->rows,
            ent_plural(r->rows, "row", "rows"), r->train_loss);
-    ent_workplace_print_metrics("validation", &r->validation, stdout);
-    ent_workplace_print_metrics("test", &r->test, stdout);
+    print_metrics("validation", &r->validation);
+    print_metrics("test", &r->test);
     printf("%-11s %s\n", "model", path);
     return ENT_E_OK;
 }

@@ -114,6 +114,20 @@ void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metri
     }
 }
 
+void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out)
+{
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    size_t n = ent_metrics_values(metrics, values);
+
+    for (size_t i = 0; i < n; i++) {
+        bool whole = strcmp(values[i].name, "rows") == 0 || strcmp(values[i].name, "unknown") == 0;
+
+        (void)fprintf(out, "%s%s=%.*f", i > 0 ? " " : "", values[i].name, whole ? 0 : 6,
+                      values[i].value);
+    }
+    (void)fprintf(out, "\n");
+}
+
 void ent_workplace_found_text(const struct ent_metrics *metrics, char out[ENT_WORKPLACE_FOUND_TEXT])
 {
     out[0] = '\0';
@@ -123,42 +137,5 @@ void ent_workplace_found_text(const struct ent_metrics *metrics, char out[ENT_WO
                        "%.0f %% of the positive ones are in the top 10 %% of scores; random would "
                        "find 10 %%",
                        100.0 * metrics->top[1].found);
-    }
-}
-
-static void print_others(const struct ent_metrics *m, FILE *out)
-{
-    if (m->outputs == ENT_OUTPUTS_NUMBER) {
-        (void)fprintf(out,
-                      "R2 %.4f over %llu rows (squared error %.4f where the range is -1 to 1)\n",
-                      m->r2, (unsigned long long)m->rows, m->log_loss);
-        return;
-    }
-    (void)fprintf(out,
-                  "log loss %.4f, right class first %.1f %%, among 5 %.1f %%, among 10 %.1f %%",
-                  m->log_loss, 100.0 * m->accuracy, 100.0 * m->hit5, 100.0 * m->hit10);
-    if (isfinite(m->auc)) {
-        (void)fprintf(out, ", AUC %.4f", m->auc);
-    }
-    (void)fprintf(out, " over %llu rows\n", (unsigned long long)m->rows);
-}
-
-void ent_workplace_print_metrics(const char *what, const struct ent_metrics *metrics, FILE *out)
-{
-    char found[ENT_WORKPLACE_FOUND_TEXT];
-
-    (void)fprintf(out, "%-11s ", what);
-    if (metrics->rows == 0) {
-        (void)fprintf(out, "no rows\n");
-    } else if (metrics->outputs != ENT_OUTPUTS_BINARY) {
-        print_others(metrics, out);
-    } else if (isnan(metrics->auc)) {
-        (void)fprintf(out, "log loss %.4f over %llu rows (one class only: no AUC)\n",
-                      metrics->log_loss, (unsigned long long)metrics->rows);
-    } else {
-        ent_workplace_found_text(metrics, found);
-        (void)fprintf(out, "AUC %.4f, log loss %.4f over %llu rows (%llu positive)\n%-11s %s\n",
-                      metrics->auc, metrics->log_loss, (unsigned long long)metrics->rows,
-                      (unsigned long long)metrics->positives, "", found);
     }
 }

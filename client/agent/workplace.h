@@ -27,11 +27,10 @@ ENT_MUST enum ent_err ent_workplace_print(const struct ent_buf *json);
  * left out. */
 void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metrics *metrics);
 
-/* "test        AUC 0.7812, log loss ..." and, for a label with a positive value, how many of the rows that have it are
- * in the top tenth of the scores. Indented by `what`. */
-void ent_workplace_print_metrics(const char *what, const struct ent_metrics *metrics, FILE *out);
-/* "48 % of the positive ones are in the top 10 % of scores; random would find 10 %"; *out is "" where it is not
- * defined. */
+/* Of classes and numbers: "log_loss=0.669000 rows=18240 ..." and a line end. */
+void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out);
+
+/* "48 % of the positive ones are in the top 10 % of scores; random would find 10 %"; "" where it is not defined. */
 #define ENT_WORKPLACE_FOUND_TEXT 128
 void ent_workplace_found_text(const struct ent_metrics *metrics,
                               char out[ENT_WORKPLACE_FOUND_TEXT]);

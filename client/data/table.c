@@ -269,11 +269,6 @@ static void print_rows(const struct ent_table *table, FILE *out)
 {
     char advice[128];
 
-    (void)fprintf(out,
-                  "%u %s used (%llu positive) of %llu; %llu do not parse, %llu without label\n",
-                  table->n_rows, ent_plural(table->n_rows, "row", "rows"),
-                  (unsigned long long)table->n_positive, (unsigned long long)table->n_source_rows,
-                  (unsigned long long)table->n_bad, (unsigned long long)table->n_unlabelled);
     if (table->n_outlier_rows > 0) {
         (void)fprintf(out, "%llu %s dropped because of outliers\n",
                       (unsigned long long)table->n_outlier_rows,
@@ -307,13 +302,39 @@ static void print_rows(const struct ent_table *table, FILE *out)
     }
 }
 
+static void print_used(const struct ent_table *table, FILE *out)
+{
+    char positive[48] = "";
+
+    if (table->events != NULL) {
+        return; /* client/events tells what became of events */
+    }
+    if (table->targets == NULL) {
+        (void)snprintf(positive, sizeof positive, " (%llu positive)",
+                       (unsigned long long)table->n_positive);
+    }
+    (void)fprintf(out, "%u %s used%s of %llu; %llu do not parse, %llu without label\n",
+                  table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive,
+                  (unsigned long long)table->n_source_rows, (unsigned long long)table->n_bad,
+                  (unsigned long long)table->n_unlabelled);
+    if (table->n_label_clipped > 0) {
+        (void)fprintf(out, "%llu %s outside of the label's range and %s clipped\n",
+                      (unsigned long long)table->n_label_clipped,
+                      ent_plural(table->n_label_clipped, "label is", "labels are"),
+                      ent_plural(table->n_label_clipped, "was", "were"));
+    }
+}
+
 void ent_table_print(const struct ent_table *table, FILE *out)
 {
+    const struct ent_table *columns = ent_table_columns(table);
+
+    print_used(table, out);
     print_rows(table, out);
     (void)fprintf(out, "  %-28s %10s %10s %10s %10s %10s\n", "feature", "missing", "clipped",
                   "outliers", "unknown", "unparsable");
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        const struct ent_column *c = &table->columns[i];
+        const struct ent_column *c = &columns->columns[i];
 
         (void)fprintf(out, "  %-28s %10llu %10llu %10llu %10llu %10llu\n",
                       table->schema.features[i].name, (unsigned long long)c->missing,

@@ -405,6 +405,11 @@ enum ent_err ent_events_reader_next(struct ent_events_reader *reader, const stru
     return ENT_E_OK;
 }
 
+const struct ent_table *ent_events_reader_table(const struct ent_events_reader *reader)
+{
+    return reader->table;
+}
+
 void ent_events_reader_close(struct ent_events_reader *reader)
 {
     if (reader != NULL) {

@@ -42,6 +42,8 @@ ENT_MUST enum ent_err ent_events_reader_open(const struct ent_events_options *op
  * input so far. */
 ENT_MUST enum ent_err ent_events_reader_next(struct ent_events_reader *reader,
                                              const struct ent_table **out);
+/* The table with the counts so far, whatever next gave. */
+const struct ent_table *ent_events_reader_table(const struct ent_events_reader *reader);
 void ent_events_reader_close(struct ent_events_reader *reader);
 
 /* "1,203 sequences of 12,001 events ...": a line for each thing that happened; for `check`, score and simulations. */

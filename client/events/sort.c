@@ -375,7 +375,7 @@ static enum ent_err merge_runs(struct ent_sort *s)
 
 static enum ent_err spill(struct ent_sort *s)
 {
-    uint64_t before = s->spilled;
+    uint64_t before;
     struct ent_buf out;
     enum ent_err err = ENT_E_OK;
 
@@ -385,6 +385,7 @@ static enum ent_err spill(struct ent_sort *s)
     if (s->fd < 0) {
         ENT_TRY(open_file(&s->fd));
     }
+    before = s->spilled;
     sort_places(s);
     init_out(&out);
     for (size_t i = 0; i < s->n && err == ENT_E_OK; i++) {
