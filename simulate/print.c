@@ -43,25 +43,6 @@ void ent_print_memory(const struct ent_simulation *sim, FILE *out)
     (void)fprintf(out, ")\n");
 }
 
-static void print_counts(const struct ent_population_counts *c, FILE *out)
-{
-    if (c->without_rows > 0) {
-        (void)fprintf(out, "  %u without rows: every round declined\n", (unsigned)c->without_rows);
-    }
-    if (c->without_train_rows > 0) {
-        (void)fprintf(out, "  %u without training rows: training rounds declined\n",
-                      (unsigned)c->without_train_rows);
-    }
-    if (c->one_class > 0) {
-        (void)fprintf(out, "  %u with one class only in the training rows\n",
-                      (unsigned)c->one_class);
-    }
-    if (c->lone_values > 0) {
-        (void)fprintf(out, "  %u category values that one member only has (%u members)\n",
-                      (unsigned)c->lone_values, (unsigned)c->lone_members);
-    }
-}
-
 static void rows_range(const struct ent_population *p, uint32_t *least, uint32_t *most)
 {
     *least = UINT32_MAX;
@@ -89,7 +70,7 @@ void ent_print_population(const struct ent_simulation *sim, FILE *out)
                   (unsigned)p->all->part[ENT_SPLIT_TRAIN].n,
                   (unsigned)p->all->part[ENT_SPLIT_VALIDATION].n,
                   (unsigned)p->all->part[ENT_SPLIT_TEST].n, (unsigned)least, (unsigned)most);
-    print_counts(&p->counts, out);
+    ent_print_rows(p, out);
 }
 
 static void print_figure(double v, FILE *out)
@@ -352,11 +333,7 @@ static void put_population(struct ent_json_writer *w, const struct ent_simulatio
     ent_json_put_key_uint(w, "test_rows", p->all->part[ENT_SPLIT_TEST].n);
     ent_json_put_key_uint(w, "train_rows_least", least);
     ent_json_put_key_uint(w, "train_rows_most", most);
-    ent_json_put_key_uint(w, "without_rows", p->counts.without_rows);
-    ent_json_put_key_uint(w, "without_train_rows", p->counts.without_train_rows);
-    ent_json_put_key_uint(w, "one_class", p->counts.one_class);
-    ent_json_put_key_uint(w, "lone_values", p->counts.lone_values);
-    ent_json_put_key_uint(w, "lone_members", p->counts.lone_members);
+    ent_put_rows(p, w);
 }
 
 static void put_compared(struct ent_json_writer *w, const char *key, const struct ent_compared *c)

@@ -287,6 +287,7 @@ static void put_columns(struct ent_json_writer *w, const struct report *r)
         ent_json_put_key_uint(w, "unknown", c->unknown);
         ent_json_put_key_uint(w, "unparsable", c->unparsable);
         ent_json_put_key_uint(w, "outliers", c->outliers);
+        ent_json_put_key_uint(w, "later_than_reference", c->later);
         ent_feature_text(&table->schema.features[i], text);
         ent_json_put_key_string(w, "becomes", text);
         ent_json_put_key_uint(w, "first_input", table->schema.features[i].first_input);
