@@ -156,6 +156,17 @@ static enum ent_err ask(struct report *r)
     return ENT_E_OK;
 }
 
+/* Beside the sums: what is not added to anything. */
+static const char figures_words[] =
+    "this member's alone, not added to others': of its test rows how many, how many positive, "
+    "and the best model's AUC, log loss and the like; the coordinator's operator sees them";
+
+static bool figures_go(const struct report *r)
+{
+    return r->w->config->policy.own_figures_go && r->out[3].times > 0 &&
+           r->out[3].allowed == ENT_E_OK;
+}
+
 /* ---- text ---- */
 
 /* 12345 -> "12,345"; out: [32] */
@@ -257,6 +268,9 @@ static void print_text(const struct report *r)
         (unsigned)plan->min_members);
     for (size_t i = 0; i < N_OUTGOING; i++) {
         print_outgoing(&r->out[i]);
+    }
+    if (figures_go(r)) {
+        printf("  own figures 1 x  %s\n              (policy.own_figures: go)\n", figures_words);
     }
     printf("  in all      %s bytes a run; beside them names of rounds, digests, signatures%s\n",
            grouped(total_bytes(r), total),
@@ -407,6 +421,10 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_key_string(&w, "member", r->w->name);
     put_rows(&w, r);
     put_outgoing(&w, r);
+    ent_json_put_key_bool(&w, "own_figures_leave", figures_go(r));
+    if (figures_go(r)) {
+        ent_json_put_key_string(&w, "own_figures", figures_words);
+    }
     put_warnings(&w, r);
     ent_json_put_key_uint(&w, "total_bytes", total_bytes(r));
     ent_json_put_key_bool(&w, "can_take_part", r->verdict == ENT_E_OK);

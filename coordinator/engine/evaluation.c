@@ -215,3 +215,48 @@ void ent_evaluation_print(const struct ent_json *run, FILE *out)
     print_tenths(test, what, out);
     (void)fprintf(out, "\n");
 }
+
+static void print_cell(const struct ent_json *own, const char *key, double factor, const char *unit,
+                       FILE *out)
+{
+    double v = 0;
+    const struct ent_json *value = ent_json_get(own, key);
+
+    if (value == NULL || ent_json_double(value, key, &v) != ENT_E_OK) {
+        (void)fprintf(out, "  %9s%*s", "-", (int)strlen(unit), "");
+    } else {
+        (void)fprintf(out, "  %9.*f%s", factor > 1.0 ? 0 : 4, factor * v, unit);
+    }
+}
+
+void ent_evaluation_print_own(const struct ent_json *run, FILE *out)
+{
+    const struct ent_json *list = ent_json_get(run, "own_figures");
+    bool classes = ent_json_get(ent_json_at(list, 0), "hit_10") != NULL;
+    bool number = ent_json_get(ent_json_at(list, 0), "r2") != NULL;
+
+    if (ent_json_len(list) == 0) {
+        return;
+    }
+    (void)fprintf(out,
+                  "of their own test rows, as these members say (their policies let it go)\n"
+                  "%-20s  %9s  %9s  %9s  %11s\n",
+                  "member", "rows", "AUC", "log loss",
+                  classes  ? "hit@10"
+                  : number ? "R2"
+                           : "in top 10 %");
+    for (size_t i = 0; i < ent_json_len(list); i++) {
+        const struct ent_json *own = ent_json_at(list, i);
+
+        (void)fprintf(out, "%-20s  %9.0f", text(own, "member", ""), real(own, "rows"));
+        print_cell(own, "auc", 1.0, "", out);
+        print_cell(own, "log_loss", 1.0, "", out);
+        print_cell(own,
+                   classes  ? "hit_10"
+                   : number ? "r2"
+                            : "found_10",
+                   classes || number ? 1.0 : 100.0, classes || number ? "" : " %", out);
+        (void)fprintf(out, "\n");
+    }
+    (void)fprintf(out, "\n");
+}

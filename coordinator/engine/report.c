@@ -308,6 +308,7 @@ void ent_report_run(const struct ent_json *status, FILE *out)
     (void)fprintf(out, "\n");
     print_test(rounds, out);
     ent_evaluation_print(run, out);
+    ent_evaluation_print_own(run, out);
     if (yes(run, "stopped_early")) {
         (void)fprintf(
             out, "training ended after %llu of %llu rounds: %llu in a row without a better %s\n",
@@ -425,6 +426,10 @@ void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *ou
         if (ent_json_len(ent_json_get(run, "rounds")) > 0) {
             (void)fprintf(out, "\n");
             print_rounds(ent_json_get(run, "rounds"), rounds_that_fit(status, max_lines), out);
+        }
+        if (ent_json_len(ent_json_get(run, "own_figures")) > 0) {
+            (void)fprintf(out, "\n");
+            ent_evaluation_print_own(run, out);
         }
     } else {
         (void)fprintf(out, "no run yet; entente-coordinator start begins one\n");
