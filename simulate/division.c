@@ -75,8 +75,8 @@ static void free_names(char **names)
     free(names);
 }
 
-static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of,
-                              uint32_t *n_members, char ***names)
+static enum ent_err by_column_of_rows(const struct ent_table *table, uint32_t *member_of,
+                                      uint32_t *n_members, char ***names)
 {
     struct keyed *keys = NULL;
     char **made = NULL;
@@ -100,6 +100,26 @@ static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of
     }
     *names = made;
     return ENT_E_OK;
+}
+
+/* A sequence belongs to the member of its first event. Whoever has events and no sequence is a member, too: one that
+ * declines. */
+static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of,
+                              uint32_t *n_members, char ***names)
+{
+    uint32_t *of_event = NULL;
+    enum ent_err err;
+
+    if (table->events == NULL) {
+        return by_column_of_rows(table, member_of, n_members, names);
+    }
+    ENT_TRY(ent_calloc(table->events->n_rows, sizeof *of_event, &of_event));
+    err = by_column_of_rows(table->events, of_event, n_members, names);
+    for (uint32_t i = 0; i < table->n_rows && err == ENT_E_OK; i++) {
+        member_of[i] = of_event[table->event_first[i]];
+    }
+    free(of_event);
+    return err;
 }
 
 /* ---- shares ---- */
@@ -221,13 +241,20 @@ static enum ent_err divide_units(struct draw *d, bool even, uint32_t *member_of)
     return ENT_E_OK;
 }
 
+static uint32_t class_of(const struct ent_table *table, uint32_t row)
+{
+    return table->targets != NULL ? (uint32_t)table->targets[row] : table->labels[row];
+}
+
 static void divide_classes(struct draw *d, uint32_t *member_of)
 {
-    for (uint8_t label = 0; label <= 1; label++) {
+    uint32_t n_classes = d->table->targets != NULL ? d->table->schema.n_label_values : 2;
+
+    for (uint32_t label = 0; label < n_classes; label++) {
         uint32_t n = 0;
 
         for (uint32_t i = 0; i < d->table->n_rows; i++) {
-            if (d->table->labels[i] == label) {
+            if (class_of(d->table, i) == label) {
                 d->rows[n++] = i;
             }
         }
@@ -237,9 +264,16 @@ static void divide_classes(struct draw *d, uint32_t *member_of)
 
 static enum ent_err by_draw(struct draw *d, uint32_t *member_of)
 {
+    bool by_label = d->spec->kind == ENT_DIVISION_DIRICHLET;
+    bool has_classes = d->table->sequence.label != ENT_SEQUENCE_NEXT &&
+                       (d->table->targets == NULL || d->table->schema.n_label_values > 0);
+
+    ENT_REQUIRE(!by_label || has_classes, ENT_E_USAGE,
+                "--alpha divides by the class of a row, and this label is none: use --quantity, or "
+                "--iid");
     ENT_TRY(ent_calloc(d->table->n_rows, sizeof *d->rows, &d->rows));
     ENT_TRY(ent_calloc(d->spec->members, sizeof *d->shares, &d->shares));
-    if (d->spec->kind == ENT_DIVISION_DIRICHLET) {
+    if (by_label) {
         divide_classes(d, member_of);
         return ENT_E_OK;
     }

@@ -336,14 +336,17 @@ static void put_population(struct ent_json_writer *w, const struct ent_simulatio
     ent_put_rows(p, w);
 }
 
-static void put_compared(struct ent_json_writer *w, const char *key, const struct ent_compared *c)
+static void put_compared(struct ent_json_writer *w, const char *key, const struct ent_compared *c,
+                         bool binary)
 {
     ent_json_put_key(w, key);
     ent_json_put_object(w, ENT_JSON_INSERTION);
     ent_json_put_key_double(w, "members_auc", c->members);
     ent_json_put_key_double(w, "auc", c->pooled);
-    ent_json_put_key_double(w, "members_log_loss", c->members_loss);
-    ent_json_put_key_double(w, "log_loss", c->pooled_loss);
+    if (!binary) {
+        ent_json_put_key_double(w, "members_log_loss", c->members_loss);
+        ent_json_put_key_double(w, "log_loss", c->pooled_loss);
+    }
     if (isfinite(c->pooled_hit10)) {
         ent_json_put_key_double(w, "hit_10", c->pooled_hit10);
     }
@@ -410,9 +413,11 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
     ent_json_put_key_uint(w, "samples", r->samples);
     ent_json_put_key_double(w, "train_seconds", r->train_seconds);
     if (sim->compare) {
-        put_compared(w, "alone", &run->comparison.alone);
-        put_compared(w, "federated", &run->comparison.federated);
-        put_compared(w, "pooled", &run->comparison.pooled);
+        bool binary = sim->plan->label_kind == ENT_LABEL_POSITIVE;
+
+        put_compared(w, "alone", &run->comparison.alone, binary);
+        put_compared(w, "federated", &run->comparison.federated, binary);
+        put_compared(w, "pooled", &run->comparison.pooled, binary);
         ent_json_put_key_uint(w, "members_compared", run->comparison.n_compared);
         ent_json_put_key_uint(w, "members_untrained", run->comparison.n_untrained);
         if (sim->each) {

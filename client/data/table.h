@@ -72,9 +72,9 @@ struct ent_sequence_counts {
     uint64_t n_after;      /* events at or after the window's end, not used */
     uint64_t n_future;     /* units whose label lies in the future: not used */
     uint64_t
-        n_out_of_order; /* events that stand behind a later one of their unit; they were sorted */
+        n_out_of_order; /* events that stood in front of an earlier one of their unit; they were sorted */
     bool sorted;        /* the rows of a unit were not together, or not in order */
-    uint64_t spilled;   /* bytes of temporary files that sorting took */
+    uint64_t spilled; /* bytes of temporary files that sorting took */
 };
 
 /* Rows; or, where `events` is set, sequences: then a row is a sequence without columns of its own, and the columns are
