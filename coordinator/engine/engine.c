@@ -154,6 +154,7 @@ void ent_engine_free(struct ent_engine *e)
     ent_arena_release(&e->arena);
     free(e->fold.inputs);
     free(e->conns);
+    ent_own_forget(e);
     free(e->members);
     free(e->member_refused);
     free(e->machine_members);

@@ -88,6 +88,9 @@ struct ent_engine_member {
         rows; /* training rows that its statistics of this run state, down to a power of two; 0: none */
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
+    struct ent_store_own
+        *own; /* [n_own] what it said of its own test rows, until the round is over */
+    size_t n_own;
 };
 
 enum ent_push_state { ENT_PUSH_FREE, ENT_PUSH_OFFERED, ENT_PUSH_READY, ENT_PUSH_SENDING };
@@ -463,5 +466,13 @@ static inline bool ent_is_zero(const uint8_t digest[32])
     }
     return all == 0;
 }
+
+/* own.c: a member's message; its figures with the round's row; all of them gone; as the run's member "own_figures". */
+ENT_MUST enum ent_err ent_own_take(struct ent_engine *e, uint32_t member,
+                                   const struct ent_msg_figures *m);
+ENT_MUST enum ent_err ent_own_store(struct ent_engine *e, const struct ent_row *row);
+void ent_own_forget(struct ent_engine *e);
+struct ent_json_writer;
+ENT_MUST enum ent_err ent_own_put(struct ent_engine *e, struct ent_json_writer *w, uint32_t run);
 
 #endif

@@ -6,11 +6,11 @@
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_store/make.h"
 
-/* A database as it was before its newest schema: what that added is taken off again. */
+/* A database as it was two schemas ago: what they added is taken off again. */
 static void set_back(const char *dir)
 {
-    static const char *const migrations[] = {"", "", ""};
-    const struct ent_db_schema schema = {0x456e7443, migrations, 3};
+    static const char *const migrations[] = {"", "", "", ""};
+    const struct ent_db_schema schema = {0x456e7443, migrations, 4};
     struct ent_db *db = NULL;
     char *path = NULL;
 
@@ -23,6 +23,7 @@ static void set_back(const char *dir)
                            "ALTER TABLE event DROP COLUMN auc;"
                            "ALTER TABLE event DROP COLUMN best_train;"
                            "ALTER TABLE figures DROP COLUMN sum;"
+                           "DROP TABLE own;"
                            "PRAGMA user_version = 2"));
     ent_db_close(db);
     free(path);
