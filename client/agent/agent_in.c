@@ -360,7 +360,7 @@ static enum ent_err take_envelope(struct ent_agent *agent, const struct ent_link
     ENT_REQUIRE(memcmp(envelope.header.federation, agent->id.federation,
                        sizeof envelope.header.federation) == 0,
                 ENT_E_PROTOCOL, "%s: of another federation", ent_msg_name(event->type));
-    ENT_TRY(ent_wire_verify(&envelope, agent->id.log_pub));
+    ENT_TRY(ent_wire_verify_seen(&envelope, agent->id.log_pub, &agent->seen));
     return takers[event->type].take(agent, &envelope, item);
 }
 

@@ -65,6 +65,7 @@ struct ent_agent {
     struct ent_session session;
     struct ent_pipeline *pipeline;
     struct ent_arena arena; /* of the message being decoded */
+    struct ent_wire_seen seen;
     uint8_t selftest[ENT_SHA256_BYTES];
 
     struct ent_agent_item *first; /* items that wait */

@@ -112,7 +112,7 @@ enum ent_err ent_engine_new(const struct ent_engine_options *options, struct ent
     e->clock = options->clock;
     e->now_ms = ent_clock_mono(&e->clock);
     e->wall_ms = ent_clock_wall(&e->clock);
-    e->out_last = &e->out_first;
+    ent_outbox_init(e);
     e->next_request = 1;
     ent_arena_init(&e->arena, ENT_WIRE_ARENA_BYTES);
     err = ent_queue_init(&e->queue, options->queue_max != 0 ? options->queue_max : QUEUE_MAX,

@@ -93,7 +93,7 @@ static void run_ahead(struct ent_engine *e)
  * others are about to follow. */
 static bool may_wait(const struct ent_engine *e)
 {
-    if (e->out_first != NULL || e->actions.n == 0) {
+    if (e->out.first != NULL || e->actions.n == 0) {
         return false;
     }
     for (size_t i = 0; i < e->actions.n; i++) {
@@ -126,9 +126,10 @@ static bool waits(struct ent_engine *e)
 
 enum ent_err ent_engine_settle(struct ent_engine *e)
 {
-    while (e->fatal == ENT_E_OK && (e->actions.n > 0 || e->out_first != NULL)) {
+    while (e->fatal == ENT_E_OK && (e->actions.n > 0 || e->out.first != NULL)) {
         if (ENT_HOOK_PLANTED("send-before-commit")) {
             ent_outbox_flush(e);
+            ent_outbox_let_go(e);
         }
         run_ahead(e);
         if (e->fatal != ENT_E_OK || waits(e) || killed(e, "killed-before-commit")) {
