@@ -4,8 +4,7 @@
 #include "common/base/mem.h"
 #include "common/net/nng_link.h"
 
-/* One DATA frame is one write for OpenSSL (trap 4), and short enough for control frames to pass
- * soon. */
+/* Short enough for control frames to pass soon. */
 #define DATA_BYTES ((uint64_t)256 * 1024)
 /* Frames that wait together go in one piece of at most this much. */
 #define JOINED_BYTES ((size_t)64 * 1024)
@@ -33,7 +32,7 @@ static void set_piece(struct ent_conn *c, enum ent_conn_sending what, const uint
                       size_t len)
 {
     c->sending = what;
-    c->send_iov.iov_buf = (void *)(uintptr_t)bytes; /* nng only reads it */
+    c->send_iov.iov_buf = (void *)(uintptr_t)bytes; /* only read */
     c->send_iov.iov_len = len;
 }
 
@@ -98,26 +97,13 @@ static bool pick(struct ent_conn *c)
     return true;
 }
 
-static void post(struct ent_conn *c)
-{
-    (void)nng_aio_set_iov(c->send_aio, 1, &c->send_iov);
-    nng_stream_send(c->stream, c->send_aio);
-}
-
-void ent_conn_kick_locked(struct ent_conn *c)
-{
-    if (c->send_busy || c->held || c->ended || c->stream == NULL || !pick(c)) {
-        return;
-    }
-    c->send_busy = true;
-    c->tx_ms = ent_conn_now(c);
-    post(c);
-}
-
 /* The piece went whole: what it means. Returns whether *event is to be delivered. */
 static bool piece_sent(struct ent_conn *c, struct ent_link_event *event)
 {
-    switch (c->sending) {
+    enum ent_conn_sending what = c->sending;
+
+    c->sending = SENDING_NOTHING;
+    switch (what) {
     case SENDING_FRAME:
         for (; c->n_joined > 0; c->n_joined--) {
             ent_conn_drop_frame(c);
@@ -141,15 +127,38 @@ static bool piece_sent(struct ent_conn *c, struct ent_link_event *event)
     }
 }
 
-/* The dialer's first PING went, so the handshake is over here. */
-static void opened(struct ent_conn *c)
+/* Into records, as much as goes out at a time: a DATA frame's header with the beginning of its bytes. */
+static void next_slice(struct ent_conn *c)
 {
-    ent_conn_emit_opened(c);
-    (void)pthread_mutex_lock(&c->lock);
-    c->recv_busy = !c->ended;
-    (void)pthread_mutex_unlock(&c->lock);
-    if (c->recv_busy) {
-        ent_conn_recv_start(c);
+    bool more = c->send_iov.iov_len > 0 || (!c->held && pick(c));
+
+    while (more) {
+        size_t n = ent_conn_tls_write(c, c->send_iov.iov_buf, c->send_iov.iov_len);
+
+        c->send_iov.iov_buf = (uint8_t *)c->send_iov.iov_buf + n;
+        c->send_iov.iov_len -= n;
+        more = n > 0 && c->sending == SENDING_DATA_HEADER && pick(c);
+    }
+}
+
+/* Handshake records and small pieces go at once. DATA does not: it is long, and its end is an event. */
+void ent_conn_kick_locked(struct ent_conn *c)
+{
+    struct ent_link_event none;
+
+    while (!c->send_busy && !c->ended && c->stream != NULL) {
+        bool may = c->shaken && c->failed_ms == 0;
+
+        if (c->out_end == 0 && may) {
+            next_slice(c);
+        }
+        if (c->out_end == 0) {
+            return;
+        }
+        c->tx_ms = ent_conn_now(c);
+        if (ent_conn_tls_flush(c, c->sending != SENDING_DATA) && c->send_iov.iov_len == 0) {
+            (void)piece_sent(c, &none);
+        }
     }
 }
 
@@ -157,28 +166,21 @@ void ent_conn_send_cb(void *arg)
 {
     struct ent_conn *c = arg;
     struct ent_link_event event = {.kind = ENT_LINK_SENT};
-    bool first = false;
     bool sent = false;
     int rv = nng_aio_result(c->send_aio);
 
     (void)pthread_mutex_lock(&c->lock);
     if (rv != 0) {
         ent_conn_broke_locked(c, rv);
-    } else if (nng_aio_count(c->send_aio) < c->send_iov.iov_len && !c->ended) {
-        c->send_iov.iov_buf = (uint8_t *)c->send_iov.iov_buf + nng_aio_count(c->send_aio);
-        c->send_iov.iov_len -= nng_aio_count(c->send_aio);
-        post(c);
-        (void)pthread_mutex_unlock(&c->lock);
-        return;
     } else if (!c->ended) {
-        sent = piece_sent(c, &event);
-        first = !c->opened && !c->inbound;
-        c->opened = c->opened || first;
+        c->tx_ms = ent_conn_now(c);
+        if (!ent_conn_tls_sent(c, nng_aio_count(c->send_aio))) {
+            (void)pthread_mutex_unlock(&c->lock);
+            return;
+        }
+        sent = c->send_iov.iov_len == 0 && piece_sent(c, &event);
     }
     (void)pthread_mutex_unlock(&c->lock);
-    if (first) {
-        opened(c);
-    }
     if (sent) {
         ent_conn_emit(c, &event);
     }

@@ -170,26 +170,10 @@ static void enqueue(struct ent_engine *e, enum ent_item_kind kind,
         /* A peer that sends faster than it can be served, or no memory: it may come back. Said by the engine, once for
          * many. */
         ent_log_debug("%s; its connection is closed", ent_err_message());
-        if (link != NULL && !link->limits.prompt) {
+        if (link != NULL) {
             ent_link_close(link, event_take->conn, false);
-        } else { /* not from the handler of a prompt link */
-            ent_queue_put_drop(&e->queue, kind, event_take->conn);
         }
         ent_link_event_release(event_take);
-    }
-}
-
-static void drop_connections(struct ent_engine *e)
-{
-    struct ent_queue_drop drops[ENT_QUEUE_DROP_MAX];
-    size_t n = ent_queue_take_drops(&e->queue, drops);
-
-    for (size_t i = 0; i < n; i++) {
-        struct ent_link *link = drops[i].kind == ENT_ITEM_MAIN ? e->main : e->enroll;
-
-        if (link != NULL) {
-            ent_link_close(link, drops[i].conn, false);
-        }
     }
 }
 
@@ -384,7 +368,6 @@ enum ent_err ent_engine_step(struct ent_engine *e)
 
     e->now_ms = ent_clock_mono(&e->clock);
     e->wall_ms = ent_clock_wall(&e->clock);
-    drop_connections(e);
     while (item != NULL) {
         struct ent_item *next = item->next;
 
