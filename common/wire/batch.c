@@ -37,22 +37,20 @@ static enum ent_err root_of(const struct ent_envelope *e, uint8_t root[ENT_WIRE_
 }
 
 enum ent_err ent_wire_verify_path(const struct ent_envelope *envelope,
-                                  const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES],
-                                  struct ent_wire_seen *seen)
+                                  struct ent_wire_signer *signer)
 {
-    struct ent_wire_seen now;
-    const struct ent_part parts[] = {{label, sizeof label}, {now.root, sizeof now.root}};
+    uint8_t root[ENT_WIRE_DIGEST_BYTES];
+    const struct ent_part parts[] = {{label, sizeof label}, {root, sizeof root}};
 
-    memcpy(now.public_key, public_key, sizeof now.public_key);
-    memcpy(now.signature, envelope->signature, sizeof now.signature);
-    ENT_TRY(root_of(envelope, now.root));
-    if (seen != NULL && memcmp(seen, &now, sizeof now) == 0) {
+    ENT_TRY(root_of(envelope, root));
+    if (signer->has_root && memcmp(signer->root, root, sizeof root) == 0 &&
+        memcmp(signer->signature, envelope->signature, sizeof signer->signature) == 0) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_sign_verify(public_key, parts, 2, envelope->signature));
-    if (seen != NULL) {
-        *seen = now;
-    }
+    ENT_TRY(ent_sign_pub_verify(signer->key, parts, 2, envelope->signature));
+    memcpy(signer->root, root, sizeof signer->root);
+    memcpy(signer->signature, envelope->signature, sizeof signer->signature);
+    signer->has_root = true;
     return ENT_E_OK;
 }
 

@@ -4,9 +4,8 @@
 
 #include "common/wire/wire.h"
 
-/* ent_wire_verify_seen for an envelope with a path; seen may be NULL. */
+/* ent_wire_verify_by for an envelope with a path. */
 ENT_MUST enum ent_err ent_wire_verify_path(const struct ent_envelope *envelope,
-                                           const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES],
-                                           struct ent_wire_seen *seen);
+                                           struct ent_wire_signer *signer);
 
 #endif

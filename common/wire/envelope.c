@@ -166,23 +166,43 @@ enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, struct ent_b
     return ENT_E_OK;
 }
 
-enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
-                             const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES])
+enum ent_err ent_wire_signer_init(struct ent_wire_signer *signer,
+                                  const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES])
 {
-    return ent_wire_verify_seen(envelope, public_key, NULL);
+    struct ent_sign_pub *key = NULL;
+
+    ENT_TRY(ent_sign_pub_new(public_key, &key));
+    *signer = (struct ent_wire_signer){.key = key};
+    return ENT_E_OK;
 }
 
-enum ent_err ent_wire_verify_seen(const struct ent_envelope *envelope,
-                                  const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES],
-                                  struct ent_wire_seen *seen)
+void ent_wire_signer_release(struct ent_wire_signer *signer)
+{
+    ent_sign_pub_free(signer->key);
+    *signer = (struct ent_wire_signer){0};
+}
+
+enum ent_err ent_wire_verify_by(const struct ent_envelope *envelope, struct ent_wire_signer *signer)
 {
     struct ent_bytes header = {envelope->header_bytes, envelope->header_len};
     struct signed_parts parts = parts_of(header, envelope->payload_sha256);
 
     if (envelope->path_len > 0) {
-        return ent_wire_verify_path(envelope, public_key, seen);
+        return ent_wire_verify_path(envelope, signer);
     }
-    return ent_sign_verify(public_key, parts.part, 3, envelope->signature);
+    return ent_sign_pub_verify(signer->key, parts.part, 3, envelope->signature);
+}
+
+enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
+                             const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES])
+{
+    struct ent_wire_signer signer;
+    enum ent_err err;
+
+    ENT_TRY(ent_wire_signer_init(&signer, public_key));
+    err = ent_wire_verify_by(envelope, &signer);
+    ent_wire_signer_release(&signer);
+    return err;
 }
 
 static enum ent_err encode_header(const struct ent_header *header, struct ent_buf *out)

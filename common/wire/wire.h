@@ -17,6 +17,7 @@
 #include "common/wire/messages.h"
 
 struct ent_sign_key; /* common/crypto/sign.h */
+struct ent_sign_pub;
 
 #define ENT_WIRE_VERSION 1      /* of header and envelope */
 #define ENT_WIRE_PROTOCOL_MIN 1 /* what HELLO negotiates */
@@ -97,15 +98,19 @@ ENT_MUST enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, str
 ENT_MUST enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
                                       const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES]);
 
-/* The root that was verified last: envelopes that were signed together cost one verification. All zero: none yet. */
-struct ent_wire_seen {
-    uint8_t public_key[ENT_WIRE_PUBLIC_BYTES];
+/* Somebody whose envelopes come often: the key, made ready, and the root that was verified last, so that envelopes that
+ * were signed together cost one verification. All zero: nothing yet. */
+struct ent_wire_signer {
+    struct ent_sign_pub *key;
+    bool has_root;
     uint8_t root[ENT_WIRE_DIGEST_BYTES];
     uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
 };
-ENT_MUST enum ent_err ent_wire_verify_seen(const struct ent_envelope *envelope,
-                                           const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES],
-                                           struct ent_wire_seen *seen);
+ENT_MUST enum ent_err ent_wire_signer_init(struct ent_wire_signer *signer,
+                                           const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES]);
+void ent_wire_signer_release(struct ent_wire_signer *signer);
+ENT_MUST enum ent_err ent_wire_verify_by(const struct ent_envelope *envelope,
+                                         struct ent_wire_signer *signer);
 
 /* The ready envelope of a message, appended to out. `message`: the struct ent_msg_x of header->type
  * (not for UPDATE). */

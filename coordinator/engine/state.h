@@ -68,6 +68,7 @@ struct ent_engine_member {
     uint8_t handle[ENT_HANDLE_BYTES];
     char name[ENT_STORE_NAME_MAX + 1];
     uint8_t statement_pub[ENT_SIGN_PUB_BYTES];
+    struct ent_wire_signer signer; /* made of it when its first message comes */
     bool revoked;
     bool joined;            /* counted in by BEGIN of the current attempt */
     uint64_t last_sequence; /* highest that was accepted */
