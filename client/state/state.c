@@ -59,6 +59,9 @@ static const char *const migrations[] = {
     "NULL) STRICT;"
     "CREATE TABLE plan_run(plan BLOB NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(plan, run)) "
     "STRICT;",
+    /* 3 -> 4: small models stay in memory */
+    "DELETE FROM model WHERE bytes IS NOT NULL;"
+    "ALTER TABLE model DROP COLUMN bytes;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};
@@ -143,6 +146,9 @@ void ent_state_close(struct ent_state *state)
         }
         ent_blob_unref(state->fresh);
         ent_blob_unref(state->seen.blob);
+        while (state->n_small > 0) {
+            ent_blob_unref(state->small[--state->n_small].blob);
+        }
         ent_db_close(state->db);
         free(state->updates);
         free(state->models);
