@@ -202,6 +202,15 @@ static enum ent_err write_file(struct ent_state *state, const uint8_t *digest, c
     return err;
 }
 
+enum ent_err ent_state_model_keep(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                                  struct ent_blob *blob)
+{
+    ENT_REQUIRE(ent_blob_len(blob) <= ENT_STATE_ROW_MAX_BYTES, ENT_E_LIMIT,
+                "a model of %zu bytes is not kept in memory", ent_blob_len(blob));
+    small_add(state, digest, ent_blob_ref(blob));
+    return ENT_E_OK;
+}
+
 enum ent_err ent_state_model_put(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
                                  const void *bytes, size_t len)
 {

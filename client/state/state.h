@@ -183,6 +183,10 @@ ENT_MUST enum ent_err ent_state_model_path(const struct ent_state *state,
 ENT_MUST enum ent_err ent_state_model_put(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES], const void *bytes,
                                           size_t len);
+/* The same of a small one (LIMIT) whose digest the caller has checked; keeps a reference. */
+ENT_MUST enum ent_err ent_state_model_keep(struct ent_state *state,
+                                           const uint8_t digest[ENT_SHA256_BYTES],
+                                           struct ent_blob *blob);
 /* Notes a model that is already there: a file under its path (a download renamed to it), or a
  * small one, which becomes the newest. NOT_FOUND. */
 ENT_MUST enum ent_err ent_state_model_add(struct ent_state *state,

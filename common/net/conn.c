@@ -365,8 +365,6 @@ void ent_conn_tear_down(struct ent_conn *c)
     }
     free(c->ahead);
     c->ahead = NULL;
-    free(c->send_joined);
-    c->send_joined = NULL;
     if (c->inbound && !c->opened) { /* nobody was told yet from where it came */
         (void)snprintf(event.text, sizeof event.text, "%s: %.180s", c->address, c->text);
     } else {

@@ -86,12 +86,10 @@ struct ent_conn {
     enum ent_conn_sending sending;
     nng_iov send_iov; /* what is left of the piece being sent */
     uint8_t send_header[ENT_FRAME_HEADER_BYTES];
-    uint8_t *send_joined; /* several frames in one piece, while they are sent; NULL: none */
-    size_t n_joined;
     bool held; /* frames wait for others */
     struct ent_conn_out *queue;
     struct ent_conn_out **queue_end;
-    size_t n_queued; /* with the one being sent */
+    size_t n_queued;
     bool ping_due;
     bool pong_due;
     uint64_t pong_request;
