@@ -59,6 +59,8 @@ static const char *const migrations[] = {
     " run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL, handle BLOB NOT NULL,"
     " bytes BLOB NOT NULL, PRIMARY KEY(run, round, attempt, handle)) STRICT;"
     "CREATE TABLE small_model(digest BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;",
+    /* 2 -> 3: the newest row that names a model, looked for in every training round */
+    "CREATE INDEX event_model ON event(kind) WHERE model IS NOT NULL;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */
