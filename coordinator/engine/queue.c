@@ -63,7 +63,6 @@ static void append(struct ent_queue *queue, struct ent_item *item)
 {
     *queue->last = item;
     queue->last = &item->next;
-    (void)pthread_cond_signal(&queue->more);
 }
 
 /* ---- shares ---- */
@@ -164,6 +163,7 @@ enum ent_err ent_queue_put_event(struct ent_queue *queue, enum ent_item_kind kin
         queue->n_refused++;
     }
     (void)pthread_mutex_unlock(&queue->lock);
+    (void)pthread_cond_signal(&queue->more); /* who wakes finds the lock free */
     if (err != ENT_E_OK) {
         free(item);
         return err;
@@ -186,6 +186,7 @@ enum ent_err ent_queue_call(struct ent_queue *queue, struct ent_call *call)
         return ent_err_note(ENT_E_STOPPED, "the coordinator is stopping");
     }
     append(queue, item);
+    (void)pthread_cond_signal(&queue->more);
     while (!call->done) {
         (void)pthread_cond_wait(&queue->done, &queue->lock);
     }
