@@ -108,10 +108,14 @@ static void say_closed(struct ent_engine *e, const struct ent_row *row)
 }
 
 /* Nobody needs models of rounds past: newest, best and the run's base stay. */
-static void sweep_models(struct ent_engine *e)
+void ent_act_sweep(struct ent_engine *e)
 {
     uint8_t keep[2][ENT_STORE_DIGEST_BYTES];
 
+    if (!e->sweep_due || e->fatal != ENT_E_OK) {
+        return;
+    }
+    e->sweep_due = false;
     memcpy(keep[0], e->round.model, 32);
     memcpy(keep[1], e->round.best, 32);
     ent_engine_fail(e, ent_store_model_sweep(
@@ -211,9 +215,7 @@ static void committed(struct ent_engine *e, const struct ent_row *row)
     case ENT_ROW_RELEASE:
         ENT_HOOK_POINT("engine.release-committed");
         ent_engine_say(e, ENT_SAY_ROUND, "%s", e->closed_line);
-        if (row->task == ENT_ROUND_TRAIN) {
-            sweep_models(e);
-        }
+        e->sweep_due = e->sweep_due || row->task == ENT_ROUND_TRAIN;
         break;
     case ENT_ROW_END:
         on_ended(e, row);

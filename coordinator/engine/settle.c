@@ -155,5 +155,6 @@ enum ent_err ent_engine_settle(struct ent_engine *e)
         }
     }
     ent_outbox_let_go(e);
+    ent_act_sweep(e);
     return e->fatal;
 }

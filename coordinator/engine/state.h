@@ -204,6 +204,7 @@ struct ent_engine {
     uint64_t timer_ms;          /* 0 = none */
     uint64_t lazy_due_ms;       /* rows that nobody waits for are committed by then; 0 = none */
     char closed_line[1024];     /* said once its row is committed */
+    bool sweep_due;             /* once members were told of the next round */
 
     struct ent_engine_member *members;
     size_t n_members;
@@ -311,6 +312,7 @@ ENT_MUST enum ent_err ent_commit_reload_metrics(struct ent_engine *e);
 
 /* ---- act.c: what the machine asked for, after the commit ---- */
 void ent_act(struct ent_engine *e, const struct ent_action *action);
+void ent_act_sweep(struct ent_engine *e); /* models that a round left over, if one was released */
 
 /* ---- members.c ---- */
 ENT_MUST enum ent_err ent_members_load(struct ent_engine *e);
