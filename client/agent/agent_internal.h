@@ -64,7 +64,8 @@ struct ent_agent {
     struct ent_agent_queue queue;
     struct ent_session session;
     struct ent_pipeline *pipeline;
-    struct ent_arena arena; /* of the message being decoded */
+    struct ent_arena arena;         /* of the message being decoded */
+    struct ent_wire_signer log_key; /* the coordinator's, once it was needed */
     uint8_t selftest[ENT_SHA256_BYTES];
 
     struct ent_agent_item *first; /* items that wait */

@@ -398,11 +398,16 @@ static enum ent_err open_frame(struct ent_engine *e, const struct ent_conn *conn
                                uint32_t *member)
 {
     struct ent_bytes body = {event->body.data, event->body.len};
+    struct ent_engine_member *m;
 
     ENT_TRY(ent_wire_open(event->type, ENT_SENDER_MEMBER, body, &e->arena, env));
     ENT_TRY(check_order(conn, event->type));
     ENT_TRY(find_sender(e, conn, env, member));
-    return ent_wire_verify(env, e->members[*member].statement_pub);
+    m = &e->members[*member];
+    if (m->signer.key == NULL) {
+        ENT_TRY(ent_wire_signer_init(&m->signer, m->statement_pub));
+    }
+    return ent_wire_verify_by(env, &m->signer);
 }
 
 static void on_envelope(struct ent_engine *e, struct ent_conn *conn,

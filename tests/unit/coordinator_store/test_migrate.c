@@ -6,17 +6,19 @@
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_store/make.h"
 
-/* A database as it was two schemas ago: what they added is taken off again. */
+/* A database as it was three schemas ago: what they added is taken off again. */
 static void set_back(const char *dir)
 {
-    static const char *const migrations[] = {"", "", "", ""};
-    const struct ent_db_schema schema = {0x456e7443, migrations, 4};
+    static const char *const migrations[] = {"", "", "", "", ""};
+    const struct ent_db_schema schema = {0x456e7443, migrations, 5};
     struct ent_db *db = NULL;
     char *path = NULL;
 
     ENT_OK(ent_path_join(dir, "federation.db", &path));
     ENT_OK(ent_db_open(path, &schema, &db));
-    ENT_OK(ent_db_exec(db, "ALTER TABLE run DROP COLUMN patience;"
+    ENT_OK(ent_db_exec(db, "DROP INDEX event_model;"
+                           "DROP INDEX event_state;"
+                           "ALTER TABLE run DROP COLUMN patience;"
                            "ALTER TABLE run DROP COLUMN best_by;"
                            "ALTER TABLE run DROP COLUMN best_train;"
                            "ALTER TABLE event DROP COLUMN state;"
