@@ -1,5 +1,5 @@
-/* Who gets which row. Rows of one unit stay together where a unit key says what a unit is, but for division by label, which
- * divides rows of a class. */
+/* Who gets which row. Rows of one unit stay together where a unit key says what a unit is, but for divisions by class, which
+ * divide rows of a class. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 
 #define STREAM 0x73696d0000000000ULL /* of the seed; nothing else draws from it */
 #define NAME_MAX_BYTES 200
+#define CLASSES_MAX 4096
 
 /* ---- by column ---- */
 
@@ -75,12 +76,10 @@ static void free_names(char **names)
     free(names);
 }
 
-static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of,
-                              uint32_t *n_members, char ***names)
+/* The table's ids in order; freed by the caller. */
+static enum ent_err sorted_keys(const struct ent_table *table, struct keyed **out)
 {
     struct keyed *keys = NULL;
-    char **made = NULL;
-    enum ent_err err;
 
     ENT_TRY(ent_calloc(table->n_rows, sizeof *keys, &keys));
     for (uint32_t i = 0; i < table->n_rows; i++) {
@@ -89,6 +88,18 @@ static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of
         keys[i] = (struct keyed){.text = id.text, .len = id.len, .row = i};
     }
     qsort(keys, table->n_rows, sizeof *keys, compare_keyed);
+    *out = keys;
+    return ENT_E_OK;
+}
+
+static enum ent_err by_column_of_rows(const struct ent_table *table, uint32_t *member_of,
+                                      uint32_t *n_members, char ***names)
+{
+    struct keyed *keys = NULL;
+    char **made = NULL;
+    enum ent_err err;
+
+    ENT_TRY(sorted_keys(table, &keys));
     err = ent_calloc(ENT_POPULATION_MEMBERS_MAX, sizeof *made, &made);
     if (err == ENT_E_OK) {
         err = number_values(keys, table->n_rows, member_of, made, n_members);
@@ -100,6 +111,26 @@ static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of
     }
     *names = made;
     return ENT_E_OK;
+}
+
+/* A sequence belongs to the member of its first event. Whoever has events and no sequence is a member, too: one that
+ * declines. */
+static enum ent_err by_column(const struct ent_table *table, uint32_t *member_of,
+                              uint32_t *n_members, char ***names)
+{
+    uint32_t *of_event = NULL;
+    enum ent_err err;
+
+    if (table->events == NULL) {
+        return by_column_of_rows(table, member_of, n_members, names);
+    }
+    ENT_TRY(ent_calloc(table->events->n_rows, sizeof *of_event, &of_event));
+    err = by_column_of_rows(table->events, of_event, n_members, names);
+    for (uint32_t i = 0; i < table->n_rows && err == ENT_E_OK; i++) {
+        member_of[i] = of_event[table->event_first[i]];
+    }
+    free(of_event);
+    return err;
 }
 
 /* ---- shares ---- */
@@ -221,104 +252,150 @@ static enum ent_err divide_units(struct draw *d, bool even, uint32_t *member_of)
     return ENT_E_OK;
 }
 
-/* ---- by label ---- */
+/* ---- by class ---- */
 
-static float class_of(const struct ent_table *table, uint32_t row)
-{
-    return table->targets != NULL ? table->targets[row] : (float)table->labels[row];
-}
-
-struct labelled {
-    float label;
-    uint32_t place; /* among the shuffled rows */
+struct classed {
+    double class;   /* equal for equal ones; in order */
+    uint32_t place; /* of the row, when all are shuffled */
     uint32_t row;
 };
 
-static int compare_labels(const void *a, const void *b)
+static int compare_classed(const void *a, const void *b)
 {
-    const struct labelled *x = a;
-    const struct labelled *y = b;
+    const struct classed *x = a;
+    const struct classed *y = b;
 
-    if (x->label < y->label || x->label > y->label) {
-        return x->label < y->label ? -1 : 1;
+    if (x->class < y->class || x->class > y->class) {
+        return x->class < y->class ? -1 : 1;
     }
     return x->place < y->place ? -1 : 1;
 }
 
-/* d->rows: all of them, class by class, shuffled within one: data may be in an order that means something. */
-static enum ent_err sort_by_label(struct draw *d)
+/* A sequence counts as its first event. */
+static enum ent_err class_by_column(const struct ent_table *table, struct classed *out)
 {
-    uint32_t n = d->table->n_rows;
-    struct labelled *sorted = NULL;
+    const struct ent_table *ids = table->events != NULL ? table->events : table;
+    struct keyed *keys = NULL;
+    uint32_t *number = NULL;
+    uint32_t n = 0;
+    enum ent_err err = ent_calloc(ids->n_rows, sizeof *number, &number);
 
-    ENT_TRY(ent_calloc(n, sizeof *sorted, &sorted));
-    for (uint32_t i = 0; i < n; i++) {
+    if (err == ENT_E_OK) {
+        err = sorted_keys(ids, &keys);
+    }
+    for (uint32_t i = 0; err == ENT_E_OK && i < ids->n_rows; i++) {
+        n += i > 0 && !same(&keys[i - 1], &keys[i]) ? 1 : 0;
+        number[keys[i].row] = n;
+    }
+    for (uint32_t i = 0; err == ENT_E_OK && i < table->n_rows; i++) {
+        out[i].class = number[table->events != NULL ? table->event_first[i] : i];
+        out[i].row = i;
+    }
+    free(keys);
+    free(number);
+    return err;
+}
+
+static enum ent_err class_by_label(const struct ent_table *table, struct classed *out)
+{
+    ENT_REQUIRE(table->sequence.label != ENT_SEQUENCE_NEXT &&
+                    (table->targets == NULL || table->schema.n_label_values > 0),
+                ENT_E_USAGE,
+                "--alpha and --shards divide by the class of a row, and this label is none: use "
+                "--quantity, --iid, or --by COLUMN");
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        out[i].class = table->targets != NULL ? (double)table->targets[i] : table->labels[i];
+        out[i].row = i;
+    }
+    return ENT_E_OK;
+}
+
+/* All rows in order of their class, within one shuffled: the data's order may mean something, such as test rows last. */
+static enum ent_err find_classes(struct draw *d, struct classed **out)
+{
+    struct classed *rows = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(d->table->n_rows, sizeof *rows, &rows));
+    err =
+        d->spec->column != NULL ? class_by_column(d->table, rows) : class_by_label(d->table, rows);
+    if (err != ENT_E_OK) {
+        free(rows);
+        return err;
+    }
+    for (uint32_t i = 0; i < d->table->n_rows; i++) {
         d->rows[i] = i;
     }
-    ent_rng_shuffle(&d->rng, d->rows, n);
-    for (uint32_t i = 0; i < n; i++) {
-        sorted[i] = (struct labelled){class_of(d->table, d->rows[i]), i, d->rows[i]};
+    ent_rng_shuffle(&d->rng, d->rows, d->table->n_rows);
+    for (uint32_t i = 0; i < d->table->n_rows; i++) {
+        rows[i].place = d->rows[i];
     }
-    qsort(sorted, n, sizeof *sorted, compare_labels);
-    for (uint32_t i = 0; i < n; i++) {
-        d->rows[i] = sorted[i].row;
-    }
-    free(sorted);
+    qsort(rows, d->table->n_rows, sizeof *rows, compare_classed);
+    *out = rows;
     return ENT_E_OK;
 }
 
-static enum ent_err divide_classes(struct draw *d, uint32_t *member_of)
+static enum ent_err divide_classes(struct draw *d, const struct classed *rows, uint32_t *member_of)
 {
-    uint32_t *all = d->rows;
-    uint32_t n = d->table->n_rows;
+    uint32_t n_rows = d->table->n_rows;
+    uint32_t n = 0;
+    uint32_t n_classes = 0;
 
-    ENT_TRY(sort_by_label(d));
-    for (uint32_t from = 0, to; from < n; from = to) {
-        float label = class_of(d->table, all[from]);
-
-        for (to = from + 1; to < n && !(class_of(d->table, all[to]) > label);) {
-            to++;
+    for (uint32_t i = 0; i < n_rows; i++) {
+        d->rows[n++] = rows[i].row;
+        if (i + 1 < n_rows && !(rows[i + 1].class > rows[i].class)) {
+            continue;
         }
-        d->rows = all + from;
-        divide_rows(d, to - from, false, member_of);
+        ENT_REQUIRE(n_classes++ < CLASSES_MAX, ENT_E_LIMIT,
+                    "more than %d different values: those are no classes; divide with --quantity",
+                    CLASSES_MAX);
+        divide_rows(d, n, false, member_of);
+        n = 0;
     }
-    d->rows = all;
     return ENT_E_OK;
 }
 
-/* Piece p of n is dealt to the member that the shuffled pieces' order says. */
-static enum ent_err divide_shards(struct draw *d, uint32_t *member_of)
+/* Each piece of the ordered rows goes to one member, and each member gets as many pieces. */
+static enum ent_err divide_shards(struct draw *d, const struct classed *rows, uint32_t *member_of)
 {
+    uint64_t pieces = (uint64_t)d->spec->members * d->spec->shards;
     uint32_t n = d->table->n_rows;
-    uint32_t pieces = d->spec->members * d->spec->shards;
-    uint32_t *order = NULL;
+    uint32_t *owner = NULL;
 
-    ENT_REQUIRE(pieces <= n, ENT_E_DATA, "%u rows cannot be cut into %u pieces", (unsigned)n,
-                (unsigned)pieces);
-    ENT_TRY(sort_by_label(d));
-    ENT_TRY(ent_calloc(pieces, sizeof *order, &order));
-    for (uint32_t i = 0; i < pieces; i++) {
-        order[i] = i;
+    ENT_REQUIRE(pieces <= n, ENT_E_USAGE,
+                "%u rows cannot be cut into %u members x %u shards: at most %u shards", (unsigned)n,
+                (unsigned)d->spec->members, (unsigned)d->spec->shards,
+                (unsigned)(n / d->spec->members));
+    ENT_TRY(ent_calloc(pieces, sizeof *owner, &owner));
+    for (uint64_t i = 0; i < pieces; i++) {
+        owner[i] = (uint32_t)(i / d->spec->shards);
     }
-    ent_rng_shuffle(&d->rng, order, pieces);
+    ent_rng_shuffle(&d->rng, owner, (uint32_t)pieces);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t piece = (uint32_t)((uint64_t)i * pieces / n);
-
-        member_of[d->rows[i]] = order[piece] / d->spec->shards;
+        member_of[rows[i].row] = owner[i * pieces / n];
     }
-    free(order);
+    free(owner);
     return ENT_E_OK;
+}
+
+static enum ent_err by_class(struct draw *d, uint32_t *member_of)
+{
+    struct classed *rows = NULL;
+    enum ent_err err;
+
+    ENT_TRY(find_classes(d, &rows));
+    err = d->spec->kind == ENT_DIVISION_SHARDS ? divide_shards(d, rows, member_of)
+                                               : divide_classes(d, rows, member_of);
+    free(rows);
+    return err;
 }
 
 static enum ent_err by_draw(struct draw *d, uint32_t *member_of)
 {
     ENT_TRY(ent_calloc(d->table->n_rows, sizeof *d->rows, &d->rows));
     ENT_TRY(ent_calloc(d->spec->members, sizeof *d->shares, &d->shares));
-    if (d->spec->kind == ENT_DIVISION_DIRICHLET) {
-        return divide_classes(d, member_of);
-    }
-    if (d->spec->kind == ENT_DIVISION_SHARDS) {
-        return divide_shards(d, member_of);
+    if (d->spec->kind == ENT_DIVISION_DIRICHLET || d->spec->kind == ENT_DIVISION_SHARDS) {
+        return by_class(d, member_of);
     }
     return divide_units(d, d->spec->kind == ENT_DIVISION_IID, member_of);
 }
@@ -336,12 +413,13 @@ enum ent_err ent_division_make(const struct ent_division_spec *spec, const struc
     ENT_REQUIRE(spec->members >= 1 && spec->members <= ENT_POPULATION_MEMBERS_MAX, ENT_E_USAGE,
                 "a simulation has 1 to %d members, not %u", ENT_POPULATION_MEMBERS_MAX,
                 (unsigned)spec->members);
+    ENT_REQUIRE(
+        (spec->kind != ENT_DIVISION_DIRICHLET && spec->kind != ENT_DIVISION_QUANTITY) ||
+            (spec->alpha >= ENT_DIVISION_ALPHA_MIN && spec->alpha <= ENT_DIVISION_ALPHA_MAX),
+        ENT_E_USAGE, "alpha must be 0.001 to 1000000");
     ENT_REQUIRE(spec->kind != ENT_DIVISION_SHARDS ||
-                    (spec->shards >= 1 && spec->shards <= ENT_POPULATION_SHARDS_MAX),
-                ENT_E_USAGE, "a member gets 1 to %d pieces", ENT_POPULATION_SHARDS_MAX);
-    ENT_REQUIRE(spec->kind == ENT_DIVISION_SHARDS || spec->kind == ENT_DIVISION_IID ||
-                    (spec->alpha >= 1e-3 && spec->alpha <= 1e6),
-                ENT_E_USAGE, "alpha must be 0.001 to 1000000");
+                    (spec->shards >= 1 && spec->shards <= ENT_DIVISION_SHARDS_MAX),
+                ENT_E_USAGE, "shards must be 1 to %d", ENT_DIVISION_SHARDS_MAX);
     *n_members = spec->members;
     err = by_draw(&draw, member_of);
     free(draw.rows);

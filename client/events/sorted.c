@@ -41,6 +41,7 @@ struct ent_sorted {
     uint64_t group;
     bool needed;
     uint64_t out_of_order;
+    uint64_t latest_row; /* of this unit so far */
     struct ent_sort *sort;
     struct ent_buf record;
     struct ent_source_row row;
@@ -191,8 +192,7 @@ static enum ent_err look_at(struct ent_sorted *s, struct seen *seen, bool *apart
     size_t times = s->key.len - s->unit_len - sizeof(uint64_t);
 
     if (same_unit(s)) {
-        s->out_of_order +=
-            memcmp(s->last.data + s->unit_len, s->key.data + s->unit_len, times) > 0 ? 1 : 0;
+        *apart = *apart || memcmp(s->last.data + s->unit_len, s->key.data + s->unit_len, times) > 0;
     } else {
         bool found;
 
@@ -223,7 +223,7 @@ static enum ent_err look(struct ent_sorted *s)
     }
     free(seen.slots);
     ent_buf_clear(&s->last);
-    s->needed = apart || s->out_of_order > 0;
+    s->needed = apart;
     return err;
 }
 
@@ -249,22 +249,11 @@ static enum ent_err make_record(struct ent_sorted *s, const struct ent_source_ro
     return ENT_E_OK;
 }
 
-static enum ent_err note_disorder(struct ent_sorted *s)
-{
-    size_t times = s->key.len - s->unit_len - sizeof(uint64_t);
-
-    if (same_unit(s) && memcmp(s->last.data + s->unit_len, s->key.data + s->unit_len, times) > 0) {
-        s->out_of_order++;
-    }
-    return keep_last(s);
-}
-
 static enum ent_err sort_all(struct ent_sorted *s)
 {
     size_t memory = s->options.memory_bytes != 0 ? s->options.memory_bytes : ENT_SORTED_MEMORY;
 
     ENT_TRY(ent_sort_new(memory, &s->sort));
-    s->out_of_order = 0;
     for (;;) {
         const struct ent_source_row *row;
         const char *problem;
@@ -276,11 +265,7 @@ static enum ent_err sort_all(struct ent_sorted *s)
         ENT_TRY(make_key(s, row, &problem));
         ENT_TRY(make_record(s, row, problem));
         ENT_TRY(ent_sort_add(s->sort, s->record.data, s->key.len, s->record.len));
-        if (problem == NULL) {
-            ENT_TRY(note_disorder(s));
-        }
     }
-    ent_buf_clear(&s->last);
     return ent_sort_finish(s->sort);
 }
 
@@ -329,6 +314,19 @@ static enum ent_err next_inner(struct ent_sorted *s, const struct ent_source_row
     return ENT_E_OK;
 }
 
+/* In the order of time, a row that the file has in front of one that has passed already. */
+static void note_order(struct ent_sorted *s)
+{
+    if (!same_unit(s)) {
+        s->group++;
+        s->latest_row = s->row.number;
+    } else if (s->row.number < s->latest_row) {
+        s->out_of_order++;
+    } else {
+        s->latest_row = s->row.number;
+    }
+}
+
 static enum ent_err sorted_next(void *state, const struct ent_source_row **row)
 {
     struct ent_sorted *s = state;
@@ -341,7 +339,7 @@ static enum ent_err sorted_next(void *state, const struct ent_source_row **row)
     if (s->row.problem != NULL) {
         return ENT_E_OK;
     }
-    s->group += same_unit(s) ? 0 : 1;
+    note_order(s);
     return keep_last(s);
 }
 

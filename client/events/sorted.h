@@ -34,7 +34,8 @@ ENT_MUST enum ent_err ent_sorted_open(const struct ent_sorted_options *options,
 /* Of the row that the source gave last, if it has no problem. */
 uint64_t ent_sorted_group(const struct ent_sorted *sorted);  /* counts up with each other unit */
 int64_t ent_sorted_seconds(const struct ent_sorted *sorted); /* 0 when the time has no format */
-/* Whether rows had to be sorted, how many stood behind a later one, bytes of temporary files. */
+/* Whether rows had to be sorted, how many of those given so far stood in front of an earlier one of their unit, bytes of
+ * temporary files. */
 bool ent_sorted_was_needed(const struct ent_sorted *sorted);
 uint64_t ent_sorted_out_of_order(const struct ent_sorted *sorted);
 uint64_t ent_sorted_spilled(const struct ent_sorted *sorted);
