@@ -1,17 +1,12 @@
 #include "simulate/compare.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "client/agent/pipeline_share.h"
-#include "common/base/file.h"
 #include "common/base/mem.h"
 #include "simulate/pool.h"
 
-#define PATH_BYTES 4096
 #define POOLED_NAME "everybody"
 
 struct compare {
@@ -61,32 +56,15 @@ double ent_compare_losses(const struct ent_metrics *members, uint32_t n)
     return rows > 0.0 ? sum / rows : (double)NAN;
 }
 
-/* A model of everybody's rows, as a file for a moment: that is how the trainer gives one. */
 static enum ent_err train_pooled(struct compare *c, struct ent_pipeline *p)
 {
-    const char *dir = getenv("TMPDIR");
+    struct ent_local local = {.model = &c->pooled_model};
     struct ent_local_result result;
-    char path[PATH_BYTES];
-    struct ent_local local = {.model_path = path};
-    enum ent_err err;
-    int n = snprintf(path, sizeof path, "%s/entente-pooled-XXXXXX",
-                     dir != NULL && dir[0] != '\0' ? dir : "/tmp");
-    int fd;
 
-    ENT_REQUIRE(n > 0 && (size_t)n < sizeof path, ENT_E_CONFIG, "TMPDIR is too long");
-    fd = mkstemp(path);
-    ENT_REQUIRE(fd >= 0, ENT_E_IO, "%s: no temporary file: %s", path, strerror(errno));
-    (void)close(fd);
-    err = ent_pipeline_become(p, POOLED_NAME, c->population->all);
-    if (err == ENT_E_OK) {
-        err = ent_pipeline_local(p, &local, &result);
-    }
-    if (err == ENT_E_OK) {
-        c->pooled_test = result.test;
-        err = ent_blob_new_file(path, &c->pooled_model);
-    }
-    (void)unlink(path);
-    return err;
+    ENT_TRY(ent_pipeline_become(p, POOLED_NAME, c->population->all));
+    ENT_TRY(ent_pipeline_local(p, &local, &result));
+    c->pooled_test = result.test;
+    return ENT_E_OK;
 }
 
 static enum ent_err train_alone(struct compare *c, struct ent_pipeline *p, uint32_t member)

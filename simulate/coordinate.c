@@ -32,7 +32,7 @@ static struct ent_header header_now(struct ent_sim *s, uint32_t type)
 }
 
 static enum ent_err seal_open(struct ent_sim *s, struct ent_msg_round_open *m,
-                              struct ent_buf *payload)
+                              struct ent_buf *payload, struct ent_sim_opening *out)
 {
     const struct ent_run_config *c = &s->round.config;
     struct ent_header header = header_now(s, ENT_MSG_ROUND_OPEN);
@@ -55,10 +55,10 @@ static enum ent_err seal_open(struct ent_sim *s, struct ent_msg_round_open *m,
         memcpy(m->base, s->round.base, sizeof m->base);
     }
     ENT_TRY(ent_msg_round_open_encode(m, payload));
-    ENT_TRY(ent_wire_round_open_hash(payload->data, payload->len, s->open_hash));
-    ent_buf_clear(&s->open);
+    ENT_TRY(ent_wire_round_open_hash(payload->data, payload->len, out->hash));
+    ent_buf_clear(&out->sealed);
     return ent_wire_seal_payload(s->key, &header, (struct ent_bytes){payload->data, payload->len},
-                                 &s->open);
+                                 &out->sealed);
 }
 
 static enum ent_err size_round(struct ent_sim *s)
@@ -77,24 +77,40 @@ static enum ent_err size_round(struct ent_sim *s)
     return task->dim(&sizes, &s->dim);
 }
 
-enum ent_err ent_sim_open(struct ent_sim *s)
+/* Of the members invited from `from` on, as many as one message names. */
+static enum ent_err open_some(struct ent_sim *s, uint32_t from, uint32_t opening)
 {
-    struct ent_msg_round_open m = {0};
+    uint32_t n =
+        s->opened.n - from < ENT_WIRE_COHORT_MAX ? s->opened.n - from : ENT_WIRE_COHORT_MAX;
+    struct ent_msg_round_open m = {.n_invited = n};
     struct ent_buf payload;
     enum ent_err err;
 
-    ENT_TRY(size_round(s));
-    ENT_TRY(ent_calloc(s->opened.n, sizeof *m.invited, &m.invited));
-    for (uint32_t i = 0; i < s->opened.n; i++) {
-        memcpy(m.invited[i], s->members[s->opened.items[i]].handle, sizeof m.invited[i]);
+    ENT_TRY(ent_calloc(n, sizeof *m.invited, &m.invited));
+    for (uint32_t i = 0; i < n; i++) {
+        struct ent_sim_member *member = &s->members[s->opened.items[from + i]];
+
+        memcpy(m.invited[i], member->handle, sizeof m.invited[i]);
+        member->opening = opening;
     }
-    m.n_invited = s->opened.n;
     qsort(m.invited, m.n_invited, sizeof *m.invited, by_handle);
     ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
-    err = seal_open(s, &m, &payload);
+    err = seal_open(s, &m, &payload, &s->openings[opening]);
     ent_buf_release(&payload);
     free(m.invited);
     return err;
+}
+
+enum ent_err ent_sim_open(struct ent_sim *s)
+{
+    uint32_t opening = 0;
+
+    ENT_TRY(size_round(s));
+    for (uint32_t from = 0; from < s->opened.n; from += ENT_WIRE_COHORT_MAX) {
+        ENT_TRY(open_some(s, from, opening));
+        opening++;
+    }
+    return ENT_E_OK;
 }
 
 static enum ent_err seal_close(struct ent_sim *s, const struct ent_msg_round_close *m)
@@ -111,6 +127,25 @@ static enum ent_err seal_close(struct ent_sim *s, const struct ent_msg_round_clo
     return err;
 }
 
+static void say_outcomes(const struct ent_sim *s, uint32_t opening, struct ent_msg_round_close *m)
+{
+    m->n_outcomes = 0;
+    for (uint32_t i = 0; i < s->n_members; i++) {
+        const struct ent_round_member *from = &s->standings[i];
+        struct ent_msg_outcome *to = &m->outcomes[m->n_outcomes];
+
+        if (from->standing == ENT_STANDING_NONE || s->members[i].opening != opening) {
+            continue;
+        }
+        memcpy(to->member, s->members[i].handle, sizeof to->member);
+        to->standing = from->standing;
+        to->code = from->standing == ENT_STANDING_ACCEPTED ? ENT_E_OK : from->reason;
+        to->weight = from->standing == ENT_STANDING_ACCEPTED ? from->weight : 0;
+        m->n_outcomes++;
+    }
+    qsort(m->outcomes, m->n_outcomes, sizeof *m->outcomes, by_handle); /* a handle comes first */
+}
+
 enum ent_err ent_sim_close(struct ent_sim *s)
 {
     const struct ent_row *row = &s->round.closed;
@@ -118,27 +153,17 @@ enum ent_err ent_sim_close(struct ent_sim *s)
                                     .has_model = true,
                                     .train_done = s->round.train_done,
                                     .train_rounds = s->round.config.train_rounds};
-    enum ent_err err;
+    enum ent_err err = ent_calloc(ENT_WIRE_COHORT_MAX, sizeof *m.outcomes, &m.outcomes);
 
-    ENT_TRY(ent_calloc(s->n_members, sizeof *m.outcomes, &m.outcomes));
-    for (uint32_t i = 0; i < s->n_members; i++) {
-        const struct ent_round_member *from = &s->standings[i];
-        struct ent_msg_outcome *to = &m.outcomes[m.n_outcomes];
-
-        if (from->standing == ENT_STANDING_NONE) {
-            continue;
-        }
-        memcpy(to->member, s->members[i].handle, sizeof to->member);
-        to->standing = from->standing;
-        to->code = from->standing == ENT_STANDING_ACCEPTED ? ENT_E_OK : from->reason;
-        to->weight = from->standing == ENT_STANDING_ACCEPTED ? from->weight : 0;
-        m.n_outcomes++;
-    }
-    qsort(m.outcomes, m.n_outcomes, sizeof *m.outcomes, by_handle); /* a handle comes first */
-    memcpy(m.round_open, s->open_hash, sizeof m.round_open);
     memcpy(m.result, row->digest, sizeof m.result);
     memcpy(m.model, row->model, sizeof m.model);
-    err = seal_close(s, &m);
+    for (uint32_t opening = 0; err == ENT_E_OK && opening < ENT_SIM_OPENINGS_MAX; opening++) {
+        say_outcomes(s, opening, &m);
+        memcpy(m.round_open, s->openings[opening].hash, sizeof m.round_open);
+        if (m.n_outcomes > 0) {
+            err = seal_close(s, &m);
+        }
+    }
     free(m.outcomes);
     return err;
 }
@@ -354,17 +379,15 @@ static enum ent_err sum_workers(struct ent_sim *s, int64_t *sum)
 {
     uint64_t sum_w = 0;
 
-    for (uint32_t w = 0; w < s->threads; w++) {
-        struct ent_agg_result part;
+    for (uint32_t i = 0; i < s->threads; i++) {
+        struct ent_sim_worker *w = &s->workers[i];
 
-        if (s->workers[w].agg == NULL) {
-            continue;
+        ENT_TRY(ent_sim_worker_flush(s, w));
+        for (size_t k = 0; w->sum != NULL && k < s->dim; k++) {
+            ENT_REQUIRE(!__builtin_add_overflow(sum[k], w->sum[k], &sum[k]), ENT_E_LIMIT,
+                        "the sum of so many members does not fit 64 bits");
         }
-        ENT_TRY(ent_agg_finish(s->workers[w].agg, &part));
-        for (size_t i = 0; i < s->dim; i++) {
-            sum[i] += part.sum[i];
-        }
-        sum_w += part.sum_w;
+        sum_w += w->sum_w;
     }
     ENT_REQUIRE(sum_w == s->round.sum_w, ENT_E_INTERNAL,
                 "the sum's weights are not those that the rounds counted");

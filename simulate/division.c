@@ -1,5 +1,5 @@
-/* Who gets which row. Rows of one unit stay together where a unit key says what a unit is, but for division by label, which
- * divides rows of a class. */
+/* Who gets which row. Rows of one unit stay together where a unit key says what a unit is, but for divisions by class, which
+ * divide rows of a class. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 
 #define STREAM 0x73696d0000000000ULL /* of the seed; nothing else draws from it */
 #define NAME_MAX_BYTES 200
+#define CLASSES_MAX 4096
 
 /* ---- by column ---- */
 
@@ -75,12 +76,10 @@ static void free_names(char **names)
     free(names);
 }
 
-static enum ent_err by_column_of_rows(const struct ent_table *table, uint32_t *member_of,
-                                      uint32_t *n_members, char ***names)
+/* The table's ids in order; freed by the caller. */
+static enum ent_err sorted_keys(const struct ent_table *table, struct keyed **out)
 {
     struct keyed *keys = NULL;
-    char **made = NULL;
-    enum ent_err err;
 
     ENT_TRY(ent_calloc(table->n_rows, sizeof *keys, &keys));
     for (uint32_t i = 0; i < table->n_rows; i++) {
@@ -89,6 +88,18 @@ static enum ent_err by_column_of_rows(const struct ent_table *table, uint32_t *m
         keys[i] = (struct keyed){.text = id.text, .len = id.len, .row = i};
     }
     qsort(keys, table->n_rows, sizeof *keys, compare_keyed);
+    *out = keys;
+    return ENT_E_OK;
+}
+
+static enum ent_err by_column_of_rows(const struct ent_table *table, uint32_t *member_of,
+                                      uint32_t *n_members, char ***names)
+{
+    struct keyed *keys = NULL;
+    char **made = NULL;
+    enum ent_err err;
+
+    ENT_TRY(sorted_keys(table, &keys));
     err = ent_calloc(ENT_POPULATION_MEMBERS_MAX, sizeof *made, &made);
     if (err == ENT_E_OK) {
         err = number_values(keys, table->n_rows, member_of, made, n_members);
@@ -241,41 +252,142 @@ static enum ent_err divide_units(struct draw *d, bool even, uint32_t *member_of)
     return ENT_E_OK;
 }
 
-static uint32_t class_of(const struct ent_table *table, uint32_t row)
+/* ---- by class ---- */
+
+struct classed {
+    double class; /* equal for equal ones; in order */
+    uint32_t row;
+};
+
+static int compare_classed(const void *a, const void *b)
 {
-    return table->targets != NULL ? (uint32_t)table->targets[row] : table->labels[row];
+    const struct classed *x = a;
+    const struct classed *y = b;
+
+    if (x->class < y->class || x->class > y->class) {
+        return x->class < y->class ? -1 : 1;
+    }
+    return x->row < y->row ? -1 : 1;
 }
 
-static void divide_classes(struct draw *d, uint32_t *member_of)
+/* A sequence counts as its first event. */
+static enum ent_err class_by_column(const struct ent_table *table, struct classed *out)
 {
-    uint32_t n_classes = d->table->targets != NULL ? d->table->schema.n_label_values : 2;
+    const struct ent_table *ids = table->events != NULL ? table->events : table;
+    struct keyed *keys = NULL;
+    uint32_t *number = NULL;
+    uint32_t n = 0;
+    enum ent_err err = ent_calloc(ids->n_rows, sizeof *number, &number);
 
-    for (uint32_t label = 0; label < n_classes; label++) {
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; i < d->table->n_rows; i++) {
-            if (class_of(d->table, i) == label) {
-                d->rows[n++] = i;
-            }
-        }
-        divide_rows(d, n, false, member_of);
+    if (err == ENT_E_OK) {
+        err = sorted_keys(ids, &keys);
     }
+    for (uint32_t i = 0; err == ENT_E_OK && i < ids->n_rows; i++) {
+        n += i > 0 && !same(&keys[i - 1], &keys[i]) ? 1 : 0;
+        number[keys[i].row] = n;
+    }
+    for (uint32_t i = 0; err == ENT_E_OK && i < table->n_rows; i++) {
+        out[i].class = number[table->events != NULL ? table->event_first[i] : i];
+        out[i].row = i;
+    }
+    free(keys);
+    free(number);
+    return err;
+}
+
+static enum ent_err class_by_label(const struct ent_table *table, struct classed *out)
+{
+    ENT_REQUIRE(table->sequence.label != ENT_SEQUENCE_NEXT &&
+                    (table->targets == NULL || table->schema.n_label_values > 0),
+                ENT_E_USAGE,
+                "--alpha and --shards divide by the class of a row, and this label is none: use "
+                "--quantity, --iid, or --by COLUMN");
+    for (uint32_t i = 0; i < table->n_rows; i++) {
+        out[i].class = table->targets != NULL ? (double)table->targets[i] : table->labels[i];
+        out[i].row = i;
+    }
+    return ENT_E_OK;
+}
+
+/* All rows in order of their class, within one in order of the table. */
+static enum ent_err find_classes(const struct draw *d, struct classed **out)
+{
+    struct classed *rows = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(d->table->n_rows, sizeof *rows, &rows));
+    err =
+        d->spec->column != NULL ? class_by_column(d->table, rows) : class_by_label(d->table, rows);
+    if (err != ENT_E_OK) {
+        free(rows);
+        return err;
+    }
+    qsort(rows, d->table->n_rows, sizeof *rows, compare_classed);
+    *out = rows;
+    return ENT_E_OK;
+}
+
+static enum ent_err divide_classes(struct draw *d, const struct classed *rows, uint32_t *member_of)
+{
+    uint32_t n_rows = d->table->n_rows;
+    uint32_t n = 0;
+    uint32_t n_classes = 0;
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        d->rows[n++] = rows[i].row;
+        if (i + 1 < n_rows && !(rows[i + 1].class > rows[i].class)) {
+            continue;
+        }
+        ENT_REQUIRE(n_classes++ < CLASSES_MAX, ENT_E_LIMIT,
+                    "more than %d different values: those are no classes; divide with --quantity",
+                    CLASSES_MAX);
+        divide_rows(d, n, false, member_of);
+        n = 0;
+    }
+    return ENT_E_OK;
+}
+
+/* Each piece of the ordered rows goes to one member, and each member gets as many pieces. */
+static enum ent_err divide_shards(struct draw *d, const struct classed *rows, uint32_t *member_of)
+{
+    uint64_t pieces = (uint64_t)d->spec->members * d->spec->shards;
+    uint32_t n = d->table->n_rows;
+    uint32_t *owner = NULL;
+
+    ENT_REQUIRE(pieces <= n, ENT_E_USAGE,
+                "%u rows cannot be cut into %u members x %u shards: at most %u shards", (unsigned)n,
+                (unsigned)d->spec->members, (unsigned)d->spec->shards,
+                (unsigned)(n / d->spec->members));
+    ENT_TRY(ent_calloc(pieces, sizeof *owner, &owner));
+    for (uint64_t i = 0; i < pieces; i++) {
+        owner[i] = (uint32_t)(i / d->spec->shards);
+    }
+    ent_rng_shuffle(&d->rng, owner, (uint32_t)pieces);
+    for (uint32_t i = 0; i < n; i++) {
+        member_of[rows[i].row] = owner[i * pieces / n];
+    }
+    free(owner);
+    return ENT_E_OK;
+}
+
+static enum ent_err by_class(struct draw *d, uint32_t *member_of)
+{
+    struct classed *rows = NULL;
+    enum ent_err err;
+
+    ENT_TRY(find_classes(d, &rows));
+    err = d->spec->kind == ENT_DIVISION_SHARDS ? divide_shards(d, rows, member_of)
+                                               : divide_classes(d, rows, member_of);
+    free(rows);
+    return err;
 }
 
 static enum ent_err by_draw(struct draw *d, uint32_t *member_of)
 {
-    bool by_label = d->spec->kind == ENT_DIVISION_DIRICHLET;
-    bool has_classes = d->table->sequence.label != ENT_SEQUENCE_NEXT &&
-                       (d->table->targets == NULL || d->table->schema.n_label_values > 0);
-
-    ENT_REQUIRE(!by_label || has_classes, ENT_E_USAGE,
-                "--alpha divides by the class of a row, and this label is none: use --quantity, or "
-                "--iid");
     ENT_TRY(ent_calloc(d->table->n_rows, sizeof *d->rows, &d->rows));
     ENT_TRY(ent_calloc(d->spec->members, sizeof *d->shares, &d->shares));
-    if (by_label) {
-        divide_classes(d, member_of);
-        return ENT_E_OK;
+    if (d->spec->kind == ENT_DIVISION_DIRICHLET || d->spec->kind == ENT_DIVISION_SHARDS) {
+        return by_class(d, member_of);
     }
     return divide_units(d, d->spec->kind == ENT_DIVISION_IID, member_of);
 }
@@ -293,8 +405,13 @@ enum ent_err ent_division_make(const struct ent_division_spec *spec, const struc
     ENT_REQUIRE(spec->members >= 1 && spec->members <= ENT_POPULATION_MEMBERS_MAX, ENT_E_USAGE,
                 "a simulation has 1 to %d members, not %u", ENT_POPULATION_MEMBERS_MAX,
                 (unsigned)spec->members);
-    ENT_REQUIRE(spec->kind == ENT_DIVISION_IID || (spec->alpha >= 1e-3 && spec->alpha <= 1e6),
-                ENT_E_USAGE, "alpha must be 0.001 to 1000000");
+    ENT_REQUIRE(
+        (spec->kind != ENT_DIVISION_DIRICHLET && spec->kind != ENT_DIVISION_QUANTITY) ||
+            (spec->alpha >= ENT_DIVISION_ALPHA_MIN && spec->alpha <= ENT_DIVISION_ALPHA_MAX),
+        ENT_E_USAGE, "alpha must be 0.001 to 1000000");
+    ENT_REQUIRE(spec->kind != ENT_DIVISION_SHARDS ||
+                    (spec->shards >= 1 && spec->shards <= ENT_DIVISION_SHARDS_MAX),
+                ENT_E_USAGE, "shards must be 1 to %d", ENT_DIVISION_SHARDS_MAX);
     *n_members = spec->members;
     err = by_draw(&draw, member_of);
     free(draw.rows);

@@ -47,6 +47,7 @@ struct ent_federation_result {
     struct ent_metrics *members; /* [n_members] on the test rows of each; rows = 0: none */
     uint64_t samples;            /* rows trained on, over all rounds */
     double train_seconds;        /* in training rounds, all that belongs to them */
+    double train_cpu_seconds;    /* the same in processor time of all threads */
     uint64_t declined;           /* answers that were a refusal, over all rounds */
     uint64_t dropped;
     uint64_t aborted; /* attempts with too few members */

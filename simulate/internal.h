@@ -9,27 +9,43 @@
 #include "common/base/arena.h"
 #include "common/crypto/sign.h"
 #include "common/optim/server.h"
+#include "common/schema/limits.h"
 #include "common/wire/wire.h"
 #include "simulate/federation.h"
 #include "simulate/kept.h"
+
+#define ENT_SIM_ARENA_BYTES ((size_t)ENT_WIRE_ENVELOPE_MAX_BYTES * 4) /* of one member's messages */
 
 struct ent_sim_member {
     struct ent_sign_key *key;
     uint8_t pub[ENT_SIGN_PUB_BYTES];
     uint8_t handle[ENT_WIRE_HANDLE_BYTES];
     uint64_t sequence;
-    bool drops; /* this attempt loses it after its join */
-    bool added; /* the machine has said ADD for its update of this attempt */
+    uint32_t opening; /* which of the round's openings names it */
+    bool drops;       /* this attempt loses it after its join */
+    bool added;       /* the machine has said ADD for its update of this attempt */
+};
+
+/* RoundOpen names at most ENT_WIRE_COHORT_MAX members: more of them, as no real federation has, are told by several. */
+#define ENT_SIM_OPENINGS_MAX                                                                       \
+    ((ENT_POPULATION_MEMBERS_MAX + ENT_WIRE_COHORT_MAX - 1) / ENT_WIRE_COHORT_MAX)
+
+struct ent_sim_opening {
+    struct ent_buf sealed;
+    uint8_t hash[32];
 };
 
 struct ent_sim_worker {
     struct ent_pipeline *pipeline;
-    struct ent_agg *agg; /* of the attempt; NULL: nothing was added yet */
-    uint32_t n_added;
+    struct ent_agg *agg; /* of the attempt; NULL: nothing was added since it was full */
+    uint32_t n_added;    /* to it */
+    int64_t *sum;        /* [dim] of those that were full; NULL: none */
+    uint64_t sum_w;
     struct ent_arena arena;
     struct ent_kept kept;
-    uint64_t seen_round; /* whose RoundOpen it has verified */
+    uint64_t seen_round; /* whose openings it has verified, those that are set */
     uint32_t seen_attempt;
+    bool seen[ENT_SIM_OPENINGS_MAX];
 };
 
 struct ent_sim_list {
@@ -69,8 +85,7 @@ struct ent_sim {
     struct ent_sign_key *key; /* the coordinator's */
     uint8_t pub[ENT_SIGN_PUB_BYTES];
     uint64_t sequence;
-    struct ent_buf open; /* RoundOpen, sealed */
-    uint8_t open_hash[32];
+    struct ent_sim_opening openings[ENT_SIM_OPENINGS_MAX];
     struct ent_blob *base; /* of the round; NULL in stats */
     size_t dim;
     uint32_t int_bytes;
@@ -101,6 +116,8 @@ void ent_sim_release(struct ent_sim *s);
 /* members.c: one member's part, in a worker. */
 ENT_MUST enum ent_err ent_sim_join(void *ctx, uint32_t worker, uint32_t item);
 ENT_MUST enum ent_err ent_sim_work(void *ctx, uint32_t worker, uint32_t item);
+/* What its aggregate holds goes to its sum, and a new one begins. */
+ENT_MUST enum ent_err ent_sim_worker_flush(struct ent_sim *s, struct ent_sim_worker *w);
 /* Its rows under a new key, and a name for envelopes. */
 ENT_MUST enum ent_err ent_sim_member_make(struct ent_sim *s, uint32_t member);
 

@@ -5,9 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/mem.h"
-
-#define PATH_BYTES 4096
 
 struct slot {
     bool used;
@@ -22,23 +21,6 @@ struct ent_kept_store {
     int fd; /* -1: in memory */
 };
 
-static enum ent_err open_file(int *out)
-{
-    const char *dir = getenv("TMPDIR");
-    char path[PATH_BYTES];
-    int n = snprintf(path, sizeof path, "%s/entente-state-XXXXXX",
-                     dir != NULL && dir[0] != '\0' ? dir : "/tmp");
-    int fd;
-
-    ENT_REQUIRE(n > 0 && (size_t)n < sizeof path, ENT_E_CONFIG, "TMPDIR is too long");
-    fd = mkstemp(path);
-    ENT_REQUIRE(fd >= 0, ENT_E_IO, "%s: no temporary file for optimizer state: %s", path,
-                strerror(errno));
-    (void)unlink(path);
-    *out = fd;
-    return ENT_E_OK;
-}
-
 enum ent_err ent_kept_store_new(uint32_t n_members, size_t n_floats, uint64_t memory_bytes,
                                 struct ent_kept_store **out)
 {
@@ -52,7 +34,7 @@ enum ent_err ent_kept_store_new(uint32_t n_members, size_t n_floats, uint64_t me
     *s = (struct ent_kept_store){.n = n_members, .n_floats = n_floats, .fd = -1};
     err = ent_calloc(n_members, sizeof *s->slots, &s->slots);
     if (err == ENT_E_OK && bytes > memory_bytes) {
-        err = open_file(&s->fd);
+        err = ent_file_unnamed(&s->fd);
     }
     if (err != ENT_E_OK) {
         ent_kept_store_free(s);
@@ -95,8 +77,11 @@ static enum ent_err transfer(const struct ent_kept_store *s, uint32_t member, fl
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        ENT_REQUIRE(n > 0, ENT_E_IO, "the temporary file of optimizer state: %s",
-                    n < 0 ? strerror(errno) : "it is too short");
+        if (n < 0) {
+            (void)ent_io_error(write ? "write" : "read", "the temporary file of optimizer state");
+            return ENT_E_IO;
+        }
+        ENT_REQUIRE(n > 0, ENT_E_IO, "the temporary file of optimizer state is too short");
         at += n;
         offset += n;
         left -= (size_t)n;

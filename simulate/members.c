@@ -70,26 +70,36 @@ static enum ent_err admit(struct ent_sim *s, struct ent_sim_worker *w, uint32_t 
     return ent_wire_verify(out, m->pub);
 }
 
-/* Every worker reads and verifies the round's opening once, for its members. */
-static enum ent_err see_open(struct ent_sim *s, struct ent_sim_worker *w)
+static const struct ent_sim_opening *opening_of(const struct ent_sim *s, uint32_t member)
 {
+    return &s->openings[s->members[member].opening];
+}
+
+/* Every worker reads and verifies the round's openings once, for its members. */
+static enum ent_err see_open(struct ent_sim *s, struct ent_sim_worker *w, uint32_t member)
+{
+    const struct ent_sim_opening *o = opening_of(s, member);
     struct ent_envelope envelope;
     struct ent_msg_round_open m;
     uint8_t hash[32];
 
-    if (w->seen_round == s->round.round && w->seen_attempt == s->round.attempt) {
+    if (w->seen_round != s->round.round || w->seen_attempt != s->round.attempt) {
+        memset(w->seen, 0, sizeof w->seen);
+        w->seen_round = s->round.round;
+        w->seen_attempt = s->round.attempt;
+    }
+    if (w->seen[s->members[member].opening]) {
         return ENT_E_OK;
     }
     ENT_TRY(ent_wire_open(ENT_MSG_ROUND_OPEN, ENT_SENDER_COORDINATOR,
-                          (struct ent_bytes){s->open.data, s->open.len}, &w->arena, &envelope));
+                          (struct ent_bytes){o->sealed.data, o->sealed.len}, &w->arena, &envelope));
     ENT_TRY(ent_wire_verify(&envelope, s->pub));
     ENT_TRY(ent_msg_round_open_decode(envelope.payload, envelope.payload_len, &w->arena, &m));
     ENT_TRY(ent_wire_round_open_hash(envelope.payload, envelope.payload_len, hash));
-    ENT_REQUIRE(memcmp(hash, s->open_hash, sizeof hash) == 0 &&
+    ENT_REQUIRE(memcmp(hash, o->hash, sizeof hash) == 0 &&
                     memcmp(m.plan, s->plan->digest, sizeof m.plan) == 0,
                 ENT_E_DIGEST, "the round opens with another plan");
-    w->seen_round = s->round.round;
-    w->seen_attempt = s->round.attempt;
+    w->seen[s->members[member].opening] = true;
     return ENT_E_OK;
 }
 
@@ -123,7 +133,7 @@ static enum ent_err decline(struct ent_sim *s, struct ent_sim_worker *w, uint32_
     struct ent_buf body;
     enum ent_err err;
 
-    memcpy(m.round_open, s->open_hash, sizeof m.round_open);
+    memcpy(m.round_open, opening_of(s, member)->hash, sizeof m.round_open);
     ent_buf_init(&body, ENVELOPE_BYTES);
     err = ent_wire_seal(s->members[member].key, &header, &m, &body);
     if (err == ENT_E_OK) {
@@ -156,12 +166,12 @@ static enum ent_err seal_join(struct ent_sim *s, struct ent_sim_worker *w, uint3
     ENT_TRY(ent_sim_derive(s, "nonce", id, sizeof id, nonce));
     memcpy(m.nonce, nonce, sizeof m.nonce);
     ENT_TRY(ent_sha256(nonce, sizeof nonce, m.next_commit));
-    memcpy(m.round_open, s->open_hash, sizeof m.round_open);
+    memcpy(m.round_open, opening_of(s, member)->hash, sizeof m.round_open);
     ENT_TRY(ent_wire_seal(s->members[member].key, &header, &m, body));
     ENT_TRY(admit(s, w, member, ENT_MSG_JOIN, body, &envelope));
     ENT_TRY(ent_msg_join_decode(envelope.payload, envelope.payload_len, &w->arena, &got));
-    ENT_REQUIRE(memcmp(got.round_open, s->open_hash, sizeof got.round_open) == 0, ENT_E_STALE,
-                "a join of another round");
+    ENT_REQUIRE(memcmp(got.round_open, opening_of(s, member)->hash, sizeof got.round_open) == 0,
+                ENT_E_STALE, "a join of another round");
     event.has_base = got.has_base;
     feed_locked(s, &event);
     return ENT_E_OK;
@@ -176,8 +186,8 @@ enum ent_err ent_sim_join(void *ctx, uint32_t worker, uint32_t item)
     enum ent_err err;
 
     ent_arena_release(&w->arena);
-    ent_arena_init(&w->arena, ENT_WIRE_ENVELOPE_MAX_BYTES * 4);
-    ENT_TRY(see_open(s, w));
+    ent_arena_init(&w->arena, ENT_SIM_ARENA_BYTES);
+    ENT_TRY(see_open(s, w, member));
     if (!has_data(s, member)) {
         return decline(s, w, member, ENT_E_DATA);
     }
@@ -215,7 +225,7 @@ static void state(const struct ent_sim *s, uint32_t member, size_t payload_bytes
     *out = (struct ent_update_statement){.has_base = s->base != NULL,
                                          .payload_bytes = payload_bytes,
                                          .codec = train ? ENT_CODEC_INT32 : ENT_CODEC_INT64};
-    memcpy(out->round_open, s->open_hash, sizeof out->round_open);
+    memcpy(out->round_open, opening_of(s, member)->hash, sizeof out->round_open);
     if (s->base != NULL) {
         memcpy(out->base, s->round.base, sizeof out->base);
     }
@@ -255,6 +265,30 @@ static enum ent_err offer(struct ent_sim *s, struct ent_sim_worker *w, uint32_t 
     return ENT_E_OK;
 }
 
+/* An aggregate takes no more members than a real round, so that its sums cannot overflow; whatever is beyond is checked
+ * here. */
+enum ent_err ent_sim_worker_flush(struct ent_sim *s, struct ent_sim_worker *w)
+{
+    struct ent_agg_result part;
+
+    if (w->agg == NULL) {
+        return ENT_E_OK;
+    }
+    if (w->sum == NULL) {
+        ENT_TRY(ent_calloc_aligned(s->dim, sizeof *w->sum, &w->sum));
+    }
+    ENT_TRY(ent_agg_finish(w->agg, &part));
+    for (size_t i = 0; i < s->dim; i++) {
+        ENT_REQUIRE(!__builtin_add_overflow(w->sum[i], part.sum[i], &w->sum[i]), ENT_E_LIMIT,
+                    "the sum of so many members does not fit 64 bits");
+    }
+    w->sum_w += part.sum_w;
+    ent_agg_free(w->agg);
+    w->agg = NULL;
+    w->n_added = 0;
+    return ENT_E_OK;
+}
+
 /* What was accepted goes into the worker's own sum: integers, so that it does not matter whose it is. */
 static enum ent_err add(struct ent_sim *s, struct ent_sim_worker *w, uint32_t member,
                         const struct ent_payload *payload)
@@ -262,13 +296,16 @@ static enum ent_err add(struct ent_sim *s, struct ent_sim_worker *w, uint32_t me
     if (!s->members[member].added) {
         return ENT_E_OK;
     }
+    if (w->n_added == ENT_WIRE_COHORT_MAX) {
+        ENT_TRY(ent_sim_worker_flush(s, w));
+    }
     if (w->agg == NULL) {
-        struct ent_agg_config config = {.dim = s->dim,
-                                        .int_bytes = s->int_bytes,
-                                        .inputs_min = 1,
-                                        .inputs_max = s->n_members,
-                                        .weight_max =
-                                            s->round.task == ENT_ROUND_TRAIN ? s->weight_max : 1};
+        struct ent_agg_config config = {
+            .dim = s->dim,
+            .int_bytes = s->int_bytes,
+            .inputs_min = 1,
+            .inputs_max = s->n_members < ENT_WIRE_COHORT_MAX ? s->n_members : ENT_WIRE_COHORT_MAX,
+            .weight_max = s->round.task == ENT_ROUND_TRAIN ? s->weight_max : 1};
 
         ENT_TRY(ent_agg_new(s->round.task == ENT_ROUND_TRAIN ? s->plan->rule : "fedavg", &config,
                             &w->agg));
@@ -352,7 +389,7 @@ enum ent_err ent_sim_work(void *ctx, uint32_t worker, uint32_t item)
     enum ent_err err;
 
     ent_arena_release(&w->arena);
-    ent_arena_init(&w->arena, ENT_WIRE_ENVELOPE_MAX_BYTES * 4);
+    ent_arena_init(&w->arena, ENT_SIM_ARENA_BYTES);
     if (s->members[member].drops) {
         struct ent_event event = ent_sim_event(s, ENT_EV_DOWN, member);
 

@@ -25,17 +25,20 @@ static enum ent_err load_events(const struct ent_population_options *o,
 static enum ent_err load(const struct ent_population_options *o, struct ent_population *p)
 {
     const char *split_file = o->test_rows != NULL ? o->test_rows : o->config->split_file;
-    struct ent_table_options options = {
-        .schema = ent_schema_of_plan(o->plan),
-        .config = o->config,
-        .path = o->data,
-        .split_key = o->plan->split_key,
-        .id_column = o->division.kind == ENT_DIVISION_BY_COLUMN ? o->division.column : NULL,
-        .clean = true,
-        .drop_duplicates = o->plan->drop_duplicates};
+    struct ent_table_options options = {.schema = ent_schema_of_plan(o->plan),
+                                        .config = o->config,
+                                        .path = o->data,
+                                        .split_key = o->plan->split_key,
+                                        .id_column = o->division.column,
+                                        .id_option = "--by",
+                                        .clean = true,
+                                        .drop_duplicates = o->plan->drop_duplicates};
 
     ENT_REQUIRE(o->test_rows == NULL || o->plan->split_test_file, ENT_E_USAGE,
                 "--test-rows needs a plan that says split: {test: file}");
+    ENT_REQUIRE(split_file != NULL || !o->plan->split_test_file, ENT_E_USAGE,
+                "the plan says split: {test: file}: say with --test-rows FILE which rows those are "
+                "(their numbers, one a line)");
     if (o->plan->sequence.unit != NULL) {
         ENT_TRY(load_events(o, &options, &p->table));
     } else {

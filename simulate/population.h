@@ -1,5 +1,6 @@
 /* IN a plan, a CSV, how to divide it · OUT members, each with the rows of its parts · OWNS the one table and the row lists
- * THREADS one at a time (immutable after making: any) · SOURCE Hsu et al. 2019 (Dirichlet by label)
+ * THREADS one at a time (immutable after making: any) · SOURCE Hsu et al. 2019 (Dirichlet by label), McMahan
+ * et al. 2017 (shards)
  *
  * All members share the table; a member is three lists of rows. Test, validation and training rows are chosen before the
  * division, so that every division of the same data is tested on the same rows. */
@@ -11,20 +12,25 @@
 #include "client/data/split.h"
 #include "client/data/table.h"
 
-#define ENT_POPULATION_MEMBERS_MAX 4096 /* of the round machine */
+#define ENT_POPULATION_MEMBERS_MAX 4096 /* of the round machine; twice what a real round has */
 
 enum ent_division {
     ENT_DIVISION_BY_COLUMN, /* a member for each value; blank is a value too */
     ENT_DIVISION_IID,       /* rows dealt evenly */
     ENT_DIVISION_DIRICHLET, /* of each class, shares drawn from Dir(alpha) */
-    ENT_DIVISION_QUANTITY   /* of all rows, shares drawn from Dir(alpha) */
+    ENT_DIVISION_QUANTITY,  /* of all rows, shares drawn from Dir(alpha) */
+    ENT_DIVISION_SHARDS /* rows in order of class, members x shards equal pieces, shards for each member */
 };
+#define ENT_DIVISION_ALPHA_MIN 1e-3
+#define ENT_DIVISION_ALPHA_MAX 1e6
+#define ENT_DIVISION_SHARDS_MAX 1000
 
 struct ent_division_spec {
     enum ent_division kind;
-    const char *column; /* BY_COLUMN */
-    uint32_t members;   /* the others */
+    const char *column; /* BY_COLUMN; DIRICHLET, SHARDS: its values are the classes, NULL: labels */
+    uint32_t members;   /* all but BY_COLUMN */
     double alpha;       /* DIRICHLET, QUANTITY: > 0; the smaller, the more uneven */
+    uint32_t shards;    /* SHARDS */
     uint64_t seed;
 };
 

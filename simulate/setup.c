@@ -55,7 +55,7 @@ static enum ent_err make_lists(struct ent_sim *s)
     ENT_TRY(ent_calloc(s->actions.cap, sizeof *s->actions.list, &s->actions.list));
     ENT_TRY(ent_calloc(s->threads, sizeof *s->workers, &s->workers));
     for (uint32_t w = 0; w < s->threads; w++) {
-        ent_arena_init(&s->workers[w].arena, ENT_WIRE_ENVELOPE_MAX_BYTES * 4);
+        ent_arena_init(&s->workers[w].arena, ENT_SIM_ARENA_BYTES);
         ENT_TRY(ent_pipeline_borrow(s->plan, s->population->table, &s->workers[w].pipeline));
     }
     return ent_kept_store_new(s->n_members, ent_pipeline_kept_floats(s->plan),
@@ -105,8 +105,11 @@ void ent_sim_drop_sums(struct ent_sim *s)
 {
     for (uint32_t w = 0; w < s->threads; w++) {
         ent_agg_free(s->workers[w].agg);
+        free(s->workers[w].sum);
         s->workers[w].agg = NULL;
+        s->workers[w].sum = NULL;
         s->workers[w].n_added = 0;
+        s->workers[w].sum_w = 0;
     }
 }
 
@@ -132,7 +135,9 @@ void ent_sim_release(struct ent_sim *s)
     ent_blob_unref(s->base);
     ent_sign_key_free(s->key);
     ent_kept_store_free(s->kept);
-    ent_buf_release(&s->open);
+    for (uint32_t i = 0; i < ENT_SIM_OPENINGS_MAX; i++) {
+        ent_buf_release(&s->openings[i].sealed);
+    }
     free(s->actions.list);
     free(s->opened.items);
     free(s->begun.items);

@@ -13,33 +13,56 @@ struct setting {
     const char *name;
     enum kind kind;
     size_t offset;
-    double min;
-    double max;
+    double lo; /* the plan's own ranges */
+    double hi;
+    bool above_lo;
+    bool below_hi;
+    const char *of; /* optimizers that know it, each between two blanks; NULL: all */
 };
 
 #define AT(member_) offsetof(struct ent_plan, member_)
 
-/* min of a REAL is legal unless the optimizer's own check says otherwise. */
 static const struct setting settings[] = {
-    {"train.lr", REAL, AT(optimizer.hyper.rate), 0.0, 1e6},
-    {"train.momentum", REAL, AT(optimizer.hyper.momentum), 0.0, 1.0},
-    {"train.weight_decay", REAL, AT(optimizer.hyper.weight_decay), 0.0, 1e3},
-    {"train.rounds", COUNT, AT(rounds), 1, 100000},
-    {"train.epochs", COUNT, AT(epochs), 1, 1000},
-    {"train.batch", COUNT, AT(batch), 0, 1048576},
-    {"train.clip_norm", REAL, AT(clip_norm), 0.0, 1e9},
-    {"train.proximal", REAL, AT(proximal), 0.0, 1e6},
-    {"train.patience", COUNT, AT(patience), 0, 100000},
-    {"server.rate", REAL, AT(server.hyper.rate), 0.0, 1e6},
-    {"server.momentum", REAL, AT(server.hyper.momentum), 0.0, 1.0},
-    {"server.tau", REAL, AT(server.hyper.tau), 0.0, 1e6},
+    {"train.lr", REAL, AT(optimizer.hyper.rate), 0, 10, true, false, NULL},
+    {"train.momentum", REAL, AT(optimizer.hyper.momentum), 0, 1, false, true, " sgd "},
+    {"train.beta1", REAL, AT(optimizer.hyper.beta1), 0, 1, false, true, " adam adamw "},
+    {"train.beta2", REAL, AT(optimizer.hyper.beta2), 0, 1, false, true, " adam adamw "},
+    {"train.weight_decay", REAL, AT(optimizer.hyper.weight_decay), 0, 10, false, false,
+     " sgd adamw "},
+    {"train.rounds", COUNT, AT(rounds), 1, ENT_SWEEP_ROUNDS_MAX, false, false, NULL},
+    {"train.epochs", COUNT, AT(epochs), 1, 1000, false, false, NULL},
+    {"train.batch", COUNT, AT(batch), 1, 1000000, false, false, NULL},
+    {"train.clip", REAL, AT(clip_norm), 0, 1e9, false, false, NULL},
+    {"train.proximal", REAL, AT(proximal), 0, 1000, false, false, NULL},
+    {"train.patience", COUNT, AT(patience), 0, 100000, false, false, NULL},
+    {"server.rate", REAL, AT(server.hyper.rate), 0, 100, true, false, NULL},
+    {"server.momentum", REAL, AT(server.hyper.momentum), 0, 1, false, true, " momentum "},
+    {"server.beta1", REAL, AT(server.hyper.beta1), 0, 1, false, true, " fedadam "},
+    {"server.beta2", REAL, AT(server.hyper.beta2), 0, 1, false, true, " fedadam "},
+    {"server.tau", REAL, AT(server.hyper.tau), 1e-9, 1, false, false, " fedadam "},
 };
 #define N_SETTINGS ENT_ARRAY_LEN(settings)
+#define NAME_BYTES 64
+#define NAMES_BYTES 512
+
+/* All names, divided by commas. */
+static void list_names(char out[NAMES_BYTES])
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        int n = snprintf(out + at, NAMES_BYTES - at, "%s%s", i > 0 ? ", " : "", settings[i].name);
+
+        at += n > 0 ? (size_t)n : 0;
+        ENT_BUG_ON(at >= NAMES_BYTES);
+    }
+}
 
 static enum ent_err find(const char *text, size_t len, size_t *out)
 {
     const char *names[N_SETTINGS];
-    char word[64];
+    char list[NAMES_BYTES];
+    char word[NAME_BYTES];
     const char *near;
 
     for (size_t i = 0; i < N_SETTINGS; i++) {
@@ -49,14 +72,19 @@ static enum ent_err find(const char *text, size_t len, size_t *out)
             return ENT_E_OK;
         }
     }
-    (void)snprintf(word, sizeof word, "%.*s", (int)(len < 63 ? len : 63), text);
+    (void)snprintf(word, sizeof word, "%.*s", (int)(len < NAME_BYTES ? len : NAME_BYTES - 1), text);
     near = ent_nearest(word, names, N_SETTINGS);
-    return ent_err_note(
-        ENT_E_USAGE,
-        "--sweep: nothing is called '%s'%s%s; there is train.lr, .momentum, .weight_decay, "
-        ".rounds, .epochs, .batch, .clip_norm, .proximal, .patience and server.rate, .momentum, "
-        ".tau",
-        word, near != NULL ? ", did you mean " : "", near != NULL ? near : "");
+    list_names(list);
+    return ent_err_note(ENT_E_USAGE, "--sweep: nothing is called '%s'%s%s; there is %s", word,
+                        near != NULL ? ", did you mean " : "", near != NULL ? near : "", list);
+}
+
+static bool is_legal(const struct setting *s, double v)
+{
+    bool in_range =
+        v >= s->lo && v <= s->hi && (!s->above_lo || v > s->lo) && (!s->below_hi || v < s->hi);
+
+    return in_range && (s->kind == REAL || !(v < floor(v) || v > floor(v)));
 }
 
 static enum ent_err take_value(const char *text, size_t len, struct ent_sweep_axis *axis)
@@ -64,10 +92,14 @@ static enum ent_err take_value(const char *text, size_t len, struct ent_sweep_ax
     const struct setting *s = &settings[axis->setting];
     double v = 0.0;
 
-    ENT_REQUIRE(ent_scalar_double(text, len, &v) && v >= s->min && v <= s->max &&
-                    (s->kind == REAL || !(v < floor(v) || v > floor(v))),
-                ENT_E_USAGE, "--sweep: %s takes %s from %g to %g, not '%.*s'", s->name,
-                s->kind == COUNT ? "whole numbers" : "numbers", s->min, s->max, (int)len, text);
+    ENT_REQUIRE(ent_scalar_double(text, len, &v) && is_legal(s, v), ENT_E_USAGE,
+                "--sweep: %s takes %s %s %.10g %s %.10g, not '%.*s'", s->name,
+                s->kind == COUNT ? "whole numbers" : "numbers", s->above_lo ? "above" : "from",
+                s->lo,
+                s->below_hi   ? "to below"
+                : s->above_lo ? "and at most"
+                              : "to",
+                s->hi, (int)(len < NAME_BYTES ? len : NAME_BYTES), text);
     ENT_REQUIRE(axis->n < ENT_SWEEP_VALUES_MAX, ENT_E_USAGE, "--sweep: more than %d values of %s",
                 ENT_SWEEP_VALUES_MAX, s->name);
     axis->values[axis->n++] = v;
@@ -93,6 +125,19 @@ static enum ent_err take_axis(const char *text, size_t len, struct ent_sweep_axi
     return ENT_E_OK;
 }
 
+/* The axis behind the last one is the newest. */
+static enum ent_err refuse_repeat(const struct ent_sweep *sweep)
+{
+    size_t setting = sweep->axes[sweep->n].setting;
+
+    for (uint32_t a = 0; a < sweep->n; a++) {
+        ENT_REQUIRE(sweep->axes[a].setting != setting, ENT_E_USAGE,
+                    "--sweep: %s stands there twice; list its values behind one '='",
+                    settings[setting].name);
+    }
+    return ENT_E_OK;
+}
+
 enum ent_err ent_sweep_parse(const char *text, struct ent_sweep *out)
 {
     struct ent_sweep sweep = {0};
@@ -104,10 +149,13 @@ enum ent_err ent_sweep_parse(const char *text, struct ent_sweep *out)
             ENT_REQUIRE(sweep.n < ENT_SWEEP_KEYS_MAX, ENT_E_USAGE, "--sweep: more than %d keys",
                         ENT_SWEEP_KEYS_MAX);
             ENT_TRY(take_axis(p, len, &sweep.axes[sweep.n]));
+            ENT_TRY(refuse_repeat(&sweep));
             sweep.n++;
         }
         p += len + (p[len] != '\0' ? 1 : 0);
     }
+    ENT_REQUIRE(sweep.n > 0, ENT_E_USAGE,
+                "--sweep: nothing to vary: KEY=VALUE,VALUE, such as train.lr=0.1,0.01");
     *out = sweep;
     return ENT_E_OK;
 }
@@ -135,6 +183,21 @@ double ent_sweep_value(const struct ent_sweep *sweep, uint64_t i, uint32_t axis)
     return sweep->axes[axis].values[i % sweep->axes[axis].n];
 }
 
+/* A setting that the plan's optimizer does not know would change nothing, in silence. */
+static enum ent_err check_owner(const struct setting *s, const struct ent_plan *plan)
+{
+    bool server = s->name[0] == 's';
+    const char *name = server ? plan->server.optim->name : plan->optimizer.optim->name;
+    char word[NAME_BYTES];
+
+    (void)snprintf(word, sizeof word, " %s ", name);
+    ENT_REQUIRE(s->of == NULL || strstr(s->of, word) != NULL, ENT_E_USAGE,
+                "--sweep: %s: the plan's %s is %s, which has no such setting (it belongs to%.*s)",
+                s->name, server ? "aggregation.optimizer" : "training.optimizer", name,
+                (int)strlen(s->of) - 1, s->of);
+    return ENT_E_OK;
+}
+
 enum ent_err ent_sweep_apply(const struct ent_sweep *sweep, uint64_t i, struct ent_plan *plan)
 {
     for (uint32_t a = 0; a < sweep->n; a++) {
@@ -143,12 +206,16 @@ enum ent_err ent_sweep_apply(const struct ent_sweep *sweep, uint64_t i, struct e
         uint32_t whole = (uint32_t)v;
         uint8_t *at = (uint8_t *)plan + s->offset;
 
+        ENT_TRY(check_owner(s, plan));
         if (s->kind == COUNT) {
             memcpy(at, &whole, sizeof whole);
         } else {
             memcpy(at, &v, sizeof v);
         }
     }
+    ENT_REQUIRE(plan->patience == 0 || plan->split_validation > 0.0, ENT_E_USAGE,
+                "--sweep: train.patience looks at validation rows, but the plan's split.validation "
+                "is 0");
     ENT_TRY(plan->optimizer.optim->check(&plan->optimizer.hyper));
     return plan->server.optim->check(&plan->server.hyper);
 }

@@ -10,6 +10,7 @@
 
 #define ENT_SWEEP_KEYS_MAX 8
 #define ENT_SWEEP_VALUES_MAX 64
+#define ENT_SWEEP_ROUNDS_MAX 100000 /* of a plan */
 
 struct ent_sweep_axis {
     size_t setting; /* in the table of names */
@@ -27,7 +28,8 @@ uint64_t ent_sweep_combinations(const struct ent_sweep *sweep); /* 1 without axe
 const char *ent_sweep_name(const struct ent_sweep *sweep, uint32_t axis);
 /* The value of an axis in the i-th combination; the last axis varies fastest. */
 double ent_sweep_value(const struct ent_sweep *sweep, uint64_t i, uint32_t axis);
-/* plan: a copy that may be changed. CONFIG for a value that the plan's grammar would not take. */
+/* plan: a copy that may be changed. USAGE for a setting that the plan has no use for, CONFIG for a value that its optimizer
+ * does not take. */
 ENT_MUST enum ent_err ent_sweep_apply(const struct ent_sweep *sweep, uint64_t i,
                                       struct ent_plan *plan);
 

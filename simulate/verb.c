@@ -7,18 +7,10 @@
 #include "client/events/events.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/config/scalar.h"
 #include "common/math/math.h"
 #include "common/plan/client_config.h"
-#include "simulate/pool.h"
+#include "simulate/arguments.h"
 #include "simulate/print.h"
-
-#define STATE_MEMORY ((uint64_t)1 << 30)
-#define ALPHA 0.5
-#define SEEDS_MAX 1000
-#define RUNS_MAX 100000
-#define DIVISION_BYTES 256
-#define CONFIG_BYTES 65536
 
 struct simulate {
     const struct ent_simulate_verb *verb;
@@ -26,55 +18,13 @@ struct simulate {
     struct ent_plan *pooled; /* NULL: the plan itself */
     struct ent_client_config *config;
     struct ent_population *population;
-    struct ent_sweep sweep;
-    struct ent_federation_options options;
-    uint32_t seeds;
+    struct ent_arguments arguments;
     struct ent_simulation sim;
-    char division[DIVISION_BYTES];
     FILE *notes; /* what is said besides the result */
     bool interactive;
 };
 
-/* ---- the command line ---- */
-
-static enum ent_err number(const char *option, const char *text, double fallback, double *out)
-{
-    *out = fallback;
-    ENT_REQUIRE(text == NULL || ent_scalar_double(text, strlen(text), out), ENT_E_USAGE,
-                "--%s: '%s' is not a number", option, text);
-    return ENT_E_OK;
-}
-
-static enum ent_err read_division(const struct ent_simulate_verb *v, uint64_t seed,
-                                  struct ent_division_spec *out, char text[DIVISION_BYTES])
-{
-    int ways = (v->by != NULL) + (v->iid > 0) + (v->members > 0);
-
-    ENT_REQUIRE(ways == 1, ENT_E_USAGE,
-                "say how the rows are divided, in one way: --by COLUMN, --iid N, --members N "
-                "--alpha A (by label) or --members N --quantity");
-    ENT_REQUIRE(v->members > 0 || (v->alpha == NULL && !v->quantity), ENT_E_USAGE,
-                "--alpha and --quantity belong to --members N");
-    ENT_REQUIRE(v->iid <= ENT_POPULATION_MEMBERS_MAX && v->members <= ENT_POPULATION_MEMBERS_MAX,
-                ENT_E_USAGE, "at most %d members", ENT_POPULATION_MEMBERS_MAX);
-    *out = (struct ent_division_spec){
-        .column = v->by, .members = (uint32_t)(v->iid + v->members), .seed = seed};
-    ENT_TRY(number("alpha", v->alpha, ALPHA, &out->alpha));
-    if (v->by != NULL) {
-        out->kind = ENT_DIVISION_BY_COLUMN;
-        (void)snprintf(text, DIVISION_BYTES, "by %s", v->by);
-    } else if (v->iid > 0) {
-        out->kind = ENT_DIVISION_IID;
-        (void)snprintf(text, DIVISION_BYTES, "with rows dealt evenly");
-    } else if (v->quantity) {
-        out->kind = ENT_DIVISION_QUANTITY;
-        (void)snprintf(text, DIVISION_BYTES, "by quantity, alpha %g", out->alpha);
-    } else {
-        out->kind = ENT_DIVISION_DIRICHLET;
-        (void)snprintf(text, DIVISION_BYTES, "by label, alpha %g", out->alpha);
-    }
-    return ENT_E_OK;
-}
+/* ---- what is said meanwhile ---- */
 
 /* On a terminal one line in place, otherwise a line a round. */
 static void tell(void *ctx, const struct ent_simulated_round *r)
@@ -103,34 +53,6 @@ static void tell(void *ctx, const struct ent_simulated_round *r)
     (void)fflush(s->notes);
 }
 
-static enum ent_err read_options(struct simulate *s)
-{
-    const struct ent_simulate_verb *v = s->verb;
-    struct ent_federation_options *o = &s->options;
-
-    ENT_REQUIRE(v->threads <= ENT_POOL_THREADS_MAX, ENT_E_USAGE, "--threads must be 1 to %d",
-                ENT_POOL_THREADS_MAX);
-    ENT_REQUIRE(v->seeds <= SEEDS_MAX, ENT_E_USAGE, "--seeds must be 1 to %d", SEEDS_MAX);
-    ENT_REQUIRE(v->pooled == NULL || v->compare, ENT_E_USAGE, "--pooled belongs to --compare");
-    s->seeds = v->seeds == 0 ? 1 : (uint32_t)v->seeds;
-    *o = (struct ent_federation_options){.threads = v->threads == 0 ? ent_pool_cores()
-                                                                    : (uint32_t)v->threads,
-                                         .state_memory = STATE_MEMORY,
-                                         .progress = tell,
-                                         .ctx = s};
-    ENT_REQUIRE(v->state_memory == NULL ||
-                    ent_scalar_size(v->state_memory, strlen(v->state_memory), &o->state_memory),
-                ENT_E_USAGE, "--state-memory: '%s' is not a size such as 512MiB", v->state_memory);
-    ENT_TRY(number("fraction", v->fraction, 1.0, &o->fraction));
-    ENT_TRY(number("dropout", v->dropout, 0.0, &o->dropout));
-    if (v->sweep != NULL) {
-        ENT_TRY(ent_sweep_parse(v->sweep, &s->sweep));
-    }
-    ENT_REQUIRE(ent_sweep_combinations(&s->sweep) <= RUNS_MAX / s->seeds, ENT_E_USAGE,
-                "--sweep: more than %d runs", RUNS_MAX);
-    return ENT_E_OK;
-}
-
 /* ---- loading ---- */
 
 /* Without a configuration of the member's: the columns are called as in the plan. */
@@ -154,16 +76,48 @@ static bool same_features(const struct ent_plan *a, const struct ent_plan *b)
     return same;
 }
 
+/* Every combination before the first run: a value that the plan cannot have is not found out hours later. */
+static enum ent_err check_sweep(const struct simulate *s)
+{
+    const struct ent_sweep *sweep = &s->arguments.sweep;
+
+    for (uint64_t i = 0; i < ent_sweep_combinations(sweep); i++) {
+        struct ent_plan plan = *s->plan;
+
+        ENT_TRY(ent_sweep_apply(sweep, i, &plan));
+    }
+    return ENT_E_OK;
+}
+
+/* So is a place where the model cannot go. */
+static enum ent_err check_output(const char *path)
+{
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    char *dir = NULL;
+    enum ent_err err = ENT_E_OK;
+
+    if (path == NULL) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(slash == NULL   ? ent_strdup(".", &dir)
+            : slash == path ? ent_strdup("/", &dir)
+                            : ent_strndup(path, (size_t)(slash - path), &dir));
+    if (access(dir, W_OK | X_OK) != 0) {
+        (void)ent_io_error("make the file of --output in", dir);
+        err = ENT_E_IO;
+    }
+    free(dir);
+    return err;
+}
+
 static enum ent_err load(struct simulate *s, const char *plan)
 {
     const struct ent_simulate_verb *v = s->verb;
     struct ent_population_options options = {.data = v->data, .test_rows = v->test_rows};
 
     ENT_TRY(ent_plan_read(plan, &s->plan));
-    if (v->rounds > 0) {
-        ENT_REQUIRE(v->rounds <= UINT32_MAX, ENT_E_USAGE, "--rounds is too large");
-        s->plan->rounds = (uint32_t)v->rounds;
-    }
+    s->plan->rounds = s->arguments.rounds > 0 ? s->arguments.rounds : s->plan->rounds;
+    ENT_TRY(check_sweep(s));
     if (v->pooled != NULL) {
         ENT_TRY(ent_plan_read(v->pooled, &s->pooled));
         ENT_REQUIRE(same_features(s->plan, s->pooled), ENT_E_CONFIG,
@@ -171,7 +125,8 @@ static enum ent_err load(struct simulate *s, const char *plan)
     }
     ENT_TRY(v->config != NULL ? ent_client_config_read(v->config, &s->config)
                               : plain_config(&s->config));
-    ENT_TRY(read_division(v, s->plan->seed, &options.division, s->division));
+    options.division = s->arguments.division;
+    options.division.seed = s->plan->seed;
     options.plan = s->plan;
     options.config = s->config;
     return ent_population_new(&options, &s->population);
@@ -206,10 +161,11 @@ static enum ent_err one_run(struct simulate *s, struct ent_simulated_run *run)
 {
     struct ent_plan plan = *s->plan; /* what it points to stays the original's */
     struct ent_plan pooled;
+    enum ent_err err;
 
     plan.seed = run->seed;
-    ENT_TRY(ent_sweep_apply(&s->sweep, run->combination, &plan));
-    ENT_TRY(ent_federation_run(&plan, s->population, &s->options, &run->federated));
+    ENT_TRY(ent_sweep_apply(&s->arguments.sweep, run->combination, &plan));
+    ENT_TRY(ent_federation_run(&plan, s->population, &s->arguments.federation, &run->federated));
     if (s->interactive) {
         (void)fprintf(s->notes, "\r\033[K");
     }
@@ -218,8 +174,12 @@ static enum ent_err one_run(struct simulate *s, struct ent_simulated_run *run)
     }
     pooled = s->pooled != NULL ? *s->pooled : plan;
     pooled.seed = run->seed;
-    return ent_compare(&plan, &pooled, s->population, &run->federated, s->options.threads,
-                       &run->comparison);
+    err = ent_compare(&plan, &pooled, s->population, &run->federated,
+                      s->arguments.federation.threads, &run->comparison);
+    if (err != ENT_E_OK) {
+        ent_federation_result_release(&run->federated); /* of a run that is not counted */
+    }
+    return err;
 }
 
 static enum ent_err write_model(const struct simulate *s)
@@ -234,7 +194,7 @@ static enum ent_err write_model(const struct simulate *s)
 
 static void print_one(struct simulate *s, const struct ent_simulated_run *run)
 {
-    if (s->sweep.n > 0) {
+    if (s->arguments.sweep.n > 0) {
         if (!s->verb->json) {
             ent_print_csv_row(&s->sim, run, stdout);
         }
@@ -247,46 +207,63 @@ static void print_one(struct simulate *s, const struct ent_simulated_run *run)
 /* The models of runs past are not needed; their figures are. */
 static void shrink(struct ent_simulated_run *run, bool keep_model, bool keep_members)
 {
-    if (keep_members) {
-        return;
+    if (!keep_members) {
+        free(run->federated.members);
+        run->federated.members = NULL;
+        ent_comparison_release(&run->comparison);
     }
-    free(run->federated.members);
-    run->federated.members = NULL;
-    ent_comparison_release(&run->comparison);
     if (!keep_model) {
         ent_blob_unref(run->federated.model);
         run->federated.model = NULL;
     }
 }
 
+/* Which of many runs the rounds below belong to. */
+static void announce(const struct simulate *s, const struct ent_simulated_run *run, uint64_t n)
+{
+    const struct ent_sweep *sweep = &s->arguments.sweep;
+
+    if (s->verb->quiet || n < 2) {
+        return;
+    }
+    (void)fprintf(s->notes, "run %u of %llu:", (unsigned)s->sim.n_runs + 1, (unsigned long long)n);
+    for (uint32_t a = 0; a < sweep->n; a++) {
+        (void)fprintf(s->notes, " %s %.10g,", ent_sweep_name(sweep, a),
+                      ent_sweep_value(sweep, run->combination, a));
+    }
+    (void)fprintf(s->notes, " seed %llu\n", (unsigned long long)run->seed);
+}
+
 static enum ent_err run_all(struct simulate *s)
 {
-    uint64_t n = ent_sweep_combinations(&s->sweep) * s->seeds;
+    uint64_t n = ent_sweep_combinations(&s->arguments.sweep) * s->arguments.seeds;
 
     ENT_TRY(ent_calloc(n, sizeof *s->sim.runs, &s->sim.runs));
     for (uint64_t i = 0; i < n; i++) {
         struct ent_simulated_run *run = &s->sim.runs[i];
 
-        run->combination = i / s->seeds;
-        run->seed = s->plan->seed + i % s->seeds;
+        run->combination = i / s->arguments.seeds;
+        run->seed = s->plan->seed + i % s->arguments.seeds;
+        announce(s, run, n);
         ENT_TRY(one_run(s, run));
         s->sim.n_runs++;
         print_one(s, run);
-        shrink(run, i == 0, s->verb->json && s->sweep.n == 0);
+        ENT_TRY(i == 0 ? write_model(s) : ENT_E_OK);
+        shrink(run, i == 0, s->verb->json && s->arguments.sweep.n == 0);
     }
     return ENT_E_OK;
 }
 
 static enum ent_err simulate(struct simulate *s)
 {
-    ent_federation_memory(s->plan, s->population->n_members, s->options.threads,
-                          s->options.state_memory, &s->sim.memory);
+    ent_federation_memory(s->plan, s->population->n_members, s->arguments.federation.threads,
+                          s->arguments.federation.state_memory, &s->sim.memory);
     s->sim.plan = s->plan;
     s->sim.population = s->population;
-    s->sim.sweep = &s->sweep;
+    s->sim.sweep = &s->arguments.sweep;
     s->sim.table_bytes = table_bytes(s->population->table);
-    s->sim.threads = s->options.threads;
-    s->sim.division = s->division;
+    s->sim.threads = s->arguments.federation.threads;
+    s->sim.division = s->arguments.division_text;
     s->sim.compare = s->verb->compare;
     s->sim.each = s->verb->each;
     ent_print_memory(&s->sim, s->notes);
@@ -295,15 +272,14 @@ static enum ent_err simulate(struct simulate *s)
         ent_events_print(s->population->table, s->notes);
     }
     (void)fflush(s->notes);
-    if (s->sweep.n > 0 && !s->verb->json) {
+    if (s->arguments.sweep.n > 0 && !s->verb->json) {
         ent_print_csv_head(&s->sim, stdout);
     }
     ENT_TRY(run_all(s));
-    ENT_TRY(write_model(s));
     if (s->verb->json) {
         return ent_print_json(&s->sim, stdout);
     }
-    if (s->sweep.n == 0) {
+    if (s->arguments.sweep.n == 0) {
         ent_print_mean(&s->sim, stdout);
     }
     return ENT_E_OK;
@@ -331,7 +307,12 @@ enum ent_err ent_verb_simulate(const void *options, const char *const *args, siz
     s.notes = s.verb->json || s.verb->sweep != NULL ? stderr : stdout;
     s.interactive = isatty(fileno(s.notes)) == 1 && !s.verb->quiet;
     ent_math_init();
-    err = read_options(&s);
+    err = ent_arguments_read(s.verb, &s.arguments);
+    s.arguments.federation.progress = tell;
+    s.arguments.federation.ctx = &s;
+    if (err == ENT_E_OK) {
+        err = check_output(s.verb->output);
+    }
     if (err == ENT_E_OK) {
         err = load(&s, args[0]);
     }

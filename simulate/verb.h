@@ -11,16 +11,17 @@ struct ent_simulate_verb {
     const char *data;
     const char *config;
     const char *by;
-    uint64_t iid;
-    uint64_t members;
+    const char *iid; /* numbers as typed: arguments.c knows their ranges */
+    const char *members;
     const char *alpha;
+    const char *shards;
     bool quantity;
     const char *test_rows;
     const char *fraction;
     const char *dropout;
-    uint64_t rounds;
-    uint64_t seeds;
-    uint64_t threads;
+    const char *rounds;
+    const char *seeds;
+    const char *threads;
     const char *state_memory;
     bool compare;
     bool each;

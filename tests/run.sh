@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All tests of Entente. Installs what is missing (as root), builds, runs; at most 15 minutes on two cores.
 #   tests/run.sh          dev (unit, integration, lints, fuzz corpora), release (end to end), asan (unit, integration)
-#   tests/run.sh --all    adds tsan, fuzzing, clang-tidy, long schedules and the benches
+#   tests/run.sh --all    adds tsan, fuzzing, clang-tidy, long schedules, golden values and the benches
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source deploy/packages.sh
@@ -26,9 +26,6 @@ build() { # preset
     cmake --preset "$1" >build-"$1".log 2>&1 || { cat build-"$1".log; exit 1; }
     cmake --build --preset "$1" >>build-"$1".log 2>&1 || { tail -n 60 build-"$1".log; exit 1; }
     rm -f build-"$1".log
-    if [ "$1" != release ]; then
-        logs+=("build/$1/Testing/Temporary/LastTest.log")
-    fi
 }
 
 run() { # name, preset, ctest arguments...
@@ -38,12 +35,12 @@ run() { # name, preset, ctest arguments...
     if ! ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "${jobs:-2}" "$@"; then
         failed+=("$name")
     fi
-    cp "build/$preset/Testing/Temporary/LastTest.log" "build/$name.test.log"
-    logs+=("build/$name.test.log")
+    cp "build/$preset/Testing/Temporary/LastTest.log" "build/${name// /-}.test.log"
+    logs+=("build/${name// /-}.test.log")
 }
 
 build dev
-run dev dev -LE 'e2e|bench|long'
+run dev dev -LE 'e2e|bench|long|golden'
 build release
 jobs=1 run e2e release -L e2e
 build asan
@@ -54,6 +51,7 @@ if [ "$all" = yes ]; then
     build fuzz
     run fuzz fuzz -L fuzz
     jobs=1 run long release -L long
+    run "golden values" dev -L golden
     jobs=1 run bench release -L bench
     step "clang-tidy"
     cmake --preset tidy >/dev/null && cmake --build --preset tidy || failed+=(tidy)

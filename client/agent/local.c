@@ -181,7 +181,34 @@ static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *lo
     return err;
 }
 
-static enum ent_err write_model(const struct ent_pipeline *p, const char *path)
+/* The file's bytes, for whoever needs them once: no file that a killed process would leave. */
+static enum ent_err keep_model(const struct ent_pipeline *p, const struct ent_model_info *info,
+                               struct ent_blob **out)
+{
+    size_t bytes = ent_model_n_params(p->model) * sizeof(float);
+    struct ent_buf header;
+    uint8_t *file = NULL;
+    size_t n = 0;
+    enum ent_err err;
+
+    ent_buf_init(&header, ENT_MODELFILE_HEADER_MAX + sizeof(uint64_t));
+    err = ent_modelfile_header(info, &header, &n);
+    if (err == ENT_E_OK) {
+        err = ent_calloc_aligned(header.len + bytes, 1, &file);
+    }
+    if (err == ENT_E_OK) {
+        memcpy(file, header.data, header.len);
+        memcpy(file + header.len, ent_model_params(p->model), bytes);
+        err = ent_blob_new_take(file, header.len + bytes, out);
+    }
+    if (err != ENT_E_OK) {
+        free(file);
+    }
+    ent_buf_release(&header);
+    return err;
+}
+
+static enum ent_err give_model(const struct ent_pipeline *p, const struct ent_local *local)
 {
     struct ent_model_layer *layers = NULL;
     struct ent_model_options options;
@@ -193,8 +220,13 @@ static enum ent_err write_model(const struct ent_pipeline *p, const char *path)
         ent_plan_model_info(p->plan, &info);
         ent_modelfile_of_options(&options, &info);
         memcpy(info.plan, p->plan->digest, sizeof info.plan);
-        err = ent_modelfile_write(path, &info, ent_model_params(p->model),
-                                  ent_model_n_params(p->model));
+        err = local->model_path != NULL
+                  ? ent_modelfile_write(local->model_path, &info, ent_model_params(p->model),
+                                        ent_model_n_params(p->model))
+                  : ENT_E_OK;
+    }
+    if (err == ENT_E_OK && local->model != NULL) {
+        err = keep_model(p, &info, local->model);
     }
     free(layers);
     return err;
@@ -216,7 +248,7 @@ static enum ent_err run_local(struct ent_pipeline *p, const struct ent_local *lo
     out->rows = p->parts->part[ENT_SPLIT_TRAIN].n;
     out->train_loss = trained.mean_loss;
     ENT_TRY(evaluate(p, ENT_SPLIT_TEST, &out->test));
-    return local->model_path != NULL ? write_model(p, local->model_path) : ENT_E_OK;
+    return local->model_path != NULL || local->model != NULL ? give_model(p, local) : ENT_E_OK;
 }
 
 enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline, const struct ent_local *local,

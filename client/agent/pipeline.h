@@ -81,6 +81,8 @@ struct ent_local_result {
 
 struct ent_local {
     const char *model_path; /* where the model file goes; NULL: it is not written */
+    struct ent_blob *
+        *model; /* the same bytes in memory, for the caller to unref; NULL: not wanted */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
 };

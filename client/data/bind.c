@@ -138,9 +138,9 @@ static enum ent_err refuse_absent(const struct absent *absent, const struct ent_
                         (unsigned)absent->n, absent->list, list);
 }
 
-/* unit_key and id are names of this member's own: they are corrected, not mapped. */
+/* unit_key and id are names of this member's own: they are corrected, not mapped. where: that the name was given. */
 static enum ent_err find_own(const struct ent_text *header, size_t n, const char *column,
-                             const char *key, size_t *out)
+                             const char *key, const char *where, size_t *out)
 {
     char near[128];
     char list[200] = "";
@@ -152,14 +152,14 @@ static enum ent_err find_own(const struct ent_text *header, size_t n, const char
     if (nearest(column, header, n, near)) {
         return ent_err_note(ENT_E_DATA,
                             "there is no column '%.80s' (%s) in the data: is it '%.80s'? Correct "
-                            "%s in client.yaml",
-                            column, key, near, key);
+                            "%s%s",
+                            column, key, near, key, where);
     }
     list_header(header, n, list, sizeof list);
     return ent_err_note(ENT_E_DATA,
-                        "there is no column '%.80s' (%s) in the data: correct %s in client.yaml; "
-                        "the data has: %s",
-                        column, key, key, list);
+                        "there is no column '%.80s' (%s) in the data: correct %s%s; the data has: "
+                        "%s",
+                        column, key, key, where, list);
 }
 
 /* ---- dictionaries ---- */
@@ -298,6 +298,7 @@ static enum ent_err bind_label(const struct ent_table_options *options,
 static enum ent_err bind_all(const struct ent_table_options *options, const struct ent_text *header,
                              size_t n, struct ent_bindings *b)
 {
+    static const char in_config[] = " in client.yaml";
     struct absent absent = {0};
 
     b->n_columns = options->schema.n_features;
@@ -309,10 +310,12 @@ static enum ent_err bind_all(const struct ent_table_options *options, const stru
     ENT_TRY(bind_label(options, header, n, &absent, b));
     ENT_TRY(refuse_absent(&absent, header, n));
     if (options->config->unit_key != NULL && !options->without_units) {
-        ENT_TRY(find_own(header, n, options->config->unit_key, "unit_key", &b->unit));
+        ENT_TRY(find_own(header, n, options->config->unit_key, "unit_key", in_config, &b->unit));
     }
     if (options->id_column != NULL) {
-        ENT_TRY(find_own(header, n, options->id_column, "id", &b->id));
+        ENT_TRY(find_own(header, n, options->id_column,
+                         options->id_option != NULL ? options->id_option : "id",
+                         options->id_option != NULL ? "" : in_config, &b->id));
     }
     return ENT_E_OK;
 }

@@ -9,8 +9,7 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 
-#define HEAD 8 /* of a record in memory and file: key_len, len, both 32 bit */
-#define PATH_BYTES 4096
+#define HEAD 8       /* of a record in memory and file: key_len, len, both 32 bit */
 #define RUNS_MAX 128 /* then they are merged into one */
 #define WINDOW ((size_t)64 << 10)
 #define WRITE_AT ((size_t)256 << 10)
@@ -139,20 +138,6 @@ static void sort_places(struct ent_sort *s)
 
 /* ---- files ---- */
 
-static enum ent_err open_file(int *fd)
-{
-    const char *dir = getenv("TMPDIR");
-    char path[PATH_BYTES];
-    int n = snprintf(path, sizeof path, "%s/entente-sort-XXXXXX",
-                     dir != NULL && dir[0] != '\0' ? dir : "/tmp");
-
-    ENT_REQUIRE(n > 0 && (size_t)n < sizeof path, ENT_E_CONFIG, "TMPDIR is too long");
-    *fd = mkstemp(path); /* 0600 */
-    ENT_REQUIRE(*fd >= 0, ENT_E_IO, "%s: no temporary file for sorting: %s", path, strerror(errno));
-    (void)unlink(path);
-    return ENT_E_OK;
-}
-
 static enum ent_err write_out(struct ent_sort *s, int fd, struct ent_buf *out)
 {
     ENT_TRY(ent_fd_write(fd, out->data, out->len));
@@ -191,8 +176,11 @@ static enum ent_err read_at(int fd, uint64_t from, uint8_t *to, size_t len)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        ENT_REQUIRE(n > 0, ENT_E_IO, "the temporary file for sorting cannot be read: %s",
-                    n < 0 ? strerror(errno) : "it ends too early");
+        if (n < 0) {
+            (void)ent_io_error("read", "the temporary file for sorting");
+            return ENT_E_IO;
+        }
+        ENT_REQUIRE(n > 0, ENT_E_IO, "the temporary file for sorting ends too early");
         to += n;
         from += (uint64_t)n;
         len -= (size_t)n;
@@ -357,7 +345,7 @@ static enum ent_err merge_runs(struct ent_sort *s)
     int fd;
     enum ent_err err;
 
-    ENT_TRY(open_file(&fd));
+    ENT_TRY(ent_file_unnamed(&fd));
     err = copy_merged(s, fd, &len);
     if (err != ENT_E_OK) {
         (void)close(fd);
@@ -383,7 +371,7 @@ static enum ent_err spill(struct ent_sort *s)
         ENT_TRY(merge_runs(s));
     }
     if (s->fd < 0) {
-        ENT_TRY(open_file(&s->fd));
+        ENT_TRY(ent_file_unnamed(&s->fd));
     }
     before = s->spilled;
     sort_places(s);

@@ -10,6 +10,7 @@
 
 #include "common/base/mem.h"
 
+#define UNNAMED_PATH_BYTES 4096
 #define READ_STEP ((size_t)64 * 1024)
 
 enum ent_err ent_io_error(const char *doing, const char *path)
@@ -24,6 +25,25 @@ enum ent_err ent_io_error(const char *doing, const char *path)
         return ent_err_note(ENT_E_NOT_FOUND, "cannot %s %s: %s", doing, path, reason);
     }
     return ent_err_note(ENT_E_IO, "cannot %s %s: %s", doing, path, reason);
+}
+
+enum ent_err ent_file_unnamed(int *fd)
+{
+    const char *dir = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe): nothing here sets it */
+    char path[UNNAMED_PATH_BYTES];
+    int n = snprintf(path, sizeof path, "%s/entente-XXXXXX",
+                     dir != NULL && dir[0] != '\0' ? dir : "/tmp");
+    int made;
+
+    ENT_REQUIRE(n > 0 && (size_t)n < sizeof path, ENT_E_CONFIG, "TMPDIR is too long");
+    made = mkstemp(path); /* 0600 */
+    if (made < 0) {
+        (void)ent_io_error("make the temporary file", path);
+        return ENT_E_IO; /* also where the directory is missing */
+    }
+    (void)unlink(path);
+    *fd = made;
+    return ENT_E_OK;
 }
 
 enum ent_err ent_fd_read(int fd, void *bytes, size_t len, size_t *n_read)

@@ -13,6 +13,10 @@
 
 /* "cannot DOING PATH: " and what errno says, at once after the call that failed. NOT_FOUND (ENOENT), IO. */
 enum ent_err ent_io_error(const char *doing, const char *path);
+
+/* A file for reading and writing in TMPDIR (or /tmp) that nobody else can open and that has no name any more: it is gone
+ * with its descriptor, however the program ends. CONFIG, IO. */
+ENT_MUST enum ent_err ent_file_unnamed(int *fd);
 /* Whole file into `out` (appended; LIMIT beyond its maximum). NOT_FOUND, IO. */
 ENT_MUST enum ent_err ent_file_read(const char *path, struct ent_buf *out);
 /* Old or new content, never a mixture: temporary file in the same directory, fsync, rename, fsync

@@ -2,7 +2,7 @@
 # What a round costs without training (epochs: 0), real programs over TLS 1.3 on loopback, 8 members, next to the floor
 # program (OpenSSL over plain sockets: same bytes, digests, sums, commits): mean over the rounds of a run, in interleaved
 # pairs, the median of their ratios; beside it the ratio to a floor that signs and verifies what is said, as the design
-# demands of every message (Ed25519 is most of a small round's floor then). Then peak memory of coordinator and client (also of one that trains), and the time
+# demands of every message (Ed25519 is most of a small round's floor then). Then peak memory of coordinator and client (also of one that trains and keeps its momentum), and the time
 # from `start` to the end of the first round. Prints a table and checks the bars of issue 3 (MB = 10^6 bytes).
 #
 #   bench_round.sh [--params "10000 1000000 10000000"] [--pairs 5] [--floor plain|signed]     which floor the bar is of
@@ -43,7 +43,7 @@ features: [{name: x, type: number, range: [0, 1]}]
 label: {name: y, positive: "1"}
 split: {key: 1, validation: 0, test: 0}
 model: {layers: $(layers "$1"), loss: bce}
-training: {rounds: $2, epochs: $3, batch: 32, optimizer: {sgd: {rate: 0.01, momentum: 0.9}}, seed: 1}
+training: {rounds: $2, epochs: $3, batch: 32, optimizer: {sgd: {rate: 0.01, momentum: 0.9, keep_state: $([ "$3" -gt 0 ] && echo true || echo false)}}, seed: 1}
 aggregation: {rule: fedavg, weights: equal, scale_bits: 20, min_members: $members, join: 60s, update: 5min}
 YAML
 }

@@ -52,7 +52,7 @@ crash_everywhere 900 "$frames"
 
 say "the ordinary program, killed at any time"
 rm -rf "$FED" "$TOP"/member-? "$LOGS"/*
-fed_data 3 600 70
+fed_data 3 600 400
 yaml_set "$PLAN" update 60s
 yaml_set "$PLAN" join 30s
 fed_init

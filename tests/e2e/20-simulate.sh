@@ -47,8 +47,10 @@ for name in s0 s1 s2; do
     awk -F, -v n="$name" 'NR == 1 || $4 == n' "$dir/rows.csv" >"$dir/$name.csv"
     "$bin/entente-coordinator" invite --dir "$dir/fed" "$name" 2>>"$dir/log" |
         "$bin/entente-client" enroll --dir "$dir/$name" >>"$dir/log" 2>&1 || fail "enroll $name: $(tail -3 "$dir/log")"
-    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any}\n' \
-        "$address" "$dir/$name.csv" >"$dir/$name/client.yaml"
+    own=stay
+    [ "$name" != s1 ] || own=go
+    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any, own_figures: %s}\n' \
+        "$address" "$dir/$name.csv" "$own" >"$dir/$name/client.yaml"
     "$bin/entente-client" run --dir "$dir/$name" --once >"$dir/$name.log" 2>&1 &
     pids+=("$!")
 done
@@ -61,12 +63,26 @@ wait "${pids[@]}" || fail "a member: $(tail -n 3 "$dir"/s?.log)"
 pids=()
 [ -r "$real" ] || fail "no model: $(tail -3 "$dir/s0.log")"
 
+# ---- figures of one member stay with it unless its policy lets them go ----
+grep -q 'are in the top 10 % of scores; random would find 10 %' "$dir/serve.log" || fail "no line for a marketer"
+sed -n '/^of their own test rows/,/^$/p' "$dir/serve.log" >"$dir/own"
+grep -qE '^s1 +[0-9]+ +0\.[0-9]+ +0\.[0-9]+ +[0-9]+ %$' "$dir/own" || fail "no figures of s1: $(cat "$dir/own")"
+! grep -qE '^s[02] ' "$dir/own" || fail "figures of a member whose policy lets none go"
+grep -q 'these figures go to the operator' "$dir/s1.log" || fail "s1 does not say that its figures go"
+grep -q 'these figures stay here' "$dir/s0.log" || fail "s0 does not say that its figures stay"
+"$bin/entente-coordinator" status --dir "$dir/fed" --json >"$dir/out"
+grep -q '"own_figures":\[{"member":"s1","round":[0-9]*,"auc":0\.' "$dir/out" || fail "status has no own figures"
+"$bin/entente-client" check --dir "$dir/s1" --plan "$dir/plan.yaml" >"$dir/out"
+grep -q '^  own figures 1 x  this member' "$dir/out" || fail "check does not show that they would leave"
+"$bin/entente-client" check --dir "$dir/s0" --plan "$dir/plan.yaml" >"$dir/out"
+! grep -q 'own figures' "$dir/out" || fail "check shows figures that stay"
+
 # ---- simulated ----
 simulate --by shop --threads 1 --output "$dir/one.safetensors" >"$dir/one.txt"
 simulate --by shop --threads 2 --output "$dir/two.safetensors" >"$dir/two.txt"
 cmp "$dir/one.safetensors" "$dir/two.safetensors" || fail "one thread and two give different models"
 head -1 "$dir/one.txt" | grep -q '^memory: about' || fail "the first line does not say the memory"
-grep -q 'test AUC' "$dir/one.txt" || fail "no AUC"
+grep -q 'AUC 0\.' "$dir/one.txt" || fail "no AUC"
 
 # Headers differ in the lineage (another federation); what is behind them is the parameters.
 parameters() {
@@ -88,6 +104,10 @@ simulate --by shop --seeds 2 --rounds 1 >"$dir/out"
 grep -q 'mean of 2 seeds' "$dir/out" || fail "no mean"
 simulate --members 6 --alpha 0.5 --rounds 1 --state-memory 1kB >"$dir/out"
 head -1 "$dir/out" | grep -q 'temporary file' || fail "no file for the state"
+simulate --members 6 --shards 2 --rounds 1 >"$dir/out"
+grep -q '^6 members with 2 shards by label each' "$dir/out" || fail "no shards"
+simulate --members 6 --by shop --alpha 0.3 --rounds 1 >"$dir/out"
+grep -q '^6 members by shop, alpha 0.3' "$dir/out" || fail "no shares of a column's values"
 
 # ---- bad input ----
 expect() { # exit status, words, arguments
@@ -103,5 +123,17 @@ expect 4 'shopp' --by shopp
 expect 3 'min_members' --iid 2
 expect 2 'fraction' --by shop --fraction 1.5
 expect 2 'did you mean train.lr' --by shop --sweep train.rl=1
+expect 2 'above 0 and at most 10' --by shop --sweep train.lr=0
+expect 2 'has no such setting' --by shop --sweep train.momentum=0.5
+expect 2 'from 1 to 4096' --iid 0
+expect 2 'from 0.001 to 1000000' --members 6 --alpha 0
+expect 2 'from 0 to below 1' --iid 5 --dropout 1
+expect 2 'from 1 to 256' --iid 5 --threads 0
+expect 2 'from 1 to 1000' --iid 5 --seeds 0
+expect 2 'from 1 to 100000' --iid 5 --rounds 0
+expect 2 'size such as' --iid 5 --state-memory much
+expect 2 'at most' --members 100 --shards 10
+expect 5 'cannot make the file of --output' --iid 5 --output "$dir/nowhere/model"
+expect 4 'Correct --by' --by shopp
 expect 24 'lower --dropout' --by shop --dropout 0.95
 echo "ok"

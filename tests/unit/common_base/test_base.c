@@ -1,5 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/arena.h"
 #include "common/base/blob.h"
@@ -124,6 +126,26 @@ ENT_TEST(file, atomic_write_and_limits)
     ENT_OK(ent_file_remove(path));
     ENT_FAILS(ent_file_read(path, &b), ENT_E_NOT_FOUND);
     free(path);
+}
+
+ENT_TEST(file, an_unnamed_file_holds_bytes_and_has_no_name)
+{
+    static const char text[] = "kept";
+    struct stat sb;
+    char got[sizeof text];
+    int fd = -1;
+
+    ENT_OK(ent_file_unnamed(&fd));
+    CU_ASSERT_EQUAL(fstat(fd, &sb), 0);
+    CU_ASSERT_EQUAL(sb.st_nlink, 0);
+    CU_ASSERT_EQUAL(sb.st_mode & 0777, 0600);
+    CU_ASSERT_EQUAL(pwrite(fd, text, sizeof text, 100), sizeof text);
+    CU_ASSERT_EQUAL(pread(fd, got, sizeof got, 100), sizeof got);
+    CU_ASSERT_STRING_EQUAL(got, text);
+    (void)close(fd);
+    CU_ASSERT_EQUAL(setenv("TMPDIR", "/no/such/directory", 1), 0);
+    CU_ASSERT_EQUAL(ent_file_unnamed(&fd), ENT_E_IO);
+    CU_ASSERT_EQUAL(unsetenv("TMPDIR"), 0);
 }
 
 ENT_TEST(file, lock_is_exclusive)

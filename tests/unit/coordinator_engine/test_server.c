@@ -8,6 +8,7 @@
 #include "common/fixed/grid.h"
 #include "common/model/modelfile.h"
 #include "common/optim/server.h"
+#include "coordinator/engine/state.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_engine/fed.h"
 
@@ -224,5 +225,46 @@ ENT_TEST(server, a_damaged_state_stops_the_round)
     ent_buf_release(&good);
     free(path);
     expect_free(&x);
+    fed_free(&fed);
+}
+
+/* Few parameters: the model stands in the database too, the state is a file all the same. Without it the run is held. */
+ENT_TEST(server, a_run_without_its_state_is_held)
+{
+    static const char small_plan[] =
+        "features: [{name: age, type: number, range: [0, 100]}]\n"
+        "label: {name: y, positive: \"yes\"}\n"
+        "split: {key: 42, validation: 0, test: 0.2}\n"
+        "model: {layers: [{dense: 1}], loss: bce}\n"
+        "training: {rounds: 3, epochs: 1, batch: 32, optimizer: {sgd: {rate: 0.1}}, seed: 1}\n"
+        "aggregation: {weights: equal, scale_bits: 20, min_members: 3, optimizer: {fedadam: {rate: "
+        "0.05}}}\n";
+    struct fed fed;
+    struct ent_buf state;
+    char *path;
+
+    fed_new(&fed, 3);
+    hello_all(&fed);
+    fed_start_run(&fed, small_plan);
+    live_until(&fed, 3, ENT_PHASE_JOIN);
+    path = state_path(&fed);
+    ent_buf_init(&state, 1024);
+    ENT_OK(ent_file_read(path, &state));
+    CU_ASSERT_EQUAL(state.len, 2 * 2 * sizeof(float));
+    fed_down(&fed);
+    ENT_OK(ent_file_remove(path));
+    fed_up(&fed);
+    CU_ASSERT_STRING_EQUAL(fed.engine->missing, path);
+    fed_hello(&fed.members[0]);
+    CU_ASSERT_EQUAL(fed_refused(&fed.members[0]), ENT_E_BUSY);
+    ENT_OK(ent_file_write_atomic(path, state.data, state.len, 0600));
+    fed_pass(&fed, 3000);
+    CU_ASSERT_STRING_EQUAL(fed.engine->missing, "");
+    hello_all(&fed);
+    fed_live(&fed, 3, 1000);
+    CU_ASSERT_EQUAL(ent_engine_ended_run(fed.engine), 1);
+    CU_ASSERT_EQUAL(n_states(&fed), 0);
+    ent_buf_release(&state);
+    free(path);
     fed_free(&fed);
 }
