@@ -239,7 +239,6 @@ bool ent_session_legal(enum ent_session_state state, enum ent_session_event_kind
 bool ent_session_ends_compute(const struct ent_session *session,
                               const struct ent_session_event *event);
 
-const char *ent_session_state_name(enum ent_session_state state);
 const char *ent_session_event_name(enum ent_session_event_kind kind);
 
 #endif
