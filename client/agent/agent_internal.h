@@ -93,7 +93,6 @@ struct ent_agent {
     size_t n_declined; /* ever; the last ones are kept */
     struct ent_agent_status status;
     char why[ENT_AGENT_LINE_BYTES]; /* what was said last of a refusal, a lost line or a failure */
-    bool computing;
     uint64_t said_ms; /* last status line while computing */
 };
 
@@ -148,7 +147,7 @@ void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_ac
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);
 void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item);
 void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
-void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
+void ent_agent_ended(struct ent_agent *agent);
 
 /* ---- agent_metrics.c ---- */
 /* "; of those with y = yes, 38 % are in the top 10 % of scores; random would find 10 %" */

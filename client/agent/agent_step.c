@@ -216,7 +216,7 @@ static void act(struct ent_agent *agent, const struct ent_session_action *action
         ent_agent_save_best(agent, action->digest);
         break;
     case ENT_SACT_ENDED:
-        ent_agent_ended(agent, action->code);
+        ent_agent_ended(agent);
         break;
     case ENT_SACT_STOPPED:
         agent->status.stopped = true;
