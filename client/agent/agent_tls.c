@@ -5,7 +5,6 @@
 #include "client/agent/agent_internal.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/crypto/secret.h"
 #include "common/net/link_nng.h"
 
 /* Everything out of DIR; ctx is the directory's name. */
@@ -120,10 +119,7 @@ static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_
         limits.prompt = true; /* the agent's handler only queues */
         err = ent_link_nng_new(&settings, &limits, handler, handler_ctx, out);
     }
-    if (files.pair.data != NULL) {
-        ent_cleanse(files.pair.data, files.pair.cap);
-    }
-    ent_buf_release(&files.pair);
+    ent_buf_wipe(&files.pair);
     ent_buf_release(&files.ca);
     ent_buf_release(&files.crl);
     return err;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/base/file.h"
-#include "common/crypto/secret.h"
 #include "common/json/json.h"
 
 #define MEMBER_JSON_MAX ((size_t)16 * 1024)
@@ -192,14 +191,6 @@ static enum ent_err pair_pem(const char *dir, const struct ent_tls_key *key,
     return ent_cert_encode_pem(cert, pem);
 }
 
-static void forget_pem(struct ent_buf *pem)
-{
-    if (pem->data != NULL) {
-        ent_cleanse(pem->data, pem->cap);
-    }
-    ent_buf_release(pem);
-}
-
 enum ent_err ent_identity_tls_swap(const char *dir, const struct ent_tls_key *key,
                                    const struct ent_cert *cert, struct ent_buf *pem)
 {
@@ -252,7 +243,7 @@ static enum ent_err write_tls(const char *dir, const struct ent_identity_files *
 
     ent_buf_init(&pem, ENT_PEM_MAX_BYTES);
     err = ent_identity_tls_swap(dir, files->tls_key, files->cert, &pem);
-    forget_pem(&pem);
+    ent_buf_wipe(&pem);
     return err;
 }
 
