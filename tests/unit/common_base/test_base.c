@@ -136,6 +136,22 @@ ENT_TEST(file, lock_is_exclusive)
     ENT_FAILS(ent_dir_lock(dir, &b), ENT_E_BUSY);
 }
 
+/* The directory that a path stands in, however the path is written. */
+ENT_TEST(file, parents_are_synchronised)
+{
+    const char *dir = ent_test_tmpdir();
+    char path[600];
+
+    (void)snprintf(path, sizeof path, "%s/is/not", dir);
+    ENT_FAILS(ent_parent_sync(path), ENT_E_NOT_FOUND);
+    (void)snprintf(path, sizeof path, "%s/not//", dir);
+    ENT_OK(ent_parent_sync(path));
+    ENT_OK(ent_parent_sync("not"));
+    ENT_OK(ent_parent_sync("not/"));
+    ENT_OK(ent_parent_sync("/not"));
+    ENT_OK(ent_parent_sync("/"));
+}
+
 ENT_TEST(options, nearest)
 {
     static const char *const names[] = {"features", "label", "training"};
