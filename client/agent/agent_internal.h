@@ -93,7 +93,7 @@ struct ent_agent {
     size_t n_declined; /* ever; the last ones are kept */
     struct ent_agent_status status;
     char why[ENT_AGENT_LINE_BYTES]; /* what was said last of a refusal, a lost line or a failure */
-    uint64_t said_ms; /* last status line while computing */
+    uint64_t said_ms;               /* last status line while computing */
 };
 
 /* ---- agent_step.c ---- */
@@ -106,6 +106,7 @@ void ent_agent_item_free(struct ent_agent_item *item);
 void ent_agent_open_free(struct ent_open_round *open);
 void ent_agent_sayf(struct ent_agent *agent, enum ent_agent_say say, const char *fmt, ...)
     ENT_PRINTF(3, 4);
+struct ent_attempt ent_agent_attempt(const struct ent_agent *agent); /* the session's */
 /* "round 3 (train)"; out: [64] */
 #define ENT_AGENT_ROUND_TEXT 64
 void ent_agent_round_text(const struct ent_agent *agent, char out[ENT_AGENT_ROUND_TEXT]);

@@ -14,24 +14,13 @@ struct tls_files {
     struct ent_buf crl;
 };
 
-static enum ent_err read_in(const char *dir, const char *name, struct ent_buf *out)
-{
-    char *path = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_path_join(dir, name, &path));
-    err = ent_file_read(path, out);
-    free(path);
-    return err;
-}
-
 static enum ent_err read_files(const char *dir, struct tls_files *files)
 {
     char *crl = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_identity_tls_read(dir, &files->pair));
-    ENT_TRY(read_in(dir, "ca.pem", &files->ca));
+    ENT_TRY(ent_file_read_in(dir, "ca.pem", &files->ca));
     ENT_TRY(ent_path_join(dir, "crl.pem", &crl));
     /* None came with enrolment when it is too long for an envelope. */
     err = ent_file_exists(crl) ? ent_file_read(crl, &files->crl) : ENT_E_OK;
