@@ -219,6 +219,13 @@ static enum ent_err take_begin(struct ent_agent *agent, const struct ent_envelop
     return ENT_E_OK;
 }
 
+/* The session knows no messages: its numbers are those of the wire. */
+_Static_assert((int)ENT_BYTES_PLAN == (int)ENT_OFFER_PLAN &&
+                   (int)ENT_BYTES_MODEL == (int)ENT_OFFER_MODEL &&
+                   (int)ENT_BYTES_BEST == (int)ENT_OFFER_BEST &&
+                   ENT_SESSION_PLAN_MAX_BYTES == ENT_WIRE_PLAN_MAX_BYTES,
+               "what is offered");
+
 static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelope *envelope,
                                struct ent_agent_item *item)
 {

@@ -11,6 +11,17 @@
 
 #define CHECK_BYTES ((size_t)1024 * 1024)
 
+/* The machine knows no tasks: its numbers go to them and to the wire as they are. */
+_Static_assert((int)ENT_ROUND_STATS == (int)ENT_TASK_STATS &&
+                   (int)ENT_ROUND_TRAIN == (int)ENT_TASK_TRAIN &&
+                   (int)ENT_ROUND_EVALUATE == (int)ENT_TASK_EVALUATE,
+               "enum ent_round_task");
+_Static_assert((int)ENT_ROUND_NO_SPLIT == (int)ENT_SPLIT_NONE &&
+                   (int)ENT_ROUND_ON_TRAIN == (int)ENT_SPLIT_TRAIN &&
+                   (int)ENT_ROUND_ON_VALIDATION == (int)ENT_SPLIT_VALIDATION &&
+                   (int)ENT_ROUND_ON_TEST == (int)ENT_SPLIT_TEST,
+               "enum ent_round_split");
+
 /* A member says itself how many rows it has, but it says so once: what its statistics of this run stated is what its
  * updates weigh. Without statistics of its own (it came later) it weighs no more than the largest of the others. */
 static enum ent_err weight_of_rows(const struct ent_engine *e, uint32_t member, uint32_t bucket,

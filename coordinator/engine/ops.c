@@ -17,6 +17,10 @@
 #define BUSY_TRIES 20
 #define BUSY_WAIT_NS 100000000L
 
+_Static_assert(ENT_PLAN_MAX_BYTES == ENT_STORE_PLAN_MAX &&
+                   ENT_PLAN_MAX_BYTES == ENT_WIRE_PLAN_MAX_BYTES,
+               "a plan that can be read can be stored and sent");
+
 static enum ent_err text_of(const struct ent_json *request, const char *key, const char **out)
 {
     return ent_json_string(ent_json_get(request, key), key, out);
@@ -174,7 +178,7 @@ static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, c
     if (base_path != NULL) {
         ENT_TRY(ent_engine_take_base(e, plan, base_path, base));
     }
-    ent_buf_init(&yaml, ENT_STORE_PLAN_MAX);
+    ent_buf_init(&yaml, ENT_PLAN_MAX_BYTES);
     err = ent_buf_add(&yaml, text, strlen(text));
     if (err == ENT_E_OK) {
         err = ent_store_run_add(e->store, &config, base, &yaml, e->wall_ms, &run);

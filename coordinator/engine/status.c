@@ -182,7 +182,7 @@ static enum ent_err put_label(struct ent_engine *e, struct ent_json_writer *w, u
     struct ent_buf bytes;
     enum ent_err err;
 
-    ent_buf_init(&bytes, ENT_STORE_PLAN_MAX);
+    ent_buf_init(&bytes, ENT_PLAN_MAX_BYTES);
     err = ent_store_run_plan(e->store, run, &bytes);
     if (err == ENT_E_OK) {
         err = ent_plan_parse("plan.yaml", bytes.data, bytes.len, &plan);

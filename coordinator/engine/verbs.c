@@ -251,7 +251,7 @@ enum ent_err ent_verb_start(const void *options, const char *const *args, size_t
     set_log(o);
     ENT_TRY(ent_plan_read(args[0], &plan)); /* its mistakes are found before anybody is asked */
     ent_plan_free(plan);
-    ent_buf_init(&file, ENT_STORE_PLAN_MAX);
+    ent_buf_init(&file, ENT_PLAN_MAX_BYTES);
     err = ent_file_read(args[0], &file);
     if (err == ENT_E_OK) {
         err = ent_buf_str(&file, &text);

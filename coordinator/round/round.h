@@ -68,7 +68,7 @@ enum ent_standing {
     ENT_STANDING_DROPPED /* reason: TIMEOUT, DROPPED, LOST, REVOKED, PHASE (joined too late) ... */
 };
 
-/* = ent_task_kind, ent_split */
+/* = ent_task_kind, ent_split (coordinator/engine/check.c holds them to it) */
 enum ent_round_task { ENT_ROUND_STATS = 1, ENT_ROUND_TRAIN = 2, ENT_ROUND_EVALUATE = 3 };
 enum ent_round_split {
     ENT_ROUND_NO_SPLIT = 0,
