@@ -117,6 +117,8 @@ void ent_agent_fail(struct ent_agent *agent, enum ent_err err);
 
 /* ---- agent_in.c ---- */
 void ent_agent_take_event(struct ent_agent *agent, struct ent_link_event *event);
+
+/* ---- agent_files.c ---- */
 bool ent_agent_plan_here(const struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
 bool ent_agent_model_here(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
 /* DIR/plans/<hex>.yaml; caller frees. */
