@@ -7,7 +7,6 @@
 #include "common/base/mem.h"
 #include "common/net/link_nng.h"
 
-/* Everything out of DIR; ctx is the directory's name. */
 struct tls_files {
     struct ent_buf pair; /* key and certificate */
     struct ent_buf ca;
@@ -79,6 +78,7 @@ static enum ent_err check_files(const char *dir)
                         finding);
 }
 
+/* Everything out of DIR; ctx is the directory's name. */
 static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_ctx,
                              struct ent_link **out)
 {

@@ -275,7 +275,7 @@ struct ent_round {
     uint32_t n_members;
 };
 
-/* members: [cap] caller's storage (at most ENT_ROUND_MEMBERS_MAX), kept; n_members grows by
+/* members: caller's storage for as many as will be added (at most ENT_ROUND_MEMBERS_MAX), kept; n_members grows by
  * ent_round_add_member. */
 void ent_round_init(struct ent_round *round, struct ent_round_member *members);
 uint32_t ent_round_add_member(struct ent_round *round, bool revoked);
