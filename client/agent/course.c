@@ -54,9 +54,9 @@ static enum ent_err next_round(struct ent_state_course *c, const struct ent_msg_
                     "this member has trained in the %u rounds of the plan", (unsigned)rounds);
         c->trained++;
     } else if (m->split == ENT_SPLIT_VALIDATION) {
-        ENT_REQUIRE(c->validated <= rounds, ENT_E_PROTOCOL,
-                    "this member has evaluated %u models of this run; the plan has %u rounds",
-                    (unsigned)c->validated, (unsigned)rounds);
+        ENT_REQUIRE(c->validated < rounds, ENT_E_PROTOCOL,
+                    "this member has evaluated the models of the %u rounds of the plan",
+                    (unsigned)rounds);
         c->validated++;
     } else {
         ENT_REQUIRE(c->tested == 0, ENT_E_PROTOCOL, "test rows are spent once a run");
