@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/plan/federation.h"
 
 #define ARENA_MAX_BYTES ((size_t)32 << 20)
 #define TASKS_MAX 32 /* bits of policy.tasks */
@@ -335,7 +335,7 @@ static enum ent_err read_places(struct reading *r)
 static enum ent_err read_all(struct reading *r, const char *dir)
 {
     struct ent_client_config *c = &r->config;
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     uint16_t port;
 
     ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -175,7 +176,7 @@ static enum ent_err listen_address(const struct ent_home *home, const char *conf
                                    const char *setting, char out[ENT_HOME_ADDRESS_MAX],
                                    bool *choose)
 {
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     char port[16];
     uint16_t number = 0;
     enum ent_err err;
@@ -200,7 +201,7 @@ static enum ent_err listen_on(struct serving *s, bool enroll, char bound[ENT_HOM
     const char *setting = enroll ? ENT_HOME_ENROLL : ENT_HOME_LISTEN;
     char address[ENT_HOME_ADDRESS_MAX];
     char port[16];
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     uint16_t number = 0;
     bool choose = false;
 
