@@ -1,6 +1,6 @@
 /* IN rows of a source · OUT rows of a table · OWNS source, bindings, hash · THREADS one at a time · SOURCE -
  *
- * Inside this room only: the one loop that table.c (everything) and rowset.c (block by block) share. */
+ * Inside this room only: the one loop that table.c (everything) and reader.c (block by block) share. */
 #ifndef ENT_CLIENT_DATA_LOAD_H
 #define ENT_CLIENT_DATA_LOAD_H
 
