@@ -2,14 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/task/task.h"
-
-static bool is_zero(const uint8_t digest[ENT_SHA256_BYTES])
-{
-    static const uint8_t zero[ENT_SHA256_BYTES];
-
-    return memcmp(digest, zero, sizeof zero) == 0;
-}
 
 static enum ent_err same_round(const struct ent_state_course *c, const struct ent_msg_round_open *m,
                                const uint8_t hash[ENT_SHA256_BYTES])
@@ -32,7 +26,7 @@ static enum ent_err same_round(const struct ent_state_course *c, const struct en
 static enum ent_err check_base(const struct ent_state_course *c, const struct ent_msg_round_open *m)
 {
     bool known = m->has_base && m->split != ENT_SPLIT_TEST && m->round == c->model_round + 1 &&
-                 !is_zero(c->model);
+                 !ent_all_zero(c->model, sizeof c->model);
 
     ENT_REQUIRE(!known || memcmp(m->base, c->model, sizeof c->model) == 0, ENT_E_PROTOCOL,
                 "round %llu starts from another model than the one announced with round %llu",

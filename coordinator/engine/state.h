@@ -458,14 +458,4 @@ void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
 void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_envelope *envelope);
 
-static inline bool ent_is_zero(const uint8_t digest[32])
-{
-    uint8_t all = 0;
-
-    for (int i = 0; i < 32; i++) {
-        all |= digest[i];
-    }
-    return all == 0;
-}
-
 #endif

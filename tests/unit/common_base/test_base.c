@@ -220,3 +220,17 @@ ENT_TEST(clock, texts)
     ent_duration_text(11100000, text);
     CU_ASSERT_STRING_EQUAL(text, "3 h 5 min");
 }
+
+ENT_TEST(buf, all_zero_means_every_byte)
+{
+    uint8_t bytes[33] = {0};
+
+    CU_ASSERT_TRUE(ent_all_zero(bytes, sizeof bytes));
+    CU_ASSERT_TRUE(ent_all_zero(bytes, 0));
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = 0x80;
+        CU_ASSERT_FALSE(ent_all_zero(bytes, sizeof bytes));
+        CU_ASSERT_TRUE(ent_all_zero(bytes, i));
+        bytes[i] = 0;
+    }
+}
