@@ -325,15 +325,15 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
                            struct ent_update_statement *out)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
-    bool weighted = m->task == ENT_TASK_TRAIN && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2;
+    const struct ent_task *task = ent_task_find(m->task);
 
     *out = (struct ent_update_statement){.has_base = m->has_base,
                                          .payload_bytes = payload_bytes,
-                                         .codec = m->task == ENT_TASK_TRAIN ? ENT_CODEC_INT32
-                                                                            : ENT_CODEC_INT64};
+                                         .codec = task->int_bytes == 4 ? ENT_CODEC_INT32
+                                                                       : ENT_CODEC_INT64};
     memcpy(out->round_open, agent->open->hash, sizeof out->round_open);
     memcpy(out->base, m->base, sizeof out->base);
-    if (weighted) {
+    if (task->weighted && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
         out->rows_log2 = ent_weight_bucket(ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN));
     }
 }
