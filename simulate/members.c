@@ -230,8 +230,7 @@ static void state(const struct ent_sim *s, uint32_t member, size_t payload_bytes
         memcpy(out->base, s->round.base, sizeof out->base);
     }
     if (by_log2(s)) {
-        out->rows_log2 =
-            ent_weight_bucket(s->population->members[member].parts.part[ENT_SPLIT_TRAIN].n);
+        out->rows_log2 = ent_weight_bucket(s->population->members[member].train_examples);
     }
 }
 

@@ -142,6 +142,7 @@ static void count_labels(struct ent_population *p, struct ent_simulated_member *
         m->train_positives += p->table->labels[train->rows[i]] == 1 ? 1 : 0;
     }
     m->one_class = has_one_class(p->table, train);
+    m->train_examples = ent_table_examples(p->table, train->rows, train->n);
     if (train->n == 0 && others == 0) {
         p->counts.without_rows++;
     } else if (train->n == 0) {

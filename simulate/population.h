@@ -37,6 +37,7 @@ struct ent_division_spec {
 struct ent_simulated_member {
     char *name;               /* the column's value, or m0001 ... */
     struct ent_parts parts;   /* lists in the population's storage */
+    uint32_t train_examples;  /* what a weight counts: rows, or events */
     uint64_t train_positives; /* of a label with a positive value */
     bool one_class;           /* all its training rows have the same label */
 };

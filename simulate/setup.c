@@ -20,8 +20,7 @@ static uint32_t weight_max(const struct ent_sim *s)
         if (s->plan->weights == ENT_WEIGHTS_FIXED) {
             w = ent_plan_fixed_weight(s->plan, m->name);
         } else if (s->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2 &&
-                   ent_weight_of_bucket(ent_weight_bucket(m->parts.part[ENT_SPLIT_TRAIN].n), &w) !=
-                       ENT_E_OK) {
+                   ent_weight_of_bucket(ent_weight_bucket(m->train_examples), &w) != ENT_E_OK) {
             w = 1; /* no rows, no update */
         }
         max = w > max ? w : max;

@@ -340,7 +340,7 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
     memcpy(out->round_open, agent->open->hash, sizeof out->round_open);
     memcpy(out->base, m->base, sizeof out->base);
     if (weighted) {
-        out->rows_log2 = ent_weight_bucket(ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN));
+        out->rows_log2 = ent_weight_bucket(ent_pipeline_examples(agent->pipeline));
     }
 }
 

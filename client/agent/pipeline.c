@@ -96,6 +96,17 @@ uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split s
     return pipeline->parts == NULL ? 0 : pipeline->parts->part[part].n;
 }
 
+uint32_t ent_pipeline_examples(const struct ent_pipeline *pipeline)
+{
+    const struct ent_split_rows *train;
+
+    if (pipeline->parts == NULL) {
+        return 0;
+    }
+    train = &pipeline->parts->part[ENT_SPLIT_TRAIN];
+    return ent_table_examples(pipeline->table, train->rows, train->n);
+}
+
 enum ent_err ent_pipeline_load(struct ent_pipeline *p)
 {
     struct ent_table *table = NULL;

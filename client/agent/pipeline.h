@@ -30,6 +30,9 @@ const struct ent_parts *ent_pipeline_parts(const struct ent_pipeline *pipeline);
 /* Rows of one part; STATS and TRAIN use the training rows. */
 uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split split);
 
+/* Of the training rows, what a weight by examples counts: rows, or events. */
+uint32_t ent_pipeline_examples(const struct ent_pipeline *pipeline);
+
 /* What an optimizer keeps between the rounds of a run (keep_state). It never leaves the member. */
 struct ent_kept {
     float *state;

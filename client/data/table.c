@@ -145,6 +145,26 @@ const struct ent_table *ent_table_columns(const struct ent_table *table)
     return table->events != NULL ? table->events : table;
 }
 
+uint32_t ent_table_examples(const struct ent_table *table, const uint32_t *rows, uint32_t n)
+{
+    uint32_t examples = 0;
+    uint32_t behind = 0; /* the events that are counted */
+
+    if (table->events == NULL) {
+        return n;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t first = table->event_first[rows[i]];
+        uint32_t end = first + table->event_count[rows[i]];
+
+        first =
+            first > behind ? first : behind; /* one piece begins with the last event of another */
+        examples += end > first ? end - first : 0;
+        behind = end > behind ? end : behind;
+    }
+    return examples;
+}
+
 static void move_up(void *array, const struct ent_table *table, uint32_t from, uint32_t to,
                     size_t size)
 {

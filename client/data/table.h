@@ -151,6 +151,10 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to);
 
 /* ---- accessors for tasks ---- */
 
+/* What weights count: the rows rows[0..n) (ascending), or the events of these sequences, each once. It is also how many
+ * rows the statistics of them say. */
+uint32_t ent_table_examples(const struct ent_table *table, const uint32_t *rows, uint32_t n);
+
 /* Where the columns are: the events of sequences, or the table itself. */
 const struct ent_table *ent_table_columns(const struct ent_table *table);
 

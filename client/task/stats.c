@@ -220,6 +220,8 @@ enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_
     if (table->events != NULL) {
         err = column_rows(table, part, &events);
     }
+    ENT_BUG_ON(table->events != NULL && err == ENT_E_OK &&
+               events.n != ent_table_examples(table, part->rows, part->n));
     if (err == ENT_E_OK) {
         err = fill_all(fill, table->events != NULL ? &events : part, dim, v);
     }

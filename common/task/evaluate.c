@@ -186,6 +186,22 @@ enum ent_err ent_task_evaluate_dim_of(const struct ent_task_sizes *sizes, size_t
     return ENT_E_OK;
 }
 
+enum ent_err ent_task_evaluate_sizes(size_t dim, struct ent_task_sizes *out)
+{
+    struct ent_task_sizes sizes = {.outputs = dim == ENT_NUMBER_INTS ? ENT_OUTPUTS_NUMBER
+                                                                     : ENT_OUTPUTS_BINARY};
+    size_t expected;
+
+    ENT_TRY(ent_task_evaluate_dim_of(&sizes, &expected));
+    for (uint32_t n = 2; expected != dim && n <= ENT_CLASSES_DETAIL + 1; n++) {
+        sizes = (struct ent_task_sizes){.outputs = ENT_OUTPUTS_CLASSES, .n_classes = n};
+        ENT_TRY(ent_task_evaluate_dim_of(&sizes, &expected));
+    }
+    ENT_REQUIRE(expected == dim, ENT_E_SHAPE, "no evaluation has %zu integers", dim);
+    *out = sizes;
+    return ENT_E_OK;
+}
+
 static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, size_t dim)
 {
     size_t expected;

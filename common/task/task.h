@@ -86,6 +86,9 @@ size_t ent_task_evaluate_dim(void); /* of one positive value */
 struct ent_task_sizes;
 /* Of whatever the plan predicts. LIMIT. */
 ENT_MUST enum ent_err ent_task_evaluate_dim_of(const struct ent_task_sizes *sizes, size_t *dim);
+/* The other way round, for a stored sum: each dim is one of what may be predicted. More than ENT_CLASSES_DETAIL classes have
+ * no other number than that. SHAPE. */
+ENT_MUST enum ent_err ent_task_evaluate_sizes(size_t dim, struct ent_task_sizes *out);
 /* Bytes of one integer of this task: 4 (train) or 8. */
 size_t ent_task_int_bytes(enum ent_task_kind kind);
 

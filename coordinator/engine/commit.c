@@ -287,35 +287,15 @@ enum ent_err ent_commit_refusals(struct ent_engine *e)
     return ENT_E_OK;
 }
 
-/* Of the plan that is loaded, or of one before it: then only what a positive value's figures look like can be told. */
-static enum ent_err sizes_of_sum(const struct ent_engine *e, size_t len,
-                                 struct ent_task_sizes *sizes)
-{
-    size_t dim;
-
-    *sizes = (struct ent_task_sizes){0};
-    if (e->plan != NULL) {
-        *sizes = ent_plan_task_sizes(e->plan);
-    }
-    ENT_TRY(ent_task_evaluate_dim_of(sizes, &dim));
-    if (dim * sizeof(int64_t) != len) {
-        *sizes = (struct ent_task_sizes){0};
-    }
-    return ENT_E_OK;
-}
-
-static enum ent_err metrics_of_sum(const struct ent_engine *e, const struct ent_buf *bytes,
-                                   struct ent_metrics *out)
+static enum ent_err metrics_of_sum(const struct ent_buf *bytes, struct ent_metrics *out)
 {
     struct ent_task_sizes sizes;
     int64_t *sum = NULL;
-    size_t dim;
+    size_t dim = bytes->len / sizeof *sum;
     enum ent_err err;
 
-    ENT_TRY(sizes_of_sum(e, bytes->len, &sizes));
-    ENT_TRY(ent_task_evaluate_dim_of(&sizes, &dim));
-    ENT_REQUIRE(bytes->len == dim * sizeof *sum, ENT_E_CORRUPT, "a stored sum has %zu bytes",
-                bytes->len);
+    ENT_REQUIRE(bytes->len == dim * sizeof *sum && ent_task_evaluate_sizes(dim, &sizes) == ENT_E_OK,
+                ENT_E_CORRUPT, "a stored sum has %zu bytes", bytes->len);
     ENT_TRY(ent_calloc(dim, sizeof *sum, &sum));
     ent_grid_load64(bytes->data, dim, sum);
     err = ent_task_evaluate_finish_of(&sizes, sum, dim, out);
@@ -332,7 +312,7 @@ enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t 
     ent_buf_init(&bytes, SUM_MAX_BYTES);
     err = ent_store_figures_sum(e->store, run, round, &bytes);
     if (err == ENT_E_OK) {
-        err = metrics_of_sum(e, &bytes, out);
+        err = metrics_of_sum(&bytes, out);
     }
     ent_buf_release(&bytes);
     return err == ENT_E_OK ? ENT_E_OK

@@ -139,6 +139,26 @@ ENT_TEST(classes, too_many_for_a_table)
     CU_ASSERT_TRUE(isnan(m.auc));
 }
 
+ENT_TEST(classes, a_dim_says_what_it_is)
+{
+    struct ent_task_sizes sizes;
+
+    for (uint32_t n = 2; n <= 40; n++) {
+        struct ent_task_sizes classes = {.outputs = ENT_OUTPUTS_CLASSES, .n_classes = n};
+        size_t dim;
+
+        ENT_OK(ent_task_evaluate_dim_of(&classes, &dim));
+        ENT_OK(ent_task_evaluate_sizes(dim, &sizes));
+        CU_ASSERT_EQUAL(sizes.outputs, ENT_OUTPUTS_CLASSES);
+        CU_ASSERT_EQUAL(sizes.n_classes, n > ENT_CLASSES_DETAIL ? ENT_CLASSES_DETAIL + 1 : n);
+    }
+    ENT_OK(ent_task_evaluate_sizes(ent_task_evaluate_dim(), &sizes));
+    CU_ASSERT_EQUAL(sizes.outputs, ENT_OUTPUTS_BINARY);
+    ENT_OK(ent_task_evaluate_sizes(ENT_NUMBER_INTS, &sizes));
+    CU_ASSERT_EQUAL(sizes.outputs, ENT_OUTPUTS_NUMBER);
+    ENT_FAILS(ent_task_evaluate_sizes(2055, &sizes), ENT_E_SHAPE);
+}
+
 ENT_TEST(classes, numbers)
 {
     /* targets at the ends of the range, each predicted as the middle */
