@@ -79,7 +79,12 @@ static const struct ent_option score_options[] = {
          "passed through (default: client.yaml's, or the row number)"),
     TEXT(ent_score_verb, "rows", rows, "FILE", "only these 0-based data rows, one a line"),
     FLAG(ent_score_verb, "evaluate", evaluate, "AUC and log loss over rows that have the label"),
-    FLAG(ent_score_verb, "json", json, "counts and metrics for programs"),
+    FLAG(ent_score_verb, "explain", explain, "which columns the model goes by on these rows"),
+    TEXT(ent_score_verb, "explain-csv", explain_csv, "FILE", "the same as CSV"),
+    UINT(ent_score_verb, "explain-rows", explain_rows, "N", "rows of its sample (default 10000)"),
+    UINT(ent_score_verb, "repeats", repeats, "N", "exchanges of each column (default 5)"),
+    UINT(ent_score_verb, "seed", seed, "N", "of sample and exchanges (default 1)"),
+    FLAG(ent_score_verb, "json", json, "counts, metrics, explanation for programs"),
     END};
 
 static const struct ent_option run_options[] = {

@@ -43,25 +43,6 @@ void ent_print_memory(const struct ent_simulation *sim, FILE *out)
     (void)fprintf(out, ")\n");
 }
 
-static void print_counts(const struct ent_population_counts *c, FILE *out)
-{
-    if (c->without_rows > 0) {
-        (void)fprintf(out, "  %u without rows: every round declined\n", (unsigned)c->without_rows);
-    }
-    if (c->without_train_rows > 0) {
-        (void)fprintf(out, "  %u without training rows: training rounds declined\n",
-                      (unsigned)c->without_train_rows);
-    }
-    if (c->one_class > 0) {
-        (void)fprintf(out, "  %u with one class only in the training rows\n",
-                      (unsigned)c->one_class);
-    }
-    if (c->lone_values > 0) {
-        (void)fprintf(out, "  %u category values that one member only has (%u members)\n",
-                      (unsigned)c->lone_values, (unsigned)c->lone_members);
-    }
-}
-
 static void rows_range(const struct ent_population *p, uint32_t *least, uint32_t *most)
 {
     *least = UINT32_MAX;
@@ -89,7 +70,7 @@ void ent_print_population(const struct ent_simulation *sim, FILE *out)
                   (unsigned)p->all->part[ENT_SPLIT_TRAIN].n,
                   (unsigned)p->all->part[ENT_SPLIT_VALIDATION].n,
                   (unsigned)p->all->part[ENT_SPLIT_TEST].n, (unsigned)least, (unsigned)most);
-    print_counts(&p->counts, out);
+    ent_print_rows(p, out);
 }
 
 static void print_figure(double v, FILE *out)
@@ -156,6 +137,22 @@ static void print_each(const struct ent_simulation *sim, const struct ent_simula
     }
 }
 
+/* What a marketer asks: how many of the buyers are reached with a tenth of the mail. */
+static void print_found(const struct ent_plan *plan, const struct ent_metrics *m, FILE *out)
+{
+    const struct ent_metrics_top *top = &m->top[1];
+    bool named = plan->label_positive != NULL && plan->label_positive[0] != '\0';
+
+    if (m->rows == 0 || m->outputs != ENT_OUTPUTS_BINARY || !isfinite(top->found)) {
+        return;
+    }
+    (void)fprintf(out,
+                  "  of the %" PRIu64 " test rows with %s%s%s, %.0f %% are in the top 10 %% of "
+                  "scores; random would find 10 %% (lift %.1f)\n",
+                  m->positives, plan->label_name, named ? " = " : "",
+                  named ? plan->label_positive : "", 100.0 * top->found, top->lift);
+}
+
 void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run, FILE *out)
 {
     const struct ent_federation_result *r = &run->federated;
@@ -173,6 +170,7 @@ void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_
                       (unsigned)r->train_done);
     }
     (void)fprintf(out, "model %.16s\n", hex);
+    print_found(sim->plan, &r->test, out);
     (void)fprintf(out,
                   "  %" PRIu64 " declined, %" PRIu64 " dropped, %" PRIu64
                   " attempts aborted; %" PRIu64 " samples in %.2f s (%.0f samples/s)\n",
@@ -335,11 +333,7 @@ static void put_population(struct ent_json_writer *w, const struct ent_simulatio
     ent_json_put_key_uint(w, "test_rows", p->all->part[ENT_SPLIT_TEST].n);
     ent_json_put_key_uint(w, "train_rows_least", least);
     ent_json_put_key_uint(w, "train_rows_most", most);
-    ent_json_put_key_uint(w, "without_rows", p->counts.without_rows);
-    ent_json_put_key_uint(w, "without_train_rows", p->counts.without_train_rows);
-    ent_json_put_key_uint(w, "one_class", p->counts.one_class);
-    ent_json_put_key_uint(w, "lone_values", p->counts.lone_values);
-    ent_json_put_key_uint(w, "lone_members", p->counts.lone_members);
+    ent_put_rows(p, w);
 }
 
 static void put_compared(struct ent_json_writer *w, const char *key, const struct ent_compared *c,

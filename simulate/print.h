@@ -29,6 +29,10 @@ struct ent_simulation {
 
 /* "log loss 0.6690, AUC 0.9055", or what else there is of these outputs. */
 void ent_print_figures(const struct ent_metrics *metrics, FILE *out);
+struct ent_json_writer;
+/* print_rows.c: rows that are not used, members that lack rows or classes, columns that are not what they look like. */
+void ent_print_rows(const struct ent_population *population, FILE *out);
+void ent_put_rows(const struct ent_population *population, struct ent_json_writer *w);
 void ent_print_memory(const struct ent_simulation *sim, FILE *out);
 void ent_print_population(const struct ent_simulation *sim, FILE *out);
 void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run,

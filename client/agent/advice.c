@@ -135,6 +135,7 @@ void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, 
 {
     const struct ent_plan *plan = ent_pipeline_plan(pipeline);
 
+    ent_table_notes(ent_pipeline_table(pipeline), say, ctx);
     if (plan->split_validation > 0 && ent_pipeline_rows(pipeline, ENT_SPLIT_VALIDATION) == 0) {
         say(ctx, "the plan asks for validation rows, and this member has none: its customers have "
                  "no say in which round is the best");

@@ -1,7 +1,8 @@
 /* IN a plan, client.yaml, loaded data · OUT lines for this member's own terminal · OWNS nothing · THREADS one at a time
  * SOURCE protocol.md 5
  *
- * What is legal and most often not meant: settings that the plan knows nothing of, parts of the split without a row. The
+ * What is legal and most often not meant: settings that the plan knows nothing of, parts of the split without a row,
+ * columns that are not what they look like. The
  * lines name columns and settings of client.yaml, so they never leave this machine. */
 #ifndef ENT_CLIENT_AGENT_ADVICE_H
 #define ENT_CLIENT_AGENT_ADVICE_H

@@ -127,6 +127,7 @@ void ent_agent_free(struct ent_agent *agent)
         (void)close(agent->lock_fd);
     }
     ent_arena_release(&agent->arena);
+    ent_wire_signer_release(&agent->log_key);
     free(agent->dir);
     free(agent);
 }

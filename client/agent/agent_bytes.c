@@ -281,15 +281,14 @@ void ent_agent_fetched(struct ent_agent *agent, struct ent_sink *sink, uint64_t 
 
 static enum ent_err keep_content(struct ent_agent *agent, const struct ent_session_action *action)
 {
-    const struct ent_blob *content = agent->content;
+    struct ent_blob *content = agent->content; /* its digest was checked when it came */
 
     ENT_TRY(check_offer(agent, action, ent_blob_len(content)));
     ENT_HOOK_POINT("agent.fetched");
     if (action->offer == ENT_BYTES_PLAN) {
         return write_plan(agent, action->digest, content);
     }
-    ENT_TRY(ent_state_model_put(agent->state, action->digest, ent_blob_bytes(content),
-                                ent_blob_len(content)));
+    ENT_TRY(ent_state_model_keep(agent->state, action->digest, content));
     return ent_state_models_prune(agent->state, MODELS_KEPT, NULL, 0);
 }
 

@@ -362,7 +362,10 @@ static enum ent_err take_envelope(struct ent_agent *agent, const struct ent_link
     ENT_REQUIRE(memcmp(envelope.header.federation, agent->id.federation,
                        sizeof envelope.header.federation) == 0,
                 ENT_E_PROTOCOL, "%s: of another federation", ent_msg_name(event->type));
-    ENT_TRY(ent_wire_verify(&envelope, agent->id.log_pub));
+    if (agent->log_key.key == NULL) {
+        ENT_TRY(ent_wire_signer_init(&agent->log_key, agent->id.log_pub));
+    }
+    ENT_TRY(ent_wire_verify_by(&envelope, &agent->log_key));
     return takers[event->type].take(agent, &envelope, item);
 }
 

@@ -64,7 +64,8 @@ struct ent_agent {
     struct ent_agent_queue queue;
     struct ent_session session;
     struct ent_pipeline *pipeline;
-    struct ent_arena arena; /* of the message being decoded */
+    struct ent_arena arena;         /* of the message being decoded */
+    struct ent_wire_signer log_key; /* the coordinator's, once it was needed */
     uint8_t selftest[ENT_SHA256_BYTES];
 
     struct ent_agent_item *first; /* items that wait */
@@ -153,6 +154,8 @@ void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
 /* ---- agent_metrics.c ---- */
 /* "; of those with y = yes, 38 % are in the top 10 % of scores; random would find 10 %" */
 #define ENT_AGENT_FOUND_TEXT 256
+/* What the policy lets go: a model's figures on this member's own rows, about the open round. */
+void ent_agent_send_figures(struct ent_agent *agent, const struct ent_metrics *metrics);
 void ent_agent_found_text(const struct ent_agent *agent, double found,
                           char out[ENT_AGENT_FOUND_TEXT]);
 /* The same out of metrics; "" when they do not say. */

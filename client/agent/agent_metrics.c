@@ -65,3 +65,32 @@ void ent_agent_found_of(const struct ent_agent *agent, const struct ent_msg_metr
         ent_agent_found_text(agent, (double)found->nano / 1e9, out);
     }
 }
+
+/* A number in 10^-9; what does not fit ends at the largest. */
+static int64_t nano(double v)
+{
+    double scaled = v * 1e9;
+
+    if (scaled >= 0x1p62 || scaled <= -0x1p62) {
+        return scaled > 0 ? INT64_MAX : -INT64_MAX;
+    }
+    return (int64_t)(scaled >= 0 ? scaled + 0.5 : scaled - 0.5);
+}
+
+void ent_agent_send_figures(struct ent_agent *agent, const struct ent_metrics *metrics)
+{
+    struct ent_metric_value values[ENT_METRIC_VALUES];
+    struct ent_msg_metric list[ENT_METRIC_VALUES];
+    struct ent_msg_figures m = {.metrics = list, .n_metrics = ent_metrics_values(metrics, values)};
+    enum ent_err err;
+
+    memcpy(m.round_open, agent->open->hash, sizeof m.round_open);
+    for (size_t i = 0; i < m.n_metrics; i++) {
+        list[i] = (struct ent_msg_metric){.nano = nano(values[i].value)};
+        (void)snprintf(list[i].name, sizeof list[i].name, "%s", values[i].name);
+    }
+    err = ent_agent_send(agent, ENT_MSG_FIGURES, &m, NULL);
+    if (err != ENT_E_OK) {
+        ent_agent_fail(agent, err);
+    }
+}

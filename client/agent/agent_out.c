@@ -17,7 +17,7 @@ enum ent_err ent_agent_header(struct ent_agent *agent, enum ent_msg_type type,
 {
     struct ent_header header = {.from_member = true, .type = type};
     bool in_round = type == ENT_MSG_JOIN || type == ENT_MSG_DECLINE || type == ENT_MSG_LOST ||
-                    type == ENT_MSG_UPDATE;
+                    type == ENT_MSG_UPDATE || type == ENT_MSG_FIGURES;
 
     memcpy(header.federation, agent->id.federation, sizeof header.federation);
     memcpy(header.sender, agent->id.handle, sizeof header.sender);

@@ -117,7 +117,6 @@ static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_
                                             .crl_len = files.crl.len,
                                             .crl_may_be_old = true};
 
-        limits.prompt = true; /* the agent's handler only queues */
         err = ent_link_nng_new(&settings, &limits, handler, handler_ctx, out);
     }
     if (files.pair.data != NULL) {

@@ -380,6 +380,12 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
     return err;
 }
 
+/* Figures of this member alone, and whether its policy lets them go. */
+static bool lets_figures_go(const struct ent_agent *agent)
+{
+    return agent->open->msg.split == ENT_SPLIT_TEST && agent->config->policy.own_figures_go;
+}
+
 static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kept,
                                    struct ent_work_result *result, uint8_t digest[ENT_SHA256_BYTES])
 {
@@ -389,6 +395,11 @@ static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kep
 
     ENT_TRY(make_payload(agent, &payload, kept, result));
     ENT_HOOK_POINT("agent.computed");
+    /* Before the update, whose number is taken when it is stored: numbers ascend. What is lost with a connection or a
+     * process is not said again. */
+    if (lets_figures_go(agent) && result->metrics.rows > 0) {
+        ent_agent_send_figures(agent, &result->metrics);
+    }
     err = ent_blob_new_take(payload.bytes, payload.len, &blob);
     if (err != ENT_E_OK) {
         ent_payload_release(&payload);
@@ -399,7 +410,7 @@ static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kep
     return err;
 }
 
-/* What the final model is worth on this member's own test rows: said here, and nowhere else. */
+/* What the final model is worth on this member's own test rows: said here, and nowhere else unless the policy lets it go. */
 static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
 {
     char found[ENT_AGENT_FOUND_TEXT] = "";
@@ -415,9 +426,9 @@ static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
     }
     ent_agent_sayf(
         agent, ENT_SAY_LINE,
-        "this member's own test rows: %slog loss %.4f over %llu rows%s (these figures stay "
-        "here)",
-        auc, m->log_loss, (unsigned long long)m->rows, found);
+        "this member's own test rows: %slog loss %.4f over %llu rows%s (these figures %s)", auc,
+        m->log_loss, (unsigned long long)m->rows, found,
+        lets_figures_go(agent) ? "go to the operator: policy.own_figures" : "stay here");
 }
 
 static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_BYTES])

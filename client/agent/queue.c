@@ -87,8 +87,8 @@ void ent_agent_queue_push(struct ent_agent_queue *queue, struct ent_link_event *
     } else {
         queue->lost = err;
     }
-    (void)pthread_cond_signal(&queue->filled);
     (void)pthread_mutex_unlock(&queue->mutex);
+    (void)pthread_cond_signal(&queue->filled); /* who wakes finds the lock free */
     if (err != ENT_E_OK) {
         free(entry);
         ent_link_event_release(event_take);

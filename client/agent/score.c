@@ -15,6 +15,11 @@
 
 /* ---- the model ---- */
 
+static bool reads_labels(const struct ent_scorer *s)
+{
+    return s->options->evaluate || s->options->explain;
+}
+
 static enum ent_err open_schema(struct ent_scorer *s)
 {
     const struct ent_model_info *info = &s->file->info;
@@ -25,7 +30,7 @@ static enum ent_err open_schema(struct ent_scorer *s)
     s->schema = (struct ent_schema){.features = info->features,
                                     .n_features = n,
                                     .n_inputs = info->n_inputs,
-                                    .label_name = s->options->evaluate ? info->label_name : NULL,
+                                    .label_name = reads_labels(s) ? info->label_name : NULL,
                                     .label_positive = info->label_positive,
                                     .label_values = info->label_values,
                                     .n_label_values = info->n_label_values,
@@ -57,6 +62,15 @@ static enum ent_err open_model(struct ent_scorer *s)
            s->file->n_params * sizeof(float));
     s->histogram.sizes = sizes_of(s);
     return open_schema(s);
+}
+
+static enum ent_err open_explainer(struct ent_scorer *s)
+{
+    struct ent_explain_model model = {
+        .model = s->model, .info = &s->file->info, .prep = s->prep, .schema = s->schema};
+
+    return s->options->explain ? ent_explainer_new(&model, &s->options->explanation, &s->explainer)
+                               : ENT_E_OK;
 }
 
 static enum ent_err open_memory(struct ent_scorer *s)
@@ -223,6 +237,9 @@ static enum ent_err score_block(struct ent_scorer *s, const struct ent_table *ta
         ENT_REQUIRE(s->prob[i] >= 0.0F && s->prob[i] <= 1.0F, ENT_E_NONFINITE,
                     "the model gives no number for data row %u", (unsigned)table->source_rows[i]);
         add_to_histogram(s, table, i, s->prob[i]);
+        if (s->explainer != NULL) {
+            ent_explainer_offer(s->explainer, table, i);
+        }
         ENT_TRY(write_row(s, table, i, s->prob[i]));
         s->result.rows++;
     }
@@ -252,8 +269,8 @@ static enum ent_err score_all(struct ent_scorer *s)
     struct ent_table_options options = {.schema = s->schema,
                                         .config = s->config,
                                         .path = s->options->input,
-                                        .label = s->options->evaluate ? ENT_LABEL_IF_PRESENT
-                                                                      : ENT_LABEL_UNUSED,
+                                        .label = reads_labels(s) ? ENT_LABEL_IF_PRESENT
+                                                                 : ENT_LABEL_UNUSED,
                                         .id_column = s->fd >= 0 ? s->id : NULL};
     struct ent_table_reader *reader = NULL;
     const struct ent_table *table = NULL;
@@ -295,6 +312,9 @@ static enum ent_err finish(struct ent_scorer *s)
         ENT_TRY(ent_task_evaluate_finish_of(&s->histogram.sizes, s->histogram.v, dim,
                                             &s->result.metrics));
     }
+    if (s->explainer != NULL) {
+        ENT_TRY(ent_explainer_finish(s->explainer, &s->result.explanation));
+    }
     if (s->fd < 0) {
         return ENT_E_OK;
     }
@@ -311,6 +331,7 @@ static enum ent_err run(struct ent_scorer *s)
 {
     ENT_TRY(open_model(s));
     ENT_TRY(open_memory(s));
+    ENT_TRY(open_explainer(s));
     ENT_TRY(open_rows(s));
     choose_config(s);
     ENT_TRY(open_output(s));
@@ -325,6 +346,7 @@ static void release(struct ent_scorer *s)
         ent_file_discard(s->tmp, s->fd);
     }
     ent_buf_release(&s->out);
+    ent_explainer_free(s->explainer);
     ent_prep_free(s->prep);
     ent_model_free(s->model);
     ent_modelfile_free(s->file);
@@ -340,8 +362,8 @@ enum ent_err ent_score(const struct ent_score_options *options, struct ent_score
     struct ent_scorer s = {.options = options, .fd = -1};
     enum ent_err err;
 
-    ENT_REQUIRE(options->output != NULL || options->evaluate, ENT_E_USAGE,
-                "nothing to do: say --output FILE, or --evaluate, or both");
+    ENT_REQUIRE(options->output != NULL || options->evaluate || options->explain, ENT_E_USAGE,
+                "nothing to do: say --output FILE, --evaluate, --explain, or several of them");
     err = run(&s);
     if (err == ENT_E_OK) {
         *out = s.result;
@@ -357,5 +379,6 @@ void ent_score_result_release(struct ent_score_result *result)
         free(result->counts[i].feature);
     }
     free(result->counts);
+    ent_explanation_release(&result->explanation);
     *result = (struct ent_score_result){0};
 }

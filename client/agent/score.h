@@ -1,4 +1,4 @@
-/* IN a model file, rows · OUT scores, counts, metrics · OWNS nothing after the call · THREADS one
+/* IN a model file, rows · OUT scores, counts, metrics, an explanation · OWNS nothing after the call · THREADS one
  * SOURCE protocol.md 4 (Missing); issue 3 part 9
  *
  * Scores any number of rows in constant memory: the model file's own schema and preprocessing are all it needs; a
@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "client/agent/explain.h"
 #include "common/base/err.h"
 #include "common/plan/client_config.h"
 #include "common/task/task.h"
@@ -24,6 +25,8 @@ struct ent_score_options {
     const char *id; /* column to pass through; NULL: config's id or unit_key, else the row number */
     const char *rows_file; /* only these rows; NULL: all */
     bool evaluate;         /* labels are read */
+    bool explain;          /* labels are read where they are */
+    struct ent_explain_options explanation;
 };
 
 struct ent_score_count {
@@ -44,7 +47,8 @@ struct ent_score_result {
     } problems[20];
     struct ent_score_count *counts; /* [n_counts], over all rows read */
     uint32_t n_counts;
-    struct ent_metrics metrics; /* evaluate; rows = 0: nothing had a label */
+    struct ent_metrics metrics;         /* evaluate; rows = 0: nothing had a label */
+    struct ent_explanation explanation; /* explain; of.n = 0: none */
     struct {
         const char *name; /* static */
         const char *text;

@@ -23,6 +23,7 @@ struct ent_scorer {
     uint32_t *wanted; /* --rows: ascending */
     uint32_t n_wanted;
     struct ent_histogram histogram;
+    struct ent_explainer *explainer; /* NULL: not asked for */
     struct ent_buf out;
     char *tmp; /* NULL: the output is standard output, or there is none */
     int fd;

@@ -131,6 +131,14 @@ static enum ent_err write_outputs(struct ent_scorer *s, const float *out)
 
 /* ---- a block ---- */
 
+/* What the input is read for. With a label, a sequence gives its last event (or its label's window) away. */
+enum purpose { SCORES, FIGURES, REASONS, REASONS_WITHOUT_LABEL };
+
+static bool with_label(enum purpose purpose)
+{
+    return purpose == FIGURES || purpose == REASONS;
+}
+
 struct block {
     struct ent_scorer *s;
     const struct ent_table *table;
@@ -189,7 +197,7 @@ static void take_figures(void *ctx, const float *prob, const float *y, uint32_t 
     ent_histogram_add(&b->s->histogram, prob, y, n);
 }
 
-static void choose_rows(struct block *b, bool evaluate)
+static void choose_rows(struct block *b, enum purpose purpose)
 {
     bool has_labels = b->table->events != NULL || b->table->labels != NULL;
 
@@ -199,7 +207,7 @@ static void choose_rows(struct block *b, bool evaluate)
         if (!ent_scorer_wants(b->s, b->table->source_rows[i])) {
             continue;
         }
-        if (evaluate && unlabelled) {
+        if (purpose == FIGURES && unlabelled) {
             b->s->result.unlabelled++;
         } else {
             b->rows[b->n++] = i;
@@ -207,16 +215,25 @@ static void choose_rows(struct block *b, bool evaluate)
     }
 }
 
-static enum ent_err do_rows(struct block *b, bool evaluate)
+static enum ent_err do_rows(struct block *b, enum purpose purpose)
 {
     struct ent_steps *steps = NULL;
     struct ent_rows rows;
     enum ent_err err;
 
-    choose_rows(b, evaluate);
+    choose_rows(b, purpose);
+    for (uint32_t i = 0; purpose >= REASONS && i < b->n; i++) {
+        ent_explainer_offer(b->s->explainer, b->table, b->rows[i]);
+    }
+    if (purpose != SCORES) {
+        b->s->result.rows += b->n;
+    }
+    if (purpose >= REASONS) {
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_steps_new(b->s->prep, b->table, b->rows, b->n, &steps));
     rows = ent_steps_rows(steps);
-    err = ent_train_predict(b->s->model, &rows, evaluate ? take_figures : take_scores, b);
+    err = ent_train_predict(b->s->model, &rows, purpose == FIGURES ? take_figures : take_scores, b);
     ent_steps_free(steps);
     ENT_TRY(err);
     ENT_REQUIRE(!b->s->histogram.nonfinite, ENT_E_NONFINITE,
@@ -224,7 +241,8 @@ static enum ent_err do_rows(struct block *b, bool evaluate)
     return b->err;
 }
 
-static enum ent_err do_block(struct ent_scorer *s, const struct ent_table *table, bool evaluate)
+static enum ent_err do_block(struct ent_scorer *s, const struct ent_table *table,
+                             enum purpose purpose)
 {
     struct block b = {.s = s,
                       .table = table,
@@ -233,26 +251,27 @@ static enum ent_err do_block(struct ent_scorer *s, const struct ent_table *table
     enum ent_err err;
 
     ENT_TRY(ent_calloc(table->n_rows, sizeof *b.rows, &b.rows));
-    err = do_rows(&b, evaluate);
+    err = do_rows(&b, purpose);
     free(b.rows);
     return err;
 }
 
 /* ---- passes ---- */
 
-static struct ent_table_options options_of(const struct ent_scorer *s, bool evaluate)
+static struct ent_table_options options_of(const struct ent_scorer *s, enum purpose purpose)
 {
     return (struct ent_table_options){.schema = s->schema,
                                       .config = s->config,
                                       .path = s->options->input,
-                                      .label = evaluate ? ENT_LABEL_IF_PRESENT : ENT_LABEL_UNUSED,
+                                      .label = with_label(purpose) ? ENT_LABEL_IF_PRESENT
+                                                                   : ENT_LABEL_UNUSED,
                                       .without_units = true,
-                                      .id_column = evaluate ? NULL : s->id};
+                                      .id_column = purpose == SCORES ? s->id : NULL};
 }
 
-static enum ent_err pass_over_rows(struct ent_scorer *s, bool evaluate)
+static enum ent_err pass_over_rows(struct ent_scorer *s, enum purpose purpose)
 {
-    struct ent_table_options options = options_of(s, evaluate);
+    struct ent_table_options options = options_of(s, purpose);
     struct ent_table_reader *reader = NULL;
     const struct ent_table *table = NULL;
     enum ent_err err;
@@ -263,7 +282,7 @@ static enum ent_err pass_over_rows(struct ent_scorer *s, bool evaluate)
         if (err == ENT_E_OK && table != NULL) {
             ent_scorer_take_counts(s, table);
             s->n_source_rows = table->n_source_rows;
-            err = do_block(s, table, evaluate);
+            err = do_block(s, table, purpose);
         }
     } while (err == ENT_E_OK && table != NULL);
     ent_table_reader_close(reader);
@@ -286,12 +305,12 @@ static void take_events(struct ent_scorer *s, const struct ent_table *table)
     }
 }
 
-static enum ent_err pass_over_events(struct ent_scorer *s, bool evaluate)
+static enum ent_err pass_over_events(struct ent_scorer *s, enum purpose purpose)
 {
     struct ent_clock clock = ent_clock_system();
-    struct ent_events_options options = {.table = options_of(s, evaluate),
+    struct ent_events_options options = {.table = options_of(s, purpose),
                                          .sequence = &s->file->info.sequence,
-                                         .to_score = !evaluate,
+                                         .to_score = !with_label(purpose),
                                          .now_s = (int64_t)(ent_clock_wall(&clock) / 1000)};
     struct ent_events_reader *reader = NULL;
     const struct ent_table *table = NULL;
@@ -302,7 +321,7 @@ static enum ent_err pass_over_events(struct ent_scorer *s, bool evaluate)
         err = ent_events_reader_next(reader, &table);
         if (err == ENT_E_OK && table != NULL) {
             take_events(s, table);
-            err = do_block(s, table, evaluate);
+            err = do_block(s, table, purpose);
         }
     } while (err == ENT_E_OK && table != NULL);
     if (err == ENT_E_OK) {
@@ -312,21 +331,36 @@ static enum ent_err pass_over_events(struct ent_scorer *s, bool evaluate)
     return err;
 }
 
-static enum ent_err pass(struct ent_scorer *s, bool evaluate)
+static enum ent_err pass(struct ent_scorer *s, enum purpose purpose)
 {
-    return s->file->info.sequence.unit != NULL ? pass_over_events(s, evaluate)
-                                               : pass_over_rows(s, evaluate);
+    s->result.rows = 0;
+    return s->file->info.sequence.unit != NULL ? pass_over_events(s, purpose)
+                                               : pass_over_rows(s, purpose);
+}
+
+/* Of sequences that are too new to have a label what the model goes by can still be told. */
+static enum ent_err explain(struct ent_scorer *s)
+{
+    ENT_TRY(pass(s, REASONS));
+    if (ent_explainer_rows(s->explainer) > 0 || strcmp(s->options->input, "-") == 0) {
+        return ENT_E_OK;
+    }
+    return pass(s, REASONS_WITHOUT_LABEL);
 }
 
 enum ent_err ent_score_rich(struct ent_scorer *s)
 {
-    bool both = s->options->evaluate && s->fd >= 0;
+    int passes =
+        (s->options->evaluate ? 1 : 0) + (s->fd >= 0 ? 1 : 0) + (s->options->explain ? 1 : 0);
 
-    ENT_REQUIRE(!both || strcmp(s->options->input, "-") != 0, ENT_E_USAGE,
-                "--evaluate and --output read the input twice, which standard input cannot be: "
-                "give a file, or one of the two");
-    if (s->options->evaluate) {
-        ENT_TRY(pass(s, true));
+    ENT_REQUIRE(passes == 1 || strcmp(s->options->input, "-") != 0, ENT_E_USAGE,
+                "of such a model --evaluate, --explain and --output each read the input, which "
+                "standard input allows once: give a file, or one of them");
+    if (s->options->explain) {
+        ENT_TRY(explain(s));
     }
-    return s->fd >= 0 ? pass(s, false) : ENT_E_OK;
+    if (s->options->evaluate) {
+        ENT_TRY(pass(s, FIGURES));
+    }
+    return s->fd >= 0 ? pass(s, SCORES) : ENT_E_OK;
 }

@@ -156,6 +156,17 @@ static enum ent_err ask(struct report *r)
     return ENT_E_OK;
 }
 
+/* Beside the sums: what is not added to anything. */
+static const char figures_words[] =
+    "this member's alone, not added to others': of its test rows how many, how many positive, "
+    "and the best model's AUC, log loss and the like; the coordinator's operator sees them";
+
+static bool figures_go(const struct report *r)
+{
+    return r->w->config->policy.own_figures_go && r->out[3].times > 0 &&
+           r->out[3].allowed == ENT_E_OK;
+}
+
 /* ---- text ---- */
 
 /* 12345 -> "12,345"; out: [32] */
@@ -258,6 +269,9 @@ static void print_text(const struct report *r)
     for (size_t i = 0; i < N_OUTGOING; i++) {
         print_outgoing(&r->out[i]);
     }
+    if (figures_go(r)) {
+        printf("  own figures 1 x  %s\n              (policy.own_figures: go)\n", figures_words);
+    }
     printf("  in all      %s bytes a run; beside them names of rounds, digests, signatures%s\n",
            grouped(total_bytes(r), total),
            plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2
@@ -287,6 +301,7 @@ static void put_columns(struct ent_json_writer *w, const struct report *r)
         ent_json_put_key_uint(w, "unknown", c->unknown);
         ent_json_put_key_uint(w, "unparsable", c->unparsable);
         ent_json_put_key_uint(w, "outliers", c->outliers);
+        ent_json_put_key_uint(w, "later_than_reference", c->later);
         ent_feature_text(&table->schema.features[i], text);
         ent_json_put_key_string(w, "becomes", text);
         ent_json_put_key_uint(w, "first_input", table->schema.features[i].first_input);
@@ -406,6 +421,10 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_key_string(&w, "member", r->w->name);
     put_rows(&w, r);
     put_outgoing(&w, r);
+    ent_json_put_key_bool(&w, "own_figures_leave", figures_go(r));
+    if (figures_go(r)) {
+        ent_json_put_key_string(&w, "own_figures", figures_words);
+    }
     put_warnings(&w, r);
     ent_json_put_key_uint(&w, "total_bytes", total_bytes(r));
     ent_json_put_key_bool(&w, "can_take_part", r->verdict == ENT_E_OK);

@@ -5,6 +5,7 @@
 #include "client/agent/score.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
+#include "common/base/file.h"
 #include "common/base/plural.h"
 #include "common/json/json.h"
 
@@ -42,6 +43,7 @@ static void print_counts(const struct ent_score_result *r)
 static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
 {
     const struct ent_metrics *m = &r->metrics;
+    char found[ENT_WORKPLACE_FOUND_TEXT];
 
     ENT_REQUIRE(m->rows > 0, ENT_E_DATA, "no row has a label: nothing can be evaluated");
     if (m->outputs != ENT_OUTPUTS_BINARY) {
@@ -52,6 +54,10 @@ static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
     } else {
         (void)fprintf(out, "auc=%.6f log_loss=%.6f rows=%llu positives=%llu\n", m->auc, m->log_loss,
                       (unsigned long long)m->rows, (unsigned long long)m->positives);
+    }
+    ent_workplace_found_text(m, found);
+    if (found[0] != '\0') {
+        (void)fprintf(out, "%s\n", found);
     }
     return ENT_E_OK;
 }
@@ -109,6 +115,12 @@ static enum ent_err print_json(const struct ent_score_verb *verb, const struct e
     }
     put_counts(&w, r);
     put_events(&w, r);
+    if (r->explanation.of.n > 0) {
+        ent_json_put_key(&w, "explanation");
+        ent_json_put_object(&w, ENT_JSON_INSERTION);
+        ent_explanation_put(&r->explanation, &w);
+        ent_json_put_close(&w);
+    }
     ent_json_put_close(&w);
     err = ent_json_end(&w);
     if (err == ENT_E_OK) {
@@ -118,24 +130,71 @@ static enum ent_err print_json(const struct ent_score_verb *verb, const struct e
     return err;
 }
 
+static enum ent_err write_explanation(const char *path, const struct ent_score_result *r)
+{
+    struct ent_buf text;
+    enum ent_err err;
+
+    ent_buf_init(&text, (size_t)16 * 1024 * 1024);
+    err = ent_explanation_csv(&r->explanation, &text);
+    if (err == ENT_E_OK) {
+        err = ent_file_write_atomic(path, text.data, text.len, 0600);
+    }
+    ent_buf_release(&text);
+    return err;
+}
+
+static enum ent_err print_text(const struct ent_score_verb *verb, const struct ent_score_result *r,
+                               FILE *out)
+{
+    print_counts(r);
+    if (verb->evaluate) {
+        ENT_TRY(print_metrics(r, out));
+    }
+    if (r->explanation.of.n > 0) {
+        ent_explanation_print(&r->explanation, out);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err options_of(const struct ent_score_verb *verb, struct ent_score_options *out)
+{
+    bool to_stdout = verb->output != NULL && strcmp(verb->output, "-") == 0;
+    bool explain = verb->explain || verb->explain_csv != NULL;
+
+    ENT_REQUIRE(!to_stdout || !verb->json, ENT_E_USAGE,
+                "--output - and --json both write to standard output: give one a file");
+    ENT_REQUIRE(explain || (verb->explain_rows == 0 && verb->repeats == 0 && verb->seed == 0),
+                ENT_E_USAGE, "--explain-rows, --repeats and --seed belong to --explain");
+    ENT_REQUIRE(verb->explain_rows <= 100000000 && verb->repeats <= ENT_IMPORTANCE_REPEATS_MAX,
+                ENT_E_USAGE, "--explain-rows is at most 100000000, --repeats at most %u",
+                ENT_IMPORTANCE_REPEATS_MAX);
+    *out = (struct ent_score_options){
+        .model = verb->model,
+        .input = verb->input,
+        .output = verb->output,
+        .id = verb->id,
+        .rows_file = verb->rows,
+        .evaluate = verb->evaluate,
+        .explain = explain,
+        .explanation = {.rows = (uint32_t)verb->explain_rows,
+                        .repeats = (uint32_t)verb->repeats,
+                        .seed = verb->seed != 0 ? verb->seed : 1},
+    };
+    return ENT_E_OK;
+}
+
 enum ent_err ent_verb_score(const void *options, const char *const *args, size_t n)
 {
     const struct ent_score_verb *verb = options;
-    struct ent_score_options score = {.model = verb->model,
-                                      .input = verb->input,
-                                      .output = verb->output,
-                                      .id = verb->id,
-                                      .rows_file = verb->rows,
-                                      .evaluate = verb->evaluate};
+    struct ent_score_options score;
     struct ent_client_config *config = NULL;
     struct ent_score_result result = {0};
-    bool to_stdout = verb->output != NULL && strcmp(verb->output, "-") == 0;
     enum ent_err err = ENT_E_OK;
 
     (void)args;
     (void)n;
-    ENT_REQUIRE(!to_stdout || !verb->json, ENT_E_USAGE,
-                "--output - and --json both write to standard output: give one a file");
+    ENT_TRY(options_of(verb, &score));
     if (verb->dir != NULL || verb->config != NULL) {
         err = ent_workplace_config(verb->dir, verb->config, &config);
     }
@@ -143,11 +202,15 @@ enum ent_err ent_verb_score(const void *options, const char *const *args, size_t
         score.config = config;
         err = ent_score(&score, &result);
     }
+    if (err == ENT_E_OK && verb->explain_csv != NULL) {
+        err = write_explanation(verb->explain_csv, &result);
+    }
     if (err == ENT_E_OK && verb->json) {
         err = print_json(verb, &result);
     } else if (err == ENT_E_OK) {
-        print_counts(&result);
-        err = verb->evaluate ? print_metrics(&result, to_stdout ? stderr : stdout) : ENT_E_OK;
+        bool to_stdout = verb->output != NULL && strcmp(verb->output, "-") == 0;
+
+        err = print_text(verb, &result, to_stdout ? stderr : stdout);
     }
     ent_score_result_release(&result);
     ent_client_config_free(config);

@@ -51,6 +51,8 @@ static void tell(void *ctx, const struct ent_train_progress *p)
 
 static void print_metrics(const char *what, const struct ent_metrics *m)
 {
+    char found[ENT_WORKPLACE_FOUND_TEXT];
+
     if (m->rows == 0) {
         printf("%-11s no rows\n", what);
     } else if (m->outputs != ENT_OUTPUTS_BINARY) {
@@ -62,10 +64,8 @@ static void print_metrics(const char *what, const struct ent_metrics *m)
     } else {
         printf("%-11s AUC %.4f, log loss %.4f over %llu rows (%llu positive)\n", what, m->auc,
                m->log_loss, (unsigned long long)m->rows, (unsigned long long)m->positives);
-        printf("%-11s %.0f %% of the positive ones are in the top 10 %% of scores; random would "
-               "find 10 "
-               "%%\n",
-               "", 100.0 * m->top[1].found);
+        ent_workplace_found_text(m, found);
+        printf("%-11s %s\n", "", found);
     }
 }
 

@@ -49,7 +49,12 @@ struct ent_score_verb {
     const char *output;
     const char *id;
     const char *rows;
+    const char *explain_csv;
+    uint64_t explain_rows;
+    uint64_t repeats;
+    uint64_t seed;
     bool evaluate;
+    bool explain;
     bool json;
 };
 struct ent_run_verb {

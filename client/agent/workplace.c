@@ -127,3 +127,15 @@ void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out)
     }
     (void)fprintf(out, "\n");
 }
+
+void ent_workplace_found_text(const struct ent_metrics *metrics, char out[ENT_WORKPLACE_FOUND_TEXT])
+{
+    out[0] = '\0';
+    if (metrics->rows > 0 && metrics->outputs == ENT_OUTPUTS_BINARY &&
+        isfinite(metrics->top[1].found)) {
+        (void)snprintf(out, ENT_WORKPLACE_FOUND_TEXT,
+                       "%.0f %% of the positive ones are in the top 10 %% of scores; random would "
+                       "find 10 %%",
+                       100.0 * metrics->top[1].found);
+    }
+}

@@ -30,4 +30,9 @@ void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metri
 /* Of classes and numbers: "log_loss=0.669000 rows=18240 ..." and a line end. */
 void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out);
 
+/* "48 % of the positive ones are in the top 10 % of scores; random would find 10 %"; "" where it is not defined. */
+#define ENT_WORKPLACE_FOUND_TEXT 128
+void ent_workplace_found_text(const struct ent_metrics *metrics,
+                              char out[ENT_WORKPLACE_FOUND_TEXT]);
+
 #endif

@@ -138,6 +138,8 @@ static enum ent_err add_feature(const struct ent_draft_column *c, struct ent_buf
     case ENT_ROLE_BOOLEAN:
         ENT_TRY(add_name(c, "  - ", out));
         return ent_buf_addf(out, ", type: boolean}\n");
+    case ENT_ROLE_DATE:
+        return ent_draft_add_date(c, out);
     case ENT_ROLE_LABEL:
         return ENT_E_OK;
     default:
@@ -206,7 +208,7 @@ static enum ent_err add_data(const struct ent_draft *draft, struct ent_buf *out)
     }
     ENT_TRY(ent_buf_addf(out, separator[0] == ',' ? "]      # besides the blank field\n" : ""));
     return ent_buf_addf(out, "  bad_rows: %s\n",
-                        draft->profiles->n_bad > 0
+                        draft->profiles->n_bad + draft->n_undated > 0
                             ? "drop         # some rows do not parse: check names their lines"
                             : "fail         # or drop: counted, and named by line number");
 }
@@ -259,6 +261,15 @@ enum ent_err ent_draft_client(const struct ent_draft *draft, struct ent_buf *out
 /* What its owner would want to correct before anything else. */
 static void report_notes(const struct ent_draft_column *c, FILE *out)
 {
+    if (c->role == ENT_ROLE_DATE) {
+        (void)fprintf(out, " (%s%s%s)", c->date.format, c->date.other != NULL ? ", or " : "",
+                      c->date.other != NULL ? c->date.other : "");
+    }
+    if (c->date.n_other > 0) {
+        (void)fprintf(out, ", %llu %s no such date: these rows would be dropped",
+                      (unsigned long long)c->date.n_other,
+                      ent_plural(c->date.n_other, "value is", "values are"));
+    }
     if (c->role == ENT_ROLE_UNUSABLE) {
         (void)fprintf(out, " (%s)", c->why_unusable);
     }
@@ -281,6 +292,7 @@ void ent_draft_report(const struct ent_draft *draft, FILE *out)
     static const char *const roles[] = {"number",
                                         "category",
                                         "boolean",
+                                        "date",
                                         "label",
                                         "id: not a feature",
                                         "left out as asked",

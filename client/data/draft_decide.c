@@ -172,6 +172,9 @@ static enum ent_role role_of(const struct ent_draft *d, struct ent_draft_column 
     if (p->n_values == 1 && !p->many) {
         return ENT_ROLE_CONSTANT;
     }
+    if (!forced && !named_like_id(p->name) && ent_draft_date(c)) {
+        return ENT_ROLE_DATE;
+    }
     if (!forced && looks_like_id(d, p, max_values)) {
         return ENT_ROLE_ID;
     }
@@ -266,8 +269,11 @@ enum ent_err ent_draft_decide(struct ent_draft *draft)
 
         *c = (struct ent_draft_column){.profile = &draft->profiles->columns[i]};
         c->role = i == draft->label ? ENT_ROLE_LABEL : role_of(draft, c);
-        features += c->role <= ENT_ROLE_BOOLEAN ? 1 : 0;
-        for (size_t w = 0; c->role == ENT_ROLE_NUMBER && w < ENT_PROFILE_WORDS; w++) {
+        features += c->role <= ENT_ROLE_DATE ? 1 : 0;
+        draft->n_undated += c->role == ENT_ROLE_DATE ? c->date.n_other : 0;
+        for (size_t w = 0;
+             (c->role == ENT_ROLE_NUMBER || c->role == ENT_ROLE_DATE) && w < ENT_PROFILE_WORDS;
+             w++) {
             draft->words[w] = draft->words[w] || c->profile->n_word[w] > 0;
         }
     }

@@ -183,6 +183,7 @@ static bool settle_outliers(const struct ent_loader *loader, struct ent_table *t
         struct ent_column *c = &table->columns[i];
         bool drops = f->outliers == ENT_OUTLIERS_DROP_ROW && loader->options.clean;
 
+        c->later += f->part == ENT_DATE_AGE && c->numbers[table->n_rows] < 0.0F ? 1 : 0;
         if (f->type != ENT_FEATURE_NUMBER || !ent_table_clips(f, c->numbers[table->n_rows]) ||
             (f->outliers != ENT_OUTLIERS_MISSING && !drops)) {
             continue;

@@ -151,6 +151,7 @@ static enum ent_err count_field(struct ent_profiles *all, struct ent_profile *p,
         return ENT_E_OK;
     }
     count_number(p, &t);
+    ent_profile_count_dates(p, t.text, t.len);
     if (ent_scalar_bool(t.text, t.len, &truth)) {
         p->n_true += truth ? 1 : 0;
         p->n_false += truth ? 0 : 1;

@@ -13,6 +13,16 @@
 #define ENT_PROFILE_WORDS 8 /* usual spellings of a missing value */
 extern const char *const ent_profile_words[ENT_PROFILE_WORDS];
 
+/* Usual ways to write a date: formats of common/feature/date.h. */
+#define ENT_PROFILE_DATES 18
+extern const char *const ent_profile_dates[ENT_PROFILE_DATES];
+struct ent_profile_date {
+    uint64_t n;  /* values that are such a date */
+    int64_t min; /* seconds since 1970 */
+    int64_t max;
+    bool clock; /* some have a time of day */
+};
+
 struct ent_profile_value {
     const char *text; /* NULL = free slot */
     uint64_t count;
@@ -32,6 +42,7 @@ struct ent_profile {
     uint64_t n_comma;   /* numbers but for their decimal comma */
     double min;
     double max;
+    struct ent_profile_date dates[ENT_PROFILE_DATES];
     struct ent_profile_value *values; /* open addressing */
     uint32_t n_values;
     bool many;   /* more values than are kept */
@@ -53,6 +64,8 @@ struct ent_profiles {
 ENT_MUST enum ent_err ent_profiles_scan(const char *path, char delimiter,
                                         struct ent_profiles **out);
 void ent_profiles_free(struct ent_profiles *profiles);
+/* profile_dates.c: one value, already counted in n_text. */
+void ent_profile_count_dates(struct ent_profile *profile, const char *text, size_t len);
 /* Kept values in alphabetical order: fills sorted[n_values]. */
 void ent_profile_sorted(const struct ent_profile *profile, const struct ent_profile_value **sorted);
 /* How often the value came; 0 when it did not or is not kept. */

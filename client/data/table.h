@@ -51,6 +51,7 @@ struct ent_column {
         outliers; /* NUMBER outside the range that counts as missing, or whose row was dropped */
     uint64_t clipped; /* NUMBER outside the range */
     uint64_t unknown; /* CATEGORY not declared */
+    uint64_t later;   /* AGE of a date: later than the reference, in all rows that parse */
 };
 
 struct ent_row_problem {
@@ -145,6 +146,14 @@ ENT_MUST enum ent_err ent_table_check_labels(const struct ent_table *table);
 void ent_table_print(const struct ent_table *table, FILE *out);
 /* What each feature became: its inputs and its encoding, a line a feature. */
 void ent_table_print_inputs(const struct ent_table *table, FILE *out);
+
+/* A line for each column that is not what it looks like: missing everywhere, no value that is declared, dates later than
+ * the reference, more values than buckets (notes.c). */
+void ent_table_notes(const struct ent_table *table, void (*say)(void *ctx, const char *line),
+                     void *ctx);
+/* Of a hashed column: how many of its buckets hold a value. */
+ENT_MUST enum ent_err ent_table_buckets(const struct ent_table *table, uint32_t column,
+                                        uint32_t *used);
 
 /* Takes the rows from .. to - 1 out; what has one value a row moves up. Counts stay. */
 void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to);

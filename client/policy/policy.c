@@ -85,8 +85,9 @@ void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
     (void)fprintf(out, "%s; at least %u members; ", separator[0] == '\0' ? "nothing" : "",
                   policy->min_members);
     if (policy->any_plan) {
-        (void)fprintf(out, "any plan\n");
+        (void)fprintf(out, "any plan");
     } else {
-        (void)fprintf(out, "%u plans by digest\n", policy->n_plans);
+        (void)fprintf(out, "%u plans by digest", policy->n_plans);
     }
+    (void)fprintf(out, "%s\n", policy->own_figures_go ? "; its own test figures go" : "");
 }

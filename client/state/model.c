@@ -26,7 +26,43 @@ static enum ent_err run_on(struct ent_state *state, const char *sql,
     return err;
 }
 
-/* ---- the one verified last ---- */
+/* ---- small ones, in memory ---- */
+
+static size_t small_at(const struct ent_state *state, const uint8_t *digest)
+{
+    size_t i = 0;
+
+    while (i < state->n_small && memcmp(state->small[i].digest, digest, ENT_SHA256_BYTES) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static void small_remove(struct ent_state *state, size_t at)
+{
+    ent_blob_unref(state->small[at].blob);
+    state->n_small--;
+    memmove(state->small + at, state->small + at + 1,
+            (state->n_small - at) * sizeof state->small[0]);
+}
+
+/* As the newest; one too many is the oldest. */
+static void small_add(struct ent_state *state, const uint8_t *digest, struct ent_blob *blob_take)
+{
+    size_t at = small_at(state, digest);
+
+    if (at < state->n_small) {
+        small_remove(state, at);
+    } else if (state->n_small == ENT_STATE_SMALL_MAX) {
+        small_remove(state, state->n_small - 1);
+    }
+    memmove(state->small + 1, state->small, state->n_small * sizeof state->small[0]);
+    memcpy(state->small[0].digest, digest, ENT_SHA256_BYTES);
+    state->small[0].blob = blob_take;
+    state->n_small++;
+}
+
+/* ---- the file verified last ---- */
 
 static bool is_unchanged(const struct ent_state_seen *seen, const struct stat *sb)
 {
@@ -43,7 +79,7 @@ static struct ent_blob *seen_before(struct ent_state *state, const uint8_t *dige
     char *path = NULL;
     bool good = seen->blob != NULL && memcmp(seen->digest, digest, sizeof seen->digest) == 0;
 
-    if (good && seen->is_file) {
+    if (good) {
         good = ent_state_model_path(state, digest, &path) == ENT_E_OK && stat(path, &sb) == 0 &&
                is_unchanged(seen, &sb);
         free(path);
@@ -59,21 +95,18 @@ static void drop_seen(struct ent_state *state, const uint8_t *digest)
     }
 }
 
-/* path: NULL when it stands in its row. */
 static void keep_seen(struct ent_state *state, const uint8_t *digest, const char *path,
                       struct ent_blob *blob)
 {
     struct ent_state_seen *seen = &state->seen;
     struct stat sb = {0};
 
-    if (path != NULL && stat(path, &sb) != 0) {
+    if (stat(path, &sb) != 0) {
         return;
     }
     ent_blob_unref(seen->blob);
-    *seen = (struct ent_state_seen){.blob = ent_blob_ref(blob),
-                                    .is_file = path != NULL,
-                                    .inode = sb.st_ino,
-                                    .changed = sb.st_mtim};
+    *seen = (struct ent_state_seen){
+        .blob = ent_blob_ref(blob), .inode = sb.st_ino, .changed = sb.st_mtim};
     memcpy(seen->digest, digest, sizeof seen->digest);
 }
 
@@ -81,8 +114,7 @@ static void keep_seen(struct ent_state *state, const uint8_t *digest, const char
 
 /* Row first, then file; should the row survive a crash, it names a model that is not there, and
  * goes when that is found out. */
-static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
-                           bool in_row)
+static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
 {
     char *path = NULL;
     enum ent_err err;
@@ -91,56 +123,29 @@ static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA
     ENT_TRY(ent_state_join_next(state));
     ENT_TRY(run_on(state, "DELETE FROM model WHERE digest = ?", digest));
     ENT_HOOK_POINT("state.model.forgotten");
-    if (in_row) {
-        return ENT_E_OK;
-    }
     ENT_TRY(ent_state_model_path(state, digest, &path));
     err = ent_file_remove(path);
     free(path);
     return err;
 }
 
-/* REPLACE gives it a new, highest position: the newest. bytes: NULL for a file. */
-static enum ent_err note(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
-                         const void *bytes, size_t len)
+/* REPLACE gives it a new, highest position: the newest. */
+static enum ent_err note(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
 {
-    struct ent_stmt *stmt = NULL;
-    enum ent_err err;
-
     ENT_TRY(ent_state_join_next(state));
-    ENT_TRY(ent_stmt_prepare(state->db, "INSERT OR REPLACE INTO model(digest, bytes) VALUES(?, ?)",
-                             &stmt));
-    ent_stmt_bind_blob(stmt, 1, digest, ENT_SHA256_BYTES);
-    if (bytes != NULL) {
-        ent_stmt_bind_blob(stmt, 2, bytes, len);
-    } else {
-        ent_stmt_bind_null(stmt, 2);
-    }
-    err = ent_stmt_run(stmt);
-    ent_stmt_free(stmt);
-    return err;
+    return run_on(state, "INSERT OR REPLACE INTO model(digest) VALUES(?)", digest);
 }
 
-/* NOT_FOUND without a row. *bytes: NULL when it is a file. */
-static enum ent_err find_row(struct ent_state *state, const uint8_t *digest,
-                             struct ent_blob **bytes)
+/* NOT_FOUND without a row. */
+static enum ent_err find_row(struct ent_state *state, const uint8_t *digest)
 {
     struct ent_stmt *stmt = NULL;
-    const uint8_t *at = NULL;
-    size_t len = 0;
     bool row = false;
     enum ent_err err;
 
-    *bytes = NULL;
-    ENT_TRY(ent_stmt_prepare(state->db, "SELECT bytes FROM model WHERE digest = ?", &stmt));
+    ENT_TRY(ent_stmt_prepare(state->db, "SELECT 1 FROM model WHERE digest = ?", &stmt));
     ent_stmt_bind_blob(stmt, 1, digest, ENT_SHA256_BYTES);
     err = ent_stmt_step(stmt, &row);
-    if (err == ENT_E_OK && row && !ent_stmt_is_null(stmt, 0)) {
-        err = ent_stmt_blob(stmt, 0, &at, &len);
-        if (err == ENT_E_OK) {
-            err = ent_blob_new_copy(at, len, bytes);
-        }
-    }
     ent_stmt_free(stmt);
     ENT_TRY(err);
     ENT_REQUIRE(row, ENT_E_NOT_FOUND, "this model is not held");
@@ -165,20 +170,18 @@ static enum ent_err add_file(struct ent_state *state, const uint8_t *digest, boo
     if (err == ENT_E_NOT_FOUND) {
         return ent_err_note(err, "the model's file is not there");
     }
-    return err == ENT_E_OK ? note(state, digest, NULL, 0) : err;
+    return err == ENT_E_OK ? note(state, digest) : err;
 }
 
 enum ent_err ent_state_model_add(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
 {
-    struct ent_blob *bytes = NULL;
-    enum ent_err err = find_row(state, digest, &bytes);
+    size_t at = small_at(state, digest);
 
-    if (err == ENT_E_OK && bytes != NULL) {
-        err = note(state, digest, ent_blob_bytes(bytes), ent_blob_len(bytes));
-        ent_blob_unref(bytes);
-        return err;
+    if (at < state->n_small) {
+        small_add(state, digest, ent_blob_ref(state->small[at].blob));
+        return ENT_E_OK;
     }
-    return err == ENT_E_OK || err == ENT_E_NOT_FOUND ? add_file(state, digest, false) : err;
+    return add_file(state, digest, false);
 }
 
 enum ent_err ent_state_model_add_verified(struct ent_state *state,
@@ -199,42 +202,31 @@ static enum ent_err write_file(struct ent_state *state, const uint8_t *digest, c
     return err;
 }
 
+enum ent_err ent_state_model_keep(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
+                                  struct ent_blob *blob)
+{
+    ENT_REQUIRE(ent_blob_len(blob) <= ENT_STATE_ROW_MAX_BYTES, ENT_E_LIMIT,
+                "a model of %zu bytes is not kept in memory", ent_blob_len(blob));
+    small_add(state, digest, ent_blob_ref(blob));
+    return ENT_E_OK;
+}
+
 enum ent_err ent_state_model_put(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
                                  const void *bytes, size_t len)
 {
-    bool in_row = len <= ENT_STATE_ROW_MAX_BYTES;
     struct ent_blob *blob = NULL;
     uint8_t real[ENT_SHA256_BYTES];
 
     ENT_TRY(ent_sha256(bytes, len, real));
     ENT_REQUIRE(memcmp(real, digest, sizeof real) == 0, ENT_E_DIGEST,
                 "a model's bytes do not fit its digest");
-    if (!in_row) {
+    if (len > ENT_STATE_ROW_MAX_BYTES) {
         ENT_TRY(write_file(state, digest, bytes, len));
         ENT_HOOK_POINT("state.model.file");
-        return note(state, digest, NULL, 0);
+        return note(state, digest);
     }
-    ENT_TRY(note(state, digest, bytes, len));
     ENT_TRY(ent_blob_new_copy(bytes, len, &blob));
-    keep_seen(state, digest, NULL, blob);
-    ent_blob_unref(blob);
-    return ENT_E_OK;
-}
-
-/* In the row (*out is set) or in its file, verified. DIGEST, NOT_FOUND. */
-static enum ent_err open_model(struct ent_state *state, const uint8_t *digest, const char *path,
-                               struct ent_blob **out)
-{
-    uint8_t real[ENT_SHA256_BYTES];
-
-    if (*out == NULL) {
-        ENT_TRY(ent_state_content_open(path, digest, out));
-        keep_seen(state, digest, path, *out);
-        return ENT_E_OK;
-    }
-    ENT_TRY(ent_sha256(ent_blob_bytes(*out), ent_blob_len(*out), real));
-    ENT_REQUIRE(memcmp(real, digest, sizeof real) == 0, ENT_E_DIGEST, "its row holds other bytes");
-    keep_seen(state, digest, NULL, *out);
+    small_add(state, digest, blob);
     return ENT_E_OK;
 }
 
@@ -243,7 +235,7 @@ static enum ent_err forget_found(struct ent_state *state, const uint8_t *digest,
     if (found != ENT_E_DIGEST && found != ENT_E_NOT_FOUND) {
         return found;
     }
-    ENT_TRY(forget(state, digest, false));
+    ENT_TRY(forget(state, digest));
     return found == ENT_E_DIGEST
                ? ent_err_note(ENT_E_CORRUPT,
                               "a stored model was damaged; it was removed and is fetched again")
@@ -253,7 +245,9 @@ static enum ent_err forget_found(struct ent_state *state, const uint8_t *digest,
 enum ent_err ent_state_model_get(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
                                  struct ent_blob **out)
 {
-    struct ent_blob *blob = seen_before(state, digest);
+    size_t at = small_at(state, digest);
+    struct ent_blob *blob =
+        at < state->n_small ? ent_blob_ref(state->small[at].blob) : seen_before(state, digest);
     char *path = NULL;
     enum ent_err err;
 
@@ -261,10 +255,11 @@ enum ent_err ent_state_model_get(struct ent_state *state, const uint8_t digest[E
         *out = blob;
         return ENT_E_OK;
     }
-    ENT_TRY(find_row(state, digest, &blob));
-    err = ent_state_model_path(state, digest, &path);
+    ENT_TRY(find_row(state, digest));
+    ENT_TRY(ent_state_model_path(state, digest, &path));
+    err = ent_state_content_open(path, digest, &blob);
     if (err == ENT_E_OK) {
-        err = open_model(state, digest, path, &blob);
+        keep_seen(state, digest, path, blob);
     }
     free(path);
     if (err != ENT_E_OK) {
@@ -275,13 +270,8 @@ enum ent_err ent_state_model_get(struct ent_state *state, const uint8_t digest[E
     return ENT_E_OK;
 }
 
-struct listed_model {
-    uint8_t digest[ENT_SHA256_BYTES];
-    bool in_row;
-};
-
 struct list {
-    struct listed_model *models; /* newest first */
+    uint8_t (*models)[ENT_SHA256_BYTES]; /* newest first */
     size_t n;
     size_t cap;
 };
@@ -293,8 +283,7 @@ static enum ent_err list_read(struct ent_stmt *stmt, struct list *list)
     ENT_TRY(ent_stmt_step(stmt, &row));
     while (row) {
         ENT_TRY(ent_grow(&list->models, &list->cap, list->n + 1, sizeof list->models[0]));
-        ENT_TRY(ent_stmt_blob_exact(stmt, 0, list->models[list->n].digest, ENT_SHA256_BYTES));
-        ENT_TRY(ent_stmt_bool(stmt, 1, &list->models[list->n].in_row));
+        ENT_TRY(ent_stmt_blob_exact(stmt, 0, list->models[list->n], ENT_SHA256_BYTES));
         list->n++;
         ENT_TRY(ent_stmt_step(stmt, &row));
     }
@@ -306,23 +295,17 @@ static enum ent_err list_models(struct ent_state *state, struct list *list)
     struct ent_stmt *stmt = NULL;
     enum ent_err err;
 
-    ENT_TRY(ent_stmt_prepare(
-        state->db, "SELECT digest, bytes IS NOT NULL FROM model ORDER BY position DESC", &stmt));
+    ENT_TRY(ent_stmt_prepare(state->db, "SELECT digest FROM model ORDER BY position DESC", &stmt));
     err = list_read(stmt, list);
     ent_stmt_free(stmt);
     return err;
 }
 
-static enum ent_err is_there(const struct ent_state *state, const struct listed_model *model,
-                             bool *out)
+static enum ent_err is_there(const struct ent_state *state, const uint8_t *digest, bool *out)
 {
     char *path = NULL;
 
-    if (model->in_row) {
-        *out = true;
-        return ENT_E_OK;
-    }
-    ENT_TRY(ent_state_model_path(state, model->digest, &path));
+    ENT_TRY(ent_state_model_path(state, digest, &path));
     *out = ent_file_exists(path);
     free(path);
     return ENT_E_OK;
@@ -335,12 +318,15 @@ enum ent_err ent_state_models_held(struct ent_state *state, uint8_t (*out)[ENT_S
     size_t count = 0;
     enum ent_err err = list_models(state, &list);
 
+    for (size_t i = 0; i < state->n_small && count < max; i++) {
+        memcpy(out[count++], state->small[i].digest, ENT_SHA256_BYTES);
+    }
     for (size_t i = 0; err == ENT_E_OK && i < list.n && count < max; i++) {
         bool there = false;
 
-        err = is_there(state, &list.models[i], &there);
+        err = is_there(state, list.models[i], &there);
         if (there) {
-            memcpy(out[count++], list.models[i].digest, ENT_SHA256_BYTES);
+            memcpy(out[count++], list.models[i], ENT_SHA256_BYTES);
         }
     }
     free(list.models);
@@ -367,9 +353,14 @@ enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
     struct list list = {0};
     enum ent_err err = list_models(state, &list);
 
+    for (size_t i = state->n_small; i > keep; i--) {
+        if (!listed(state->small[i - 1].digest, also, n_also)) {
+            small_remove(state, i - 1);
+        }
+    }
     for (size_t i = keep; err == ENT_E_OK && i < list.n; i++) {
-        if (!listed(list.models[i].digest, also, n_also)) {
-            err = forget(state, list.models[i].digest, list.models[i].in_row);
+        if (!listed(list.models[i], also, n_also)) {
+            err = forget(state, list.models[i]);
         }
     }
     free(list.models);

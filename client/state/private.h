@@ -7,13 +7,19 @@
 #include "client/state/state.h"
 #include "common/db/db.h"
 
-/* A model whose digest was checked in this process. Of a file: as long as nobody touched it. */
+/* A model's file whose digest was checked in this process: good as long as nobody touched it. */
 struct ent_state_seen {
     struct ent_blob *blob; /* NULL: none */
     uint8_t digest[ENT_SHA256_BYTES];
-    bool is_file;
     uint64_t inode;
     struct timespec changed;
+};
+
+#define ENT_STATE_SMALL_MAX 8
+
+struct ent_state_small {
+    uint8_t digest[ENT_SHA256_BYTES];
+    struct ent_blob *blob;
 };
 
 struct ent_state {
@@ -24,7 +30,9 @@ struct ent_state {
     struct ent_blob
         *fresh; /* payload of the update stored last: what is sent first needs no reading */
     struct ent_attempt fresh_at;
-    struct ent_state_seen seen; /* the model verified last */
+    struct ent_state_seen seen;                        /* the model file verified last */
+    struct ent_state_small small[ENT_STATE_SMALL_MAX]; /* small models, newest first */
+    size_t n_small;
     uint64_t sequence;          /* given out last */
     uint64_t sequence_reserved; /* stored: numbers up to it may have been used */
 };

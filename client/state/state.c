@@ -64,6 +64,9 @@ static const char *const migrations[] = {
     "INTEGER "
     "NOT NULL,"
     " attempt INTEGER NOT NULL, steps INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;",
+    /* 4 -> 5: small models stay in memory */
+    "DELETE FROM model WHERE bytes IS NOT NULL;"
+    "ALTER TABLE model DROP COLUMN bytes;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};
@@ -151,6 +154,9 @@ void ent_state_close(struct ent_state *state)
         }
         ent_blob_unref(state->fresh);
         ent_blob_unref(state->seen.blob);
+        while (state->n_small > 0) {
+            ent_blob_unref(state->small[--state->n_small].blob);
+        }
         ent_db_close(state->db);
         free(state->updates);
         free(state->models);

@@ -189,9 +189,10 @@ ENT_MUST enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_c
 /* Whether it can be joined at all: STALE for an attempt before the last one joined. */
 ENT_MUST enum ent_err ent_state_nonce_check(struct ent_state *state, struct ent_attempt at);
 
-/* --- models: content-addressed; small ones in their row, others files
- * DIR/models/<hex>.safetensors. Not synchronised: one that a power failure damaged does not fit its
- * digest and is fetched again. --- */
+/* --- models: content-addressed. Small ones (up to ENT_STATE_ROW_MAX_BYTES) stay in this process's
+ * memory, the newest 8: they come within their offer, and a process that lacks one gets it again. Others are files
+ * DIR/models/<hex>.safetensors, not synchronised: one that a power failure damaged does not fit its digest and is
+ * fetched again. --- */
 /* Where the model is or will be; caller frees. */
 ENT_MUST enum ent_err ent_state_model_path(const struct ent_state *state,
                                            const uint8_t digest[ENT_SHA256_BYTES], char **out);
@@ -199,8 +200,12 @@ ENT_MUST enum ent_err ent_state_model_path(const struct ent_state *state,
 ENT_MUST enum ent_err ent_state_model_put(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES], const void *bytes,
                                           size_t len);
-/* Notes a model that is already there: a file under its path (a download renamed to it), or one in
- * its row, which becomes the newest. NOT_FOUND. */
+/* The same of a small one (LIMIT) whose digest the caller has checked; keeps a reference. */
+ENT_MUST enum ent_err ent_state_model_keep(struct ent_state *state,
+                                           const uint8_t digest[ENT_SHA256_BYTES],
+                                           struct ent_blob *blob);
+/* Notes a model that is already there: a file under its path (a download renamed to it), or a
+ * small one, which becomes the newest. NOT_FOUND. */
 ENT_MUST enum ent_err ent_state_model_add(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES]);
 /* The same for a file whose digest the caller has just computed while it was written: it is not
@@ -212,11 +217,11 @@ ENT_MUST enum ent_err ent_state_model_add_verified(struct ent_state *state,
 ENT_MUST enum ent_err ent_state_model_get(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES],
                                           struct ent_blob **out);
-/* Newest first; those that are there. */
+/* Small ones, then files; of each the newest first, those that are there. */
 ENT_MUST enum ent_err ent_state_models_held(struct ent_state *state,
                                             uint8_t (*out)[ENT_SHA256_BYTES], size_t max,
                                             size_t *n);
-/* Forgets and removes all but the newest `keep` and those listed. */
+/* Forgets and removes all but the newest `keep` small ones, the newest `keep` files, and those listed. */
 ENT_MUST enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
                                              const uint8_t (*also)[ENT_SHA256_BYTES],
                                              size_t n_also);

@@ -12,9 +12,15 @@
 
 #define SHORT_MESSAGE_BYTES 2048 /* longer ones are joined on the heap */
 
+/* The contexts are never used themselves but copied: that is cheap, and leaves them constant. */
 struct ent_sign_key {
     EVP_PKEY *pkey;
+    EVP_MD_CTX *ready;
     uint8_t pub[ENT_SIGN_PUB_BYTES];
+};
+
+struct ent_sign_pub {
+    EVP_MD_CTX *ready;
 };
 
 static enum ent_err key_take(EVP_PKEY *pkey, struct ent_sign_key **out)
@@ -23,15 +29,17 @@ static enum ent_err key_take(EVP_PKEY *pkey, struct ent_sign_key **out)
     size_t len = ENT_SIGN_PUB_BYTES;
     enum ent_err err = ent_calloc(1, sizeof *key, &key);
 
-    if (err == ENT_E_OK && EVP_PKEY_get_raw_public_key(pkey, key->pub, &len) != 1) {
-        err = ent_ossl_error(ENT_E_INTERNAL, "no public key in an Ed25519 key");
-    }
     if (err != ENT_E_OK) {
-        free(key);
         EVP_PKEY_free(pkey);
         return err;
     }
     key->pkey = pkey;
+    key->ready = EVP_MD_CTX_new();
+    if (key->ready == NULL || EVP_PKEY_get_raw_public_key(pkey, key->pub, &len) != 1 ||
+        EVP_DigestSignInit(key->ready, NULL, NULL, NULL, pkey) != 1) {
+        ent_sign_key_free(key);
+        return ent_ossl_error(ENT_E_INTERNAL, "an Ed25519 key that cannot sign");
+    }
     *out = key;
     return ENT_E_OK;
 }
@@ -74,6 +82,7 @@ enum ent_err ent_sign_key_load(const char *path, struct ent_sign_key **out)
 void ent_sign_key_free(struct ent_sign_key *key)
 {
     if (key != NULL) {
+        EVP_MD_CTX_free(key->ready);
         EVP_PKEY_free(key->pkey);
         free(key);
     }
@@ -129,7 +138,7 @@ enum ent_err ent_sign(const struct ent_sign_key *key, const struct ent_part *par
         return ent_err_note(ENT_E_NO_MEMORY, "out of memory for a signature");
     }
     err = join(&msg, parts, n_parts);
-    if (err == ENT_E_OK && (EVP_DigestSignInit(ctx, NULL, NULL, NULL, key->pkey) != 1 ||
+    if (err == ENT_E_OK && (EVP_MD_CTX_copy_ex(ctx, key->ready) != 1 ||
                             EVP_DigestSign(ctx, sig, &sig_len, msg.bytes, msg.len) != 1 ||
                             sig_len != ENT_SIGN_BYTES)) {
         err = ent_ossl_error(ENT_E_INTERNAL, "cannot sign");
@@ -142,32 +151,63 @@ enum ent_err ent_sign(const struct ent_sign_key *key, const struct ent_part *par
     return err;
 }
 
-static bool verifies(const uint8_t pub[ENT_SIGN_PUB_BYTES], const struct joined *msg,
-                     const uint8_t sig[ENT_SIGN_BYTES])
+enum ent_err ent_sign_pub_new(const uint8_t pub[ENT_SIGN_PUB_BYTES], struct ent_sign_pub **out)
 {
     EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, pub, ENT_SIGN_PUB_BYTES);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = pkey != NULL && ctx != NULL &&
-              EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-              EVP_DigestVerify(ctx, sig, ENT_SIGN_BYTES, msg->bytes, msg->len) == 1;
+    struct ent_sign_pub *made = NULL;
+    enum ent_err err = ent_calloc(1, sizeof *made, &made);
 
+    if (err == ENT_E_OK) {
+        made->ready = EVP_MD_CTX_new();
+        if (pkey == NULL || made->ready == NULL ||
+            EVP_DigestVerifyInit(made->ready, NULL, NULL, NULL, pkey) != 1) {
+            err = ent_ossl_error(ENT_E_SIGNATURE, "not a public key for signatures");
+            ent_sign_pub_free(made);
+        }
+    }
+    EVP_PKEY_free(pkey); /* the context holds it */
+    if (err == ENT_E_OK) {
+        *out = made;
+    }
+    return err;
+}
+
+void ent_sign_pub_free(struct ent_sign_pub *pub)
+{
+    if (pub != NULL) {
+        EVP_MD_CTX_free(pub->ready);
+        free(pub);
+    }
+}
+
+enum ent_err ent_sign_pub_verify(const struct ent_sign_pub *pub, const struct ent_part *parts,
+                                 size_t n_parts, const uint8_t sig[ENT_SIGN_BYTES])
+{
+    struct joined msg;
+    EVP_MD_CTX *ctx;
+    bool ok;
+
+    ENT_TRY(join(&msg, parts, n_parts));
+    ctx = EVP_MD_CTX_new();
+    ok = ctx != NULL && EVP_MD_CTX_copy_ex(ctx, pub->ready) == 1 &&
+         EVP_DigestVerify(ctx, sig, ENT_SIGN_BYTES, msg.bytes, msg.len) == 1;
     EVP_MD_CTX_free(ctx);
-    EVP_PKEY_free(pkey);
     ERR_clear_error();
-    return ok;
+    free(msg.heap);
+    ENT_REQUIRE(ok, ENT_E_SIGNATURE, "the signature does not fit the message and the key");
+    return ENT_E_OK;
 }
 
 enum ent_err ent_sign_verify(const uint8_t pub[ENT_SIGN_PUB_BYTES], const struct ent_part *parts,
                              size_t n_parts, const uint8_t sig[ENT_SIGN_BYTES])
 {
-    struct joined msg;
-    bool ok;
+    struct ent_sign_pub *ready = NULL;
+    enum ent_err err;
 
-    ENT_TRY(join(&msg, parts, n_parts));
-    ok = verifies(pub, &msg, sig);
-    free(msg.heap);
-    ENT_REQUIRE(ok, ENT_E_SIGNATURE, "the signature does not fit the message and the key");
-    return ENT_E_OK;
+    ENT_TRY(ent_sign_pub_new(pub, &ready));
+    err = ent_sign_pub_verify(ready, parts, n_parts, sig);
+    ent_sign_pub_free(ready);
+    return err;
 }
 
 /* --- admission of public keys ---

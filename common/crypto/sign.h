@@ -11,6 +11,8 @@
 #define ENT_SIGN_BYTES 64
 
 struct ent_sign_key;
+/* A public key made ready: what OpenSSL looks up and converts at each use is done once. */
+struct ent_sign_pub;
 
 ENT_MUST enum ent_err ent_sign_key_generate(struct ent_sign_key **out);
 /* The key of an RFC 8032 seed (tests, derived keys). */
@@ -30,6 +32,15 @@ ENT_MUST enum ent_err ent_sign(const struct ent_sign_key *key, const struct ent_
 ENT_MUST enum ent_err ent_sign_verify(const uint8_t pub[ENT_SIGN_PUB_BYTES],
                                       const struct ent_part *parts, size_t n_parts,
                                       const uint8_t sig[ENT_SIGN_BYTES]);
+
+/* SIGNATURE: not a key. */
+ENT_MUST enum ent_err ent_sign_pub_new(const uint8_t pub[ENT_SIGN_PUB_BYTES],
+                                       struct ent_sign_pub **out);
+void ent_sign_pub_free(struct ent_sign_pub *pub); /* NULL is fine */
+/* As ent_sign_verify. Any thread may use one key at the same time. */
+ENT_MUST enum ent_err ent_sign_pub_verify(const struct ent_sign_pub *pub,
+                                          const struct ent_part *parts, size_t n_parts,
+                                          const uint8_t sig[ENT_SIGN_BYTES]);
 
 /* Before a public key is admitted to a roster: a canonical encoding of a point on the curve that is
  * not of small order (under such a key one signature fits many messages). SIGNATURE otherwise.

@@ -52,7 +52,7 @@ enum ent_err ent_address_parse(const char *text, struct ent_address *out)
                 "'%.80s' is not an address of the form HOST:PORT", text);
     (void)snprintf(a.host, sizeof a.host, "%.*s", (int)len, host);
     (void)snprintf(a.port, sizeof a.port, "%s", colon + 1);
-    (void)snprintf(a.url, sizeof a.url, bracketed ? "tls+tcp://[%s]:%s" : "tls+tcp://%s:%s", a.host,
+    (void)snprintf(a.url, sizeof a.url, bracketed ? "tcp://[%s]:%s" : "tcp://%s:%s", a.host,
                    a.port);
     *out = a;
     return ENT_E_OK;

@@ -33,7 +33,8 @@ enum ent_err ent_conn_new(struct ent_nng *nng, bool inbound, const char *address
     c->born_ms = ent_conn_now(c);
     c->rx_ms = c->born_ms;
     if (nng_aio_alloc(&c->recv_aio, ent_conn_recv_cb, c) != 0 ||
-        nng_aio_alloc(&c->send_aio, ent_conn_send_cb, c) != 0) {
+        nng_aio_alloc(&c->send_aio, ent_conn_send_cb, c) != 0 ||
+        nng_aio_alloc(&c->now_aio, NULL, NULL) != 0) {
         ent_conn_unref(c);
         return ent_err_note(ENT_E_NO_MEMORY, "nng has no memory for a connection");
     }
@@ -54,7 +55,9 @@ void ent_conn_unref(struct ent_conn *c)
     }
     nng_aio_free(c->recv_aio);
     nng_aio_free(c->send_aio);
+    nng_aio_free(c->now_aio);
     nng_aio_free(c->dial_aio);
+    ent_conn_tls_release(c);
     (void)pthread_mutex_destroy(&c->lock);
     (void)pthread_mutex_destroy(&c->event_lock);
     free(c);
@@ -69,36 +72,26 @@ void ent_conn_emit(struct ent_conn *c, struct ent_link_event *event_take)
     (void)pthread_mutex_unlock(&c->event_lock);
 }
 
-bool ent_conn_try_emit(struct ent_conn *c, struct ent_link_event *event_take)
-{
-    if (pthread_mutex_trylock(&c->event_lock) != 0) {
-        return false;
-    }
-    event_take->conn = c->id;
-    event_take->inbound = c->inbound;
-    c->nng->link.handler(c->nng->link.handler_ctx, event_take);
-    (void)pthread_mutex_unlock(&c->event_lock);
-    return true;
-}
-
 void ent_conn_emit_opened(struct ent_conn *c)
 {
     struct ent_link_event event = {.kind = ENT_LINK_OPENED};
-    struct ent_tls_report report;
+    enum ent_err err = ent_calloc(1, sizeof *event.peer, &event.peer);
 
-    ent_tls_engine_look(c->stream, &report);
-    if (!report.done) {
-        ent_conn_end(c, ENT_E_TLS, "the other end was not verified");
+    (void)pthread_mutex_lock(&c->lock);
+    if (err == ENT_E_OK) {
+        err = ent_conn_tls_peer(c, event.peer);
+    }
+    if (err != ENT_E_OK) {
+        ent_conn_end_locked(c, err, "the other end was not verified");
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    if (err != ENT_E_OK) {
+        free(event.peer);
         return;
     }
-    if (ent_calloc(1, sizeof *event.peer, &event.peer) != ENT_E_OK) {
-        ent_conn_end(c, ENT_E_NO_MEMORY, ent_err_message());
-        return;
-    }
-    *event.peer = report.peer;
     event.peer->origin = c->origin;
-    if (c->inbound && report.peer.has_cert) {
-        ent_room_verified(c->nng, c, report.peer.uri);
+    if (c->inbound && event.peer->has_cert) {
+        ent_room_verified(c->nng, c, event.peer->uri);
     }
     (void)snprintf(event.peer->address, sizeof event.peer->address, "%s", c->address);
     ent_conn_emit(c, &event);
@@ -120,6 +113,7 @@ void ent_conn_end_locked(struct ent_conn *c, enum ent_err why, const char *text)
         nng_stream_dialer_close(c->dialer);
     }
     if (c->stream != NULL) {
+        ent_conn_tls_shutdown(c);
         nng_stream_close(c->stream);
     }
     ent_timer_wake(c->nng);
@@ -137,16 +131,12 @@ void ent_conn_broke_locked(struct ent_conn *c, int rv)
 {
     char text[sizeof c->text];
     const char *what = nng_strerror(rv);
-    struct ent_tls_report report = {.why = ENT_E_OK};
 
     if (c->ended) {
         return;
     }
-    if (c->stream != NULL) {
-        ent_tls_engine_look(c->stream, &report);
-    }
-    if (report.why != ENT_E_OK) {
-        ent_conn_end_locked(c, report.why, report.text);
+    if (c->tls.why != ENT_E_OK) {
+        ent_conn_end_locked(c, c->tls.why, c->tls.text);
         return;
     }
     if (c->stream == NULL) {
@@ -167,15 +157,16 @@ void ent_conn_start_accepted(struct ent_conn *c, nng_stream *stream_take)
 {
     (void)pthread_mutex_lock(&c->lock);
     c->stream = stream_take;
-    c->progress = ent_tls_engine_progress(stream_take);
-    c->recv_busy = true;
+    if (c->ended) {
+        nng_stream_close(c->stream);
+    } else {
+        c->recv_busy = true;
+        ent_conn_tls_post(c);
+    }
     (void)pthread_mutex_unlock(&c->lock);
-    ent_conn_recv_start(c);
 }
 
-/* The handshake stands still until something is sent, so the first PING goes at once. What comes
- * is received only after OPENED was delivered (ent_conn_send_cb): per connection, events stay in
- * order. */
+/* The first PING goes as soon as the handshake is over (conn_recv.c). */
 static void dial_cb(void *arg)
 {
     struct ent_conn *c = arg;
@@ -184,12 +175,14 @@ static void dial_cb(void *arg)
     (void)pthread_mutex_lock(&c->lock);
     if (rv == 0) {
         c->stream = nng_aio_get_output(c->dial_aio, 0);
-        c->progress = ent_tls_engine_progress(c->stream);
+        c->ping_due = true;
         if (c->ended) {
             nng_stream_close(c->stream);
+        } else {
+            ent_conn_tls_shake(c);
+            c->recv_busy = true;
+            ent_conn_tls_post(c);
         }
-        c->ping_due = true;
-        ent_conn_kick_locked(c);
     } else {
         ent_conn_broke_locked(c, rv);
     }
@@ -206,7 +199,6 @@ void ent_conn_start_dial(struct ent_conn *c, nng_stream_dialer *dialer_take)
         ent_conn_end_locked(c, ENT_E_NO_MEMORY, "nng has no memory for a connection");
     } else {
         c->dial_busy = true;
-        ent_tls_engine_posted();
         nng_stream_dialer_dial(c->dialer, c->dial_aio);
     }
     (void)pthread_mutex_unlock(&c->lock);
@@ -257,29 +249,6 @@ void ent_conn_close(struct ent_conn *c, bool flush)
 /* --- timer --- */
 
 #define LINGER_MS 200 /* from a failed handshake to the close: time for the alert to arrive */
-
-static void note_progress(struct ent_conn *c, uint64_t now_ms)
-{
-    uint64_t rx;
-    uint64_t tx;
-
-    if (c->progress.rx == NULL) {
-        return;
-    }
-    rx = atomic_load_explicit(c->progress.rx, memory_order_relaxed);
-    tx = atomic_load_explicit(c->progress.tx, memory_order_relaxed);
-    if (rx != c->seen_rx) {
-        c->seen_rx = rx;
-        c->rx_ms = now_ms;
-    }
-    if (tx != c->seen_tx) {
-        c->seen_tx = tx;
-        c->tx_ms = now_ms;
-    }
-    if (c->failed_ms == 0 && atomic_load(c->progress.failed)) {
-        c->failed_ms = now_ms;
-    }
-}
 
 static bool past(uint64_t since_ms, uint64_t span_ms, uint64_t now_ms)
 {
@@ -351,7 +320,6 @@ bool ent_conn_tick(struct ent_conn *c, uint64_t now_ms)
 
     (void)pthread_mutex_lock(&c->lock);
     if (!c->ended) {
-        note_progress(c, now_ms);
         check_deadlines(c, now_ms);
     }
     quiet = c->ended && !c->dial_busy && !c->recv_busy && !c->send_busy;
@@ -366,6 +334,7 @@ static void free_stream(struct ent_conn *c)
     nng_aio_stop(c->dial_aio);
     nng_aio_stop(c->recv_aio);
     nng_aio_stop(c->send_aio);
+    nng_aio_stop(c->now_aio);
     (void)pthread_mutex_lock(&c->lock);
     if (c->stream != NULL) {
         nng_stream_free(c->stream);
@@ -396,8 +365,6 @@ void ent_conn_tear_down(struct ent_conn *c)
     }
     free(c->ahead);
     c->ahead = NULL;
-    free(c->send_joined);
-    c->send_joined = NULL;
     if (c->inbound && !c->opened) { /* nobody was told yet from where it came */
         (void)snprintf(event.text, sizeof event.text, "%s: %.180s", c->address, c->text);
     } else {

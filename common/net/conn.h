@@ -1,6 +1,6 @@
 /* IN bytes of one stream, calls of link_nng.c · OUT events · OWNS stream, aios, queue, sink and
  * blob of a connection
- * THREADS see below · SOURCE transport.md (deadlines, shutdown, traps 1, 2, 4)
+ * THREADS see below · SOURCE transport.md (deadlines, shutdown, traps 1, 2)
  *
  * Who touches what. nng runs each callback on one of its task threads, and each aio's callbacks
  * one after the other: recv_* belong to the receiving callback (or the worker while it finishes
@@ -15,14 +15,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <nng/nng.h>
+
 #include "common/net/frame.h"
-#include "common/net/tls_engine.h"
+#include "common/net/tls_openssl.h"
 
 struct ent_nng; /* the link: link_nng.h */
 
 struct ent_conn_out; /* a control frame that waits to be sent */
 
 enum ent_conn_sending {
+    SENDING_NOTHING,
     SENDING_PING,
     SENDING_PONG,
     SENDING_FRAME,
@@ -53,6 +56,7 @@ struct ent_conn {
     nng_stream *stream;
     nng_aio *recv_aio;
     nng_aio *send_aio;
+    nng_aio *now_aio; /* without callback: for sends that are over when they return */
     bool dial_busy;
     bool recv_busy;
     bool send_busy;
@@ -82,12 +86,10 @@ struct ent_conn {
     enum ent_conn_sending sending;
     nng_iov send_iov; /* what is left of the piece being sent */
     uint8_t send_header[ENT_FRAME_HEADER_BYTES];
-    uint8_t *send_joined; /* several frames in one piece, while they are sent; NULL: none */
-    size_t n_joined;
     bool held; /* frames wait for others */
     struct ent_conn_out *queue;
     struct ent_conn_out **queue_end;
-    size_t n_queued; /* with the one being sent */
+    size_t n_queued;
     bool ping_due;
     bool pong_due;
     uint64_t pong_request;
@@ -96,9 +98,16 @@ struct ent_conn {
     uint64_t blob_at;
     uint32_t data_len; /* of the DATA frame whose header went last; 0: a header is next */
 
-    struct ent_tls_progress progress;
-    uint64_t seen_rx;
-    uint64_t seen_tx;
+    struct ent_tls_conn tls;
+    bool shaken; /* the handshake is over */
+    uint8_t *in; /* records that came, [in_at, in_end) of them not looked at */
+    size_t in_cap;
+    size_t in_at;
+    size_t in_end;
+    uint8_t *out; /* records that are to go, [out_at, out_end) not gone yet */
+    size_t out_cap;
+    size_t out_at;
+    size_t out_end;
     uint64_t born_ms;
     uint64_t rx_ms; /* when bytes last came */
     uint64_t tx_ms; /* when bytes last went, or a send was begun */
@@ -113,7 +122,7 @@ ENT_MUST enum ent_err ent_conn_new(struct ent_nng *nng, bool inbound, const char
 struct ent_conn *ent_conn_ref(struct ent_conn *c);
 void ent_conn_unref(struct ent_conn *c);
 
-/* An accepted stream: begin to receive. Takes it. */
+/* An accepted stream: begin to receive. Takes it. (ent_conn_tls_start came before.) */
 void ent_conn_start_accepted(struct ent_conn *c, nng_stream *stream_take);
 /* Begin to dial; the dialer (with its options set) is taken. */
 void ent_conn_start_dial(struct ent_conn *c, nng_stream_dialer *dialer_take);
@@ -142,15 +151,27 @@ void ent_conn_tear_down(struct ent_conn *c);
 void ent_conn_end_locked(struct ent_conn *c, enum ent_err why, const char *text);
 void ent_conn_broke_locked(struct ent_conn *c, int rv); /* nng said rv */
 void ent_conn_emit(struct ent_conn *c, struct ent_link_event *event_take);
-/* The same without waiting for another event: false (and nothing is taken) when there is one. */
-bool ent_conn_try_emit(struct ent_conn *c, struct ent_link_event *event_take);
 void ent_conn_emit_opened(struct ent_conn *c);
 void ent_conn_kick_locked(struct ent_conn *c); /* send what is due, if nothing is being sent */
 void ent_conn_send_cb(void *arg);
 void ent_conn_recv_cb(void *arg);
-void ent_conn_recv_start(struct ent_conn *c);  /* recv_busy is set already */
 void ent_conn_recv_finish(struct ent_conn *c); /* worker: a file sink is complete */
 void ent_conn_drop_frame(struct ent_conn *c);  /* the first of the queue */
 uint64_t ent_conn_now(const struct ent_conn *c);
+
+/* conn_tls.c; all under c->lock. */
+ENT_MUST enum ent_err ent_conn_tls_start(struct ent_conn *c, const char *host);
+void ent_conn_tls_release(struct ent_conn *c);
+void ent_conn_tls_shake(struct ent_conn *c); /* the handshake, as far as what came allows */
+void ent_conn_tls_post(struct ent_conn *c);  /* the next receive; what came before was used up */
+/* What came, at most len bytes of it; 0: no more is there (or the connection ended). */
+size_t ent_conn_tls_read(struct ent_conn *c, uint8_t *bytes, size_t len);
+/* Into records, for the next flush: returns how many bytes; 0: it failed. */
+size_t ent_conn_tls_write(struct ent_conn *c, const uint8_t *bytes, size_t len);
+/* Send what is to go; false: send_cb comes when the socket took more of it. now: try without one. */
+bool ent_conn_tls_flush(struct ent_conn *c, bool now);
+bool ent_conn_tls_sent(struct ent_conn *c, size_t n); /* from send_cb: whether it is all out */
+void ent_conn_tls_shutdown(struct ent_conn *c);       /* close_notify, if there is a session */
+ENT_MUST enum ent_err ent_conn_tls_peer(struct ent_conn *c, struct ent_peer *out);
 
 #endif

@@ -7,128 +7,33 @@
 /* The rest of a body is asked of a stranger in pieces that at most double what has come: a length
  * that was only announced costs nothing. */
 #define BODY_PIECE_BYTES ((size_t)4096)
-/* The engine completes a receive when all of it came; this bounds how long a DATA frame shows no
- * progress to the sink. */
-#define DATA_PIECE_BYTES ((size_t)256 * 1024)
 #define FLUSH_REQUEST UINT64_MAX
 
-/* ---- frames that need nothing but to be handed over ---- */
-
-/* nng's lock is held, which comes last: no lock of ours may be waited for. */
-static bool is_plain(struct ent_conn *c)
-{
-    bool plain;
-
-    if (pthread_mutex_trylock(&c->lock) != 0) {
-        return false;
-    }
-    plain = c->opened && !c->flushing && !c->ended;
-    (void)pthread_mutex_unlock(&c->lock);
-    return plain;
-}
-
-static bool hand_over(struct ent_conn *c, const struct ent_frame *f, const uint8_t *body)
-{
-    struct ent_link_event event = {
-        .kind = ENT_LINK_FRAME, .type = f->type, .flags = f->flags, .request = f->request};
-
-    ent_buf_init(&event.body, ENT_FRAME_CONTROL_MAX_BYTES);
-    if ((f->len > 0 && ent_buf_add(&event.body, body, f->len) != ENT_E_OK) ||
-        !ent_conn_try_emit(c, &event)) {
-        ent_link_event_release(&event);
-        return false;
-    }
-    return true;
-}
-
-/* Whole messages at the beginning of what came are handed over by the very thread that decrypted
- * them: another one would have to be woken to do just that. Whatever else there is (PING, DATA, a
- * frame that is not whole, or not right) is left to the ordinary way. */
-static size_t taste(void *ctx, const uint8_t *bytes, size_t len)
-{
-    const struct ent_frame_state state = {.opened = true};
-    struct ent_conn *c = ctx;
-    struct ent_frame f;
-    size_t at = 0;
-
-    if (len < ENT_FRAME_HEADER_BYTES || !is_plain(c)) {
-        return 0;
-    }
-    while (len - at >= ENT_FRAME_HEADER_BYTES && bytes[at + 1] >= ENT_FRAME_FIRST_MESSAGE) {
-        const uint8_t *body = bytes + at + ENT_FRAME_HEADER_BYTES;
-
-        if (ent_frame_decode(bytes + at, &state, &f) != ENT_E_OK ||
-            f.len > len - at - ENT_FRAME_HEADER_BYTES || !hand_over(c, &f, body)) {
-            break;
-        }
-        at += ENT_FRAME_HEADER_BYTES + f.len;
-    }
-    return at;
-}
-
-/* ---- receives ---- */
-
-/* min: so many bytes complete it. */
-static void post(struct ent_conn *c, uint8_t *to, size_t len, size_t min)
-{
-    nng_iov iov = {.iov_buf = to, .iov_len = len};
-
-    atomic_store_explicit(&c->progress.tls->recv_min, min, memory_order_relaxed);
-    c->progress.tls->taste_ctx = c;
-    c->progress.tls->taste = to == c->ahead && c->nng->link.limits.prompt ? taste : NULL;
-    (void)nng_aio_set_iov(c->recv_aio, 1, &iov);
-    nng_stream_recv(c->stream, c->recv_aio);
-}
-
-void ent_conn_recv_start(struct ent_conn *c)
-{
-    enum ent_err err = ent_calloc(AHEAD_BYTES, 1, &c->ahead);
-
-    if (err == ENT_E_OK) {
-        c->recv_step = STEP_HEADER;
-        post(c, c->ahead, AHEAD_BYTES, ENT_FRAME_HEADER_BYTES);
-        return;
-    }
-    (void)pthread_mutex_lock(&c->lock);
-    ent_conn_end_locked(c, err, ent_err_message());
-    c->recv_busy = false;
-    (void)pthread_mutex_unlock(&c->lock);
-}
-
-/* Into the buffer, behind the part of a header that is there. */
-static void ask_ahead(struct ent_conn *c)
+/* Where what comes next belongs. Between frames: into the buffer, behind the part of a header that is there. */
+static enum ent_err target(struct ent_conn *c, uint8_t **to, size_t *len)
 {
     size_t have = c->ahead_end - c->ahead_at;
 
-    memmove(c->ahead, c->ahead + c->ahead_at, have);
-    c->ahead_at = 0;
-    c->ahead_end = have;
-    post(c, c->ahead + have, AHEAD_BYTES - have, ENT_FRAME_HEADER_BYTES - have);
-}
-
-/* Ask for what comes next; the buffer holds nothing of it, but for part of a header. */
-static enum ent_err ask(struct ent_conn *c)
-{
-    uint8_t *to;
-    size_t len;
-
     switch (c->recv_step) {
     case STEP_BODY:
-        len = c->recv_body.len > BODY_PIECE_BYTES ? c->recv_body.len : BODY_PIECE_BYTES;
-        len = len < c->recv_left && !c->admitted ? len : c->recv_left;
-        ENT_TRY(ent_buf_extend(&c->recv_body, len, &to));
-        break;
+        *len = c->recv_body.len > BODY_PIECE_BYTES ? c->recv_body.len : BODY_PIECE_BYTES;
+        *len = *len < c->recv_left && !atomic_load(&c->admitted) ? *len : c->recv_left;
+        return ent_buf_extend(&c->recv_body, *len, to);
     case STEP_DATA:
-        ENT_TRY(ent_sink_window(c->sink, &to, &len));
-        len = len < c->recv_left ? len : c->recv_left;
-        len = len < DATA_PIECE_BYTES ? len : DATA_PIECE_BYTES;
-        break;
+        ENT_TRY(ent_sink_window(c->sink, to, len));
+        *len = *len < c->recv_left ? *len : c->recv_left;
+        return ENT_E_OK;
     default:
-        ask_ahead(c);
+        if (c->ahead == NULL) {
+            ENT_TRY(ent_calloc(AHEAD_BYTES, 1, &c->ahead));
+        }
+        memmove(c->ahead, c->ahead + c->ahead_at, have);
+        c->ahead_at = 0;
+        c->ahead_end = have;
+        *to = c->ahead + have;
+        *len = AHEAD_BYTES - have;
         return ENT_E_OK;
     }
-    post(c, to, len, len);
-    return ENT_E_OK;
 }
 
 static void emit_frame(struct ent_conn *c)
@@ -314,7 +219,7 @@ static enum ent_err use_all(struct ent_conn *c, bool *handed_over)
     return ENT_E_OK;
 }
 
-/* n bytes came where ask() wanted them. */
+/* n bytes came where target() wanted them. */
 static enum ent_err got_piece(struct ent_conn *c, size_t n, bool *handed_over)
 {
     switch (c->recv_step) {
@@ -331,63 +236,96 @@ static enum ent_err got_piece(struct ent_conn *c, size_t n, bool *handed_over)
     return *handed_over ? ENT_E_OK : use_all(c, handed_over);
 }
 
-/* Go on receiving, or stop for good: after an error, or when the connection was ended meanwhile. */
-static void go_on(struct ent_conn *c, enum ent_err err)
+/* The handshake goes on. A dialer is told of its end before anything that came behind it is looked at. */
+static void shake(struct ent_conn *c)
 {
-    bool ended;
+    bool first;
 
-    if (err != ENT_E_OK) {
-        ent_conn_end(c, err, ent_err_message());
+    (void)pthread_mutex_lock(&c->lock);
+    ent_conn_tls_shake(c);
+    first = c->shaken && !c->opened && !c->inbound && !c->ended;
+    c->opened = c->opened || first;
+    (void)pthread_mutex_unlock(&c->lock);
+    if (first) {
+        ent_conn_emit_opened(c);
+    }
+}
+
+/* A piece of what came, decrypted. *more: there may be another. */
+static enum ent_err read_piece(struct ent_conn *c, bool *handed_over, bool *more)
+{
+    uint8_t *to;
+    size_t len;
+    size_t n;
+
+    ENT_TRY(target(c, &to, &len));
+    (void)pthread_mutex_lock(&c->lock);
+    n = ent_conn_tls_read(c, to, len);
+    (void)pthread_mutex_unlock(&c->lock);
+    if (c->recv_step == STEP_BODY) {
+        c->recv_body.len -= len - n;
+    }
+    *more = n > 0;
+    return n > 0 ? got_piece(c, n, handed_over) : ENT_E_OK;
+}
+
+/* All that came; then the next receive, unless that was the end: an error, or the connection was ended meanwhile. */
+static void go_on(struct ent_conn *c)
+{
+    bool handed_over = false;
+    bool more = true;
+    enum ent_err err = ENT_E_OK;
+
+    while (err == ENT_E_OK && more && !handed_over) {
+        shake(c);
+        err = read_piece(c, &handed_over, &more);
+    }
+    if (handed_over) {
+        return; /* the worker goes on */
     }
     (void)pthread_mutex_lock(&c->lock);
-    ended = c->ended;
-    c->recv_busy = !ended;
-    if (ended) {
+    if (err != ENT_E_OK) {
+        ent_conn_end_locked(c, err, ent_err_message());
+    }
+    ent_conn_kick_locked(c); /* an alert of ours */
+    c->recv_busy = !c->ended;
+    if (c->ended) {
         ent_timer_wake(c->nng);
+    } else {
+        ent_conn_tls_post(c);
     }
     (void)pthread_mutex_unlock(&c->lock);
-    if (ended) {
-        return;
-    }
-    err = ask(c);
-    if (err != ENT_E_OK) {
-        (void)pthread_mutex_lock(&c->lock);
-        ent_conn_end_locked(c, err, ent_err_message());
-        c->recv_busy = false;
-        (void)pthread_mutex_unlock(&c->lock);
-    }
 }
 
 void ent_conn_recv_cb(void *arg)
 {
     struct ent_conn *c = arg;
     int rv = nng_aio_result(c->recv_aio);
-    bool handed_over = false;
-    enum ent_err err = ENT_E_OK;
 
+    (void)pthread_mutex_lock(&c->lock);
     if (rv != 0) {
-        (void)pthread_mutex_lock(&c->lock);
         ent_conn_broke_locked(c, rv);
-        (void)pthread_mutex_unlock(&c->lock);
     } else {
-        err = got_piece(c, nng_aio_count(c->recv_aio), &handed_over);
+        c->in_end = nng_aio_count(c->recv_aio);
+        c->rx_ms = ent_conn_now(c);
     }
-    if (!handed_over) {
-        go_on(c, err);
-    }
+    (void)pthread_mutex_unlock(&c->lock);
+    go_on(c);
 }
 
 void ent_conn_recv_finish(struct ent_conn *c)
 {
-    enum ent_err err = ent_sink_finish(c->sink);
-
     bool handed_over = false;
+    enum ent_err err = ent_sink_finish(c->sink);
 
     if (err == ENT_E_OK) {
         emit_received(c);
         err = use_all(c, &handed_over);
     }
+    if (err != ENT_E_OK) {
+        ent_conn_end(c, err, ent_err_message());
+    }
     if (!handed_over) {
-        go_on(c, err);
+        go_on(c);
     }
 }

@@ -4,11 +4,10 @@
 #include "common/base/mem.h"
 #include "common/net/nng_link.h"
 
-/* One DATA frame is one write for OpenSSL (trap 4), and short enough for control frames to pass
- * soon. */
+/* Short enough for control frames to pass soon. */
 #define DATA_BYTES ((uint64_t)256 * 1024)
-/* Frames that wait together go in one piece of at most this much. */
-#define JOINED_BYTES ((size_t)64 * 1024)
+/* So much of what waits goes into records before they are sent. */
+#define TOGETHER_BYTES ((size_t)64 * 1024)
 #define FLUSH_REQUEST UINT64_MAX /* of the PING whose PONG says that everything before it arrived */
 
 struct ent_conn_out {
@@ -33,7 +32,7 @@ static void set_piece(struct ent_conn *c, enum ent_conn_sending what, const uint
                       size_t len)
 {
     c->sending = what;
-    c->send_iov.iov_buf = (void *)(uintptr_t)bytes; /* nng only reads it */
+    c->send_iov.iov_buf = (void *)(uintptr_t)bytes; /* only read */
     c->send_iov.iov_len = len;
 }
 
@@ -44,31 +43,6 @@ static void set_header(struct ent_conn *c, enum ent_conn_sending what, uint8_t t
 
     ent_frame_encode(&frame, c->send_header);
     set_piece(c, what, c->send_header, sizeof c->send_header);
-}
-
-/* The first frame of the queue, with those behind it that fit into one piece. */
-static void set_frames(struct ent_conn *c)
-{
-    const struct ent_conn_out *out = c->queue;
-    size_t n = 0;
-    size_t len = 0;
-
-    for (; out != NULL && (n == 0 || len + out->len <= JOINED_BYTES); out = out->next) {
-        len += out->len;
-        n++;
-    }
-    c->n_joined = 1;
-    set_piece(c, SENDING_FRAME, c->queue->bytes, c->queue->len);
-    if (n == 1 || ent_calloc(len, 1, &c->send_joined) != ENT_E_OK) {
-        return; /* without memory one after the other */
-    }
-    c->n_joined = n;
-    set_piece(c, SENDING_FRAME, c->send_joined, len);
-    out = c->queue;
-    for (size_t at = 0; n > 0; n--, out = out->next) {
-        memcpy(c->send_joined + at, out->bytes, out->len);
-        at += out->len;
-    }
 }
 
 /* What goes next; false: nothing. */
@@ -83,7 +57,7 @@ static bool pick(struct ent_conn *c)
         c->pong_due = false;
         set_header(c, SENDING_PONG, ENT_FRAME_PONG, 0, c->pong_request);
     } else if (c->queue != NULL) {
-        set_frames(c);
+        set_piece(c, SENDING_FRAME, c->queue->bytes, c->queue->len);
     } else if (c->blob != NULL) {
         uint64_t left = ent_blob_len(c->blob) - c->blob_at;
 
@@ -98,32 +72,15 @@ static bool pick(struct ent_conn *c)
     return true;
 }
 
-static void post(struct ent_conn *c)
-{
-    (void)nng_aio_set_iov(c->send_aio, 1, &c->send_iov);
-    nng_stream_send(c->stream, c->send_aio);
-}
-
-void ent_conn_kick_locked(struct ent_conn *c)
-{
-    if (c->send_busy || c->held || c->ended || c->stream == NULL || !pick(c)) {
-        return;
-    }
-    c->send_busy = true;
-    c->tx_ms = ent_conn_now(c);
-    post(c);
-}
-
-/* The piece went whole: what it means. Returns whether *event is to be delivered. */
+/* The piece is in records, of DATA: in the kernel. What it means. Returns whether *event is to be delivered. */
 static bool piece_sent(struct ent_conn *c, struct ent_link_event *event)
 {
-    switch (c->sending) {
+    enum ent_conn_sending what = c->sending;
+
+    c->sending = SENDING_NOTHING;
+    switch (what) {
     case SENDING_FRAME:
-        for (; c->n_joined > 0; c->n_joined--) {
-            ent_conn_drop_frame(c);
-        }
-        free(c->send_joined);
-        c->send_joined = NULL;
+        ent_conn_drop_frame(c);
         return false;
     case SENDING_DATA:
         c->blob_at += c->data_len;
@@ -141,15 +98,41 @@ static bool piece_sent(struct ent_conn *c, struct ent_link_event *event)
     }
 }
 
-/* The dialer's first PING went, so the handshake is over here. */
-static void opened(struct ent_conn *c)
+/* Into records, what goes out together: whole frames, and one slice of DATA behind them. */
+static void fill_records(struct ent_conn *c)
 {
-    ent_conn_emit_opened(c);
-    (void)pthread_mutex_lock(&c->lock);
-    c->recv_busy = !c->ended;
-    (void)pthread_mutex_unlock(&c->lock);
-    if (c->recv_busy) {
-        ent_conn_recv_start(c);
+    struct ent_link_event none;
+
+    while (c->out_end < TOGETHER_BYTES) {
+        size_t n;
+
+        if (c->send_iov.iov_len == 0 && (c->held || !pick(c))) {
+            return;
+        }
+        n = ent_conn_tls_write(c, c->send_iov.iov_buf, c->send_iov.iov_len);
+        c->send_iov.iov_buf = (uint8_t *)c->send_iov.iov_buf + n;
+        c->send_iov.iov_len -= n;
+        if (n == 0 || c->sending == SENDING_DATA) {
+            return;
+        }
+        if (c->send_iov.iov_len == 0) {
+            (void)piece_sent(c, &none);
+        }
+    }
+}
+
+/* DATA is not tried at once: it is long, and its end is an event. */
+void ent_conn_kick_locked(struct ent_conn *c)
+{
+    while (!c->send_busy && !c->ended && c->stream != NULL) {
+        if (c->out_end == 0 && c->shaken && c->failed_ms == 0) {
+            fill_records(c);
+        }
+        if (c->out_end == 0) {
+            return;
+        }
+        c->tx_ms = ent_conn_now(c);
+        (void)ent_conn_tls_flush(c, c->sending != SENDING_DATA);
     }
 }
 
@@ -157,28 +140,21 @@ void ent_conn_send_cb(void *arg)
 {
     struct ent_conn *c = arg;
     struct ent_link_event event = {.kind = ENT_LINK_SENT};
-    bool first = false;
     bool sent = false;
     int rv = nng_aio_result(c->send_aio);
 
     (void)pthread_mutex_lock(&c->lock);
     if (rv != 0) {
         ent_conn_broke_locked(c, rv);
-    } else if (nng_aio_count(c->send_aio) < c->send_iov.iov_len && !c->ended) {
-        c->send_iov.iov_buf = (uint8_t *)c->send_iov.iov_buf + nng_aio_count(c->send_aio);
-        c->send_iov.iov_len -= nng_aio_count(c->send_aio);
-        post(c);
-        (void)pthread_mutex_unlock(&c->lock);
-        return;
     } else if (!c->ended) {
-        sent = piece_sent(c, &event);
-        first = !c->opened && !c->inbound;
-        c->opened = c->opened || first;
+        c->tx_ms = ent_conn_now(c);
+        if (!ent_conn_tls_sent(c, nng_aio_count(c->send_aio))) {
+            (void)pthread_mutex_unlock(&c->lock);
+            return;
+        }
+        sent = c->sending == SENDING_DATA && c->send_iov.iov_len == 0 && piece_sent(c, &event);
     }
     (void)pthread_mutex_unlock(&c->lock);
-    if (first) {
-        opened(c);
-    }
     if (sent) {
         ent_conn_emit(c, &event);
     }

@@ -115,8 +115,6 @@ struct ent_link_limits {
     uint32_t half_open_max;   /* accepted, no certificate shown yet; one more ends the oldest; 32 */
     uint32_t connections_max; /* with a certificate, and dialed; members + 16 */
     uint32_t queue_max;       /* control frames waiting to be sent on one connection; 64 */
-    bool
-        prompt; /* the handler calls no function of the link for a FRAME: then frames come sooner */
 };
 struct ent_link_limits ent_link_limits_default(void);
 

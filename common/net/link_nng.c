@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -14,45 +13,18 @@
 static pthread_mutex_t nng_lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t nng_users;
 
-static enum ent_err nng_begin(void)
+static void nng_begin(void)
 {
-    char built[32];
-    enum ent_err err = ENT_E_OK;
-
-    /* The engine's structures grew in 1.6 under the same version number (trap 6). */
-    (void)snprintf(built, sizeof built, "%d.%d.%d", NNG_MAJOR_VERSION, NNG_MINOR_VERSION,
-                   NNG_PATCH_VERSION);
-    ENT_REQUIRE(strcmp(nng_version(), built) == 0, ENT_E_VERSION,
-                "this was built with nng %s but runs with nng %s: build it again", built,
-                nng_version());
     (void)pthread_mutex_lock(&nng_lock);
-    if (nng_users == 0) {
-        err = ent_tls_engine_register();
-    }
-    if (err == ENT_E_OK) {
-        nng_users++;
-    }
+    nng_users++;
     (void)pthread_mutex_unlock(&nng_lock);
-    return err;
 }
 
-#define END_WAIT_MS 5000
-
-/* nng frees streams on a thread of its own, later: ended before that, it would take their locks
- * with it. Should one never be freed, nng stays: a leak at the end of the process is the smaller
- * harm. */
 static void nng_end(void)
 {
     (void)pthread_mutex_lock(&nng_lock);
     if (--nng_users == 0) {
-        for (int i = 0; i < END_WAIT_MS && ent_tls_engine_live() > 0; i++) {
-            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        }
-        if (ent_tls_engine_live() == 0) {
-            nng_fini();
-        } else {
-            ent_log_warn("nng still holds %zu connections", ent_tls_engine_live());
-        }
+        nng_fini();
     }
     (void)pthread_mutex_unlock(&nng_lock);
 }
@@ -117,6 +89,9 @@ static void accepted(struct ent_nng *nng, nng_stream *stream)
     err = ent_conn_new(nng, true, address, &c);
     if (err == ENT_E_OK) {
         c->origin = ent_address_origin(&sa);
+        err = ent_conn_tls_start(c, "");
+    }
+    if (err == ENT_E_OK) {
         err = add(nng, c);
     }
     if (err != ENT_E_OK) {
@@ -155,26 +130,20 @@ void ent_nng_accept(struct ent_nng *nng)
 {
     (void)pthread_mutex_lock(&nng->lock);
     if (!nng->stopping) {
-        ent_tls_engine_posted();
         nng_stream_listener_accept(nng->listener, nng->accept_aio);
     }
     (void)pthread_mutex_unlock(&nng->lock);
 }
 
-static enum ent_err open_listener(const char *url, nng_tls_config *config,
-                                  nng_stream_listener **out)
+static enum ent_err open_listener(const char *url, nng_stream_listener **out)
 {
     nng_stream_listener *listener = NULL;
     int rv = nng_stream_listener_alloc(&listener, url);
 
     /* No delay: with Nagle's algorithm, on in nng 1.5.2 whatever its manual says, header and
-     * body cost 88 ms (trap 3). Every nng listener has a default config first, which is replaced
-     * here (trap 18). */
+     * body cost 88 ms (trap 3). */
     if (rv == 0) {
         rv = nng_stream_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);
-    }
-    if (rv == 0) {
-        rv = nng_stream_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, config);
     }
     if (rv == 0) {
         rv = nng_stream_listener_listen(listener);
@@ -194,7 +163,6 @@ static enum ent_err link_listen(struct ent_link *link, const char *address, char
 {
     struct ent_nng *nng = of(link);
     struct ent_address a;
-    nng_tls_config *config;
     nng_sockaddr sa;
     char text[64];
     enum ent_err err;
@@ -202,9 +170,7 @@ static enum ent_err link_listen(struct ent_link *link, const char *address, char
     ENT_REQUIRE(nng->listener == NULL, ENT_E_EXISTS, "this link listens already");
     ENT_REQUIRE(ent_tls_can_listen(nng->tls), ENT_E_CONFIG, "a listener needs a certificate");
     ENT_TRY(ent_address_parse(address, &a));
-    ENT_TRY(ent_tls_engine_config(nng->tls, true, a.host, &config));
-    err = open_listener(a.url, config, &nng->listener);
-    nng_tls_config_free(config); /* the listener holds it now */
+    err = open_listener(a.url, &nng->listener);
     if (err != ENT_E_OK) {
         return ent_err_prefix(err, "cannot listen at %s", address);
     }
@@ -218,23 +184,14 @@ static enum ent_err link_listen(struct ent_link *link, const char *address, char
 
 /* --- dialing --- */
 
-static enum ent_err open_dialer(struct ent_nng *nng, const struct ent_address *a,
-                                nng_stream_dialer **out)
+static enum ent_err open_dialer(const struct ent_address *a, nng_stream_dialer **out)
 {
     nng_stream_dialer *dialer = NULL;
-    nng_tls_config *config;
-    int rv;
+    int rv = nng_stream_dialer_alloc(&dialer, a->url);
 
-    ENT_TRY(ent_tls_engine_config(nng->tls, false,
-                                  nng->server_name != NULL ? nng->server_name : a->host, &config));
-    rv = nng_stream_dialer_alloc(&dialer, a->url);
     if (rv == 0) {
         rv = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
     }
-    if (rv == 0) {
-        rv = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
-    }
-    nng_tls_config_free(config);
     if (rv != 0) {
         if (dialer != NULL) {
             nng_stream_dialer_free(dialer);
@@ -254,8 +211,11 @@ static enum ent_err link_dial(struct ent_link *link, const char *address, ent_co
     enum ent_err err;
 
     ENT_TRY(ent_address_parse(address, &a));
-    ENT_TRY(open_dialer(nng, &a, &dialer));
+    ENT_TRY(open_dialer(&a, &dialer));
     err = ent_conn_new(nng, false, address, &c);
+    if (err == ENT_E_OK) {
+        err = ent_conn_tls_start(c, nng->server_name != NULL ? nng->server_name : a.host);
+    }
     if (err == ENT_E_OK) {
         err = add(nng, c);
     }
@@ -442,7 +402,7 @@ enum ent_err ent_link_nng_new(const struct ent_tls_settings *settings,
     struct ent_nng *nng;
     enum ent_err err;
 
-    ENT_TRY(nng_begin());
+    nng_begin();
     err = ent_calloc(1, sizeof *nng, &nng);
     if (err != ENT_E_OK) {
         nng_end();

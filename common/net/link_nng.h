@@ -1,7 +1,7 @@
 /* IN certificates, trust, addresses · OUT a link over mutual TLS 1.3 · OWNS nng, its threads, one
  * timer thread a link THREADS as link.h; ent_link_free never from a handler · SOURCE transport.md
  *
- * nng's byte streams with OpenSSL as their TLS engine. nng is one per process: it starts with the
+ * OpenSSL over nng's byte streams (conn_tls.c). nng is one per process: it starts with the
  * first link and ends with the last. Start no link before a fork: nng aborts in a forked child. */
 #ifndef ENT_COMMON_NET_LINK_NNG_H
 #define ENT_COMMON_NET_LINK_NNG_H
@@ -32,8 +32,7 @@ struct ent_tls_settings {
     bool demand_client_cert; /* listener: false only for enrolment */
 };
 
-/* CONFIG: a certificate, key or CRL that cannot be read or do not belong together; VERSION: nng at
- * run time is not the one this was built with (its engine interface is not stable); NO_MEMORY.
+/* CONFIG: a certificate, key or CRL that cannot be read or do not belong together; NO_MEMORY.
  * limits NULL: the defaults. */
 ENT_MUST enum ent_err ent_link_nng_new(const struct ent_tls_settings *settings,
                                        const struct ent_link_limits *limits,

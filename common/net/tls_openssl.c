@@ -13,10 +13,6 @@
 #include "common/base/mem.h"
 #include "common/net/tls_crl.h"
 
-/* A record with its 22 bytes of header, type and tag then fills nng's ring of 16,384 bytes
- * exactly: one write to the kernel for each, no remainder. */
-#define RECORD_BYTES (16384 - 22)
-
 struct ent_tls {
     atomic_uint refs;
     pthread_mutex_t lock; /* server, client, crl, crls */
@@ -153,8 +149,7 @@ static enum ent_err make_ctx(struct ent_tls *tls, bool server, SSL_CTX **out)
         SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
                                       "TLS_CHACHA20_POLY1305_SHA256") != 1 ||
-        SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1 ||
-        SSL_CTX_set_max_send_fragment(ctx, RECORD_BYTES) != 1) {
+        SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1) {
         SSL_CTX_free(ctx);
         return note_openssl(ENT_E_NO_MEMORY, "OpenSSL cannot make a TLS context");
     }

@@ -1,4 +1,4 @@
-/* TLS 1.3 by OpenSSL over any byte carrier that may say "not now". Knows no nng: tls_engine.c
+/* TLS 1.3 by OpenSSL over any byte carrier that may say "not now". Knows no nng: conn_tls.c
  * stands between them. */
 #ifndef ENT_COMMON_NET_TLS_OPENSSL_H
 #define ENT_COMMON_NET_TLS_OPENSSL_H
@@ -34,26 +34,16 @@ struct ent_tls_carrier {
 #define ENT_TLS_TEXT_BYTES 256
 #define ENT_TLS_NAME_BYTES 64
 
-/* Looks at bytes that came, under nng's lock, and takes what it wants off their beginning: returns
- * how many. NULL: nobody looks. */
-typedef size_t ent_tls_taste(void *ctx, const uint8_t *bytes, size_t len);
-
-/* One connection; all zero is legal for release. One thread at a time, except for rx and tx. */
+/* One connection; all zero is legal for release. One thread at a time. */
 struct ent_tls_conn {
     struct ssl_st *ssl;
     struct ent_tls *tls;
     const struct ent_tls_carrier *carrier;
     void *carrier_ctx;
     bool server;
-    size_t filled;          /* of the read that is under way */
-    atomic_size_t recv_min; /* a read is over when so many bytes came; 0: all */
-    ent_tls_taste *taste;   /* at what a read gets, before it is over */
-    void *taste_ctx;
-    atomic_uint_least64_t rx;      /* bytes of records that came, */
-    atomic_uint_least64_t tx;      /* that went: progress that a long read or write does not show */
-    enum ent_err why;              /* of the first failure */
-    bool refused;                  /* it was the other end that refused */
-    char host[ENT_TLS_NAME_BYTES]; /* that was dialled */
+    enum ent_err why;               /* of the first failure */
+    bool refused;                   /* it was the other end that refused */
+    char host[ENT_TLS_NAME_BYTES];  /* that was dialled */
     char names[ENT_TLS_NAME_BYTES]; /* of the certificate, when it is not for that host */
     char text[ENT_TLS_TEXT_BYTES];  /* OpenSSL's words for it */
 };
@@ -62,9 +52,9 @@ struct ent_tls_conn {
 ENT_MUST enum ent_err ent_tls_conn_start(struct ent_tls_conn *conn, struct ent_tls *tls,
                                          bool server, const char *host);
 enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn);
-/* OK only when recv_min bytes came (*len then is how many did, at most what it was), or all `len`
- * bytes went; after AGAIN the same call must be made again. */
+/* OK: *len is how many bytes came, at least one, all that were there. */
 enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len);
+/* OK: all went; after AGAIN the same call must be made again. */
 enum ent_tls_io ent_tls_conn_write(struct ent_tls_conn *conn, const uint8_t *bytes, size_t len);
 void ent_tls_conn_shutdown(struct ent_tls_conn *conn); /* close_notify, if there is a session */
 void ent_tls_conn_release(struct ent_tls_conn *conn);

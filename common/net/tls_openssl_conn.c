@@ -31,7 +31,6 @@ static int carrier_write(BIO *bio, const char *bytes, size_t len, size_t *writte
         }
         return 0;
     }
-    (void)atomic_fetch_add_explicit(&c->tx, len, memory_order_relaxed);
     *written = len;
     return 1;
 }
@@ -49,7 +48,6 @@ static int carrier_read(BIO *bio, char *bytes, size_t len, size_t *n_read)
         }
         return 0;
     }
-    (void)atomic_fetch_add_explicit(&c->rx, len, memory_order_relaxed);
     *n_read = len;
     return 1;
 }
@@ -238,39 +236,25 @@ enum ent_tls_io ent_tls_conn_handshake(struct ent_tls_conn *conn)
     return ret == 1 ? ENT_TLS_OK : outcome(conn, ret);
 }
 
-/* Fills up to len; AGAIN when no more is there, otherwise why it ended (OK: full). */
-static enum ent_tls_io fill(struct ent_tls_conn *conn, uint8_t *bytes, size_t len)
+enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len)
 {
-    while (conn->filled < len) {
+    size_t filled = 0;
+
+    while (filled < *len) {
         size_t n;
 
         ERR_clear_error();
-        if (SSL_read_ex(conn->ssl, bytes + conn->filled, len - conn->filled, &n) != 1) {
-            return outcome(conn, 0);
+        if (SSL_read_ex(conn->ssl, bytes + filled, *len - filled, &n) != 1) {
+            enum ent_tls_io io = outcome(conn, 0);
+
+            if (filled == 0) {
+                return io;
+            }
+            break; /* should this be the end, the next read says so again */
         }
-        conn->filled += n;
+        filled += n;
     }
-    return ENT_TLS_OK;
-}
-
-enum ent_tls_io ent_tls_conn_read(struct ent_tls_conn *conn, uint8_t *bytes, size_t *len)
-{
-    size_t min = atomic_load_explicit(&conn->recv_min, memory_order_relaxed);
-    enum ent_tls_io io;
-    size_t used;
-
-    min = min == 0 || min > *len ? *len : min;
-    do {
-        io = fill(conn, bytes, *len);
-        used = conn->taste != NULL ? conn->taste(conn->taste_ctx, bytes, conn->filled) : 0;
-        conn->filled -= used;
-        memmove(bytes, bytes + used, conn->filled);
-    } while (io == ENT_TLS_OK && used > 0); /* there may be more */
-    if (conn->filled < min) {
-        return io;
-    }
-    *len = conn->filled; /* should this be the end, the next read says so again */
-    conn->filled = 0;
+    *len = filled;
     return ENT_TLS_OK;
 }
 

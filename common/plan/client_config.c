@@ -15,6 +15,7 @@ struct reading {
     const char *path;
     const char *split_file;
     int bad_rows;
+    int own_figures;
     const struct ent_node *root;
     const struct ent_node *delimiter;
     const struct ent_node *columns;
@@ -26,6 +27,8 @@ struct reading {
 
 static const struct ent_choice bad_rows[] = {
     {"fail", ENT_BAD_ROWS_FAIL}, {"drop", ENT_BAD_ROWS_DROP}, {NULL, 0}};
+
+static const struct ent_choice own_figures[] = {{"stay", false}, {"go", true}, {NULL, 0}};
 
 static const struct ent_field data_fields[] = {
     {.key = "source",
@@ -85,6 +88,13 @@ static const struct ent_field policy_fields[] = {
      .hi = 1000000,
      .fallback = "100",
      .help = "no more runs of one plan than this; 0: any number"},
+    {.key = "own_figures",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(own_figures),
+     .choices = own_figures,
+     .fallback = "stay",
+     .help = "what the final model is worth on this member's own test rows: stay here, or go to "
+             "the coordinator's operator"},
     {0}};
 
 static const struct ent_field client_fields[] = {
@@ -335,6 +345,7 @@ static enum ent_err read_all(struct reading *r, const char *dir)
 
     ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));
     c->data.bad_rows = (enum ent_bad_rows)r->bad_rows;
+    c->policy.own_figures_go = r->own_figures != 0;
     if (c->coordinator != NULL && !ent_address_split(c->coordinator, host, &port)) {
         return ent_node_bad(ent_node_get(r->root, "coordinator"), "coordinator",
                             "must be HOST:PORT, such as fed.example:7443");
@@ -443,7 +454,9 @@ static const char text_policy[] =
     "  tasks: [stats, train, evaluate]\n"
     "  min_members: 3           # no round that would be released with fewer members' updates\n"
     "  plans: any               # or a list of plan digests, as plan-check prints them\n"
-    "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n";
+    "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n"
+    "  own_figures: stay        # or go: AUC and the like of this member's own test rows are told "
+    "to the operator\n";
 
 enum ent_err ent_client_config_policy_text(struct ent_buf *out)
 {

@@ -45,6 +45,7 @@ struct ent_policy_config {
     uint32_t tasks; /* bit 1 << ent_task_kind */
     uint32_t min_members;
     uint32_t runs_per_plan; /* 0 = any number */
+    bool own_figures_go;    /* figures of its own test rows go to the coordinator's operator */
     bool any_plan;
     const uint8_t (*plans)[32]; /* digests, when not any_plan */
     uint32_t n_plans;

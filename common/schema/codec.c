@@ -95,22 +95,33 @@ static enum ent_err decode_message(const struct ent_field_ctx *ctx, const void *
     return item == NULL ? ENT_E_OK : decode_flat(sub_ctx(ctx), item, at(out, f->offset));
 }
 
+/* What encoding writes is compared with what came, piece by piece. */
+struct comparison {
+    ProtobufCBuffer buffer; /* first: protobuf-c gives it back */
+    struct ent_bytes rest;
+    bool same;
+};
+
+static void compare(ProtobufCBuffer *buffer, size_t len, const uint8_t *data)
+{
+    struct comparison *c = (struct comparison *)buffer;
+
+    c->same = c->same && len <= c->rest.len && (len == 0 || memcmp(data, c->rest.data, len) == 0);
+    if (c->same && len > 0) {
+        c->rest.data += len;
+        c->rest.len -= len;
+    }
+}
+
 /* Protobuf lets one message be written in many ways; only the one that we would write is accepted. */
 static enum ent_err check_canonical(const struct ent_schema *schema, const ProtobufCMessage *pb,
                                     struct ent_bytes in)
 {
-    uint8_t *again;
-    bool same;
+    struct comparison c = {.buffer = {.append = compare}, .rest = in, .same = true};
 
-    ENT_REQUIRE(protobuf_c_message_get_packed_size(pb) == in.len, ENT_E_PROTOCOL,
-                "%s: bytes are not canonical", schema->name);
-    again = malloc(in.len + 1);
-    ENT_REQUIRE(again != NULL, ENT_E_NO_MEMORY, "no memory for a message");
-    same = protobuf_c_message_pack(pb, again) == in.len &&
-           (in.len == 0 || memcmp(again, in.data, in.len) == 0);
-    explicit_bzero(again, in.len);
-    free(again);
-    ENT_REQUIRE(same, ENT_E_PROTOCOL, "%s: bytes are not canonical", schema->name);
+    (void)protobuf_c_message_pack_to_buffer(pb, &c.buffer);
+    ENT_REQUIRE(c.same && c.rest.len == 0, ENT_E_PROTOCOL, "%s: bytes are not canonical",
+                schema->name);
     return ENT_E_OK;
 }
 

@@ -13,6 +13,7 @@
 #define ENT_WIRE_HANDLE_BYTES 16     /* random, of a member */
 #define ENT_WIRE_FEDERATION_BYTES 16 /* random, of a federation */
 #define ENT_WIRE_SIGNATURE_BYTES 64  /* Ed25519 */
+#define ENT_WIRE_PATH_MAX 12         /* levels of a tree of envelopes: 4,096 of one step */
 #define ENT_WIRE_PUBLIC_BYTES 32     /* Ed25519 */
 #define ENT_WIRE_SECRET_BYTES 16     /* of an enrolment token */
 #define ENT_WIRE_NONCE_BYTES 32
@@ -20,8 +21,8 @@
 /* A control frame's body (common/net refuses more before it reads it): a whole envelope fits in
  * one. Bytes. */
 #define ENT_WIRE_ENVELOPE_MAX_BYTES 65536
-/* Envelope minus the payload: header (at most 256), digest, signature, tags. Bytes. */
-#define ENT_WIRE_ENVELOPE_OVERHEAD_BYTES 512
+/* Envelope minus the payload: header (at most 256), digest, signature, path (at most 384), tags. Bytes. */
+#define ENT_WIRE_ENVELOPE_OVERHEAD_BYTES 1024
 #define ENT_WIRE_HEADER_MAX_BYTES 256
 #define ENT_WIRE_PAYLOAD_MAX_BYTES (ENT_WIRE_ENVELOPE_MAX_BYTES - ENT_WIRE_ENVELOPE_OVERHEAD_BYTES)
 

@@ -4,6 +4,7 @@
 
 #include "common/crypto/sha256.h"
 #include "common/crypto/sign.h"
+#include "common/wire/batch.h"
 #include "common/wire/schemas.h"
 
 /* Header and envelope as the tables see them. */
@@ -17,6 +18,8 @@ struct wire_envelope {
     uint8_t payload_sha256[ENT_WIRE_DIGEST_BYTES];
     struct ent_bytes payload;
     uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
+    uint32_t place;
+    struct ent_bytes path;
 };
 
 static const struct ent_schema_field statement_fields[] = {
@@ -60,10 +63,22 @@ static const struct ent_schema_field envelope_fields[] = {
     ENT_SCHEMA_FIXED(wire_envelope, 2, payload_sha256),
     ENT_SCHEMA_BYTES(wire_envelope, 3, payload, 0, ENT_WIRE_PAYLOAD_MAX_BYTES),
     ENT_SCHEMA_FIXED(wire_envelope, 4, signature),
+    ENT_SCHEMA_U32(wire_envelope, 5, place, 0, (1u << ENT_WIRE_PATH_MAX) - 1),
+    ENT_SCHEMA_BYTES(wire_envelope, 6, path, 0, ENT_WIRE_PATH_MAX *ENT_WIRE_DIGEST_BYTES),
 };
 
+static const char *envelope_rule(const void *message)
+{
+    const struct wire_envelope *e = message;
+    size_t levels = e->path.len / ENT_WIRE_DIGEST_BYTES;
+
+    return e->path.len % ENT_WIRE_DIGEST_BYTES == 0 && e->place >> levels == 0
+               ? NULL
+               : "its place is in no tree of that path";
+}
+
 const struct ent_schema ent_wire_envelope_schema = ENT_SCHEMA_OF(
-    wire_envelope, "envelope", entente__v1__envelope__descriptor, envelope_fields, NULL);
+    wire_envelope, "envelope", entente__v1__envelope__descriptor, envelope_fields, envelope_rule);
 
 /* What is signed: "entente/envelope/v1\0" || header || SHA-256(payload). */
 struct signed_parts {
@@ -130,6 +145,8 @@ enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, struct ent_b
     ENT_REQUIRE(body.len <= info->max_bytes, ENT_E_LIMIT, "%s: %zu bytes, at most %zu allowed",
                 info->name, body.len, info->max_bytes);
     ENT_TRY(ent_schema_decode(&ent_wire_envelope_schema, body, arena, &envelope));
+    ENT_REQUIRE(envelope.path.len == 0 || from == ENT_SENDER_COORDINATOR, ENT_E_PROTOCOL,
+                "%s: members sign each message by itself", info->name);
     ENT_TRY(ent_schema_decode(&ent_wire_header_schema, envelope.header, arena, &header));
     ENT_TRY(check_header(type, from, &header));
     ENT_TRY(check_payload(type, &header.h, &envelope));
@@ -140,34 +157,72 @@ enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, struct ent_b
     opened.payload = envelope.payload.data;
     opened.payload_len = envelope.payload.len;
     memcpy(opened.signature, envelope.signature, sizeof opened.signature);
+    opened.place = envelope.place;
+    opened.path = envelope.path.data;
+    opened.path_len = envelope.path.len;
     parts = parts_of(envelope.header, envelope.payload_sha256);
     ENT_TRY(ent_sha256_parts(parts.part, 3, opened.statement));
     *out = opened;
     return ENT_E_OK;
 }
 
-enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
-                             const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES])
+enum ent_err ent_wire_signer_init(struct ent_wire_signer *signer,
+                                  const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES])
+{
+    struct ent_sign_pub *key = NULL;
+
+    ENT_TRY(ent_sign_pub_new(public_key, &key));
+    *signer = (struct ent_wire_signer){.key = key};
+    return ENT_E_OK;
+}
+
+void ent_wire_signer_release(struct ent_wire_signer *signer)
+{
+    ent_sign_pub_free(signer->key);
+    *signer = (struct ent_wire_signer){0};
+}
+
+enum ent_err ent_wire_verify_by(const struct ent_envelope *envelope, struct ent_wire_signer *signer)
 {
     struct ent_bytes header = {envelope->header_bytes, envelope->header_len};
     struct signed_parts parts = parts_of(header, envelope->payload_sha256);
 
-    return ent_sign_verify(public_key, parts.part, 3, envelope->signature);
+    if (envelope->path_len > 0) {
+        return ent_wire_verify_path(envelope, signer);
+    }
+    return ent_sign_pub_verify(signer->key, parts.part, 3, envelope->signature);
+}
+
+enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
+                             const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES])
+{
+    struct ent_wire_signer signer;
+    enum ent_err err;
+
+    ENT_TRY(ent_wire_signer_init(&signer, public_key));
+    err = ent_wire_verify_by(envelope, &signer);
+    ent_wire_signer_release(&signer);
+    return err;
+}
+
+static enum ent_err encode_header(const struct ent_header *header, struct ent_buf *out)
+{
+    const struct ent_msg_info *info = ent_msg_info(header->type);
+    struct wire_header wire = {.version = ENT_WIRE_VERSION, .h = *header};
+
+    ent_buf_init(out, ENT_WIRE_HEADER_MAX_BYTES);
+    ENT_REQUIRE(info != NULL && info->enveloped, ENT_E_INTERNAL, "type %u has no envelope",
+                header->type);
+    return ent_schema_encode(&ent_wire_header_schema, &wire, out);
 }
 
 static enum ent_err seal(const struct ent_sign_key *key, const struct ent_header *header,
                          struct wire_envelope *envelope, struct ent_buf *out)
 {
-    const struct ent_msg_info *info = ent_msg_info(header->type);
-    struct wire_header wire = {.version = ENT_WIRE_VERSION, .h = *header};
     struct ent_buf bytes;
     struct signed_parts parts;
-    enum ent_err err;
+    enum ent_err err = encode_header(header, &bytes);
 
-    ENT_REQUIRE(info != NULL && info->enveloped, ENT_E_INTERNAL, "type %u has no envelope",
-                header->type);
-    ent_buf_init(&bytes, ENT_WIRE_HEADER_MAX_BYTES);
-    err = ent_schema_encode(&ent_wire_header_schema, &wire, &bytes);
     if (err == ENT_E_OK) {
         envelope->header = (struct ent_bytes){bytes.data, bytes.len};
         parts = parts_of(envelope->header, envelope->payload_sha256);
@@ -223,6 +278,51 @@ enum ent_err ent_wire_seal(const struct ent_sign_key *key, const struct ent_head
     if (err == ENT_E_OK) {
         err =
             ent_wire_seal_payload(key, header, (struct ent_bytes){payload.data, payload.len}, out);
+    }
+    ent_buf_release(&payload);
+    return err;
+}
+
+/* ---- drafts ---- */
+
+enum ent_err ent_wire_draft_payload(const struct ent_header *header, struct ent_bytes payload,
+                                    struct ent_draft *out)
+{
+    struct wire_envelope envelope = {.payload = payload}; /* a signature of zeros, for now */
+    struct signed_parts parts;
+    struct ent_buf bytes;
+    enum ent_err err = encode_header(header, &bytes);
+
+    if (err == ENT_E_OK) {
+        err = ent_sha256(payload.data, payload.len, envelope.payload_sha256);
+    }
+    if (err == ENT_E_OK) {
+        envelope.header = (struct ent_bytes){bytes.data, bytes.len};
+        parts = parts_of(envelope.header, envelope.payload_sha256);
+        err = ent_sha256_parts(parts.part, 3, out->statement);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_schema_encode(&ent_wire_envelope_schema, &envelope, &out->body);
+    }
+    if (err == ENT_E_OK) { /* field 1: its tag, its length in one byte or two */
+        out->header_at = bytes.len < 0x80 ? 2 : 3;
+        out->header_len = bytes.len;
+        memcpy(out->payload_sha256, envelope.payload_sha256, sizeof out->payload_sha256);
+    }
+    ent_buf_release(&bytes);
+    return err;
+}
+
+enum ent_err ent_wire_draft(const struct ent_header *header, const void *message,
+                            struct ent_draft *out)
+{
+    struct ent_buf payload;
+    enum ent_err err;
+
+    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
+    err = ent_msg_encode(header->type, message, &payload);
+    if (err == ENT_E_OK) {
+        err = ent_wire_draft_payload(header, (struct ent_bytes){payload.data, payload.len}, out);
     }
     ent_buf_release(&payload);
     return err;

@@ -232,6 +232,16 @@ ENT_MUST enum ent_err ent_msg_abort_encode(const struct ent_msg_abort *m, struct
 ENT_MUST enum ent_err ent_msg_abort_decode(const uint8_t *bytes, size_t len,
                                            struct ent_arena *arena, struct ent_msg_abort *out);
 
+/* Of a member's own rows. */
+struct ent_msg_figures {
+    uint8_t round_open[ENT_WIRE_DIGEST_BYTES];
+    struct ent_msg_metric *metrics;
+    size_t n_metrics;
+};
+ENT_MUST enum ent_err ent_msg_figures_encode(const struct ent_msg_figures *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_figures_decode(const uint8_t *bytes, size_t len,
+                                             struct ent_arena *arena, struct ent_msg_figures *out);
+
 struct ent_msg_run_end {
     bool has_best;
     uint8_t best[ENT_WIRE_DIGEST_BYTES];

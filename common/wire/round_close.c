@@ -34,3 +34,11 @@ static const struct ent_schema_field round_close_fields[] = {
 };
 
 ENT_WIRE_MESSAGE(round_close, NULL)
+
+static const struct ent_schema_field figures_fields[] = {
+    ENT_SCHEMA_FIXED(ent_msg_figures, 1, round_open),
+    ENT_SCHEMA_MSG_LIST(ent_msg_figures, 2, metrics, n_metrics, ENT_WIRE_METRICS_MAX, false,
+                        &ent_msg_metric_schema),
+};
+
+ENT_WIRE_MESSAGE(figures, NULL)

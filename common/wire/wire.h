@@ -17,6 +17,7 @@
 #include "common/wire/messages.h"
 
 struct ent_sign_key; /* common/crypto/sign.h */
+struct ent_sign_pub;
 
 #define ENT_WIRE_VERSION 1      /* of header and envelope */
 #define ENT_WIRE_PROTOCOL_MIN 1 /* what HELLO negotiates */
@@ -80,6 +81,9 @@ struct ent_envelope {
     const uint8_t *payload; /* NULL in an UPDATE whose bytes follow as DATA */
     size_t payload_len;
     uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
+    uint32_t place;      /* in the tree whose root was signed; */
+    const uint8_t *path; /* NULL: it was signed by itself */
+    size_t path_len;
     /* SHA-256 of what is signed: envelopes with the same one say the same (an honest repeat). */
     uint8_t statement[ENT_WIRE_DIGEST_BYTES];
 };
@@ -94,6 +98,20 @@ ENT_MUST enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, str
 ENT_MUST enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
                                       const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES]);
 
+/* Somebody whose envelopes come often: the key, made ready, and the root that was verified last, so that envelopes that
+ * were signed together cost one verification. All zero: nothing yet. */
+struct ent_wire_signer {
+    struct ent_sign_pub *key;
+    bool has_root;
+    uint8_t root[ENT_WIRE_DIGEST_BYTES];
+    uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
+};
+ENT_MUST enum ent_err ent_wire_signer_init(struct ent_wire_signer *signer,
+                                           const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES]);
+void ent_wire_signer_release(struct ent_wire_signer *signer);
+ENT_MUST enum ent_err ent_wire_verify_by(const struct ent_envelope *envelope,
+                                         struct ent_wire_signer *signer);
+
 /* The ready envelope of a message, appended to out. `message`: the struct ent_msg_x of header->type
  * (not for UPDATE). */
 ENT_MUST enum ent_err ent_wire_seal(const struct ent_sign_key *key, const struct ent_header *header,
@@ -102,6 +120,23 @@ ENT_MUST enum ent_err ent_wire_seal(const struct ent_sign_key *key, const struct
 ENT_MUST enum ent_err ent_wire_seal_payload(const struct ent_sign_key *key,
                                             const struct ent_header *header,
                                             struct ent_bytes payload, struct ent_buf *out);
+/* An envelope that is ready but for its signature. body: initialised by the caller, empty. */
+struct ent_draft {
+    struct ent_buf body;
+    size_t header_at;
+    size_t header_len;
+    uint8_t payload_sha256[ENT_WIRE_DIGEST_BYTES];
+    uint8_t statement[ENT_WIRE_DIGEST_BYTES];
+    bool is_signed;
+};
+ENT_MUST enum ent_err ent_wire_draft(const struct ent_header *header, const void *message,
+                                     struct ent_draft *out);
+ENT_MUST enum ent_err ent_wire_draft_payload(const struct ent_header *header,
+                                             struct ent_bytes payload, struct ent_draft *out);
+/* One signature for all of them (for every 2^ENT_WIRE_PATH_MAX); a single one is signed by itself. */
+ENT_MUST enum ent_err ent_wire_sign_drafts(const struct ent_sign_key *key,
+                                           struct ent_draft *const *drafts, size_t n);
+
 /* UPDATE: header->update is set, the payload travels as DATA (or is put in afterwards). */
 ENT_MUST enum ent_err ent_wire_seal_update(const struct ent_sign_key *key,
                                            const struct ent_header *header,

@@ -113,12 +113,20 @@ static void sweep_models(struct ent_engine *e, bool goes_on)
 {
     uint8_t keep[3][ENT_STORE_DIGEST_BYTES];
 
+    e->sweep_due = false;
     memcpy(keep[0], e->round.model, 32);
     memcpy(keep[1], e->round.best, 32);
     memcpy(keep[2], e->round.state, 32);
     ent_engine_fail(e,
                     ent_store_model_sweep(e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep,
                                           goes_on ? 3 : 2, NULL));
+}
+
+void ent_act_sweep(struct ent_engine *e)
+{
+    if (e->sweep_due && e->fatal == ENT_E_OK) {
+        sweep_models(e, true);
+    }
 }
 
 static void say_patience(struct ent_engine *e)
@@ -233,9 +241,7 @@ static void committed(struct ent_engine *e, const struct ent_row *row)
     case ENT_ROW_RELEASE:
         ENT_HOOK_POINT("engine.release-committed");
         ent_engine_say(e, ENT_SAY_ROUND, "%s", e->closed_line);
-        if (row->task == ENT_ROUND_TRAIN) {
-            sweep_models(e, true);
-        }
+        e->sweep_due = e->sweep_due || row->task == ENT_ROUND_TRAIN;
         say_patience(e);
         break;
     case ENT_ROW_END:

@@ -311,6 +311,19 @@ static enum ent_err on_lost(struct ent_engine *e, uint32_t member, const struct 
     return ENT_E_OK;
 }
 
+/* Of the open attempt only: what comes late has no row that it could be stored with. */
+static enum ent_err on_figures(struct ent_engine *e, uint32_t member,
+                               const struct ent_envelope *env)
+{
+    struct ent_msg_figures m;
+
+    ENT_TRY(ent_msg_figures_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_REQUIRE(env->header.round == e->round.round && env->header.attempt == e->round.attempt,
+                ENT_E_STALE, "the figures are of another round");
+    ENT_TRY(check_answer(e, env, m.round_open));
+    return ent_own_take(e, member, &m);
+}
+
 static void dispatch(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
                      const struct ent_envelope *env)
 {
@@ -331,6 +344,8 @@ static void dispatch(struct ent_engine *e, struct ent_conn *conn, uint64_t reque
         err = on_decline(e, member, env);
     } else if (env->header.type == ENT_MSG_LOST) {
         err = on_lost(e, member, env);
+    } else if (env->header.type == ENT_MSG_FIGURES) {
+        err = on_figures(e, member, env);
     } else if (env->header.type == ENT_MSG_UPDATE) {
         ent_uploads_offer(e, conn, request, env);
     } else {
@@ -383,11 +398,16 @@ static enum ent_err open_frame(struct ent_engine *e, const struct ent_conn *conn
                                uint32_t *member)
 {
     struct ent_bytes body = {event->body.data, event->body.len};
+    struct ent_engine_member *m;
 
     ENT_TRY(ent_wire_open(event->type, ENT_SENDER_MEMBER, body, &e->arena, env));
     ENT_TRY(check_order(conn, event->type));
     ENT_TRY(find_sender(e, conn, env, member));
-    return ent_wire_verify(env, e->members[*member].statement_pub);
+    m = &e->members[*member];
+    if (m->signer.key == NULL) {
+        ENT_TRY(ent_wire_signer_init(&m->signer, m->statement_pub));
+    }
+    return ent_wire_verify_by(env, &m->signer);
 }
 
 static void on_envelope(struct ent_engine *e, struct ent_conn *conn,

@@ -1,5 +1,5 @@
 /* What several members are told in the same words: the opening of a round, its beginning, small bytes on offer. Such an
- * envelope names no receiver: it is sealed once. */
+ * envelope names no receiver: it is made once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,36 +87,44 @@ enum ent_err ent_message_open_hash(struct ent_engine *e)
     return err;
 }
 
-/* ---- sealed once ---- */
+/* ---- made once ---- */
 
 void ent_message_forget_sealed(struct ent_engine *e)
 {
     for (size_t i = 0; i < ENT_SEALED_N; i++) {
-        ent_buf_release(&e->sealed[i].body);
+        ent_letter_unref(e->sealed[i].letter);
+        e->sealed[i].letter = NULL;
     }
 }
 
-static enum ent_err seal_open(struct ent_engine *e, struct ent_buf *out)
+static enum ent_err write_open(struct ent_engine *e, struct ent_letter **out)
 {
     struct ent_about about = ent_message_about(e);
+    struct ent_letter *letter = NULL;
     struct ent_header header;
     struct ent_buf payload;
     enum ent_err err;
 
+    ENT_TRY(ent_letter_new(&letter));
     ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
     err = open_payload(e, &payload);
     if (err == ENT_E_OK) {
         err = ent_message_header(e, ENT_MSG_ROUND_OPEN, &about, &header);
     }
     if (err == ENT_E_OK) {
-        err = ent_wire_seal_payload(e->home->log_key, &header,
-                                    (struct ent_bytes){payload.data, payload.len}, out);
+        err = ent_wire_draft_payload(&header, (struct ent_bytes){payload.data, payload.len},
+                                     &letter->draft);
     }
     ent_buf_release(&payload);
-    return err;
+    if (err != ENT_E_OK) {
+        ent_letter_unref(letter);
+        return err;
+    }
+    *out = letter;
+    return ENT_E_OK;
 }
 
-static enum ent_err seal_begin(struct ent_engine *e, struct ent_buf *out)
+static enum ent_err write_begin(struct ent_engine *e, struct ent_letter **out)
 {
     struct ent_about about = ent_message_about(e);
     struct ent_msg_begin m = {0};
@@ -124,7 +132,7 @@ static enum ent_err seal_begin(struct ent_engine *e, struct ent_buf *out)
 
     memcpy(m.round_open, e->round_open, sizeof m.round_open);
     ENT_TRY(handles(e, is_joined, &m.joined, &m.n_joined));
-    err = ent_message_seal(e, ENT_MSG_BEGIN, &about, &m, out);
+    err = ent_message_write(e, ENT_MSG_BEGIN, &about, &m, out);
     free(m.joined);
     return err;
 }
@@ -133,9 +141,8 @@ static void post_sealed(struct ent_engine *e, struct ent_conn *conn, enum ent_ms
                         struct ent_sealed *sealed, enum ent_err err)
 {
     if (err == ENT_E_OK) {
-        ent_message_post_copy(e, conn, (uint8_t)type, &sealed->body);
+        ent_post_letter(e, conn, (uint8_t)type, 0, sealed->letter);
     } else {
-        ent_buf_release(&sealed->body);
         ent_message_unsendable(e, conn, type, err);
     }
 }
@@ -149,9 +156,8 @@ void ent_message_open(struct ent_engine *e, uint32_t member)
     if (conn == NULL) {
         return;
     }
-    if (sealed->body.len == 0) {
-        ent_buf_init(&sealed->body, ENT_WIRE_ENVELOPE_MAX_BYTES);
-        err = seal_open(e, &sealed->body);
+    if (sealed->letter == NULL) {
+        err = write_open(e, &sealed->letter);
     }
     post_sealed(e, conn, ENT_MSG_ROUND_OPEN, sealed, err);
 }
@@ -165,8 +171,8 @@ void ent_message_begin(struct ent_engine *e, uint32_t member)
     if (conn == NULL) {
         return;
     }
-    if (sealed->body.len == 0) {
-        err = seal_begin(e, &sealed->body);
+    if (sealed->letter == NULL) {
+        err = write_begin(e, &sealed->letter);
     }
     post_sealed(e, conn, ENT_MSG_BEGIN, sealed, err);
     if (e->round.task != ENT_ROUND_STATS && !e->round.members[member].has_base) {
@@ -178,13 +184,14 @@ void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct
 {
     struct ent_sealed *sealed = &e->sealed[ENT_SEALED_OFFER];
     struct ent_about about = {.run = e->run.config.run};
-    bool same = sealed->body.len > 0 && sealed->kind == m->kind &&
+    bool same = sealed->letter != NULL && sealed->kind == m->kind &&
                 memcmp(sealed->digest, m->digest, sizeof sealed->digest) == 0;
     enum ent_err err = ENT_E_OK;
 
     if (!same) {
-        ent_buf_release(&sealed->body);
-        err = ent_message_seal(e, ENT_MSG_OFFER, &about, m, &sealed->body);
+        ent_letter_unref(sealed->letter);
+        sealed->letter = NULL;
+        err = ent_message_write(e, ENT_MSG_OFFER, &about, m, &sealed->letter);
         sealed->kind = m->kind;
         memcpy(sealed->digest, m->digest, sizeof sealed->digest);
     }

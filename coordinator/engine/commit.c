@@ -90,6 +90,7 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, b
         break;
     case ENT_ROW_CLOSE:
         ENT_TRY(store_figures(e, row));
+        ENT_TRY(ent_own_store(e, row));
         ENT_TRY(store_traffic(e, row));
         return ent_store_small_forget(e->store, row);
     case ENT_ROW_ABORT:
@@ -160,6 +161,7 @@ void ent_commit_note(struct ent_engine *e, const struct ent_row *row)
         break;
     case ENT_ROW_OPEN:
         e->begun = false;
+        ent_own_forget(e);
         for (size_t i = 0; i < e->n_members; i++) {
             e->members[i].joined = false;
         }

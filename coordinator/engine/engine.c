@@ -112,7 +112,7 @@ enum ent_err ent_engine_new(const struct ent_engine_options *options, struct ent
     e->clock = options->clock;
     e->now_ms = ent_clock_mono(&e->clock);
     e->wall_ms = ent_clock_wall(&e->clock);
-    e->out_last = &e->out_first;
+    ent_outbox_init(e);
     e->next_request = 1;
     ent_arena_init(&e->arena, ENT_WIRE_ARENA_BYTES);
     err = ent_queue_init(&e->queue, options->queue_max != 0 ? options->queue_max : QUEUE_MAX,
@@ -148,12 +148,14 @@ void ent_engine_free(struct ent_engine *e)
     ent_message_forget_sealed(e);
     for (size_t i = 0; i < e->n_members; i++) {
         ent_blob_unref(e->members[i].upload.content);
+        ent_wire_signer_release(&e->members[i].signer);
     }
     ent_plan_free(e->plan);
     free(e->sum);
     ent_arena_release(&e->arena);
     free(e->fold.inputs);
     free(e->conns);
+    ent_own_forget(e);
     free(e->members);
     free(e->member_refused);
     free(e->machine_members);
@@ -171,26 +173,10 @@ static void enqueue(struct ent_engine *e, enum ent_item_kind kind,
         /* A peer that sends faster than it can be served, or no memory: it may come back. Said by the engine, once for
          * many. */
         ent_log_debug("%s; its connection is closed", ent_err_message());
-        if (link != NULL && !link->limits.prompt) {
+        if (link != NULL) {
             ent_link_close(link, event_take->conn, false);
-        } else { /* not from the handler of a prompt link */
-            ent_queue_put_drop(&e->queue, kind, event_take->conn);
         }
         ent_link_event_release(event_take);
-    }
-}
-
-static void drop_connections(struct ent_engine *e)
-{
-    struct ent_queue_drop drops[ENT_QUEUE_DROP_MAX];
-    size_t n = ent_queue_take_drops(&e->queue, drops);
-
-    for (size_t i = 0; i < n; i++) {
-        struct ent_link *link = drops[i].kind == ENT_ITEM_MAIN ? e->main : e->enroll;
-
-        if (link != NULL) {
-            ent_link_close(link, drops[i].conn, false);
-        }
     }
 }
 
@@ -385,7 +371,6 @@ enum ent_err ent_engine_step(struct ent_engine *e)
 
     e->now_ms = ent_clock_mono(&e->clock);
     e->wall_ms = ent_clock_wall(&e->clock);
-    drop_connections(e);
     while (item != NULL) {
         struct ent_item *next = item->next;
 

@@ -180,7 +180,7 @@ static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
     struct ent_msg_enrolled m = {.cert = {member->cert.der, member->cert.der_len},
                                  .crl = ent_message_crl(e)};
     struct ent_about about = {.run = e->run.config.run};
-    struct ent_buf body;
+    struct ent_letter *letter = NULL;
     char address[ENT_HOME_ADDRESS_MAX];
     struct ent_buf ca;
     enum ent_err err;
@@ -198,10 +198,11 @@ static enum ent_err answer(struct ent_engine *e, struct ent_conn *conn,
     err = ent_cert_encode(e->home->ca, &ca);
     if (err == ENT_E_OK) {
         m.ca = (struct ent_bytes){ca.data, ca.len};
-        err = ent_message_seal(e, ENT_MSG_ENROLLED, &about, &m, &body);
+        err = ent_message_write(e, ENT_MSG_ENROLLED, &about, &m, &letter);
     }
     if (err == ENT_E_OK) {
-        ent_post(e, conn, ENT_MSG_ENROLLED, 0, &body);
+        ent_post_letter(e, conn, ENT_MSG_ENROLLED, 0, letter);
+        ent_letter_unref(letter);
     }
     ent_buf_release(&ca);
     return err;

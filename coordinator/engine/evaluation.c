@@ -169,6 +169,15 @@ static void print_classes(const struct ent_json *test, const char *what, FILE *o
     (void)fprintf(out, "\n\n");
 }
 
+static void print_number(const struct ent_json *test, const char *what, FILE *out)
+{
+    (void)fprintf(out,
+                  "of the %.0f test rows (%s)\n"
+                  "  R2 %.4f: the share of the variance that the model explains\n"
+                  "  mean squared error %.5f where the range is -1 to 1\n\n",
+                  real(test, "rows"), what, real(test, "r2"), real(test, "log_loss"));
+}
+
 void ent_evaluation_print(const struct ent_json *run, FILE *out)
 {
     const struct ent_json *test = test_of(run);
@@ -178,6 +187,10 @@ void ent_evaluation_print(const struct ent_json *run, FILE *out)
 
     if (test != NULL && ent_json_get(test, "hit_10") != NULL) {
         print_classes(test, text(label, "name", "label"), out);
+        return;
+    }
+    if (test != NULL && ent_json_get(test, "r2") != NULL) {
+        print_number(test, text(label, "name", "label"), out);
         return;
     }
     if (test == NULL || ent_json_kind(confusion) != ENT_JSON_OBJECT) {
@@ -200,5 +213,50 @@ void ent_evaluation_print(const struct ent_json *run, FILE *out)
     (void)fprintf(out, "PR-AUC %.4f, Brier score %.4f\n", real(test, "pr_auc"),
                   real(test, "brier"));
     print_tenths(test, what, out);
+    (void)fprintf(out, "\n");
+}
+
+static void print_cell(const struct ent_json *own, const char *key, double factor, const char *unit,
+                       FILE *out)
+{
+    double v = 0;
+    const struct ent_json *value = ent_json_get(own, key);
+
+    if (value == NULL || ent_json_double(value, key, &v) != ENT_E_OK) {
+        (void)fprintf(out, "  %9s%*s", "-", (int)strlen(unit), "");
+    } else {
+        (void)fprintf(out, "  %9.*f%s", factor > 1.0 ? 0 : 4, factor * v, unit);
+    }
+}
+
+void ent_evaluation_print_own(const struct ent_json *run, FILE *out)
+{
+    const struct ent_json *list = ent_json_get(run, "own_figures");
+    bool classes = ent_json_get(ent_json_at(list, 0), "hit_10") != NULL;
+    bool number = ent_json_get(ent_json_at(list, 0), "r2") != NULL;
+
+    if (ent_json_len(list) == 0) {
+        return;
+    }
+    (void)fprintf(out,
+                  "of their own test rows, as these members say (their policies let it go)\n"
+                  "%-20s  %9s  %9s  %9s  %11s\n",
+                  "member", "rows", "AUC", "log loss",
+                  classes  ? "hit@10"
+                  : number ? "R2"
+                           : "in top 10 %");
+    for (size_t i = 0; i < ent_json_len(list); i++) {
+        const struct ent_json *own = ent_json_at(list, i);
+
+        (void)fprintf(out, "%-20s  %9.0f", text(own, "member", ""), real(own, "rows"));
+        print_cell(own, "auc", 1.0, "", out);
+        print_cell(own, "log_loss", 1.0, "", out);
+        print_cell(own,
+                   classes  ? "hit_10"
+                   : number ? "r2"
+                            : "found_10",
+                   classes || number ? 1.0 : 100.0, classes || number ? "" : " %", out);
+        (void)fprintf(out, "\n");
+    }
     (void)fprintf(out, "\n");
 }

@@ -14,4 +14,7 @@ void ent_evaluation_put(struct ent_json_writer *w, const struct ent_metrics *met
  * whether the scores can be taken as probabilities. Nothing when the run has no test round. */
 void ent_evaluation_print(const struct ent_json *run, FILE *out);
 
+/* What single members let go of their own test rows, a line each; nothing otherwise. run: of a status. */
+void ent_evaluation_print_own(const struct ent_json *run, FILE *out);
+
 #endif

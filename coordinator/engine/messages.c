@@ -9,7 +9,7 @@
 #define SEQUENCE_BLOCK ((uint64_t)1 << 20) /* numbers taken from the store at once */
 #define NANO 1e9
 
-/* ---- sealing ---- */
+/* ---- writing ---- */
 
 static enum ent_err next_sequence(struct ent_engine *e, uint64_t *out)
 {
@@ -30,37 +30,25 @@ enum ent_err ent_message_header(struct ent_engine *e, enum ent_msg_type type,
     return next_sequence(e, &out->sequence);
 }
 
-enum ent_err ent_message_seal(struct ent_engine *e, enum ent_msg_type type,
-                              const struct ent_about *about, const void *message,
-                              struct ent_buf *out)
+enum ent_err ent_message_write(struct ent_engine *e, enum ent_msg_type type,
+                               const struct ent_about *about, const void *message,
+                               struct ent_letter **out)
 {
+    struct ent_letter *letter = NULL;
     struct ent_header header;
     enum ent_err err;
 
-    ent_buf_init(out, ENT_WIRE_ENVELOPE_MAX_BYTES);
+    ENT_TRY(ent_letter_new(&letter));
     err = ent_message_header(e, type, about, &header);
     if (err == ENT_E_OK) {
-        err = ent_wire_seal(e->home->log_key, &header, message, out);
+        err = ent_wire_draft(&header, message, &letter->draft);
     }
     if (err != ENT_E_OK) {
-        ent_buf_release(out);
+        ent_letter_unref(letter);
+        return err;
     }
-    return err;
-}
-
-void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
-                           const struct ent_buf *body)
-{
-    struct ent_buf copy;
-    enum ent_err err;
-
-    ent_buf_init(&copy, body->len);
-    err = ent_buf_add(&copy, body->data, body->len);
-    if (err != ENT_E_OK) {
-        ent_engine_fail(e, err);
-        return;
-    }
-    ent_post(e, conn, type, 0, &copy);
+    *out = letter;
+    return ENT_E_OK;
 }
 
 /* A message that breaks its own bounds is our mistake, but costs no more than the one who should have got it: a line and
@@ -90,12 +78,12 @@ static bool wants_news(const struct ent_conn *conn)
     return conn->welcomed && conn->member != ENT_NO_MEMBER && !conn->closing;
 }
 
-/* One sealed envelope for all that are up: it names no receiver. */
+/* One envelope for all that are up: it names no receiver. */
 static void broadcast(struct ent_engine *e, enum ent_msg_type type, const struct ent_about *about,
                       const void *message)
 {
-    struct ent_buf body;
-    enum ent_err err = ent_message_seal(e, type, about, message, &body);
+    struct ent_letter *letter = NULL;
+    enum ent_err err = ent_message_write(e, type, about, message, &letter);
 
     if (err != ENT_E_OK) {
         ent_message_unsendable(e, NULL, type, err);
@@ -103,10 +91,10 @@ static void broadcast(struct ent_engine *e, enum ent_msg_type type, const struct
     }
     for (size_t i = 0; i < e->n_conns; i++) {
         if (wants_news(e->conns[i])) {
-            ent_message_post_copy(e, e->conns[i], (uint8_t)type, &body);
+            ent_post_letter(e, e->conns[i], (uint8_t)type, 0, letter);
         }
     }
-    ent_buf_release(&body);
+    ent_letter_unref(letter);
 }
 
 struct ent_about ent_message_about(const struct ent_engine *e)
@@ -118,14 +106,15 @@ struct ent_about ent_message_about(const struct ent_engine *e)
 static void post_about(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                        const struct ent_about *about, uint64_t request, const void *message)
 {
-    struct ent_buf body;
-    enum ent_err err = ent_message_seal(e, type, about, message, &body);
+    struct ent_letter *letter = NULL;
+    enum ent_err err = ent_message_write(e, type, about, message, &letter);
 
     if (err != ENT_E_OK) {
         ent_message_unsendable(e, conn, type, err);
         return;
     }
-    ent_post(e, conn, (uint8_t)type, request, &body);
+    ent_post_letter(e, conn, (uint8_t)type, request, letter);
+    ent_letter_unref(letter);
 }
 
 void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,

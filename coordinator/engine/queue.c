@@ -63,7 +63,6 @@ static void append(struct ent_queue *queue, struct ent_item *item)
 {
     *queue->last = item;
     queue->last = &item->next;
-    (void)pthread_cond_signal(&queue->more);
 }
 
 /* ---- shares ---- */
@@ -164,38 +163,13 @@ enum ent_err ent_queue_put_event(struct ent_queue *queue, enum ent_item_kind kin
         queue->n_refused++;
     }
     (void)pthread_mutex_unlock(&queue->lock);
+    (void)pthread_cond_signal(&queue->more); /* who wakes finds the lock free */
     if (err != ENT_E_OK) {
         free(item);
         return err;
     }
     *event_take = (struct ent_link_event){.kind = event_take->kind, .conn = event_take->conn};
     return ENT_E_OK;
-}
-
-void ent_queue_put_drop(struct ent_queue *queue, enum ent_item_kind kind, ent_conn_id conn)
-{
-    bool known = false;
-
-    (void)pthread_mutex_lock(&queue->lock);
-    for (size_t i = 0; i < queue->n_drop && !known; i++) {
-        known = queue->drop[i].conn == conn;
-    }
-    if (!known && queue->n_drop < ENT_QUEUE_DROP_MAX) {
-        queue->drop[queue->n_drop++] = (struct ent_queue_drop){kind, conn};
-    }
-    (void)pthread_mutex_unlock(&queue->lock);
-}
-
-size_t ent_queue_take_drops(struct ent_queue *queue, struct ent_queue_drop *out)
-{
-    size_t n;
-
-    (void)pthread_mutex_lock(&queue->lock);
-    n = queue->n_drop;
-    memcpy(out, queue->drop, n * sizeof *out);
-    queue->n_drop = 0;
-    (void)pthread_mutex_unlock(&queue->lock);
-    return n;
 }
 
 enum ent_err ent_queue_call(struct ent_queue *queue, struct ent_call *call)
@@ -212,6 +186,7 @@ enum ent_err ent_queue_call(struct ent_queue *queue, struct ent_call *call)
         return ent_err_note(ENT_E_STOPPED, "the coordinator is stopping");
     }
     append(queue, item);
+    (void)pthread_cond_signal(&queue->more);
     while (!call->done) {
         (void)pthread_cond_wait(&queue->done, &queue->lock);
     }

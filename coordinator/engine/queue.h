@@ -34,14 +34,6 @@ struct ent_item {
     struct ent_item *next;
 };
 
-#define ENT_QUEUE_DROP_MAX 64
-
-/* A connection that is to be closed. */
-struct ent_queue_drop {
-    enum ent_item_kind kind;
-    ent_conn_id conn;
-};
-
 #define ENT_QUEUE_SHARE_FRAMES 64
 #define ENT_QUEUE_SHARE_BYTES ((size_t)1024 * 1024)
 
@@ -66,8 +58,6 @@ struct ent_queue {
     struct ent_queue_share *shares; /* hash table by id, [cap_shares], a power of two */
     size_t n_shares;
     size_t cap_shares;
-    struct ent_queue_drop drop[ENT_QUEUE_DROP_MAX]; /* connections whose frames found no room */
-    size_t n_drop;
     bool woken;
     bool closed;
 };
@@ -77,11 +67,6 @@ void ent_queue_release(struct ent_queue *queue);
 /* Takes the event's content; LIMIT (content kept by the caller) when a FRAME is above its connection's share. */
 ENT_MUST enum ent_err ent_queue_put_event(struct ent_queue *queue, enum ent_item_kind kind,
                                           struct ent_link_event *event_take);
-/* The connection of an event that was not taken is to be closed: not by its own thread. Beyond a few dozen at a time:
- * at its next frame. */
-void ent_queue_put_drop(struct ent_queue *queue, enum ent_item_kind kind, ent_conn_id conn);
-/* Those put since; out: [ENT_QUEUE_DROP_MAX]. Returns how many. */
-size_t ent_queue_take_drops(struct ent_queue *queue, struct ent_queue_drop *out);
 /* Put the call in and wait for its answer. STOPPED when the queue is closed before. */
 ENT_MUST enum ent_err ent_queue_call(struct ent_queue *queue, struct ent_call *call);
 /* All that waits, as a list; the caller frees each with ent_queue_item_free. */

@@ -279,10 +279,13 @@ static void print_test(const struct ent_json *rounds, FILE *out)
         const struct ent_json *r = ent_json_at(rounds, i);
 
         if (strcmp(text(r, "split"), "test") == 0) {
-            (void)fprintf(
-                out, "pooled test rows: AUC %.4f, log loss %.5f, %llu rows of %llu members\n",
-                real(r, "auc"), real(r, "log_loss"), (unsigned long long)number(r, "rows"),
-                (unsigned long long)number(r, "accepted"));
+            (void)fprintf(out, "pooled test rows: ");
+            if (isfinite(real(r, "auc"))) {
+                (void)fprintf(out, "AUC %.4f, ", real(r, "auc"));
+            }
+            (void)fprintf(out, "log loss %.5f, %llu rows of %llu members\n", real(r, "log_loss"),
+                          (unsigned long long)number(r, "rows"),
+                          (unsigned long long)number(r, "accepted"));
         }
     }
 }
@@ -305,6 +308,7 @@ void ent_report_run(const struct ent_json *status, FILE *out)
     (void)fprintf(out, "\n");
     print_test(rounds, out);
     ent_evaluation_print(run, out);
+    ent_evaluation_print_own(run, out);
     if (yes(run, "stopped_early")) {
         (void)fprintf(
             out, "training ended after %llu of %llu rounds: %llu in a row without a better %s\n",
@@ -422,6 +426,10 @@ void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *ou
         if (ent_json_len(ent_json_get(run, "rounds")) > 0) {
             (void)fprintf(out, "\n");
             print_rounds(ent_json_get(run, "rounds"), rounds_that_fit(status, max_lines), out);
+        }
+        if (ent_json_len(ent_json_get(run, "own_figures")) > 0) {
+            (void)fprintf(out, "\n");
+            ent_evaluation_print_own(run, out);
         }
     } else {
         (void)fprintf(out, "no run yet; entente-coordinator start begins one\n");

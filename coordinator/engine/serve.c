@@ -156,7 +156,6 @@ static enum ent_err make_link(struct serving *s, bool enroll, struct ent_link **
 
     limits.handshake_ms = (uint32_t)s->home->config->handshake_ms;
     limits.idle_ms = (uint32_t)s->home->config->idle_ms;
-    limits.prompt = true; /* handlers put events into the engine's queue, no more */
     limits.connections_max =
         enroll ? SPARE_CONNECTIONS * 2 : s->home->config->members + SPARE_CONNECTIONS;
     err = read_files(s->home, enroll ? "enroll" : "coordinator", &files);

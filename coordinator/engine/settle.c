@@ -69,7 +69,8 @@ static bool may_precede(const struct ent_engine *e, const struct ent_action *act
     }
 }
 
-static void run_ahead(struct ent_engine *e)
+/* Whether the end of a round is about to be said. */
+static bool run_ahead(struct ent_engine *e)
 {
     size_t kept = 0;
     bool closed = in_list(e, ENT_ACT_SEND_CLOSE);
@@ -87,13 +88,14 @@ static void run_ahead(struct ent_engine *e)
     if (closed) { /* RELEASE, and OPEN of the next round */
         ent_engine_tick(e);
     }
+    return closed;
 }
 
 /* Rows that nobody is told of by themselves (joins), or one member could wait a moment to be told of (accepted updates):
  * others are about to follow. */
 static bool may_wait(const struct ent_engine *e)
 {
-    if (e->out_first != NULL || e->actions.n == 0) {
+    if (e->out.first != NULL || e->actions.n == 0) {
         return false;
     }
     for (size_t i = 0; i < e->actions.n; i++) {
@@ -126,15 +128,19 @@ static bool waits(struct ent_engine *e)
 
 enum ent_err ent_engine_settle(struct ent_engine *e)
 {
-    while (e->fatal == ENT_E_OK && (e->actions.n > 0 || e->out_first != NULL)) {
+    bool closed;
+
+    while (e->fatal == ENT_E_OK && (e->actions.n > 0 || e->out.first != NULL)) {
         if (ENT_HOOK_PLANTED("send-before-commit")) {
             ent_outbox_flush(e);
+            ent_outbox_let_go(e);
         }
-        run_ahead(e);
+        closed = run_ahead(e);
         if (e->fatal != ENT_E_OK || waits(e) || killed(e, "killed-before-commit")) {
             break;
         }
-        if (in_list(e, ENT_ACT_ROW)) {
+        /* The end of a round and the opening of the next one are said together. */
+        if (!closed && in_list(e, ENT_ACT_ROW)) {
             ent_outbox_let_go(e);
         }
         ent_engine_fail(e, ent_commit(e));
@@ -149,5 +155,6 @@ enum ent_err ent_engine_settle(struct ent_engine *e)
         }
     }
     ent_outbox_let_go(e);
+    ent_act_sweep(e);
     return e->fatal;
 }

@@ -68,6 +68,7 @@ struct ent_engine_member {
     uint8_t handle[ENT_HANDLE_BYTES];
     char name[ENT_STORE_NAME_MAX + 1];
     uint8_t statement_pub[ENT_SIGN_PUB_BYTES];
+    struct ent_wire_signer signer; /* made of it when its first message comes */
     bool revoked;
     bool joined;            /* counted in by BEGIN of the current attempt */
     uint64_t last_sequence; /* highest that was accepted */
@@ -88,6 +89,9 @@ struct ent_engine_member {
         rows; /* training rows that its statistics of this run state, down to a power of two; 0: none */
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
+    struct ent_store_own
+        *own; /* [n_own] what it said of its own test rows, until the round is over */
+    size_t n_own;
 };
 
 enum ent_push_state { ENT_PUSH_FREE, ENT_PUSH_OFFERED, ENT_PUSH_READY, ENT_PUSH_SENDING };
@@ -116,7 +120,14 @@ struct ent_conn {
     struct ent_push pushes[ENT_PUSHES_MAX];
 };
 
-/* A frame (or the end of a connection) that waits for the commit. */
+/* What is sent, to one or several: signed when it leaves, with all else that leaves then. */
+struct ent_letter {
+    uint32_t refs;
+    bool listed; /* among those to be signed */
+    struct ent_draft draft;
+};
+
+/* A frame (or the end of a connection) that waits for the commit, then for the end of the step. */
 struct ent_out {
     ent_conn_id conn;
     bool enroll;
@@ -124,8 +135,13 @@ struct ent_out {
     bool close;   /* after what was sent */
     uint8_t type; /* 0: no frame */
     uint64_t request;
-    struct ent_buf body;
+    struct ent_letter *letter;
     struct ent_out *next;
+};
+
+struct ent_outs {
+    struct ent_out *first;
+    struct ent_out **last;
 };
 
 /* Bytes that members may be sent: the plan, models. */
@@ -162,11 +178,11 @@ struct ent_last_end {
     struct ent_run_metrics test;
 };
 
-/* An envelope that several members get: sealed once, while the actions of one step are carried out. */
+/* An envelope that several members get: made once, while the actions of one step are carried out. */
 enum ent_sealed_kind { ENT_SEALED_OPEN, ENT_SEALED_BEGIN, ENT_SEALED_OFFER, ENT_SEALED_N };
 struct ent_sealed {
-    struct ent_buf body; /* empty: none */
-    uint8_t digest[32];  /* OFFER: of what */
+    struct ent_letter *letter; /* NULL: none */
+    uint8_t digest[32];        /* OFFER: of what */
     uint32_t kind;
 };
 
@@ -190,6 +206,7 @@ struct ent_engine {
     uint64_t timer_ms;          /* 0 = none */
     uint64_t lazy_due_ms;       /* rows that nobody waits for are committed by then; 0 = none */
     char closed_line[1024];     /* said once its row is committed */
+    bool sweep_due;             /* once members were told of the next round */
 
     struct ent_engine_member *members;
     size_t n_members;
@@ -197,8 +214,8 @@ struct ent_engine {
     struct ent_conn **conns;
     size_t n_conns;
     size_t cap_conns;
-    struct ent_out *out_first;
-    struct ent_out **out_last;
+    struct ent_outs out;    /* waits for the commit */
+    struct ent_outs ready;  /* may leave */
     struct ent_arena arena; /* of the message being decoded */
 
     struct ent_store_run run; /* run 0: none */
@@ -302,6 +319,7 @@ ENT_MUST enum ent_err ent_commit_reload_metrics(struct ent_engine *e);
 
 /* ---- act.c: what the machine asked for, after the commit ---- */
 void ent_act(struct ent_engine *e, const struct ent_action *action);
+void ent_act_sweep(struct ent_engine *e); /* models that a round left over, if one was released */
 
 /* ---- members.c ---- */
 ENT_MUST enum ent_err ent_members_load(struct ent_engine *e);
@@ -323,16 +341,22 @@ void ent_conns_unbind(struct ent_engine *e, struct ent_conn *conn);
 void ent_conns_bind(struct ent_engine *e, struct ent_conn *conn, uint32_t member);
 
 /* ---- outbox.c: frames wait for the commit ---- */
+void ent_outbox_init(struct ent_engine *e);
+/* A message without envelope. */
 void ent_post(struct ent_engine *e, const struct ent_conn *conn, uint8_t type, uint64_t request,
               struct ent_buf *body_take);
+ENT_MUST enum ent_err ent_letter_new(struct ent_letter **out);
+void ent_letter_unref(struct ent_letter *letter); /* NULL is fine */
+void ent_post_letter(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
+                     uint64_t request, struct ent_letter *letter);
 void ent_post_admit(struct ent_engine *e, const struct ent_conn *conn);
 void ent_post_close(struct ent_engine *e, struct ent_conn *conn);
-void ent_outbox_flush(struct ent_engine *e);  /* onto the links, which hold it */
-void ent_outbox_let_go(struct ent_engine *e); /* out */
+void ent_outbox_flush(struct ent_engine *e);  /* what it waited for is committed */
+void ent_outbox_let_go(struct ent_engine *e); /* signed, and out */
 void ent_outbox_release(struct ent_engine *e);
 
 /* ---- messages.c ---- */
-/* Sealed by the log key and posted. about: the round it belongs to, or NULL for (current run, 0, 0). */
+/* about: the round it belongs to. */
 struct ent_about {
     uint32_t run;
     uint64_t round;
@@ -340,14 +364,12 @@ struct ent_about {
 };
 ENT_MUST enum ent_err ent_message_header(struct ent_engine *e, enum ent_msg_type type,
                                          const struct ent_about *about, struct ent_header *out);
-ENT_MUST enum ent_err ent_message_seal(struct ent_engine *e, enum ent_msg_type type,
-                                       const struct ent_about *about, const void *message,
-                                       struct ent_buf *out);
+ENT_MUST enum ent_err ent_message_write(struct ent_engine *e, enum ent_msg_type type,
+                                        const struct ent_about *about, const void *message,
+                                        struct ent_letter **out);
 struct ent_about ent_message_about(const struct ent_engine *e); /* the current attempt */
 void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                       uint64_t request, const void *message);
-void ent_message_post_copy(struct ent_engine *e, const struct ent_conn *conn, uint8_t type,
-                           const struct ent_buf *body);
 /* What sealing failed with: a message that breaks its own bounds costs its receiver, all else ends the step. conn NULL: all. */
 void ent_message_unsendable(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                             enum ent_err err);
@@ -463,5 +485,13 @@ static inline bool ent_is_zero(const uint8_t digest[32])
     }
     return all == 0;
 }
+
+/* own.c: a member's message; its figures with the round's row; all of them gone; as the run's member "own_figures". */
+ENT_MUST enum ent_err ent_own_take(struct ent_engine *e, uint32_t member,
+                                   const struct ent_msg_figures *m);
+ENT_MUST enum ent_err ent_own_store(struct ent_engine *e, const struct ent_row *row);
+void ent_own_forget(struct ent_engine *e);
+struct ent_json_writer;
+ENT_MUST enum ent_err ent_own_put(struct ent_engine *e, struct ent_json_writer *w, uint32_t run);
 
 #endif

@@ -247,6 +247,7 @@ static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
     ENT_TRY(put_label(e, w, run.config.run));
     ENT_TRY(put_figures(e, w, &run));
     ENT_TRY(put_run_traffic(e, w, run.config.run));
+    ENT_TRY(ent_own_put(e, w, run.config.run));
     ent_json_put_close(w);
     return ENT_E_OK;
 }

@@ -324,12 +324,11 @@ static enum ent_err named_models(struct ent_store *store, struct digests *d)
         store,
         "SELECT base FROM run WHERE base IS NOT NULL"
         " UNION SELECT best FROM run WHERE best IS NOT NULL"
-        " UNION SELECT model FROM event WHERE id IN"
-        "  (SELECT max(id) FROM event JOIN run USING(run) WHERE run.state <= 2 AND kind IN (2, 9)"
-        "   AND model IS NOT NULL GROUP BY kind)"
-        " UNION SELECT state FROM event WHERE id IN"
-        "  (SELECT max(id) FROM event JOIN run USING(run) WHERE run.state <= 2 AND kind = 9"
-        "   AND event.state IS NOT NULL)",
+        " UNION SELECT model FROM event JOIN run USING(run) WHERE run.state <= 2 AND id IN"
+        "  ((SELECT max(id) FROM event WHERE kind = 2 AND model IS NOT NULL),"
+        "   (SELECT max(id) FROM event WHERE kind = 9 AND model IS NOT NULL))"
+        " UNION SELECT event.state FROM event JOIN run USING(run) WHERE run.state <= 2 AND id ="
+        "  (SELECT max(id) FROM event WHERE kind = 9 AND state IS NOT NULL)",
         &stmt));
     ENT_TRY(ent_tables_list(stmt, read_digest, sizeof *d->list, &d->list, &d->n));
     d->cap = d->n == 0 ? 1 : d->n;

@@ -67,6 +67,14 @@ static const char *const migrations[] = {
     "ALTER TABLE event ADD COLUMN auc INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE event ADD COLUMN best_train INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE figures ADD COLUMN sum BLOB;",
+    /* 3 -> 4: figures of single members that their policies let go */
+    "CREATE TABLE own("
+    " run INTEGER NOT NULL REFERENCES run(run), round INTEGER NOT NULL, idx INTEGER NOT NULL,"
+    " place INTEGER NOT NULL, name TEXT NOT NULL, nano INTEGER NOT NULL,"
+    " PRIMARY KEY(run, round, idx, place)) STRICT;",
+    /* 4 -> 5: the newest rows that name a model or a state, looked for in every training round */
+    "CREATE INDEX event_model ON event(kind) WHERE model IS NOT NULL;"
+    "CREATE INDEX event_state ON event(kind) WHERE state IS NOT NULL;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

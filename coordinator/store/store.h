@@ -261,6 +261,20 @@ ENT_MUST enum ent_err ent_store_figures(struct ent_store *store, uint32_t run,
 ENT_MUST enum ent_err ent_store_figures_sum(struct ent_store *store, uint32_t run, uint64_t round,
                                             struct ent_buf *out);
 
+/* A figure of one member's own rows that its policy let go. */
+struct ent_store_own {
+    uint64_t round;
+    uint32_t index; /* of the member */
+    uint32_t place; /* in the order in which it said them */
+    char name[ENT_STORE_NAME_MAX + 1];
+    int64_t nano; /* in 10^-9 */
+};
+ENT_MUST enum ent_err ent_store_put_own(struct ent_store *store, uint32_t run,
+                                        const struct ent_store_own *own);
+ENT_MUST enum ent_err ent_store_own(struct ent_store *store, uint32_t run,
+                                    struct ent_store_own **out,
+                                    size_t *n); /* by round, member, place; caller frees */
+
 /* Bytes that went to and came from a member in a run. */
 struct ent_store_traffic {
     uint32_t index;

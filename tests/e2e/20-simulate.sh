@@ -47,8 +47,10 @@ for name in s0 s1 s2; do
     awk -F, -v n="$name" 'NR == 1 || $4 == n' "$dir/rows.csv" >"$dir/$name.csv"
     "$bin/entente-coordinator" invite --dir "$dir/fed" "$name" 2>>"$dir/log" |
         "$bin/entente-client" enroll --dir "$dir/$name" >>"$dir/log" 2>&1 || fail "enroll $name: $(tail -3 "$dir/log")"
-    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any}\n' \
-        "$address" "$dir/$name.csv" >"$dir/$name/client.yaml"
+    own=stay
+    [ "$name" != s1 ] || own=go
+    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any, own_figures: %s}\n' \
+        "$address" "$dir/$name.csv" "$own" >"$dir/$name/client.yaml"
     "$bin/entente-client" run --dir "$dir/$name" --once >"$dir/$name.log" 2>&1 &
     pids+=("$!")
 done
@@ -60,6 +62,20 @@ real=$dir/s0/global.safetensors
 wait "${pids[@]}" || fail "a member: $(tail -n 3 "$dir"/s?.log)"
 pids=()
 [ -r "$real" ] || fail "no model: $(tail -3 "$dir/s0.log")"
+
+# ---- figures of one member stay with it unless its policy lets them go ----
+grep -q 'are in the top 10 % of scores; random would find 10 %' "$dir/serve.log" || fail "no line for a marketer"
+sed -n '/^of their own test rows/,/^$/p' "$dir/serve.log" >"$dir/own"
+grep -qE '^s1 +[0-9]+ +0\.[0-9]+ +0\.[0-9]+ +[0-9]+ %$' "$dir/own" || fail "no figures of s1: $(cat "$dir/own")"
+! grep -qE '^s[02] ' "$dir/own" || fail "figures of a member whose policy lets none go"
+grep -q 'these figures go to the operator' "$dir/s1.log" || fail "s1 does not say that its figures go"
+grep -q 'these figures stay here' "$dir/s0.log" || fail "s0 does not say that its figures stay"
+"$bin/entente-coordinator" status --dir "$dir/fed" --json >"$dir/out"
+grep -q '"own_figures":\[{"member":"s1","round":[0-9]*,"auc":0\.' "$dir/out" || fail "status has no own figures"
+"$bin/entente-client" check --dir "$dir/s1" --plan "$dir/plan.yaml" >"$dir/out"
+grep -q '^  own figures 1 x  this member' "$dir/out" || fail "check does not show that they would leave"
+"$bin/entente-client" check --dir "$dir/s0" --plan "$dir/plan.yaml" >"$dir/out"
+! grep -q 'own figures' "$dir/out" || fail "check shows figures that stay"
 
 # ---- simulated ----
 simulate --by shop --threads 1 --output "$dir/one.safetensors" >"$dir/one.txt"

@@ -6,8 +6,8 @@
 #include "common/crypto/sign.h"
 #include "tests/fuzz/wire_samples.h"
 
-static enum ent_err write_seed(const char *root, const char *target, unsigned type,
-                               const struct ent_buf *body)
+static enum ent_err write_named(const char *root, const char *target, unsigned type,
+                                const char *ending, const struct ent_buf *body)
 {
     char path[4096];
     struct ent_buf out;
@@ -20,7 +20,7 @@ static enum ent_err write_seed(const char *root, const char *target, unsigned ty
     ent_buf_init(&out, (size_t)1 << 17);
     (void)snprintf(path, sizeof path, "%s/%s", root, target);
     err = ent_dir_make(path);
-    (void)snprintf(path, sizeof path, "%s/%s/%s", root, target, ent_msg_name(type));
+    (void)snprintf(path, sizeof path, "%s/%s/%s%s", root, target, ent_msg_name(type), ending);
     if (err == ENT_E_OK) {
         err = ent_buf_add_u8(&out, first);
     }
@@ -31,6 +31,42 @@ static enum ent_err write_seed(const char *root, const char *target, unsigned ty
         err = ent_file_write_atomic(path, out.data, out.len, 0644);
     }
     ent_buf_release(&out);
+    return err;
+}
+
+static enum ent_err write_seed(const char *root, const char *target, unsigned type,
+                               const struct ent_buf *body)
+{
+    return write_named(root, target, type, "", body);
+}
+
+/* Three that were signed together: places with and without a bit, a sibling that is missing. */
+static enum ent_err seeds_together(const char *root, const struct ent_sign_key *key)
+{
+    static const unsigned types[] = {ENT_MSG_ACK, ENT_MSG_ROUND_CLOSE, ENT_MSG_ROUND_OPEN};
+    struct ent_draft drafts[3] = {0};
+    struct ent_draft *list[3];
+    enum ent_err err = ENT_E_OK;
+
+    for (size_t i = 0; i < 3; i++) {
+        struct ent_header header = ent_sample_header(types[i]);
+        union ent_any_message message;
+
+        list[i] = &drafts[i];
+        ent_buf_init(&drafts[i].body, ENT_WIRE_ENVELOPE_MAX_BYTES);
+        if (err == ENT_E_OK && ent_sample_message(types[i], &message)) {
+            err = ent_wire_draft(&header, &message, &drafts[i]);
+        }
+    }
+    if (err == ENT_E_OK) {
+        err = ent_wire_sign_drafts(key, list, 3);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (err == ENT_E_OK) {
+            err = write_named(root, "envelope", types[i], "-together", &drafts[i].body);
+        }
+        ent_buf_release(&drafts[i].body);
+    }
     return err;
 }
 
@@ -77,6 +113,9 @@ int main(int argc, char **argv)
         if (ent_msg_info(type) != NULL) {
             err = seeds_of(argv[1], key, type);
         }
+    }
+    if (err == ENT_E_OK) {
+        err = seeds_together(argv[1], key);
     }
     ent_sign_key_free(key);
     if (err != ENT_E_OK) {

@@ -21,7 +21,7 @@ static void one_round(const char *dir, int out, size_t payload_bytes)
     struct ent_blob *payload = payload_of(5, payload_bytes);
     struct ent_state_update u = sample_update(2, 1, payload);
     struct ent_state_optimizer kept = {.steps = 7, .bytes = "kept", .len = 4};
-    uint8_t model = 1;
+    static const uint8_t model[ENT_STATE_ROW_MAX_BYTES + 1]; /* a file */
     uint8_t digest[32];
     struct {
         uint64_t sequence;
@@ -38,8 +38,8 @@ static void one_round(const char *dir, int out, size_t payload_bytes)
     u.optimizer = &kept;
     ENT_OK(ent_state_update_put(s, &u));
     ENT_OK(ent_state_update_delete_older(s, u.at));
-    ENT_OK(ent_sha256(&model, 1, digest));
-    ENT_OK(ent_state_model_put(s, digest, &model, 1));
+    ENT_OK(ent_sha256(model, sizeof model, digest));
+    ENT_OK(ent_state_model_put(s, digest, model, sizeof model));
     ENT_OK(ent_state_models_prune(s, 0, NULL, 0));
     ENT_OK(ent_state_release_done(s, &release));
     ent_blob_unref(payload);

@@ -91,7 +91,8 @@ ENT_TEST(state, optimizer_comes_to_an_older_database)
 
     ENT_OK(ent_state_run_put(s, &run));
     ent_state_close(s);
-    change_state(dir, "UPDATE run SET accepted = 1; DROP TABLE optimizer; PRAGMA user_version = 3");
+    change_state(dir, "UPDATE run SET accepted = 1; DROP TABLE optimizer;"
+                      "ALTER TABLE model ADD COLUMN bytes BLOB; PRAGMA user_version = 3");
     s = open_state(dir);
     ENT_OK(ent_state_run_get(s, 1, &known));
     CU_ASSERT(known.accepted);

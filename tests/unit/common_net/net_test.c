@@ -185,7 +185,6 @@ struct ent_link_limits net_limits(uint32_t handshake_ms, uint32_t idle_ms)
 
     limits.handshake_ms = handshake_ms;
     limits.idle_ms = idle_ms;
-    limits.prompt = true; /* those without limits of their own go the ordinary way */
     return limits;
 }
 

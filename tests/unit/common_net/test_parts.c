@@ -161,10 +161,10 @@ ENT_TEST(address, forms)
     struct ent_address a;
 
     ENT_OK(ent_address_parse("fed.acme.example:7443", &a));
-    CU_ASSERT_STRING_EQUAL(a.url, "tls+tcp://fed.acme.example:7443");
+    CU_ASSERT_STRING_EQUAL(a.url, "tcp://fed.acme.example:7443");
     ENT_OK(ent_address_parse("[2001:db8::1]:0", &a));
     CU_ASSERT_STRING_EQUAL(a.host, "2001:db8::1");
-    CU_ASSERT_STRING_EQUAL(a.url, "tls+tcp://[2001:db8::1]:0");
+    CU_ASSERT_STRING_EQUAL(a.url, "tcp://[2001:db8::1]:0");
     ENT_FAILS(ent_address_parse("host", &a), ENT_E_CONFIG);
     ENT_FAILS(ent_address_parse(":7443", &a), ENT_E_CONFIG);
     ENT_FAILS(ent_address_parse("host:", &a), ENT_E_CONFIG);

@@ -6,23 +6,26 @@
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_store/make.h"
 
-/* A database as it was before its newest schema: what that added is taken off again. */
+/* A database as it was three schemas ago: what they added is taken off again. */
 static void set_back(const char *dir)
 {
-    static const char *const migrations[] = {"", "", ""};
-    const struct ent_db_schema schema = {0x456e7443, migrations, 3};
+    static const char *const migrations[] = {"", "", "", "", ""};
+    const struct ent_db_schema schema = {0x456e7443, migrations, 5};
     struct ent_db *db = NULL;
     char *path = NULL;
 
     ENT_OK(ent_path_join(dir, "federation.db", &path));
     ENT_OK(ent_db_open(path, &schema, &db));
-    ENT_OK(ent_db_exec(db, "ALTER TABLE run DROP COLUMN patience;"
+    ENT_OK(ent_db_exec(db, "DROP INDEX event_model;"
+                           "DROP INDEX event_state;"
+                           "ALTER TABLE run DROP COLUMN patience;"
                            "ALTER TABLE run DROP COLUMN best_by;"
                            "ALTER TABLE run DROP COLUMN best_train;"
                            "ALTER TABLE event DROP COLUMN state;"
                            "ALTER TABLE event DROP COLUMN auc;"
                            "ALTER TABLE event DROP COLUMN best_train;"
                            "ALTER TABLE figures DROP COLUMN sum;"
+                           "DROP TABLE own;"
                            "PRAGMA user_version = 2"));
     ent_db_close(db);
     free(path);
