@@ -69,7 +69,7 @@ void ent_conn_tls_release(struct ent_conn *c)
     c->out = NULL;
 }
 
-/* The first failure: our alert still goes out, and what comes is read away (ent_conn_check_deadlines ends it), for a
+/* The first failure: our alert still goes out, and what comes is read away until the timer ends it (conn.c), for a
  * close with unread bytes would overtake the alert by a reset. */
 static void failed(struct ent_conn *c)
 {

@@ -6,8 +6,8 @@
  * TLS 1.3, link_mem between two ends in one process for tests and simulation. It knows frames,
  * lengths and deadlines, not messages.
  *
- * A connection's life: the dialer connects and sends PING; when that was sent the handshake is done
- * and both ends get OPENED (the listener when the PING arrives). Until ent_link_admit() the
+ * A connection's life: the dialer connects; when the handshake is over it gets OPENED and sends PING,
+ * with which the listener gets it. Until ent_link_admit() the
  * handshake deadline runs and only control frames pass. PING is answered by the link itself; an
  * idle connection is closed by it.
  *
