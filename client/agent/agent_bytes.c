@@ -442,7 +442,7 @@ void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA25
     ent_blob_unref(blob);
 }
 
-void ent_agent_ended(struct ent_agent *agent, enum ent_err code)
+void ent_agent_ended(struct ent_agent *agent)
 {
     enum ent_err err = ent_state_run_end(agent->state, agent->session.run);
 
@@ -451,5 +451,4 @@ void ent_agent_ended(struct ent_agent *agent, enum ent_err code)
         return;
     }
     agent->status.runs_ended++;
-    agent->status.run_code = code;
 }

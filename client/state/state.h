@@ -226,7 +226,7 @@ ENT_MUST enum ent_err ent_state_models_prune(struct ent_state *state, size_t kee
                                              const uint8_t (*also)[ENT_SHA256_BYTES],
                                              size_t n_also);
 
-/* --- the log head seen last --- */
+/* --- the log head seen last (waits for the audit log: nothing is put here yet) --- */
 struct ent_tree_head {
     uint64_t size; /* 0 = none yet */
     uint8_t root[ENT_SHA256_BYTES];

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/plan/federation.h"
 
 #define ARENA_MAX_BYTES ((size_t)32 << 20)
+#define TASKS_MAX 32 /* bits of policy.tasks */
 
 /* The settings in the making and the nodes that the option table leaves to this file. */
 struct reading {
@@ -262,14 +263,25 @@ static enum ent_err read_columns(struct reading *r)
     return ENT_E_OK;
 }
 
+/* Not one of the tasks there are: says which is near. */
+static enum ent_err unknown_task(const struct ent_node *e)
+{
+    const char *names[TASKS_MAX];
+    size_t n = 0;
+
+    for (; n < TASKS_MAX && ent_task_at(n) != NULL; n++) {
+        names[n] = ent_task_at(n)->name;
+    }
+    return ent_config_unknown(e, "task", e->kind == ENT_NODE_SCALAR ? e->text : "?", names, n);
+}
+
 static enum ent_err read_tasks(struct reading *r)
 {
-    static const char *const names[] = {"stats", "train", "evaluate"};
-    static const enum ent_task_kind kinds[] = {ENT_TASK_STATS, ENT_TASK_TRAIN, ENT_TASK_EVALUATE};
     struct ent_policy_config *policy = &r->config.policy;
+    const struct ent_task *task;
 
-    for (size_t i = 0; i < ENT_ARRAY_LEN(kinds) && r->tasks == NULL; i++) {
-        policy->tasks |= 1U << kinds[i];
+    for (size_t i = 0; r->tasks == NULL && (task = ent_task_at(i)) != NULL; i++) {
+        policy->tasks |= 1U << task->kind;
     }
     if (r->tasks == NULL) {
         return ENT_E_OK;
@@ -278,18 +290,11 @@ static enum ent_err read_tasks(struct reading *r)
         return ent_node_bad(r->tasks, "tasks", "must be a list: [stats, train, evaluate]");
     }
     for (const struct ent_node *e = r->tasks->first; e != NULL; e = e->next) {
-        bool found = false;
-
-        for (size_t i = 0; i < ENT_ARRAY_LEN(kinds) && e->kind == ENT_NODE_SCALAR; i++) {
-            if (strcmp(e->text, names[i]) == 0) {
-                policy->tasks |= 1U << kinds[i];
-                found = true;
-            }
+        task = e->kind == ENT_NODE_SCALAR ? ent_task_find_name(e->text) : NULL;
+        if (task == NULL) {
+            return unknown_task(e);
         }
-        if (!found) {
-            return ent_config_unknown(e, "task", e->kind == ENT_NODE_SCALAR ? e->text : "?", names,
-                                      ENT_ARRAY_LEN(names));
-        }
+        policy->tasks |= 1U << task->kind;
     }
     return ENT_E_OK;
 }
@@ -340,7 +345,7 @@ static enum ent_err read_places(struct reading *r)
 static enum ent_err read_all(struct reading *r, const char *dir)
 {
     struct ent_client_config *c = &r->config;
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     uint16_t port;
 
     ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));

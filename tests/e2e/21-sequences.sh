@@ -62,8 +62,9 @@ real=$dir/s0/global.safetensors
 [ -r "$real" ] || fail "no model: $(tail -3 "$dir/s0.log")"
 grep -q "no sequence is left" "$dir/s3.log" || fail "s3 does not say why it declines: $(tail -3 "$dir/s3.log")"
 grep -q "hit@10" "$dir/s0.log" || fail "s0 has no figures of classes: $(tail -3 "$dir/s0.log")"
-"$bin/entente-coordinator" status --dir "$dir/fed" >"$dir/status"
-grep -q "among its 10 most probable" "$dir/status" || fail "no table of classes: $(tail -5 "$dir/status")"
+grep -q "among its 10 most probable" "$dir/serve.log" || fail "no table of classes: $(tail -9 "$dir/serve.log")"
+"$bin/entente-coordinator" status --dir "$dir/fed" --json >"$dir/status"
+grep -q '"hit_10"' "$dir/status" || fail "no figures of classes in the status"
 
 # ---- simulated ----
 "$bin/entente-simulate" "$dir/plan.yaml" --data "$dir/clicks.csv" --by shop --quiet --output "$dir/one.safetensors" \
@@ -105,4 +106,5 @@ wait "$sorter" 2>/dev/null || true
 pids=()
 [ -z "$(ls -A "$dir/tmp")" ] || fail "left behind: $(ls "$dir/tmp")"
 [ ! -e "$dir/never.csv" ] || fail "half an output"
+[ -n "${E2E_SHOW:-}" ] && tail -n 40 "$dir/serve.log"
 echo "ok"

@@ -27,12 +27,15 @@ static void check_plan(const struct ent_plan *plan)
     for (uint32_t i = 0; i < plan->n_features; i++) {
         const struct ent_feature *f = &plan->features[i];
 
-        require(f->first_input == inputs && f->n_inputs > 0 && f->name[0] != '\0');
+        require(f->first_input == inputs && (f->n_inputs > 0) == (f->embed == 0) &&
+                f->name[0] != '\0');
         require(f->type != ENT_FEATURE_NUMBER || (float)f->lo < (float)f->hi);
         require(ent_feature_check(f) == ENT_E_OK && ent_feature_inputs(f) == f->n_inputs);
         inputs += f->n_inputs;
     }
-    require(inputs == plan->n_inputs && plan->n_inputs > 0);
+    require(inputs == plan->n_inputs && plan->n_inputs + plan->n_embeddings > 0);
+    require(plan->sequence.unit == NULL || ent_sequence_check(&plan->sequence) == ENT_E_OK);
+    require(plan->sequence.label != ENT_SEQUENCE_NEXT || plan->sequence.next < plan->n_features);
     require(plan->split_validation + plan->split_test < 1.0 && plan->min_members >= 2);
     ent_plan_model_options(plan, 1, layers, &options);
     require(ent_model_count(&options, &n_params) == ENT_E_OK && n_params == plan->n_params);
