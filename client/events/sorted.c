@@ -101,7 +101,7 @@ static enum ent_err make_key(struct ent_sorted *s, const struct ent_source_row *
                              const char **problem)
 {
     bool missing;
-    struct ent_text unit;
+    struct ent_text unit = {0};
 
     *problem = row->problem;
     if (*problem == NULL) {
