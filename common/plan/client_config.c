@@ -14,6 +14,8 @@
 struct reading {
     struct ent_client_config config;
     const char *path;
+    const char *labels;
+    const char *more;
     const char *split_file;
     int bad_rows;
     int own_figures;
@@ -36,7 +38,8 @@ static const struct ent_field data_fields[] = {
      .kind = ENT_FIELD_STRING,
      .offset = AT(config.data.source),
      .fallback = "csv",
-     .help = "kind of the source"},
+     .help =
+         "kind of the source: csv, or idx (pictures, as MNIST has them: columns image and label)"},
     {.key = "path",
      .kind = ENT_FIELD_STRING,
      .required = true,
@@ -44,6 +47,19 @@ static const struct ent_field data_fields[] = {
      .lo = 1,
      .hi = 4000,
      .help = "the file, plain or .gz; relative to the directory of client.yaml"},
+    {.key = "labels",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(labels),
+     .lo = 1,
+     .hi = 4000,
+     .help = "of idx: the file of the pictures' labels; when absent: called as theirs, with "
+             "labels-idx1 in place of images-idx3"},
+    {.key = "more",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(more),
+     .lo = 1,
+     .hi = 4000,
+     .help = "of idx: a second file of pictures, whose rows follow those of path"},
     {.key = "delimiter",
      .kind = ENT_FIELD_NODE,
      .offset = AT(delimiter),
@@ -361,6 +377,8 @@ static enum ent_err read_all(struct reading *r, const char *dir)
     ENT_TRY(read_tasks(r));
     ENT_TRY(read_plans(r));
     ENT_TRY(resolve(dir, r->path, &c->arena, &c->data.path));
+    ENT_TRY(resolve(dir, r->labels, &c->arena, &c->data.labels));
+    ENT_TRY(resolve(dir, r->more, &c->arena, &c->data.more));
     return resolve(dir, r->split_file, &c->arena, &c->split_file);
 }
 
