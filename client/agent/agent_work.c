@@ -326,6 +326,7 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
     const struct ent_task *task = ent_task_find(m->task);
+    bool weighted = task->weighted && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2;
 
     *out = (struct ent_update_statement){.has_base = m->has_base,
                                          .payload_bytes = payload_bytes,
@@ -333,7 +334,7 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
                                                                        : ENT_CODEC_INT64};
     memcpy(out->round_open, agent->open->hash, sizeof out->round_open);
     memcpy(out->base, m->base, sizeof out->base);
-    if (task->weighted && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
+    if (weighted) {
         out->rows_log2 = ent_weight_bucket(ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN));
     }
 }
