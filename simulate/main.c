@@ -64,7 +64,7 @@ static const struct ent_program program = {
 
 int main(int argc, char **argv)
 {
-    ent_crypto_version();
+    ent_version_add(ent_crypto_library());
     ent_version_add(ent_csv_library());
     ent_version_add(ent_math_blas_text());
     return ent_program_run(&program, argc, argv);

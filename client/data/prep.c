@@ -343,11 +343,6 @@ void ent_gather_free(struct ent_gather *gather)
     }
 }
 
-uint32_t ent_gather_n(const struct ent_gather *gather)
-{
-    return gather->n;
-}
-
 bool ent_gather_is_dense(const struct ent_gather *gather)
 {
     return gather->dense != NULL;

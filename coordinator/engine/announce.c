@@ -175,7 +175,8 @@ void ent_message_begin(struct ent_engine *e, uint32_t member)
         err = write_begin(e, &sealed->letter);
     }
     post_sealed(e, conn, ENT_MSG_BEGIN, sealed, err);
-    if (ent_task_find((uint32_t)e->round.task)->needs_base && !e->round.members[member].has_base) {
+    if (ent_task_find((uint32_t)e->round.task)->needs_base &&
+        !(e->round.members[member].has_base && conn->has_base)) {
         ent_pushes_offer(e, conn, ENT_OFFER_MODEL, e->round.base);
     }
 }
