@@ -82,7 +82,8 @@ static void list_outgoing(const struct ent_plan *plan, struct outgoing *out)
                  "present, missing, clipped, the sums of its values and of their squares, and with "
                  "encode: ple how many lie in each of 512 cells; for each category and boolean how "
                  "many rows have each declared value; for each bucket of a vocabulary how many "
-                 "customers have it"};
+                 "customers have it; for each vector how many rows have it, lack it, have a number "
+                 "of it clipped"};
     out[1] = (struct outgoing){
         .name = "training",
         .task = ENT_TASK_TRAIN,

@@ -8,13 +8,16 @@
 #include "common/model/modelfile.h"
 #include "tests/support/ent_test.h"
 
-#define N 6
-#define N_INPUTS (33 + 1 + 17 + 3 + 8 + 1)
+#define N 7
+#define N_INPUTS (33 + 1 + 17 + 3 + 8 + 1 + 5)
 
 static const char *const weekdays[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 static const struct ent_model_layer layers[] = {{.kind = ENT_MODEL_DENSE, .units = 1}};
 static double edges[] = {0.1, 1.0 / 3.0, 2.0, 40.5};
 static uint32_t buckets[] = {3, 4095};
+
+static const struct ent_feature vector = {
+    .name = "image", .type = ENT_FEATURE_VECTOR, .lo = -0.5, .hi = 255, .length = 5};
 
 static void example(struct ent_feature f[N], struct ent_fit fits[N])
 {
@@ -63,6 +66,7 @@ static void example(struct ent_feature f[N], struct ent_fit fits[N])
                                 .part = ENT_DATE_AGE,
                                 .format = "DD.MM.YYYY",
                                 .reference = -86400};
+    f[6] = vector;
     for (size_t i = 0; i < N; i++) {
         f[i].column = f[i].column == NULL ? f[i].name : f[i].column;
         fits[i].sd = 1.0;
