@@ -159,6 +159,7 @@ ENT_TEST(simulate, learns_and_compares)
     CU_ASSERT(c.alone.members > 0.5 && c.alone.members < c.pooled.members);
     CU_ASSERT_DOUBLE_EQUAL(c.federated.pooled, result.test.auc, 0.0);
     CU_ASSERT(fabs(c.federated.members - c.federated.pooled) < 0.05);
+    ent_comparison_release(&c);
     ent_federation_result_release(&result);
     ent_world_close(&w);
 }
