@@ -7,7 +7,7 @@
 static const struct ent_certs_shape shapes[ENT_CERTS_KINDS] = {
     [ENT_CERTS_AUTHORITY] = {"authority", ENT_CERTS_CA_DAYS, .ca = true},
     [ENT_CERTS_COORDINATOR] = {"coordinator", ENT_CERTS_CA_DAYS, .server_auth = true,
-                               .has_uri = true, .has_host = true},
+                               .has_uri = true},
     [ENT_CERTS_MEMBER] = {"member", ENT_CERTS_MEMBER_DAYS, .client_auth = true, .has_uri = true},
 };
 

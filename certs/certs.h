@@ -45,7 +45,6 @@ struct ent_certs_shape {
     bool server_auth;
     bool client_auth;
     bool has_uri;
-    bool has_host;
 };
 const struct ent_certs_shape *ent_certs_shape(enum ent_certs_kind kind);
 

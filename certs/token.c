@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/crypto/base64.h"
 #include "common/crypto/secret.h"
@@ -33,48 +34,12 @@ static enum ent_err check_of(const char *address, const uint8_t body[BODY_BYTES]
     return ENT_E_OK;
 }
 
-static bool is_port(const char *s)
-{
-    size_t n = strlen(s);
-    uint32_t v = 0;
-
-    if (n == 0 || n > 5 || s[0] == '0') {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] < '0' || s[i] > '9') {
-            return false;
-        }
-        v = v * 10 + (uint32_t)(s[i] - '0');
-    }
-    return v <= 65535;
-}
-
-/* HOST:PORT of name characters, or [v6]:PORT. Only what can stand in a name: a token goes into
- * logs' neighbours. */
 static bool is_address(const char *address)
 {
-    const char *colon = strrchr(address, ':');
-    bool v6 = address[0] == '[';
-    size_t host_len;
+    char host[ENT_ADDRESS_HOST_BYTES];
+    uint16_t port;
 
-    if (colon == NULL || colon == address || !is_port(colon + 1)) {
-        return false;
-    }
-    host_len = (size_t)(colon - address);
-    if (v6 && (host_len < 4 || address[host_len - 1] != ']')) {
-        return false;
-    }
-    for (size_t i = v6 ? 1 : 0; i < host_len - (v6 ? 1 : 0); i++) {
-        char c = address[i];
-        bool name = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '-' || c == '.';
-
-        if (!name && !(v6 && c == ':')) {
-            return false;
-        }
-    }
-    return true;
+    return ent_address_split(address, host, &port) && port != 0;
 }
 
 static uint8_t *put(uint8_t *to, const void *bytes, size_t len)

@@ -121,16 +121,16 @@ int main(int argc, char **argv)
         "entente-client", "a member of a federation that trains one model together", verbs};
     static char nng[ENT_LINK_NNG_VERSION_BYTES];
 
-    ent_link_nng_version(nng);
-    ent_version_add(nng);
-    ent_db_version();
-    ent_version_add(ent_math_blas_text());
-    ent_version_add(ent_config_library());
-    ent_version_add(ent_schema_library());
-    ent_version_add(ent_csv_library());
     if (ent_secret_init_process() != ENT_E_OK) {
         (void)fprintf(stderr, "entente-client: %s\n", ent_err_message());
         return ent_err_exit(ENT_E_INTERNAL);
     }
+    ent_link_nng_version(nng);
+    ent_version_add(nng);
+    ent_version_add(ent_db_library());
+    ent_version_add(ent_math_blas_text());
+    ent_version_add(ent_config_library());
+    ent_version_add(ent_schema_library());
+    ent_version_add(ent_csv_library());
     return ent_program_run(&program, argc, argv);
 }

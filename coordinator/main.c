@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     }
     ent_link_nng_version(version);
     ent_version_add(version);
-    ent_db_version();
+    ent_version_add(ent_db_library());
     ent_version_add(ent_math_blas_text());
     ent_version_add(ent_config_library());
     ent_version_add(ent_schema_library());

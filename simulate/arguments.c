@@ -150,6 +150,10 @@ enum ent_err ent_arguments_read(const struct ent_simulate_verb *verb, struct ent
     ENT_TRY(whole("seeds", verb->seeds, SEEDS_MAX, &a.seeds));
     ENT_REQUIRE(verb->pooled == NULL || verb->compare, ENT_E_USAGE,
                 "--pooled belongs to --compare");
+    a.federation.course = verb->course;
+    ENT_REQUIRE(verb->data != NULL || verb->config != NULL, ENT_E_USAGE,
+                "say where the rows are: --data FILE, or --config FILE with its data.path");
+    ENT_REQUIRE(verb->more == NULL || verb->data != NULL, ENT_E_USAGE, "--more belongs to --data");
     ENT_REQUIRE(!verb->each || verb->compare, ENT_E_USAGE, "--each belongs to --compare");
     if (verb->sweep != NULL) {
         ENT_TRY(ent_sweep_parse(verb->sweep, &a.sweep));

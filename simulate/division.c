@@ -255,7 +255,8 @@ static enum ent_err divide_units(struct draw *d, bool even, uint32_t *member_of)
 /* ---- by class ---- */
 
 struct classed {
-    double class; /* equal for equal ones; in order */
+    double class;   /* equal for equal ones; in order */
+    uint32_t place; /* of the row, when all are shuffled */
     uint32_t row;
 };
 
@@ -267,7 +268,7 @@ static int compare_classed(const void *a, const void *b)
     if (x->class < y->class || x->class > y->class) {
         return x->class < y->class ? -1 : 1;
     }
-    return x->row < y->row ? -1 : 1;
+    return x->place < y->place ? -1 : 1;
 }
 
 /* A sequence counts as its first event. */
@@ -309,8 +310,8 @@ static enum ent_err class_by_label(const struct ent_table *table, struct classed
     return ENT_E_OK;
 }
 
-/* All rows in order of their class, within one in order of the table. */
-static enum ent_err find_classes(const struct draw *d, struct classed **out)
+/* All rows in order of their class, within one shuffled: the data's order may mean something, such as test rows last. */
+static enum ent_err find_classes(struct draw *d, struct classed **out)
 {
     struct classed *rows = NULL;
     enum ent_err err;
@@ -321,6 +322,13 @@ static enum ent_err find_classes(const struct draw *d, struct classed **out)
     if (err != ENT_E_OK) {
         free(rows);
         return err;
+    }
+    for (uint32_t i = 0; i < d->table->n_rows; i++) {
+        d->rows[i] = i;
+    }
+    ent_rng_shuffle(&d->rng, d->rows, d->table->n_rows);
+    for (uint32_t i = 0; i < d->table->n_rows; i++) {
+        rows[i].place = d->rows[i];
     }
     qsort(rows, d->table->n_rows, sizeof *rows, compare_classed);
     *out = rows;

@@ -188,6 +188,9 @@ static enum ent_err do_finish(struct ent_sim *s)
     s->result->samples += rows_of(s);
     ENT_TRY(ent_sim_finish(s, &event));
     ent_sim_drop_sums(s);
+    if (s->round.task == ENT_ROUND_TRAIN) {
+        ENT_TRY(ent_sim_look(s, event.model));
+    }
     ent_sim_feed(s, &event);
     return ENT_E_OK;
 }
@@ -205,6 +208,9 @@ static void tell(struct ent_sim *s)
                                        .dropped = ent_round_count(r, ENT_STANDING_DROPPED),
                                        .metrics = s->metrics};
 
+    if (told.task == ENT_ROUND_TRAIN) {
+        told.test = s->looked;
+    }
     s->result->declined += told.rejected;
     s->result->dropped += told.dropped;
     if (s->options->progress != NULL) {
@@ -370,6 +376,7 @@ void ent_federation_result_release(struct ent_federation_result *result)
 {
     ent_blob_unref(result->model);
     free(result->members);
+    free(result->course);
     *result = (struct ent_federation_result){0};
 }
 

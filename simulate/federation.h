@@ -25,12 +25,21 @@ struct ent_simulated_round {
     uint32_t rejected;
     uint32_t dropped;
     struct ent_metrics metrics; /* EVALUATE */
+    struct ent_metrics test;    /* TRAIN, with `course`; rows = 0: none */
+};
+
+/* The test rows after a training round. */
+struct ent_course {
+    double log_loss;
+    double auc;
+    double accuracy;
 };
 
 struct ent_federation_options {
     uint32_t threads;
     double fraction; /* (0, 1]: of the members that each training round invites, at least one */
     double dropout;  /* [0, 1): chance of a member that joined a training round to be lost in it */
+    bool course;     /* look at the test rows after each training round */
     uint64_t state_memory;
     uint64_t order; /* 0: members answer in their own order; otherwise in one shuffled by this */
     void (*progress)(void *ctx, const struct ent_simulated_round *round);
@@ -44,6 +53,8 @@ struct ent_federation_result {
     uint32_t train_done;
     struct ent_metrics validation; /* of the last look; rows = 0: the plan holds none out */
     struct ent_metrics test;
+    struct ent_course *course; /* [n_course], one a training round; NULL: not asked for */
+    uint32_t n_course;
     struct ent_metrics *members; /* [n_members] on the test rows of each; rows = 0: none */
     uint64_t samples;            /* rows trained on, over all rounds */
     double train_seconds;        /* in training rounds, all that belongs to them */

@@ -91,6 +91,7 @@ struct ent_sim {
     uint32_t int_bytes;
     uint32_t weight_max;
     struct ent_metrics metrics; /* of the newest evaluation */
+    struct ent_metrics looked;  /* of the newest look; rows = 0: none */
 
     struct ent_sim_member *members;
     struct ent_sim_worker *workers; /* [threads] */
@@ -126,6 +127,9 @@ ENT_MUST enum ent_err ent_sim_open(struct ent_sim *s);
 ENT_MUST enum ent_err ent_sim_close(struct ent_sim *s);
 ENT_MUST enum ent_err ent_sim_finish(struct ent_sim *s, struct ent_event *result);
 struct ent_blob *ent_sim_shelf(const struct ent_sim *s, const uint8_t digest[32]); /* NULL: none */
+
+/* course.c: the test rows under a model, when the options ask for it. */
+ENT_MUST enum ent_err ent_sim_look(struct ent_sim *s, const uint8_t model[32]);
 
 /* Salts, keys, handles: a function of plan and purpose, so that a run can be had again. */
 ENT_MUST enum ent_err ent_sim_derive(const struct ent_sim *s, const char *purpose, const void *id,

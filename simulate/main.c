@@ -10,8 +10,10 @@
 #define AT(member_) offsetof(struct ent_simulate_verb, member_)
 
 static const struct ent_option options[] = {
-    {"data", ENT_OPT_REQUIRED_STRING, "FILE", "everybody's rows, a CSV file (.gz works too)",
-     AT(data)},
+    {"data", ENT_OPT_STRING, "FILE",
+     "everybody's rows, a CSV file (.gz works too); absent: as --config says", AT(data)},
+    {"more", ENT_OPT_STRING, "FILE",
+     "with --data and source idx: pictures that follow those of FILE", AT(more)},
     {"config", ENT_OPT_STRING, "FILE", "a client.yaml: how the data spells what the plan says",
      AT(config)},
     {"by", ENT_OPT_STRING, "COLUMN",
@@ -35,6 +37,8 @@ static const struct ent_option options[] = {
     {"rounds", ENT_OPT_STRING, "N", "instead of the plan's", AT(rounds)},
     {"seeds", ENT_OPT_STRING, "N", "repeat with the plan's seed, seed + 1, ...", AT(seeds)},
     {"compare", ENT_OPT_FLAG, NULL, "also members alone, and all rows together", AT(compare)},
+    {"course", ENT_OPT_FLAG, NULL,
+     "look at the test rows after each training round, which no federation does", AT(course)},
     {"each", ENT_OPT_FLAG, NULL, "with --compare: a line for each member", AT(each)},
     {"pooled", ENT_OPT_STRING, "PLAN", "with --compare: how all rows together are trained",
      AT(pooled)},
@@ -60,7 +64,7 @@ static const struct ent_program program = {
 
 int main(int argc, char **argv)
 {
-    ent_crypto_version();
+    ent_version_add(ent_crypto_library());
     ent_version_add(ent_csv_library());
     ent_version_add(ent_math_blas_text());
     return ent_program_run(&program, argc, argv);

@@ -26,14 +26,19 @@ static enum ent_err load(const struct ent_population_options *o, struct ent_popu
 {
     const char *split_file = o->test_rows != NULL ? o->test_rows : o->config->split_file;
     struct ent_table_options options = {.schema = ent_schema_of_plan(o->plan),
-                                        .config = o->config,
-                                        .path = o->data,
+                                        .config = &p->config,
                                         .split_key = o->plan->split_key,
                                         .id_column = o->division.column,
                                         .id_option = "--by",
                                         .clean = true,
                                         .drop_duplicates = o->plan->drop_duplicates};
 
+    p->config = *o->config; /* what it points to stays the caller's */
+    if (o->data != NULL) {
+        p->config.data.path = o->data;
+        p->config.data.labels = NULL;
+        p->config.data.more = o->more;
+    }
     ENT_REQUIRE(o->test_rows == NULL || o->plan->split_test_file, ENT_E_USAGE,
                 "--test-rows needs a plan that says split: {test: file}");
     ENT_REQUIRE(split_file != NULL || !o->plan->split_test_file, ENT_E_USAGE,

@@ -52,6 +52,7 @@ struct ent_population_counts {
 };
 
 struct ent_population {
+    struct ent_client_config config; /* a copy whose paths are those of the options */
     struct ent_table *table;
     struct ent_parts *all; /* the rows of everybody together */
     struct ent_simulated_member *members;
@@ -63,7 +64,8 @@ struct ent_population {
 struct ent_population_options {
     const struct ent_plan *plan;
     const struct ent_client_config *config; /* how the data spells what the plan says */
-    const char *data;                       /* CSV */
+    const char *data;                       /* CSV, or what config says is there; NULL: its path */
+    const char *more;                       /* with data: as data.more of config */
     const char *test_rows; /* file of row numbers; NULL: as the plan or the configuration says */
     struct ent_division_spec division;
 };

@@ -407,6 +407,9 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
     ent_json_put_key_uint(w, "rounds", r->train_done);
     put_metrics(w, "validation", &r->validation);
     put_metrics(w, "test", &r->test);
+    if (sim->course) {
+        ent_print_course(w, r);
+    }
     ent_json_put_key_uint(w, "declined", r->declined);
     ent_json_put_key_uint(w, "dropped", r->dropped);
     ent_json_put_key_uint(w, "aborted", r->aborted);

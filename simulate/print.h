@@ -22,7 +22,8 @@ struct ent_simulation {
     uint32_t threads;
     const char *division; /* "by job" */
     bool compare;
-    bool each; /* a line for each member */
+    bool each;   /* a line for each member */
+    bool course; /* figures after each training round */
     struct ent_simulated_run *runs;
     uint32_t n_runs;
 };
@@ -42,6 +43,9 @@ void ent_print_mean(const struct ent_simulation *sim, FILE *out);
 void ent_print_csv_head(const struct ent_simulation *sim, FILE *out);
 void ent_print_csv_row(const struct ent_simulation *sim, const struct ent_simulated_run *run,
                        FILE *out);
+struct ent_json_writer;
+/* The key `course` of a run: figures of the test rows after each training round. */
+void ent_print_course(struct ent_json_writer *w, const struct ent_federation_result *result);
 ENT_MUST enum ent_err ent_print_json(const struct ent_simulation *sim, FILE *out);
 
 #endif

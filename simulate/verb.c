@@ -49,6 +49,10 @@ static void tell(void *ctx, const struct ent_simulated_round *r)
         (void)fprintf(s->notes, "; ");
         ent_print_figures(&r->metrics, s->notes);
     }
+    if (r->test.rows > 0) {
+        (void)fprintf(s->notes, "; test ");
+        ent_print_figures(&r->test, s->notes);
+    }
     (void)fprintf(s->notes, "%s", end);
     (void)fflush(s->notes);
 }
@@ -113,7 +117,8 @@ static enum ent_err check_output(const char *path)
 static enum ent_err load(struct simulate *s, const char *plan)
 {
     const struct ent_simulate_verb *v = s->verb;
-    struct ent_population_options options = {.data = v->data, .test_rows = v->test_rows};
+    struct ent_population_options options = {
+        .data = v->data, .more = v->more, .test_rows = v->test_rows};
 
     ENT_TRY(ent_plan_read(plan, &s->plan));
     s->plan->rounds = s->arguments.rounds > 0 ? s->arguments.rounds : s->plan->rounds;
@@ -142,6 +147,7 @@ static uint64_t columns_bytes(const struct ent_table *t)
         a_row += c->numbers != NULL   ? sizeof *c->numbers
                  : c->codes != NULL   ? sizeof *c->codes
                  : c->buckets != NULL ? sizeof *c->buckets
+                 : c->vectors != NULL ? t->schema.features[f].length * sizeof *c->vectors
                                       : sizeof *c->bools;
     }
     return a_row * t->cap_rows + t->ids.cap;
@@ -266,6 +272,7 @@ static enum ent_err simulate(struct simulate *s)
     s->sim.division = s->arguments.division_text;
     s->sim.compare = s->verb->compare;
     s->sim.each = s->verb->each;
+    s->sim.course = s->verb->course;
     ent_print_memory(&s->sim, s->notes);
     ent_print_population(&s->sim, s->notes);
     if (s->population->table->events != NULL) {

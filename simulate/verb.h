@@ -9,6 +9,7 @@
 
 struct ent_simulate_verb {
     const char *data;
+    const char *more;
     const char *config;
     const char *by;
     const char *iid; /* numbers as typed: arguments.c knows their ranges */
@@ -25,6 +26,7 @@ struct ent_simulate_verb {
     const char *state_memory;
     bool compare;
     bool each;
+    bool course;
     const char *pooled;
     const char *sweep;
     const char *output;

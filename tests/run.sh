@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests of Entente. Installs what is missing (as root), builds, runs; at most 15 minutes on two cores.
-#   tests/run.sh          dev (unit, integration, lints, fuzz corpora), release (end to end), asan (unit, integration)
+#   tests/run.sh          dev (unit, integration, lints, fuzz corpora), release (end to end, example plans), asan (unit, integration)
 #   tests/run.sh --all    adds tsan, fuzzing, clang-tidy, long schedules, golden values and the benches
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,9 +40,10 @@ run() { # name, preset, ctest arguments...
 }
 
 build dev
-run dev dev -LE 'e2e|bench|long|golden'
+run dev dev -LE 'e2e|examples|bench|long|golden'
 build release
 jobs=1 run e2e release -L e2e
+jobs=1 run examples release -L examples
 build asan
 run asan asan -L 'unit|integration|fuzz' -LE long
 if [ "$all" = yes ]; then

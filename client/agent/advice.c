@@ -57,6 +57,7 @@ static bool is_value(const struct ent_feature *feature, const char *text)
         return ent_scalar_double(text, strlen(text), &number);
     case ENT_FEATURE_BOOLEAN:
         return ent_scalar_bool(text, strlen(text), &truth);
+    case ENT_FEATURE_VECTOR:
     case ENT_FEATURE_CATEGORY:
         break;
     }

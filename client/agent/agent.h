@@ -61,8 +61,7 @@ struct ent_agent_status {
     bool stopped;      /* nothing more will happen */
     enum ent_err code; /* why */
     uint32_t runs_ended;
-    enum ent_err run_code; /* of the run that ended last: OK or STOPPED */
-    uint64_t bytes_sent;   /* of updates acknowledged */
+    uint64_t bytes_sent; /* of updates acknowledged */
     uint64_t n_accepted;
 };
 void ent_agent_status(const struct ent_agent *agent, struct ent_agent_status *out);

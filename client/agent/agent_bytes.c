@@ -325,20 +325,6 @@ void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *i
     agent->payload = NULL;
 }
 
-static enum ent_err remember_metrics(struct ent_agent *agent, const struct ent_agent_item *item)
-{
-    for (size_t i = 0; i < item->close->n_metrics; i++) {
-        struct ent_state_metric m = {
-            .run = item->ev.id.run, .round = item->ev.id.round, .nano = item->metrics[i].nano};
-
-        if (strlen(item->metrics[i].name) < sizeof m.name) {
-            memcpy(m.name, item->metrics[i].name, strlen(item->metrics[i].name) + 1);
-            ENT_TRY(ent_state_metric_put(agent->state, &m));
-        }
-    }
-    return ENT_E_OK;
-}
-
 /* Its result is out: only the same cohort may see this scope again. (This member may have had no part in it.) */
 static enum ent_err finish_release(struct ent_agent *agent)
 {
@@ -348,25 +334,6 @@ static enum ent_err finish_release(struct ent_agent *agent)
     ENT_TRY(ent_agent_release(agent->open, &release));
     err = ent_state_release_done(agent->state, &release);
     return err == ENT_E_NOT_FOUND || err == ENT_E_STALE ? ENT_E_OK : err;
-}
-
-static enum ent_err remember_close(struct ent_agent *agent, const struct ent_agent_item *item)
-{
-    const struct ent_open_round *open = agent->open;
-    struct ent_progress progress = {.run = item->ev.id.run,
-                                    .round = item->ev.id.round,
-                                    .attempt = item->ev.id.attempt,
-                                    .task = open->msg.task,
-                                    .train_done = item->close->train_done,
-                                    .train_rounds = item->close->train_rounds,
-                                    .bytes_sent = agent->status.bytes_sent,
-                                    .updated_ms = ent_clock_wall(&agent->clock)};
-
-    if (open->msg.task != ENT_TASK_TRAIN) {
-        ENT_TRY(finish_release(agent));
-    }
-    ENT_TRY(remember_metrics(agent, item));
-    return ent_state_progress_put(agent->state, &progress);
 }
 
 /* Also of a round that this member had no part in. */
@@ -405,7 +372,7 @@ void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item
         open->msg.attempt != id->attempt) {
         return; /* not invited to it, or restarted since */
     }
-    err = remember_close(agent, item);
+    err = open->msg.task != ENT_TASK_TRAIN ? finish_release(agent) : ENT_E_OK;
     if (err != ENT_E_OK) {
         ent_agent_fail(agent, err);
         return;
@@ -442,7 +409,7 @@ void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA25
     ent_blob_unref(blob);
 }
 
-void ent_agent_ended(struct ent_agent *agent, enum ent_err code)
+void ent_agent_ended(struct ent_agent *agent)
 {
     enum ent_err err = ent_state_run_end(agent->state, agent->session.run);
 
@@ -451,5 +418,4 @@ void ent_agent_ended(struct ent_agent *agent, enum ent_err code)
         return;
     }
     agent->status.runs_ended++;
-    agent->status.run_code = code;
 }

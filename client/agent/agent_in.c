@@ -109,15 +109,15 @@ static enum ent_err check_round_open(const struct ent_agent *agent,
                                      const struct ent_envelope *envelope,
                                      const struct ent_msg_round_open *m)
 {
+    const struct ent_task *task = ent_task_find(m->task);
+
     ENT_REQUIRE(memcmp(m->federation, agent->id.federation, sizeof m->federation) == 0,
                 ENT_E_PROTOCOL, "round open: of another federation");
     ENT_REQUIRE(m->run == envelope->header.run && m->round == envelope->header.round &&
                     m->attempt == envelope->header.attempt,
                 ENT_E_PROTOCOL, "round open: header and content name different rounds");
-    ENT_REQUIRE(m->task >= ENT_TASK_STATS && m->task <= ENT_TASK_EVALUATE, ENT_E_PROTOCOL,
-                "round open: task %u", (unsigned)m->task);
-    ENT_REQUIRE(m->task == ENT_TASK_STATS || m->has_base, ENT_E_PROTOCOL,
-                "round open: no base model");
+    ENT_REQUIRE(task != NULL, ENT_E_PROTOCOL, "round open: task %u", (unsigned)m->task);
+    ENT_REQUIRE(!task->needs_base || m->has_base, ENT_E_PROTOCOL, "round open: no base model");
     ENT_REQUIRE((m->task == ENT_TASK_EVALUATE) ==
                     (m->split == ENT_SPLIT_VALIDATION || m->split == ENT_SPLIT_TEST),
                 ENT_E_PROTOCOL, "round open: task %u on split %u", (unsigned)m->task,
@@ -218,6 +218,13 @@ static enum ent_err take_begin(struct ent_agent *agent, const struct ent_envelop
     }
     return ENT_E_OK;
 }
+
+/* The session knows no messages: its numbers are those of the wire. */
+_Static_assert((int)ENT_BYTES_PLAN == (int)ENT_OFFER_PLAN &&
+                   (int)ENT_BYTES_MODEL == (int)ENT_OFFER_MODEL &&
+                   (int)ENT_BYTES_BEST == (int)ENT_OFFER_BEST &&
+                   ENT_SESSION_PLAN_MAX_BYTES == ENT_WIRE_PLAN_MAX_BYTES,
+               "what is offered");
 
 static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelope *envelope,
                                struct ent_agent_item *item)

@@ -94,8 +94,7 @@ struct ent_agent {
     size_t n_declined; /* ever; the last ones are kept */
     struct ent_agent_status status;
     char why[ENT_AGENT_LINE_BYTES]; /* what was said last of a refusal, a lost line or a failure */
-    bool computing;
-    uint64_t said_ms; /* last status line while computing */
+    uint64_t said_ms;               /* last status line while computing */
 };
 
 /* ---- agent_step.c ---- */
@@ -108,6 +107,7 @@ void ent_agent_item_free(struct ent_agent_item *item);
 void ent_agent_open_free(struct ent_open_round *open);
 void ent_agent_sayf(struct ent_agent *agent, enum ent_agent_say say, const char *fmt, ...)
     ENT_PRINTF(3, 4);
+struct ent_attempt ent_agent_attempt(const struct ent_agent *agent); /* the session's */
 /* "round 3 (train)"; out: [64] */
 #define ENT_AGENT_ROUND_TEXT 64
 void ent_agent_round_text(const struct ent_agent *agent, char out[ENT_AGENT_ROUND_TEXT]);
@@ -118,6 +118,8 @@ void ent_agent_fail(struct ent_agent *agent, enum ent_err err);
 
 /* ---- agent_in.c ---- */
 void ent_agent_take_event(struct ent_agent *agent, struct ent_link_event *event);
+
+/* ---- agent_files.c ---- */
 bool ent_agent_plan_here(const struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
 bool ent_agent_model_here(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
 /* DIR/plans/<hex>.yaml; caller frees. */
@@ -149,7 +151,7 @@ void ent_agent_keep_content(struct ent_agent *agent, const struct ent_session_ac
 void ent_agent_forget(struct ent_agent *agent, const struct ent_session_round *id);
 void ent_agent_closed_round(struct ent_agent *agent, const struct ent_agent_item *item);
 void ent_agent_save_best(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
-void ent_agent_ended(struct ent_agent *agent, enum ent_err code);
+void ent_agent_ended(struct ent_agent *agent);
 
 /* ---- agent_metrics.c ---- */
 /* "; of those with y = yes, 38 % are in the top 10 % of scores; random would find 10 %" */

@@ -5,12 +5,6 @@
 #include "common/base/hooks.h"
 #include "common/base/log.h"
 
-static struct ent_attempt attempt_of(const struct ent_agent *agent)
-{
-    return (struct ent_attempt){agent->session.id.run, agent->session.id.round,
-                                agent->session.id.attempt};
-}
-
 /* Write-ahead: the number is stored before it is used. */
 enum ent_err ent_agent_header(struct ent_agent *agent, enum ent_msg_type type,
                               struct ent_header *out)
@@ -102,7 +96,7 @@ void ent_agent_send_join(struct ent_agent *agent, bool has_base)
     enum ent_err err;
 
     memcpy(m.round_open, agent->open->hash, sizeof m.round_open);
-    err = ent_state_nonce_join(agent->state, &agent->csprng, attempt_of(agent), m.nonce,
+    err = ent_state_nonce_join(agent->state, &agent->csprng, ent_agent_attempt(agent), m.nonce,
                                m.next_commit);
     if (err == ENT_E_OK) {
         err = ent_state_head_get(agent->state, &head);
@@ -141,7 +135,7 @@ void ent_agent_send_lost(struct ent_agent *agent)
     /* After a restart only the stored row may know the opening; without either the coordinator's deadline speaks. */
     if (agent->open != NULL && agent->open->msg.round == agent->session.id.round) {
         memcpy(m.round_open, agent->open->hash, sizeof m.round_open);
-    } else if (ent_state_update_get(agent->state, attempt_of(agent), &update) == ENT_E_OK) {
+    } else if (ent_state_update_get(agent->state, ent_agent_attempt(agent), &update) == ENT_E_OK) {
         memcpy(m.round_open, update.round_open, sizeof m.round_open);
         ent_state_update_release(&update);
     }
@@ -170,7 +164,7 @@ static enum ent_err offer_body(struct ent_agent *agent, const struct ent_state_u
 void ent_agent_send_offer(struct ent_agent *agent)
 {
     struct ent_state_update update;
-    enum ent_err err = ent_state_update_get(agent->state, attempt_of(agent), &update);
+    enum ent_err err = ent_state_update_get(agent->state, ent_agent_attempt(agent), &update);
     struct ent_buf body;
 
     if (err == ENT_E_LOST || err == ENT_E_NOT_FOUND) {

@@ -4,7 +4,6 @@
 #include "client/agent/agent_internal.h"
 #include "common/base/file.h"
 #include "common/base/hooks.h"
-#include "common/crypto/secret.h"
 
 #define LOOK_EVERY_MS 3600000 /* wall clock between two looks at the certificate's age */
 
@@ -121,10 +120,7 @@ void ent_agent_renewed(struct ent_agent *agent, const struct ent_msg_renewed *ms
         ent_agent_sayf(agent, ENT_SAY_WARN, "the renewed certificate is not used: %s",
                        ent_err_message());
     }
-    if (pem.data != NULL) {
-        ent_cleanse(pem.data, pem.cap);
-    }
-    ent_buf_release(&pem);
+    ent_buf_wipe(&pem);
     ent_tls_key_free(agent->renew_key);
     agent->renew_key = NULL;
 }

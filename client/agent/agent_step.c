@@ -88,6 +88,12 @@ void ent_agent_sayf(struct ent_agent *agent, enum ent_agent_say say, const char 
     agent->options.say(agent->options.say_ctx, say, line);
 }
 
+struct ent_attempt ent_agent_attempt(const struct ent_agent *agent)
+{
+    return (struct ent_attempt){agent->session.id.run, agent->session.id.round,
+                                agent->session.id.attempt};
+}
+
 void ent_agent_round_text(const struct ent_agent *agent, char out[ENT_AGENT_ROUND_TEXT])
 {
     static const char *const tasks[] = {"", "statistics", "training", "evaluation"};
@@ -216,7 +222,7 @@ static void act(struct ent_agent *agent, const struct ent_session_action *action
         ent_agent_save_best(agent, action->digest);
         break;
     case ENT_SACT_ENDED:
-        ent_agent_ended(agent, action->code);
+        ent_agent_ended(agent);
         break;
     case ENT_SACT_STOPPED:
         agent->status.stopped = true;

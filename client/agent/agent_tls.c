@@ -5,26 +5,13 @@
 #include "client/agent/agent_internal.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/crypto/secret.h"
 #include "common/net/link_nng.h"
 
-/* Everything out of DIR; ctx is the directory's name. */
 struct tls_files {
     struct ent_buf pair; /* key and certificate */
     struct ent_buf ca;
     struct ent_buf crl;
 };
-
-static enum ent_err read_in(const char *dir, const char *name, struct ent_buf *out)
-{
-    char *path = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_path_join(dir, name, &path));
-    err = ent_file_read(path, out);
-    free(path);
-    return err;
-}
 
 static enum ent_err read_files(const char *dir, struct tls_files *files)
 {
@@ -32,7 +19,7 @@ static enum ent_err read_files(const char *dir, struct tls_files *files)
     enum ent_err err;
 
     ENT_TRY(ent_identity_tls_read(dir, &files->pair));
-    ENT_TRY(read_in(dir, "ca.pem", &files->ca));
+    ENT_TRY(ent_file_read_in(dir, "ca.pem", &files->ca));
     ENT_TRY(ent_path_join(dir, "crl.pem", &crl));
     /* None came with enrolment when it is too long for an envelope. */
     err = ent_file_exists(crl) ? ent_file_read(crl, &files->crl) : ENT_E_OK;
@@ -91,6 +78,7 @@ static enum ent_err check_files(const char *dir)
                         finding);
 }
 
+/* Everything out of DIR; ctx is the directory's name. */
 static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_ctx,
                              struct ent_link **out)
 {
@@ -119,10 +107,7 @@ static enum ent_err tls_open(void *ctx, ent_link_handler handler, void *handler_
 
         err = ent_link_nng_new(&settings, &limits, handler, handler_ctx, out);
     }
-    if (files.pair.data != NULL) {
-        ent_cleanse(files.pair.data, files.pair.cap);
-    }
-    ent_buf_release(&files.pair);
+    ent_buf_wipe(&files.pair);
     ent_buf_release(&files.ca);
     ent_buf_release(&files.crl);
     return err;

@@ -82,12 +82,6 @@ static enum ent_err load_data(struct ent_agent *agent)
     return ent_table_check_labels(ent_pipeline_table(agent->pipeline));
 }
 
-static struct ent_attempt attempt_of(const struct ent_agent *agent)
-{
-    return (struct ent_attempt){agent->session.id.run, agent->session.id.round,
-                                agent->session.id.attempt};
-}
-
 static enum ent_err follow_course(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
@@ -116,7 +110,7 @@ static enum ent_err check(struct ent_agent *agent)
     ENT_REQUIRE(is_invited(agent, agent->open), ENT_E_PROTOCOL,
                 "this member is not among the invited");
     memcpy(request.plan, m->plan, sizeof request.plan);
-    ENT_TRY(ent_state_nonce_check(agent->state, attempt_of(agent)));
+    ENT_TRY(ent_state_nonce_check(agent->state, ent_agent_attempt(agent)));
     ENT_TRY(ent_policy_check_plan(policy, m->plan));
     ENT_TRY(ent_policy_check_round(policy, &request));
     ENT_TRY(load_plan(agent, m->plan));
@@ -331,15 +325,15 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
                            struct ent_update_statement *out)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
-    bool weighted = m->task == ENT_TASK_TRAIN && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2;
+    const struct ent_task *task = ent_task_find(m->task);
 
     *out = (struct ent_update_statement){.has_base = m->has_base,
                                          .payload_bytes = payload_bytes,
-                                         .codec = m->task == ENT_TASK_TRAIN ? ENT_CODEC_INT32
-                                                                            : ENT_CODEC_INT64};
+                                         .codec = task->int_bytes == 4 ? ENT_CODEC_INT32
+                                                                       : ENT_CODEC_INT64};
     memcpy(out->round_open, agent->open->hash, sizeof out->round_open);
     memcpy(out->base, m->base, sizeof out->base);
-    if (weighted) {
+    if (task->weighted && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
         out->rows_log2 = ent_weight_bucket(ent_pipeline_examples(agent->pipeline));
     }
 }
@@ -350,8 +344,9 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
 {
     struct ent_state_optimizer optimizer = {
         .steps = kept->steps, .bytes = kept->state, .len = kept->n * sizeof *kept->state};
-    struct ent_state_update update = {
-        .at = attempt_of(agent), .payload = payload, .optimizer = kept->n > 0 ? &optimizer : NULL};
+    struct ent_state_update update = {.at = ent_agent_attempt(agent),
+                                      .payload = payload,
+                                      .optimizer = kept->n > 0 ? &optimizer : NULL};
     struct ent_envelope opened;
     struct ent_header header;
     struct ent_buf body;
@@ -461,7 +456,7 @@ static enum ent_err stored_before(struct ent_agent *agent, uint8_t digest[ENT_SH
 {
     struct ent_state_update update;
 
-    ENT_TRY(ent_state_update_get(agent->state, attempt_of(agent), &update));
+    ENT_TRY(ent_state_update_get(agent->state, ent_agent_attempt(agent), &update));
     memcpy(digest, update.payload_sha256, ENT_SHA256_BYTES);
     ent_state_update_release(&update);
     return ENT_E_OK;

@@ -2,14 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/task/task.h"
-
-static bool is_zero(const uint8_t digest[ENT_SHA256_BYTES])
-{
-    static const uint8_t zero[ENT_SHA256_BYTES];
-
-    return memcmp(digest, zero, sizeof zero) == 0;
-}
 
 static enum ent_err same_round(const struct ent_state_course *c, const struct ent_msg_round_open *m,
                                const uint8_t hash[ENT_SHA256_BYTES])
@@ -32,7 +26,7 @@ static enum ent_err same_round(const struct ent_state_course *c, const struct en
 static enum ent_err check_base(const struct ent_state_course *c, const struct ent_msg_round_open *m)
 {
     bool known = m->has_base && m->split != ENT_SPLIT_TEST && m->round == c->model_round + 1 &&
-                 !is_zero(c->model);
+                 !ent_all_zero(c->model, sizeof c->model);
 
     ENT_REQUIRE(!known || memcmp(m->base, c->model, sizeof c->model) == 0, ENT_E_PROTOCOL,
                 "round %llu starts from another model than the one announced with round %llu",
@@ -54,9 +48,9 @@ static enum ent_err next_round(struct ent_state_course *c, const struct ent_msg_
                     "this member has trained in the %u rounds of the plan", (unsigned)rounds);
         c->trained++;
     } else if (m->split == ENT_SPLIT_VALIDATION) {
-        ENT_REQUIRE(c->validated <= rounds, ENT_E_PROTOCOL,
-                    "this member has evaluated %u models of this run; the plan has %u rounds",
-                    (unsigned)c->validated, (unsigned)rounds);
+        ENT_REQUIRE(c->validated < rounds, ENT_E_PROTOCOL,
+                    "this member has evaluated the models of the %u rounds of the plan",
+                    (unsigned)rounds);
         c->validated++;
     } else {
         ENT_REQUIRE(c->tested == 0, ENT_E_PROTOCOL, "test rows are spent once a run");

@@ -10,7 +10,7 @@
  * rounds; *course then stands at it.
  *   STALE     it goes back: an earlier run or round, or an attempt before or that was closed
  *   PROTOCOL  another opening of the same attempt; a later attempt of the same round that asks something else; statistics
- *             after anything else, or twice; more than `rounds` training rounds, rounds + 1 evaluations on validation
+ *             after anything else, or twice; more than `rounds` training rounds, as many evaluations on validation
  *             rows, one on test rows; another model than the one that the RoundClose just before announced */
 ENT_MUST enum ent_err ent_course_open(struct ent_state_course *course,
                                       const struct ent_msg_round_open *open,

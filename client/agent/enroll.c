@@ -66,10 +66,7 @@ static enum ent_err send_request(struct ent_enroll *e)
         ENT_HOOK_POINT("enroll.asking");
         err = ent_link_send(e->link, e->conn, ENT_MSG_ENROLL_REQUEST, 1, body.data, body.len);
     }
-    if (body.data != NULL) {
-        ent_cleanse(body.data, body.cap);
-    }
-    ent_buf_release(&body);
+    ent_buf_wipe(&body);
     ent_buf_release(&request.csr);
     return err;
 }

@@ -8,11 +8,11 @@
 
 #include "client/agent/io.h"
 #include "client/state/state.h"
+#include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
 #include "common/plan/client_config.h"
-#include "common/plan/federation.h"
 
 /* In the order of moving: what is moved last makes the member enrolled. */
 static const char *const moved[] = {"keys",   "state.db", "state.db-wal", "state.db-shm", "updates",
@@ -119,7 +119,7 @@ static enum ent_err check_issued(const struct ent_enroll_files *files,
 {
     struct ent_cert_info info;
     uint8_t handle[ENT_HANDLE_BYTES];
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     uint16_t port;
 
     ENT_REQUIRE(ent_address_split(m->address, host, &port) && port != 0, ENT_E_PROTOCOL,

@@ -60,6 +60,15 @@ static float mean_of(const struct ent_feature *f, const struct ent_fit *fit)
     return (float)(f->encode == ENT_ENCODE_PLE ? fit->mean : ent_feature_unmap(f, fit->mean));
 }
 
+/* A vector that is missing: all its inputs are 0. */
+static void level_vector(struct ent_explainer *e, const struct ent_feature *f,
+                         struct ent_column *to)
+{
+    for (uint32_t k = 0; k < e->n_positions; k++) {
+        to->vectors[(size_t)e->positions[k] * f->length] = NAN;
+    }
+}
+
 static enum ent_err level_feature(struct ent_explainer *e, uint32_t i)
 {
     const struct ent_feature *f = &e->of.schema.features[i];
@@ -67,6 +76,10 @@ static enum ent_err level_feature(struct ent_explainer *e, uint32_t i)
     struct ent_column *to = &e->spares[i];
     uint32_t base = 0;
 
+    if (f->type == ENT_FEATURE_VECTOR) {
+        level_vector(e, f, to);
+        return ENT_E_OK;
+    }
     if (f->type != ENT_FEATURE_NUMBER) {
         ENT_TRY(most_frequent(e, from, &base));
     }
@@ -74,7 +87,7 @@ static enum ent_err level_feature(struct ent_explainer *e, uint32_t i)
         if (f->type == ENT_FEATURE_NUMBER) {
             to->numbers[e->positions[k]] = mean_of(f, &e->of.info->fits[i]);
         } else {
-            ent_explain_copy(from, base, to, e->positions[k]);
+            ent_explain_copy(f, from, base, to, e->positions[k]);
         }
     }
     return ENT_E_OK;
@@ -85,8 +98,8 @@ static enum ent_err level_feature(struct ent_explainer *e, uint32_t i)
 static void exchange_feature(struct ent_explainer *e, uint32_t i, const uint32_t *from)
 {
     for (uint32_t k = 0; k < e->n_positions; k++) {
-        ent_explain_copy(&ent_explainer_columns(e)->columns[i], e->positions[from[k]],
-                         &e->spares[i], e->positions[k]);
+        ent_explain_copy(&e->of.schema.features[i], &ent_explainer_columns(e)->columns[i],
+                         e->positions[from[k]], &e->spares[i], e->positions[k]);
     }
 }
 

@@ -30,6 +30,8 @@ struct ent_explainer {
 
 /* Where the columns of the sample are. */
 struct ent_table *ent_explainer_columns(struct ent_explainer *explainer);
-void ent_explain_copy(const struct ent_column *from, uint32_t i, struct ent_column *to, uint32_t k);
+/* A feature's value in row i to row k. */
+void ent_explain_copy(const struct ent_feature *feature, const struct ent_column *from, uint32_t i,
+                      struct ent_column *to, uint32_t k);
 
 #endif

@@ -15,6 +15,8 @@ static enum ent_err column_new(const struct ent_feature *f, size_t n, struct ent
     case ENT_FEATURE_CATEGORY:
         return f->codes == ENT_CODES_DECLARED ? ent_calloc(n, sizeof *out->codes, &out->codes)
                                               : ent_calloc(n, sizeof *out->buckets, &out->buckets);
+    case ENT_FEATURE_VECTOR:
+        return ent_calloc(n, f->length * sizeof *out->vectors, &out->vectors);
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -28,6 +30,7 @@ static void columns_free(struct ent_column *columns, uint32_t n)
         free(columns[i].codes);
         free(columns[i].buckets);
         free(columns[i].bools);
+        free(columns[i].vectors);
     }
     free(columns);
 }
@@ -50,12 +53,24 @@ static enum ent_err find_groups(struct ent_explainer *e)
     return ENT_E_OK;
 }
 
+static size_t n_values(const struct ent_schema *schema)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < schema->n_features; i++) {
+        const struct ent_feature *f = &schema->features[i];
+
+        n += f->type == ENT_FEATURE_VECTOR ? f->length : 1;
+    }
+    return n;
+}
+
 /* Twice four bytes a value (as it is, and replaced), and two answers. */
 static void choose_size(struct ent_explainer *e)
 {
     bool per_step = ent_model_per_step(e->of.model);
     size_t answers = (per_step ? e->room : 1) * (size_t)(8 * ent_model_n_outputs(e->of.model) + 4);
-    size_t place = e->room * (8 * (size_t)e->of.schema.n_features + 8) + answers + 24;
+    size_t place = e->room * (8 * n_values(&e->of.schema) + 8) + answers + 24;
     size_t most = ENT_EXPLAIN_BYTES / place;
 
     e->cap = e->options.rows != 0 ? e->options.rows : ENT_EXPLAIN_ROWS;
@@ -150,9 +165,14 @@ void ent_explainer_free(struct ent_explainer *explainer)
 
 /* ---- the sample ---- */
 
-void ent_explain_copy(const struct ent_column *from, uint32_t i, struct ent_column *to, uint32_t k)
+void ent_explain_copy(const struct ent_feature *feature, const struct ent_column *from, uint32_t i,
+                      struct ent_column *to, uint32_t k)
 {
-    if (to->numbers != NULL) {
+    size_t length = feature->length;
+
+    if (to->vectors != NULL) {
+        memcpy(to->vectors + k * length, from->vectors + i * length, length * sizeof *to->vectors);
+    } else if (to->numbers != NULL) {
         to->numbers[k] = from->numbers[i];
     } else if (to->codes != NULL) {
         to->codes[k] = from->codes[i];
@@ -193,7 +213,8 @@ static void put_row(struct ent_explainer *e, const struct ent_table *table, uint
     }
     for (uint32_t i = 0; i < e->of.schema.n_features; i++) {
         for (uint32_t k = 0; k < n; k++) {
-            ent_explain_copy(&from->columns[i], first + k, &to->columns[i], place * e->room + k);
+            ent_explain_copy(&e->of.schema.features[i], &from->columns[i], first + k,
+                             &to->columns[i], place * e->room + k);
         }
     }
 }

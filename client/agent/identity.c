@@ -4,16 +4,10 @@
 #include <string.h>
 
 #include "common/base/file.h"
-#include "common/crypto/secret.h"
 #include "common/json/json.h"
 
 #define MEMBER_JSON_MAX ((size_t)16 * 1024)
 #define MEMBER_JSON_VERSION 1
-
-static enum ent_err in_dir(const char *dir, const char *name, char **out)
-{
-    return ent_path_join(dir, name, out);
-}
 
 /* ---- member.json ---- */
 
@@ -113,7 +107,7 @@ bool ent_identity_exists(const char *dir)
     char *path = NULL;
     bool there;
 
-    if (in_dir(dir, "member.json", &path) != ENT_E_OK) {
+    if (ent_path_join(dir, "member.json", &path) != ENT_E_OK) {
         return false;
     }
     there = ent_file_exists(path);
@@ -126,7 +120,7 @@ static enum ent_err load_statement(const char *dir, struct ent_sign_key **out)
     char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(in_dir(dir, "keys/statement.key", &path));
+    ENT_TRY(ent_path_join(dir, "keys/statement.key", &path));
     err = ent_sign_key_load(path, out);
     free(path);
     return err;
@@ -138,7 +132,7 @@ enum ent_err ent_identity_read(const char *dir, struct ent_identity *out)
     char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(in_dir(dir, "member.json", &path));
+    ENT_TRY(ent_path_join(dir, "member.json", &path));
     err = member_read(path, &id);
     free(path);
     if (err == ENT_E_NOT_FOUND) { /* and not: may not be read */
@@ -171,7 +165,7 @@ static enum ent_err key_pem(const char *dir, const struct ent_tls_key *key, stru
     enum ent_err err;
     enum ent_err gone;
 
-    ENT_TRY(in_dir(dir, "keys/tls.key.new", &path));
+    ENT_TRY(ent_path_join(dir, "keys/tls.key.new", &path));
     err = ent_file_remove(path); /* left by a crash */
     if (err == ENT_E_OK) {
         err = ent_tls_key_save(key, path);
@@ -192,14 +186,6 @@ static enum ent_err pair_pem(const char *dir, const struct ent_tls_key *key,
     return ent_cert_encode_pem(cert, pem);
 }
 
-static void forget_pem(struct ent_buf *pem)
-{
-    if (pem->data != NULL) {
-        ent_cleanse(pem->data, pem->cap);
-    }
-    ent_buf_release(pem);
-}
-
 enum ent_err ent_identity_tls_swap(const char *dir, const struct ent_tls_key *key,
                                    const struct ent_cert *cert, struct ent_buf *pem)
 {
@@ -207,7 +193,7 @@ enum ent_err ent_identity_tls_swap(const char *dir, const struct ent_tls_key *ke
     enum ent_err err;
 
     ENT_TRY(pair_pem(dir, key, cert, pem));
-    ENT_TRY(in_dir(dir, "keys/tls.pem", &path));
+    ENT_TRY(ent_path_join(dir, "keys/tls.pem", &path));
     err = ent_file_write_atomic(path, pem->data, pem->len, 0600);
     free(path);
     return err;
@@ -218,7 +204,7 @@ enum ent_err ent_identity_tls_read(const char *dir, struct ent_buf *pem)
     char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(in_dir(dir, "keys/tls.pem", &path));
+    ENT_TRY(ent_path_join(dir, "keys/tls.pem", &path));
     err = ent_file_check_private(path);
     if (err == ENT_E_OK) {
         err = ent_file_read(path, pem);
@@ -233,7 +219,7 @@ enum ent_err ent_identity_cert_info(const char *dir, struct ent_cert_info *out)
     char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(in_dir(dir, "keys/tls.pem", &path));
+    ENT_TRY(ent_path_join(dir, "keys/tls.pem", &path));
     err = ent_cert_load(path, &cert);
     if (err == ENT_E_OK) {
         err = ent_cert_info(cert, out);
@@ -252,7 +238,7 @@ static enum ent_err write_tls(const char *dir, const struct ent_identity_files *
 
     ent_buf_init(&pem, ENT_PEM_MAX_BYTES);
     err = ent_identity_tls_swap(dir, files->tls_key, files->cert, &pem);
-    forget_pem(&pem);
+    ent_buf_wipe(&pem);
     return err;
 }
 
@@ -260,10 +246,10 @@ static enum ent_err write_trust(const char *dir, const struct ent_identity_files
 {
     char *ca = NULL;
     char *crl = NULL;
-    enum ent_err err = in_dir(dir, "ca.pem", &ca);
+    enum ent_err err = ent_path_join(dir, "ca.pem", &ca);
 
     if (err == ENT_E_OK) {
-        err = in_dir(dir, "crl.pem", &crl);
+        err = ent_path_join(dir, "crl.pem", &crl);
     }
     if (err == ENT_E_OK) {
         err = ent_cert_save(files->ca, NULL, ca);
@@ -282,7 +268,7 @@ static enum ent_err write_sign_key(const char *dir, const char *name,
     char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(in_dir(dir, name, &path));
+    ENT_TRY(ent_path_join(dir, name, &path));
     err = ent_sign_key_save(key, path);
     free(path);
     return err;
@@ -294,7 +280,7 @@ static enum ent_err write_member(const char *dir, const struct ent_identity *id)
     char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(in_dir(dir, "member.json", &path));
+    ENT_TRY(ent_path_join(dir, "member.json", &path));
     ent_buf_init(&json, MEMBER_JSON_MAX);
     err = member_json(id, &json);
     if (err == ENT_E_OK) {
@@ -310,7 +296,7 @@ enum ent_err ent_identity_write(const char *dir, const struct ent_identity_files
     char *keys = NULL;
     enum ent_err err;
 
-    ENT_TRY(in_dir(dir, "keys", &keys));
+    ENT_TRY(ent_path_join(dir, "keys", &keys));
     err = ent_dir_make(keys);
     free(keys);
     if (err != ENT_E_OK) {

@@ -81,7 +81,7 @@ static void choose_top(const float *prob, uint32_t n, uint32_t top[TOP])
     uint32_t used = 0;
 
     for (uint32_t k = 0; k < n; k++) {
-        uint32_t at = used;
+        uint32_t at;
 
         if (used == TOP && !comes_before(prob, k, top[TOP - 1])) {
             continue;

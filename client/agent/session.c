@@ -174,15 +174,6 @@ bool ent_session_ends_compute(const struct ent_session *session,
     }
 }
 
-const char *ent_session_state_name(enum ent_session_state state)
-{
-    static const char *const names[] = {"down",    "dialing", "hello", "ready",
-                                        "opened",  "joined",  "base",  "compute",
-                                        "offered", "sending", "done",  "stopped"};
-
-    return (size_t)state < ENT_ARRAY_LEN(names) ? names[state] : "?";
-}
-
 const char *ent_session_event_name(enum ent_session_event_kind kind)
 {
     return (size_t)kind < ENT_ARRAY_LEN(rules) ? rules[kind].name : "?";

@@ -54,7 +54,7 @@ enum ent_session_event_kind {
     ENT_SEV_OPENED,
     ENT_SEV_CLOSED, /* code: why */
     /* messages: verified (signature, federation, canonical) by the agent */
-    ENT_SEV_WELCOME,     /* run, round, attempt, phase, standing, digest: plan; has_plan, update */
+    ENT_SEV_WELCOME,     /* run, round, attempt, standing, digest: plan; has_plan, update */
     ENT_SEV_REFUSED,     /* code, about */
     ENT_SEV_RUN_START,   /* run, digest: plan; has_plan */
     ENT_SEV_ROUND_OPEN,  /* run, round, attempt, digest: plan, base; has_plan, has_base, needs_base,
@@ -239,7 +239,6 @@ bool ent_session_legal(enum ent_session_state state, enum ent_session_event_kind
 bool ent_session_ends_compute(const struct ent_session *session,
                               const struct ent_session_event *event);
 
-const char *ent_session_state_name(enum ent_session_state state);
 const char *ent_session_event_name(enum ent_session_event_kind kind);
 
 #endif

@@ -19,6 +19,7 @@ struct outgoing {
     enum ent_split split;
     uint32_t times; /* a run, without repeated attempts */
     size_t dim;
+    uint64_t bytes; /* of one payload */
     const char *words;
     enum ent_err allowed;
     char why[256];
@@ -35,17 +36,12 @@ struct report {
     char why[512];
 };
 
-static size_t bytes_of(const struct outgoing *o)
-{
-    return ENT_UPDATE_SALT_BYTES + o->dim * ent_task_int_bytes(o->task);
-}
-
 static uint64_t total_bytes(const struct report *r)
 {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < N_OUTGOING; i++) {
-        sum += (uint64_t)bytes_of(&r->out[i]) * r->out[i].times;
+        sum += r->out[i].bytes * r->out[i].times;
     }
     return sum;
 }
@@ -129,12 +125,15 @@ static void note_verdict(struct report *r, enum ent_err err)
 static enum ent_err ask(struct report *r)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
+    struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
 
     list_outgoing(plan, r->out);
     for (size_t i = 0; i < N_OUTGOING; i++) {
         struct outgoing *o = &r->out[i];
+        const struct ent_task *task = ent_task_find((uint32_t)o->task);
 
-        ENT_TRY(ent_fill_dim(plan, o->task, &o->dim));
+        ENT_TRY(task->dim(&sizes, &o->dim));
+        ENT_TRY(ent_task_payload_bytes(task, &sizes, &o->bytes));
         o->allowed = o->times > 0 ? ask_policy(r, o) : ENT_E_OK;
         if (o->allowed != ENT_E_OK) {
             (void)snprintf(o->why, sizeof o->why, "%.255s", ent_err_message());
@@ -208,7 +207,7 @@ static void print_outgoing(const struct outgoing *o)
     }
     printf("  %-11s %u x  %s integers of %zu bytes (%s bytes with salt)%s\n", o->name,
            (unsigned)o->times, grouped(o->dim, dim), ent_task_int_bytes(o->task),
-           grouped(bytes_of(o), bytes), o->allowed == ENT_E_OK ? "" : "  NOT ALLOWED");
+           grouped(o->bytes, bytes), o->allowed == ENT_E_OK ? "" : "  NOT ALLOWED");
     printf("              %s\n", o->words);
     if (o->allowed != ENT_E_OK) {
         printf("              policy: %s\n", o->why);
@@ -349,7 +348,7 @@ static void put_outgoing(struct ent_json_writer *w, const struct report *r)
         ent_json_put_key_uint(w, "times", o->times);
         ent_json_put_key_uint(w, "integers", o->dim);
         ent_json_put_key_uint(w, "integer_bytes", ent_task_int_bytes(o->task));
-        ent_json_put_key_uint(w, "payload_bytes", bytes_of(o));
+        ent_json_put_key_uint(w, "payload_bytes", o->bytes);
         ent_json_put_key_string(w, "what", o->words);
         ent_json_put_key_bool(w, "allowed", o->allowed == ENT_E_OK);
         ent_json_put_close(w);

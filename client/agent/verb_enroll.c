@@ -64,10 +64,7 @@ static enum ent_err read_token(const char *path, struct ent_token *out)
         if (err == ENT_E_OK) {
             err = ent_token_decode((const char *)file.data, file.len, out);
         }
-        if (file.data != NULL) {
-            ent_cleanse(file.data, file.cap);
-        }
-        ent_buf_release(&file);
+        ent_buf_wipe(&file);
         return err;
     }
     err = isatty(STDIN_FILENO) ? read_hidden(text, sizeof text, &len)

@@ -76,6 +76,9 @@ const char *ent_bind_bucket(struct ent_bindings *all, const struct ent_bound *bo
                             const struct ent_text *field, uint32_t *out);
 const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bound *bound,
                              const struct ent_text *field, int8_t *out);
+/* out: [length of the feature] */
+const char *ent_bind_vector(const struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, float *out);
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,
                            uint8_t *out);
 /* A class, or a number as the model sees its range (-1 .. 1); *clipped: it was outside. NaN: missing. */

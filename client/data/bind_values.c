@@ -89,6 +89,12 @@ static const char *bind_date_code(const struct ent_bindings *all, const struct e
     return why;
 }
 
+static float to_float(double v)
+{
+    v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
+    return (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
+}
+
 const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bound *bound,
                             const struct ent_text *field, float *out)
 {
@@ -107,8 +113,7 @@ const char *ent_bind_number(const struct ent_bindings *all, const struct ent_bou
     if (!ent_scalar_double(t.text, t.len, &v)) {
         return ent_text_decimal_comma(&t) ? ent_bind_comma : "not a number";
     }
-    v = v > (double)FLT_MAX ? (double)FLT_MAX : (v < -(double)FLT_MAX ? -(double)FLT_MAX : v);
-    *out = (float)v + 0.0F; /* -0 becomes 0, so that equal rows have equal bits */
+    *out = to_float(v);
     return NULL;
 }
 
@@ -196,6 +201,73 @@ const char *ent_bind_boolean(const struct ent_bindings *all, const struct ent_bo
     }
     *out = (int8_t)(missing ? -1 : (v ? 1 : 0));
     return NULL;
+}
+
+/* ---- vectors ---- */
+
+static const char wrong_length[] = "not a vector of the plan's length";
+
+static bool is_between(char c)
+{
+    return c == ' ' || c == '\t' || c == ',' || c == ';';
+}
+
+/* Numbers with blanks, commas or semicolons between them. */
+static const char *read_numbers(const char *p, const char *end, uint32_t length, float *out)
+{
+    uint32_t n = 0;
+
+    for (;;) {
+        const char *from;
+        double v;
+
+        while (p < end && is_between(*p)) {
+            p++;
+        }
+        if (p == end) {
+            return n == length ? NULL : wrong_length;
+        }
+        for (from = p; p < end && !is_between(*p);) {
+            p++;
+        }
+        if (n == length) {
+            return wrong_length;
+        }
+        if (!ent_scalar_double(from, (size_t)(p - from), &v)) {
+            return "not a vector of numbers";
+        }
+        out[n++] = to_float(v);
+    }
+}
+
+const char *ent_bind_vector(const struct ent_bindings *all, const struct ent_bound *bound,
+                            const struct ent_text *field, float *out)
+{
+    uint32_t length = bound->feature->length;
+    bool missing = false;
+    struct ent_text t;
+
+    if (field->raw) {
+        if (field->len != length) {
+            return wrong_length;
+        }
+        for (uint32_t i = 0; i < length; i++) {
+            out[i] = (float)(unsigned char)field->text[i];
+        }
+        return NULL;
+    }
+    t = translate(all, bound->map, field, &missing);
+    if (missing) {
+        for (uint32_t i = 0; i < length; i++) {
+            out[i] = NAN;
+        }
+        return NULL;
+    }
+    if (t.len >= 2 && t.text[0] == '[' && t.text[t.len - 1] == ']') {
+        t.text++;
+        t.len -= 2;
+    }
+    return read_numbers(t.text, t.text + t.len, length, out);
 }
 
 const char *ent_bind_label(const struct ent_bindings *all, const struct ent_text *field,

@@ -113,6 +113,9 @@ static enum ent_err coder_of(const struct ent_table *table, uint32_t i,
     case ENT_FEATURE_BOOLEAN:
         out->n = 3;
         break;
+    case ENT_FEATURE_VECTOR:
+        out->n = 1; /* no one number of it is a column: it is not judged */
+        break;
     }
     return ENT_E_OK;
 }
@@ -124,6 +127,9 @@ static uint32_t code_of(const struct coder *coder, uint32_t row)
 
     if (c->numbers != NULL) {
         return bin_of(c->numbers[row], coder->ends, coder->n_ends);
+    }
+    if (c->vectors != NULL) {
+        return 0;
     }
     if (c->bools != NULL) {
         return c->bools[row] < 0 ? 2 : (uint32_t)c->bools[row];

@@ -21,7 +21,11 @@ enum ent_err ent_loader_init_from(struct ent_loader *loader,
 
     *loader = (struct ent_loader){.options = *options, .source = source_take};
     loader->max_rows = options->max_rows != 0 ? options->max_rows : ENT_TABLE_MAX_ROWS;
-    data.path = options->path != NULL ? options->path : data.path;
+    if (options->path != NULL) { /* what belongs to the other path is not of this one */
+        data.path = options->path;
+        data.labels = NULL;
+        data.more = NULL;
+    }
     if (source_take == NULL) {
         ENT_TRY(ent_source_open(&data, &loader->source));
     }
@@ -83,6 +87,8 @@ static enum ent_err grow_column(struct ent_column *column, const struct ent_feat
         return feature->codes == ENT_CODES_DECLARED
                    ? ent_grow(&column->codes, &cap, need, sizeof *column->codes)
                    : ent_grow(&column->buckets, &cap, need, sizeof *column->buckets);
+    case ENT_FEATURE_VECTOR:
+        return ent_grow(&column->vectors, &cap, need, feature->length * sizeof *column->vectors);
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -150,6 +156,9 @@ static const char *read_value(struct ent_bindings *b, const struct ent_bound *bo
         return bound->feature->codes == ENT_CODES_DECLARED
                    ? ent_bind_category(b, bound, field, &column->codes[at])
                    : ent_bind_bucket(b, bound, field, &column->buckets[at]);
+    case ENT_FEATURE_VECTOR:
+        return ent_bind_vector(b, bound, field,
+                               column->vectors + (size_t)at * bound->feature->length);
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -222,7 +231,29 @@ static void count_values(struct ent_table *table)
         case ENT_FEATURE_BOOLEAN:
             c->missing += c->bools[at] < 0 ? 1 : 0;
             break;
+        case ENT_FEATURE_VECTOR: {
+            const float *x = c->vectors + (size_t)at * f->length;
+
+            c->missing += isnan(x[0]) ? 1 : 0;
+            c->clipped += ent_table_clips_any(f, x) ? 1 : 0;
+            break;
         }
+        }
+    }
+}
+
+static void hash_vector(const struct ent_feature *f, const float *vectors, uint32_t at,
+                        struct ent_sha256 *hash)
+{
+    const float *x = vectors + (size_t)at * f->length;
+    uint8_t bytes[4];
+    uint32_t bits;
+
+    ent_sha256_add(hash, "v", 1);
+    for (uint32_t i = 0; i < f->length; i++) {
+        memcpy(&bits, &x[i], sizeof bits);
+        ent_put_be32(bytes, isnan(x[i]) ? 0x7fc00000U : bits);
+        ent_sha256_add(hash, bytes, sizeof bytes);
     }
 }
 
@@ -258,6 +289,9 @@ static void hash_row(const struct ent_table *table, struct ent_sha256 *hash)
         case ENT_FEATURE_BOOLEAN:
             bytes[n++] = 'b';
             bytes[n++] = (uint8_t)c->bools[at];
+            break;
+        case ENT_FEATURE_VECTOR:
+            hash_vector(&table->schema.features[i], c->vectors, at, hash);
             break;
         }
         ent_sha256_add(hash, bytes, n);

@@ -59,6 +59,10 @@ static enum ent_err prepare_item(const struct ent_feature *f, const struct ent_f
     if (f->type == ENT_FEATURE_CATEGORY) {
         item->other = ent_feature_n_codes(f) - 1;
     }
+    if (f->type == ENT_FEATURE_VECTOR) {
+        item->mean = f->lo;
+        item->inv_sd = 1.0 / (f->hi - f->lo);
+    }
     if (f->type == ENT_FEATURE_NUMBER && f->encode == ENT_ENCODE_PLE) {
         return prepare_ple(fit, item);
     }
@@ -164,6 +168,16 @@ static inline void encode_number(const struct item *item, float v, float *to)
     }
 }
 
+static inline void encode_vector(const struct item *item, const float *v, float *to)
+{
+    if (isnan(v[0])) {
+        return;
+    }
+    for (uint32_t i = 0; i < item->feature->length; i++) {
+        to[i] = (float)((ent_table_clip(item->feature, v[i]) - item->mean) * item->inv_sd);
+    }
+}
+
 /* Of a CATEGORY. */
 static inline uint32_t code_of(const struct item *item, const struct ent_column *column,
                                uint32_t row)
@@ -215,6 +229,12 @@ static void encode_item(const struct ent_prep *prep, uint32_t i, const struct ro
     case ENT_FEATURE_CATEGORY:
         for (uint32_t k = 0; k < rows->n; k++, to += stride) {
             to[code_of(item, column, row_at(rows, k))] = 1.0F;
+        }
+        break;
+    case ENT_FEATURE_VECTOR:
+        for (uint32_t k = 0; k < rows->n; k++, to += stride) {
+            encode_vector(item, column->vectors + (size_t)row_at(rows, k) * item->feature->length,
+                          to);
         }
         break;
     case ENT_FEATURE_BOOLEAN:
@@ -321,11 +341,6 @@ void ent_gather_free(struct ent_gather *gather)
         free(gather->dense);
         free(gather);
     }
-}
-
-uint32_t ent_gather_n(const struct ent_gather *gather)
-{
-    return gather->n;
 }
 
 bool ent_gather_is_dense(const struct ent_gather *gather)

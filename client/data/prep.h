@@ -43,9 +43,8 @@ ENT_MUST enum ent_err ent_gather_new(const struct ent_prep *prep, const struct e
                                      const uint32_t *rows, uint32_t n, size_t dense_max_bytes,
                                      struct ent_gather **out);
 void ent_gather_free(struct ent_gather *gather);
-uint32_t ent_gather_n(const struct ent_gather *gather);
 bool ent_gather_is_dense(const struct ent_gather *gather);
-/* positions: [n], each below ent_gather_n. x: [n][n_inputs], y: [n] in {0, 1} (may be NULL). No
+/* positions: [n], each below the number of rows it was made of. x: [n][n_inputs], y: [n] in {0, 1} (may be NULL). No
  * allocation. */
 void ent_gather_rows(void *gather, const uint32_t *positions, uint32_t n, float *x, float *y);
 

@@ -11,29 +11,50 @@ static uint64_t mix(uint64_t h, uint64_t v)
     return h ^ (h >> 29);
 }
 
-/* The bits of one value: equal values, equal bits (-0 became 0 when it was read; every NaN is missing). */
-static uint32_t bits_of(const struct ent_column *column, uint32_t row)
+/* Equal values, equal bits (-0 became 0 when it was read; every NaN is missing). */
+static uint32_t bits_of_float(float v)
 {
     uint32_t bits;
 
-    if (column->numbers != NULL) {
-        float v = column->numbers[row];
+    memcpy(&bits, &v, sizeof bits);
+    return v == v ? bits : 0x7fc00000U;
+}
 
-        memcpy(&bits, &v, sizeof bits);
-        return v == v ? bits : 0x7fc00000U;
+/* A value's bits; of a vector one of its numbers'. */
+static uint32_t bits_of(const struct ent_column *column, size_t at)
+{
+    if (column->vectors != NULL) {
+        return bits_of_float(column->vectors[at]);
+    }
+    if (column->numbers != NULL) {
+        return bits_of_float(column->numbers[at]);
     }
     if (column->codes != NULL) {
-        return column->codes[row];
+        return column->codes[at];
     }
-    return column->buckets != NULL ? column->buckets[row] : (uint32_t)(uint8_t)column->bools[row];
+    return column->buckets != NULL ? column->buckets[at] : (uint32_t)(uint8_t)column->bools[at];
+}
+
+static size_t length_of(const struct ent_feature *feature)
+{
+    return feature->type == ENT_FEATURE_VECTOR ? feature->length : 1;
+}
+
+static uint32_t target_bits(const struct ent_table *table, uint32_t row)
+{
+    return table->targets != NULL ? bits_of_float(table->targets[row]) : table->labels[row];
 }
 
 static uint64_t hash_row(const struct ent_table *table, uint32_t row)
 {
-    uint64_t h = mix(table->units[row], table->labels[row]);
+    uint64_t h = mix(table->units[row], target_bits(table, row));
 
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        h = mix(h, bits_of(&table->columns[i], row));
+        size_t n = length_of(&table->schema.features[i]);
+
+        for (size_t k = row * n; k < (row + 1) * n; k++) {
+            h = mix(h, bits_of(&table->columns[i], k));
+        }
     }
     return h;
 }
@@ -46,8 +67,13 @@ static bool equal_rows(const struct ent_table *table, uint32_t a, uint32_t b)
         return false;
     }
     for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        if (bits_of(&table->columns[i], a) != bits_of(&table->columns[i], b)) {
-            return false;
+        const struct ent_column *c = &table->columns[i];
+        size_t n = length_of(&table->schema.features[i]);
+
+        for (size_t k = 0; k < n; k++) {
+            if (bits_of(c, a * n + k) != bits_of(c, b * n + k)) {
+                return false;
+            }
         }
     }
     return true;

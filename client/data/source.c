@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/data/csv.h"
+#include "client/data/idx.h"
 #include "common/base/mem.h"
 #include "common/base/options.h"
 #include "common/config/scalar.h"
@@ -33,7 +34,7 @@ static enum ent_err find_kind(const char *name, const char *at, const struct ent
     }
     near = ent_nearest(name, names, ENT_ARRAY_LEN(kinds));
     return ent_err_note(ENT_E_CONFIG, "%sdata.source: unknown source '%.40s'; %s '%s'",
-                        at != NULL ? at : "", name, near != NULL ? "did you mean" : "known is",
+                        at != NULL ? at : "", name, near != NULL ? "did you mean" : "most use",
                         near != NULL ? near : kinds[0]->name);
 }
 

@@ -16,6 +16,7 @@ struct ent_text {
     const char *text;
     size_t len;
     bool quoted;
+    bool raw; /* bytes, each a number of a vector; otherwise text */
 };
 
 struct ent_source_row {

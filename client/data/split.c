@@ -56,8 +56,46 @@ static int compare_u32(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
+static uint32_t without_repeats(uint32_t *rows, size_t n)
+{
+    uint32_t kept = 0;
+
+    qsort(rows, n, sizeof *rows, compare_u32);
+    for (size_t i = 0; i < n; i++) {
+        if (kept == 0 || rows[i] != rows[kept - 1]) {
+            rows[kept++] = rows[i];
+        }
+    }
+    return kept;
+}
+
+struct range {
+    uint64_t first;
+    uint64_t last;
+};
+
+static bool parse_range(const struct ent_text *word, struct range *out)
+{
+    const char *dash = memchr(word->text, '-', word->len);
+    size_t n = dash != NULL ? (size_t)(dash - word->text) : word->len;
+
+    if (!ent_scalar_u64(word->text, n, &out->first)) {
+        return false;
+    }
+    out->last = out->first;
+    return dash == NULL ||
+           (ent_scalar_u64(dash + 1, word->len - n - 1, &out->last) && out->last >= out->first);
+}
+
+/* Row numbers as they stand in the file. */
+struct listed {
+    uint32_t *rows;
+    size_t cap;
+    size_t n;
+};
+
 static enum ent_err parse_numbers(const char *path, const struct ent_buf *text,
-                                  uint64_t n_source_rows, uint32_t *rows, uint32_t *n)
+                                  uint64_t n_source_rows, struct listed *found)
 {
     const char *p = (const char *)text->data;
     const char *end = p + text->len;
@@ -66,53 +104,46 @@ static enum ent_err parse_numbers(const char *path, const struct ent_buf *text,
         const char *stop = memchr(p, '\n', (size_t)(end - p));
         size_t len = (size_t)((stop != NULL ? stop : end) - p);
         struct ent_text word = ent_text_trim(p, len);
-        uint64_t v;
+        struct range range;
 
         p += len + (stop != NULL ? 1 : 0);
         if (word.len == 0) {
             continue;
         }
-        ENT_REQUIRE(ent_scalar_u64(word.text, word.len, &v), ENT_E_DATA,
-                    "%s: line %llu is not a row number (whole, from 0, one a line)", path,
-                    (unsigned long long)line);
-        ENT_REQUIRE(v < n_source_rows, ENT_E_DATA,
+        ENT_REQUIRE(parse_range(&word, &range), ENT_E_DATA,
+                    "%s: line %llu is not a row number, or FIRST-LAST (whole, from 0, one a line)",
+                    path, (unsigned long long)line);
+        ENT_REQUIRE(range.last < n_source_rows, ENT_E_DATA,
                     "%s: line %llu: row %llu is beyond the data's %llu rows", path,
-                    (unsigned long long)line, (unsigned long long)v,
+                    (unsigned long long)line, (unsigned long long)range.last,
                     (unsigned long long)n_source_rows);
-        rows[(*n)++] = (uint32_t)v;
-    }
-    return ENT_E_OK;
-}
-
-static uint32_t without_repeats(uint32_t *rows, uint32_t n)
-{
-    uint32_t kept = 0;
-
-    qsort(rows, n, sizeof *rows, compare_u32);
-    for (uint32_t i = 0; i < n; i++) {
-        if (kept == 0 || rows[i] != rows[kept - 1]) {
-            rows[kept++] = rows[i];
+        if (found->n > 2 * n_source_rows) {
+            found->n = without_repeats(found->rows, found->n);
+        }
+        ENT_TRY(ent_grow(&found->rows, &found->cap, found->n + (range.last - range.first) + 1,
+                         sizeof *found->rows));
+        for (uint64_t v = range.first; v <= range.last; v++) {
+            found->rows[found->n++] = (uint32_t)v;
         }
     }
-    return kept;
+    return ENT_E_OK;
 }
 
 static enum ent_err parse_file(const char *path, const struct ent_buf *text, uint64_t n_source_rows,
                                uint32_t **rows, uint32_t *n)
 {
-    uint32_t *all;
-    uint32_t found = 0;
-    enum ent_err err;
+    struct listed found = {0};
+    enum ent_err err = ent_grow(&found.rows, &found.cap, 1, sizeof *found.rows);
 
-    ENT_TRY(ent_calloc(text->len / 2 + 1, sizeof *all,
-                       &all)); /* a number and a line end have two bytes */
-    err = parse_numbers(path, text, n_source_rows, all, &found);
+    if (err == ENT_E_OK) {
+        err = parse_numbers(path, text, n_source_rows, &found);
+    }
     if (err != ENT_E_OK) {
-        free(all);
+        free(found.rows);
         return err;
     }
-    *n = without_repeats(all, found);
-    *rows = all;
+    *n = without_repeats(found.rows, found.n);
+    *rows = found.rows;
     return ENT_E_OK;
 }
 

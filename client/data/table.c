@@ -32,6 +32,16 @@ bool ent_table_clips(const struct ent_feature *feature, float x)
     return x < (float)feature->lo || x > (float)feature->hi; /* false for NaN */
 }
 
+bool ent_table_clips_any(const struct ent_feature *feature, const float *x)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < feature->length; i++) {
+        any = any || ent_table_clips(feature, x[i]);
+    }
+    return any;
+}
+
 double ent_table_clip(const struct ent_feature *feature, float x)
 {
     if (x < (float)feature->lo) {
@@ -116,6 +126,7 @@ static void free_arrays(struct ent_table *table)
         free(table->columns[i].codes);
         free(table->columns[i].buckets);
         free(table->columns[i].bools);
+        free(table->columns[i].vectors);
     }
     free(table->columns);
     free(table->labels);
@@ -199,6 +210,7 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
         move_up(c->codes, table, from, to, sizeof *c->codes);
         move_up(c->buckets, table, from, to, sizeof *c->buckets);
         move_up(c->bools, table, from, to, sizeof *c->bools);
+        move_up(c->vectors, table, from, to, table->schema.features[i].length * sizeof *c->vectors);
     }
     move_up(table->labels, table, from, to, sizeof *table->labels);
     move_up(table->targets, table, from, to, sizeof *table->targets);

@@ -43,13 +43,14 @@ struct ent_column {
     uint16_t *codes; /* CATEGORY declared [n_rows]: value, n_values = other, ENT_CODE_MISSING */
     uint32_t
         *buckets; /* CATEGORY hashed, vocabulary [n_rows]: of the salted hash, ENT_BUCKET_MISSING */
-    int8_t *bools; /* BOOLEAN [n_rows]: 0, 1, -1 = missing */
+    int8_t *bools;  /* BOOLEAN [n_rows]: 0, 1, -1 = missing */
+    float *vectors; /* VECTOR [n_rows][length]: the first NaN = missing */
     /* Counts over the rows that were kept, but for `unparsable` and `outliers`. */
     uint64_t missing;
     uint64_t unparsable; /* values that made their row a bad one */
     uint64_t
         outliers; /* NUMBER outside the range that counts as missing, or whose row was dropped */
-    uint64_t clipped; /* NUMBER outside the range */
+    uint64_t clipped; /* NUMBER outside the range; rows with such a number in their VECTOR */
     uint64_t unknown; /* CATEGORY not declared */
     uint64_t later;   /* AGE of a date: later than the reference, in all rows that parse */
 };
@@ -171,6 +172,8 @@ const struct ent_table *ent_table_columns(const struct ent_table *table);
 double ent_table_clip(const struct ent_feature *feature, float x);
 /* Whether it lies outside: what `clipped` counts. */
 bool ent_table_clips(const struct ent_feature *feature, float x);
+/* Whether any number of a VECTOR does; x: [length]. */
+bool ent_table_clips_any(const struct ent_feature *feature, const float *x);
 /* The id of a row as read (not terminated); empty when ids are not read. */
 struct ent_buf_view {
     const char *text;

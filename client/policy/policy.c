@@ -4,19 +4,6 @@
 
 #include "common/base/buf.h"
 
-static const char *task_name(enum ent_task_kind task)
-{
-    switch (task) {
-    case ENT_TASK_STATS:
-        return "stats";
-    case ENT_TASK_TRAIN:
-        return "train";
-    case ENT_TASK_EVALUATE:
-        return "evaluate";
-    }
-    return "unknown";
-}
-
 enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy, const uint8_t plan[32])
 {
     char hex[65];
@@ -37,11 +24,10 @@ enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy, const
 
 static enum ent_err check_task(const struct ent_policy_config *policy, enum ent_task_kind task)
 {
-    bool known = task == ENT_TASK_STATS || task == ENT_TASK_TRAIN || task == ENT_TASK_EVALUATE;
-
-    ENT_REQUIRE(known, ENT_E_POLICY, "task %d is not known to this client", (int)task);
+    ENT_REQUIRE(ent_task_find((uint32_t)task) != NULL, ENT_E_POLICY,
+                "task %d is not known to this client", (int)task);
     ENT_REQUIRE((policy->tasks & (1U << task)) != 0, ENT_E_POLICY, "policy.tasks does not list %s",
-                task_name(task));
+                ent_task_name((uint32_t)task));
     return ENT_E_OK;
 }
 
@@ -72,13 +58,13 @@ enum ent_err ent_policy_check_runs(const struct ent_policy_config *policy, uint6
 
 void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
 {
-    static const enum ent_task_kind kinds[] = {ENT_TASK_STATS, ENT_TASK_TRAIN, ENT_TASK_EVALUATE};
+    const struct ent_task *task;
     const char *separator = "";
 
     (void)fprintf(out, "takes part in ");
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if ((policy->tasks & (1U << kinds[i])) != 0) {
-            (void)fprintf(out, "%s%s", separator, task_name(kinds[i]));
+    for (size_t i = 0; (task = ent_task_at(i)) != NULL; i++) {
+        if ((policy->tasks & (1U << task->kind)) != 0) {
+            (void)fprintf(out, "%s%s", separator, task->name);
             separator = ", ";
         }
     }

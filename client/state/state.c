@@ -13,7 +13,7 @@
 #define APPLICATION_ID 0x456e7443 /* "EntC" */
 #define SEQUENCE_STEP 256 /* numbers stored ahead of their use: one commit for as many messages */
 
-/* Append only. */
+/* Append only. (progress and metric: nothing is put there any more; the coordinator's status has these figures.) */
 static const char *const migrations[] = {
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
     "INSERT INTO counter VALUES('sequence', 0);"

@@ -226,7 +226,7 @@ ENT_MUST enum ent_err ent_state_models_prune(struct ent_state *state, size_t kee
                                              const uint8_t (*also)[ENT_SHA256_BYTES],
                                              size_t n_also);
 
-/* --- the log head seen last --- */
+/* --- the log head seen last (waits for the audit log: nothing is put here yet) --- */
 struct ent_tree_head {
     uint64_t size; /* 0 = none yet */
     uint8_t root[ENT_SHA256_BYTES];
@@ -235,34 +235,5 @@ struct ent_tree_head {
  * rewritten). */
 ENT_MUST enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_head *head);
 ENT_MUST enum ent_err ent_state_head_get(struct ent_state *state, struct ent_tree_head *out);
-
-/* --- progress, for status-like output --- */
-struct ent_progress {
-    uint32_t run;
-    uint64_t round;
-    uint32_t attempt;
-    uint32_t task;
-    uint32_t train_done;
-    uint32_t train_rounds;
-    uint64_t bytes_sent;     /* of this run */
-    uint64_t bytes_received; /* of this run */
-    uint64_t updated_ms;     /* wall clock */
-};
-ENT_MUST enum ent_err ent_state_progress_put(struct ent_state *state,
-                                             const struct ent_progress *progress);
-ENT_MUST enum ent_err ent_state_progress_get(struct ent_state *state,
-                                             struct ent_progress *out); /* NOT_FOUND */
-
-struct ent_state_metric {
-    uint32_t run;
-    uint64_t round;
-    char name[32];
-    int64_t nano; /* in 10^-9 */
-};
-ENT_MUST enum ent_err ent_state_metric_put(struct ent_state *state,
-                                           const struct ent_state_metric *metric);
-/* By round, then name; at most max, *n is how many there are in all. */
-ENT_MUST enum ent_err ent_state_metrics(struct ent_state *state, uint32_t run,
-                                        struct ent_state_metric *out, size_t max, size_t *n);
 
 #endif

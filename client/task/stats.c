@@ -146,6 +146,22 @@ static void fill_boolean(const int8_t *bools, const struct ent_split_rows *part,
     }
 }
 
+/* rows with the vector, without it, with a number of it outside the range */
+static void fill_vector(const struct ent_feature *feature, const float *vectors,
+                        const struct ent_split_rows *part, int64_t *v)
+{
+    for (uint32_t i = 0; i < part->n; i++) {
+        const float *x = vectors + (size_t)part->rows[i] * feature->length;
+
+        if (isnan(x[0])) {
+            v[1]++;
+            continue;
+        }
+        v[0]++;
+        v[2] += ent_table_clips_any(feature, x) ? 1 : 0;
+    }
+}
+
 static enum ent_err fill_column(const struct ent_table *table, uint32_t f,
                                 const struct ent_split_rows *part, int64_t *v)
 {
@@ -160,6 +176,9 @@ static enum ent_err fill_column(const struct ent_table *table, uint32_t f,
         return fill_category(feature, table, column, part, v);
     case ENT_FEATURE_BOOLEAN:
         fill_boolean(column->bools, part, v);
+        break;
+    case ENT_FEATURE_VECTOR:
+        fill_vector(feature, column->vectors, part, v);
         break;
     }
     return ENT_E_OK;

@@ -16,7 +16,8 @@
 
 /* What a rule needs of the updates, and what it gives: plan checks refuse pairs that do not fit. */
 enum ent_agg_flags {
-    ENT_AGG_NEEDS_EACH = 1u << 0, /* sees single updates: cannot be combined with masking */
+    ENT_AGG_NEEDS_EACH =
+        1u << 0, /* sees single updates: cannot be combined with masking (waits for robust rules) */
     ENT_AGG_NEEDS_EQUAL_WEIGHTS = 1u << 1,
     ENT_AGG_GIVES_SUM =
         1u << 8, /* the weighted integer sum itself: may be masked, noised, replayed as a sum */

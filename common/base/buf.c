@@ -181,6 +181,18 @@ void ent_put_le64(uint8_t *p, uint64_t v)
     ent_put_le32(p + 4, (uint32_t)(v >> 32));
 }
 
+bool ent_all_zero(const void *bytes, size_t len)
+{
+    const uint8_t *p = bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void ent_hex(const uint8_t *bytes, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";

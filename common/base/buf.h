@@ -45,6 +45,9 @@ uint64_t ent_get_le64(const uint8_t *p);
 void ent_put_le32(uint8_t *p, uint32_t v);
 void ent_put_le64(uint8_t *p, uint64_t v);
 
+/* Whether no bit is set: a digest that is none. Not for secrets. */
+bool ent_all_zero(const void *bytes, size_t len);
+
 /* Lower-case hex of len bytes into out[2 * len + 1]. */
 void ent_hex(const uint8_t *bytes, size_t len, char *out);
 /* Exactly 2 * len hex digits. USAGE otherwise. */

@@ -11,16 +11,13 @@ static const struct {
     const char *name;
     const char *text;
     int exit_status;
-    bool retryable;
 } table[ENT_E_COUNT] = {
-#define ENT_ERR(code_, exit_, retry_, text_)                                                       \
-    [ENT_E_##code_] = {#code_, text_, exit_, (retry_) != 0},
+#define ENT_ERR(code_, exit_, text_) [ENT_E_##code_] = {#code_, text_, exit_},
 #include "common/base/err.def"
 #undef ENT_ERR
 };
 
 static _Thread_local char message[MESSAGE_BYTES];
-static _Thread_local char where[128];
 static _Thread_local char lower[32];
 
 bool ent_err_valid(unsigned long code)
@@ -54,12 +51,7 @@ int ent_err_exit(enum ent_err err)
     return ent_err_valid(err) ? table[err].exit_status : table[ENT_E_INTERNAL].exit_status;
 }
 
-bool ent_err_retryable(enum ent_err err)
-{
-    return ent_err_valid(err) && table[err].retryable;
-}
-
-enum ent_err ent_err_note_at(const char *file, int line, enum ent_err err, const char *fmt, ...)
+enum ent_err ent_err_record(enum ent_err err, const char *fmt, ...)
 {
     char text[MESSAGE_BYTES]; /* an argument may be the recorded message itself */
     va_list ap;
@@ -68,7 +60,6 @@ enum ent_err ent_err_note_at(const char *file, int line, enum ent_err err, const
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     memcpy(message, text, sizeof message);
-    (void)snprintf(where, sizeof where, "%s:%d", file, line);
     return err;
 }
 
@@ -90,17 +81,6 @@ enum ent_err ent_err_prefix(enum ent_err err, const char *fmt, ...)
 const char *ent_err_message(void)
 {
     return message;
-}
-
-const char *ent_err_where(void)
-{
-    return where;
-}
-
-void ent_err_clear(void)
-{
-    message[0] = '\0';
-    where[0] = '\0';
 }
 
 void ent_err_print_exit_statuses(FILE *out)

@@ -15,7 +15,7 @@
 #define ENT_PRINTF(fmt_, args_) __attribute__((format(printf, fmt_, args_)))
 
 enum ent_err {
-#define ENT_ERR(code_, exit_, retry_, text_) ENT_E_##code_,
+#define ENT_ERR(code_, exit_, text_) ENT_E_##code_,
 #include "common/base/err.def"
 #undef ENT_ERR
     ENT_E_COUNT
@@ -30,33 +30,25 @@ const char *ent_err_text(enum ent_err err);
 /* The exit status that a program ends with on this error. */
 int ent_err_exit(enum ent_err err);
 
-bool ent_err_retryable(enum ent_err err);
-
 /* Whether a number from a peer is a code of ours. */
 bool ent_err_valid(unsigned long code);
 
 /* Record what, where and what to do (one line, no customer value, no secret) and return `err`. The
  * text replaces the one recorded before on this thread; at most 511 bytes are kept. */
-enum ent_err ent_err_note_at(const char *file, int line, enum ent_err err, const char *fmt, ...)
-    ENT_PRINTF(4, 5);
+enum ent_err ent_err_record(enum ent_err err, const char *fmt, ...) ENT_PRINTF(2, 3);
 /* The macro gives the code back itself, so that the compiler sees an error where one is returned. */
 #define ent_err_note(err_, ...)                                                                    \
     __extension__({                                                                                \
         const enum ent_err ent_note_err_ = (err_);                                                 \
-        (void)ent_err_note_at(__FILE__, __LINE__, ent_note_err_, __VA_ARGS__);                     \
+        (void)ent_err_record(ent_note_err_, __VA_ARGS__);                                          \
         ent_note_err_;                                                                             \
     })
 
 /* The text recorded last on this thread; "" if none. Valid until the next note on this thread. */
 const char *ent_err_message(void);
 
-/* Where it was recorded ("file:line"), for logs at debug level. */
-const char *ent_err_where(void);
-
 /* Put more context before the recorded message: "brand-a.csv: line 7: ...". Returns err. */
 enum ent_err ent_err_prefix(enum ent_err err, const char *fmt, ...) ENT_PRINTF(2, 3);
-
-void ent_err_clear(void);
 
 /* All of err.def as lines "  status  meaning", for --help. */
 void ent_err_print_exit_statuses(FILE *out);

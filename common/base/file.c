@@ -148,16 +148,22 @@ enum ent_err ent_dir_sync(const char *dir)
     return err;
 }
 
-static enum ent_err sync_parent(const char *path)
+enum ent_err ent_parent_sync(const char *path)
 {
-    const char *slash = strrchr(path, '/');
+    size_t len = strlen(path);
     char *dir = NULL;
     enum ent_err err;
 
-    if (slash == NULL) {
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    while (len > 0 && path[len - 1] != '/') {
+        len--;
+    }
+    if (len == 0) {
         return ent_dir_sync(".");
     }
-    ENT_TRY(ent_strndup(path, slash == path ? 1 : (size_t)(slash - path), &dir));
+    ENT_TRY(ent_strndup(path, len > 1 ? len - 1 : 1, &dir));
     err = ent_dir_sync(dir);
     free(dir);
     return err;
@@ -214,7 +220,7 @@ enum ent_err ent_file_commit(const char *path, char *tmp_take, int fd)
         return err;
     }
     free(tmp_take);
-    return sync_parent(path);
+    return ent_parent_sync(path);
 }
 
 enum ent_err ent_file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode)
@@ -287,6 +293,17 @@ enum ent_err ent_file_size(const char *path, uint64_t *out)
     }
     *out = (uint64_t)sb.st_size;
     return ENT_E_OK;
+}
+
+enum ent_err ent_file_read_in(const char *dir, const char *name, struct ent_buf *out)
+{
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_path_join(dir, name, &path));
+    err = ent_file_read(path, out);
+    free(path);
+    return err;
 }
 
 enum ent_err ent_path_join(const char *dir, const char *name, char **out)

@@ -19,6 +19,7 @@ enum ent_err ent_io_error(const char *doing, const char *path);
 ENT_MUST enum ent_err ent_file_unnamed(int *fd);
 /* Whole file into `out` (appended; LIMIT beyond its maximum). NOT_FOUND, IO. */
 ENT_MUST enum ent_err ent_file_read(const char *path, struct ent_buf *out);
+ENT_MUST enum ent_err ent_file_read_in(const char *dir, const char *name, struct ent_buf *out);
 /* Old or new content, never a mixture: temporary file in the same directory, fsync, rename, fsync
  * of the directory. */
 ENT_MUST enum ent_err ent_file_write_atomic(const char *path, const void *bytes, size_t len,
@@ -38,6 +39,8 @@ ENT_MUST enum ent_err ent_fd_read(int fd, void *bytes, size_t len,
                                   size_t *n_read); /* short only at the end */
 ENT_MUST enum ent_err ent_fd_sync(int fd, const char *what);
 ENT_MUST enum ent_err ent_dir_sync(const char *dir);
+/* The directory that `path` stands in; slashes behind it do not count. */
+ENT_MUST enum ent_err ent_parent_sync(const char *path);
 /* mkdir (0700) with parents; fine if it is there. */
 ENT_MUST enum ent_err ent_dir_make(const char *dir);
 bool ent_file_exists(const char *path);

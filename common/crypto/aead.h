@@ -1,4 +1,5 @@
-/* Authenticated encryption: ChaCha20-Poly1305 (RFC 8439) and AES-256-GCM (SP 800-38D). */
+/* Authenticated encryption: ChaCha20-Poly1305 (RFC 8439) and AES-256-GCM (SP 800-38D). Waits for secure aggregation, whose
+ * shares travel sealed: nothing uses it yet. */
 #ifndef ENT_COMMON_CRYPTO_AEAD_H
 #define ENT_COMMON_CRYPTO_AEAD_H
 

@@ -18,7 +18,7 @@ struct ent_csprng ent_csprng_system(void);
 /* len unpredictable bytes. INTERNAL when the generator fails: never continue with what is in `out`
  * (it is zeroed). */
 ENT_MUST enum ent_err ent_csprng_bytes(struct ent_csprng *csprng, void *out, size_t len);
-/* Uniform in [0, bound), unbiased; bound > 0. */
+/* Uniform in [0, bound), unbiased; bound > 0. Waits for sampling and noise under differential privacy. */
 ENT_MUST enum ent_err ent_csprng_below(struct ent_csprng *csprng, uint64_t bound, uint64_t *out);
 
 #ifdef ENT_TEST_LINK

@@ -10,7 +10,6 @@
 
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/base/options.h"
 
 #define FILE_STEP_BYTES ((size_t)256 * 1024)
 
@@ -139,7 +138,7 @@ enum ent_err ent_sha256_file(const char *path, uint8_t out[ENT_SHA256_BYTES])
     return err;
 }
 
-void ent_crypto_version(void)
+const char *ent_crypto_library(void)
 {
-    ent_version_add(OpenSSL_version(OPENSSL_VERSION));
+    return OpenSSL_version(OPENSSL_VERSION);
 }

@@ -42,7 +42,7 @@ ENT_MUST enum ent_err ent_sha256_node(const uint8_t left[ENT_SHA256_BYTES],
 /* Digest of a whole file, in constant memory. NOT_FOUND, IO. */
 ENT_MUST enum ent_err ent_sha256_file(const char *path, uint8_t out[ENT_SHA256_BYTES]);
 
-/* Adds OpenSSL's version line to --version; called by main once. */
-void ent_crypto_version(void);
+/* "OpenSSL 3.0.x ...", for ent_version_add. */
+const char *ent_crypto_library(void);
 
 #endif

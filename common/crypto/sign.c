@@ -151,25 +151,37 @@ enum ent_err ent_sign(const struct ent_sign_key *key, const struct ent_part *par
     return err;
 }
 
-enum ent_err ent_sign_pub_new(const uint8_t pub[ENT_SIGN_PUB_BYTES], struct ent_sign_pub **out)
+static EVP_MD_CTX *ready_to_verify(const uint8_t pub[ENT_SIGN_PUB_BYTES])
 {
     EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, pub, ENT_SIGN_PUB_BYTES);
-    struct ent_sign_pub *made = NULL;
-    enum ent_err err = ent_calloc(1, sizeof *made, &made);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-    if (err == ENT_E_OK) {
-        made->ready = EVP_MD_CTX_new();
-        if (pkey == NULL || made->ready == NULL ||
-            EVP_DigestVerifyInit(made->ready, NULL, NULL, NULL, pkey) != 1) {
-            err = ent_ossl_error(ENT_E_SIGNATURE, "not a public key for signatures");
-            ent_sign_pub_free(made);
-        }
+    if (pkey == NULL || ctx == NULL || EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1) {
+        EVP_MD_CTX_free(ctx);
+        ctx = NULL;
     }
     EVP_PKEY_free(pkey); /* the context holds it */
-    if (err == ENT_E_OK) {
-        *out = made;
+    return ctx;
+}
+
+enum ent_err ent_sign_pub_new(const uint8_t pub[ENT_SIGN_PUB_BYTES], struct ent_sign_pub **out)
+{
+    EVP_MD_CTX *ready = ready_to_verify(pub);
+    struct ent_sign_pub *made = NULL;
+    enum ent_err err;
+
+    if (ready == NULL) {
+        (void)ent_ossl_error(ENT_E_SIGNATURE, "not a public key for signatures");
+        return ENT_E_SIGNATURE;
     }
-    return err;
+    err = ent_calloc(1, sizeof *made, &made);
+    if (err != ENT_E_OK) {
+        EVP_MD_CTX_free(ready);
+        return err;
+    }
+    made->ready = ready;
+    *out = made;
+    return ENT_E_OK;
 }
 
 void ent_sign_pub_free(struct ent_sign_pub *pub)

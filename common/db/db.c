@@ -1,12 +1,12 @@
 #include "common/db/db.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/base/options.h"
 #include "common/db/sqlite.h"
 
 #define BUSY_TIMEOUT_MS 2000
@@ -380,7 +380,10 @@ uint64_t ent_db_changes(const struct ent_db *db)
     return (uint64_t)sqlite3_changes64(db->sqlite);
 }
 
-void ent_db_version(void)
+const char *ent_db_library(void)
 {
-    ent_version_add("SQLite " SQLITE_VERSION);
+    static char line[64]; /* written once, before threads */
+
+    (void)snprintf(line, sizeof line, "SQLite %s", sqlite3_libversion());
+    return line;
 }

@@ -47,8 +47,8 @@ uint64_t ent_db_commits(const struct ent_db *db);
 /* Rows changed by the last INSERT, UPDATE or DELETE. */
 uint64_t ent_db_changes(const struct ent_db *db);
 
-/* Adds SQLite's version line to --version; called by main once. */
-void ent_db_version(void);
+/* "SQLite 3.40.1", for ent_version_add. Call it before threads start. */
+const char *ent_db_library(void);
 
 /* A freed statement waits, reset and without values, for the next ent_stmt_prepare of the same SQL
  * (a few dozen a connection). */

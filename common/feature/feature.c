@@ -64,6 +64,8 @@ uint32_t ent_feature_inputs(const struct ent_feature *f)
         return number_inputs(f);
     case ENT_FEATURE_CATEGORY:
         return f->embed > 0 ? 0 : ent_feature_n_codes(f);
+    case ENT_FEATURE_VECTOR:
+        return f->length;
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -107,6 +109,18 @@ static enum ent_err check_number(const struct ent_feature *f)
     return ENT_E_OK;
 }
 
+static enum ent_err check_vector(const struct ent_feature *f)
+{
+    ENT_REQUIRE(isfinite(f->lo) && isfinite(f->hi), ENT_E_NONFINITE,
+                "feature %s: its range must be finite", f->name);
+    ENT_REQUIRE(f->lo < f->hi, ENT_E_CONFIG, "feature %s: its range is empty", f->name);
+    ENT_REQUIRE(f->length >= 1 && f->length <= ENT_FEATURE_VECTOR_MAX, ENT_E_CONFIG,
+                "feature %s: a vector has 1 to %d numbers", f->name, ENT_FEATURE_VECTOR_MAX);
+    ENT_REQUIRE(f->indicator == false && f->part == ENT_DATE_NONE, ENT_E_CONFIG,
+                "feature %s: a vector has no indicator and is no part of a date", f->name);
+    return ENT_E_OK;
+}
+
 static enum ent_err check_category(const struct ent_feature *f)
 {
     uint32_t most = f->codes == ENT_CODES_HASHED ? ENT_FEATURE_HASH_BITS : ENT_FEATURE_VOCAB_BITS;
@@ -143,6 +157,9 @@ enum ent_err ent_feature_check(const struct ent_feature *f)
     }
     if (f->type == ENT_FEATURE_CATEGORY) {
         return check_category(f);
+    }
+    if (f->type == ENT_FEATURE_VECTOR) {
+        return check_vector(f);
     }
     ENT_REQUIRE(f->indicator == false && f->part == ENT_DATE_NONE, ENT_E_CONFIG,
                 "feature %s: a boolean has no indicator and is no part of a date", f->name);
@@ -197,6 +214,8 @@ bool ent_feature_same(const struct ent_feature *a, const struct ent_feature *b)
         return same_number(a, b);
     case ENT_FEATURE_CATEGORY:
         return same_category(a, b);
+    case ENT_FEATURE_VECTOR:
+        return a->lo == b->lo && a->hi == b->hi && a->length == b->length;
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -253,6 +272,9 @@ void ent_feature_text(const struct ent_feature *f, char out[ENT_FEATURE_TEXT_BYT
         number_text(f, out);
     } else if (f->type == ENT_FEATURE_BOOLEAN) {
         (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "boolean");
+    } else if (f->type == ENT_FEATURE_VECTOR) {
+        (void)snprintf(out, ENT_FEATURE_TEXT_BYTES, "vector of %u numbers in [%g, %g]", f->length,
+                       f->lo, f->hi);
     } else {
         category_text(f, out);
     }

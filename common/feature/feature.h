@@ -17,6 +17,7 @@
  *             hashed          2^bits + 1, one-hot over the buckets of the salted hash; the last: missing
  *             vocabulary      size + 1, one-hot over the buckets that passed both floors; the last: other or missing
  *   BOOLEAN                   2: false, true; missing: neither
+ *   VECTOR                    `length` numbers of one column, each (clip(x) - lo) / (hi - lo); missing: all 0
  * A category with an embedding has no inputs: its code is a token, of which the model looks up a vector that it learns.
  * A date of the plan is several features of one column: categories for month, weekday and hour, a number for its age
  * in days before the plan's reference. */
@@ -27,7 +28,13 @@
 
 #include "common/base/err.h"
 
-enum ent_feature_type { ENT_FEATURE_NUMBER, ENT_FEATURE_CATEGORY, ENT_FEATURE_BOOLEAN };
+enum ent_feature_type {
+    ENT_FEATURE_NUMBER,
+    ENT_FEATURE_CATEGORY,
+    ENT_FEATURE_BOOLEAN,
+    ENT_FEATURE_VECTOR
+};
+#define ENT_FEATURE_TYPES 4
 
 /* NUMBER: how it becomes inputs. */
 enum ent_encode { ENT_ENCODE_STANDARD, ENT_ENCODE_LOG, ENT_ENCODE_PLE };
@@ -52,15 +59,18 @@ enum ent_date_part {
 #define ENT_FEATURE_HASH_BITS 16  /* most, of hashed: each bucket is an input */
 #define ENT_FEATURE_VOCAB_BITS 20 /* most, of vocabulary: two integers a bucket in the statistics */
 #define ENT_FEATURE_SALT_MAX 64   /* bytes */
+#define ENT_FEATURE_VECTOR_MAX 65536 /* numbers of a VECTOR */
 #define ENT_FEATURE_EDGES_MAX (2U * ENT_FEATURE_BINS_MAX + 1U)
 
 struct ent_feature {
     const char *name;   /* stands once in a schema */
     const char *column; /* what members map: = name but for parts of a date */
     enum ent_feature_type type;
-    /* NUMBER */
+    /* NUMBER, VECTOR */
     double lo; /* range, in x: values are clipped to it and counted */
     double hi;
+    uint32_t length; /* VECTOR: numbers in it */
+    /* NUMBER */
     bool indicator;
     enum ent_encode encode;
     enum ent_outliers outliers;

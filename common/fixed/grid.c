@@ -112,15 +112,6 @@ enum ent_err ent_grid_quantise(const float *x, size_t n, uint32_t scale_bits, in
     return ENT_E_OK;
 }
 
-void ent_grid_dequantise(const int32_t *q, size_t n, uint32_t scale_bits, float *x)
-{
-    float unit = pow2f(-(int)scale_bits);
-
-    for (size_t i = 0; i < n; i++) {
-        x[i] = (float)q[i] * unit;
-    }
-}
-
 static unsigned bit_length(uint64_t v)
 {
     unsigned n = 0;
@@ -227,13 +218,6 @@ void ent_grid_store64(const int64_t *v, size_t n, uint8_t *out)
 {
     for (size_t i = 0; i < n; i++) {
         ent_le_put64(out + 8 * i, v[i]);
-    }
-}
-
-void ent_grid_load32(const uint8_t *in, size_t n, int32_t *out)
-{
-    for (size_t i = 0; i < n; i++) {
-        out[i] = ent_le_get32(in + 4 * i);
     }
 }
 

@@ -32,9 +32,6 @@
  * x. */
 ENT_MUST enum ent_err ent_grid_quantise(const float *x, size_t n, uint32_t scale_bits, int32_t *q);
 
-/* x[i] = q[i] / 2^scale_bits, exactly. */
-void ent_grid_dequantise(const int32_t *q, size_t n, uint32_t scale_bits, float *x);
-
 /* Whether n_inputs vectors of |q| <= q_max with weights up to weight_max can be added without
  * overflow: bits(q_max) + bits(weight_max) + ceil(log2 n_inputs) + 1 <= 63. LIMIT with the figures
  * otherwise. */
@@ -59,10 +56,9 @@ ENT_MUST enum ent_err ent_grid_factor(uint64_t sum_w, uint32_t scale_bits, doubl
 ENT_MUST enum ent_err ent_grid_apply(const float *model, const int64_t *sum, size_t n, double c,
                                      float *out);
 
-/* Little-endian payload bytes, and back. */
+/* Little-endian payload bytes; those of int64, and back. */
 void ent_grid_store32(const int32_t *q, size_t n, uint8_t *out);
 void ent_grid_store64(const int64_t *v, size_t n, uint8_t *out);
-void ent_grid_load32(const uint8_t *in, size_t n, int32_t *out);
 void ent_grid_load64(const uint8_t *in, size_t n, int64_t *out);
 
 #endif

@@ -77,13 +77,3 @@ double ent_metrics_log_loss(const float *prob, const float *y, size_t n)
     }
     return n > 0 ? sum / (double)n : 0.0;
 }
-
-double ent_metrics_accuracy(const float *prob, const float *y, size_t n)
-{
-    size_t right = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        right += (prob[i] >= 0.5f) == (y[i] > 0.5f);
-    }
-    return n > 0 ? (double)right / (double)n : 0.0;
-}

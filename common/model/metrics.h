@@ -13,7 +13,5 @@ ENT_MUST enum ent_err ent_metrics_auc(const float *prob, const float *y, size_t 
 /* Mean of -log of the probability given to the true class, in nats; probabilities are kept 2^-24
  * away from 0 and 1. 0 for n = 0. */
 double ent_metrics_log_loss(const float *prob, const float *y, size_t n);
-/* Share of rows on the right side of one half. 0 for n = 0. */
-double ent_metrics_accuracy(const float *prob, const float *y, size_t n);
 
 #endif

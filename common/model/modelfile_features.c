@@ -70,7 +70,7 @@ static void put_codes(struct ent_json_writer *w, const struct ent_feature *f,
 static void put_feature(struct ent_json_writer *w, const struct ent_feature *f,
                         const struct ent_fit *fit)
 {
-    static const char *const types[] = {"number", "category", "boolean"};
+    static const char *const types[] = {"number", "category", "boolean", "vector"};
 
     ent_json_put_object(w, ENT_JSON_SORTED);
     ent_json_put_key_string(w, "name", f->name);
@@ -90,6 +90,10 @@ static void put_feature(struct ent_json_writer *w, const struct ent_feature *f,
         put_number(w, f, fit);
     } else if (f->type == ENT_FEATURE_CATEGORY) {
         put_codes(w, f, fit);
+    } else if (f->type == ENT_FEATURE_VECTOR) {
+        ent_json_put_key_double(w, "lo", f->lo);
+        ent_json_put_key_double(w, "hi", f->hi);
+        ent_json_put_key_uint(w, "length", f->length);
     }
     if (f->embed > 0) {
         ent_json_put_key_uint(w, "embed", f->embed);
@@ -260,6 +264,14 @@ static enum ent_err parse_date(const struct ent_json *value, struct ent_feature 
                : ENT_E_OK;
 }
 
+static enum ent_err parse_vector(const struct ent_json *value, struct ent_feature *out)
+{
+    out->type = ENT_FEATURE_VECTOR;
+    ENT_TRY(ent_json_double(ent_json_get(value, "lo"), "lo", &out->lo));
+    ENT_TRY(ent_json_double(ent_json_get(value, "hi"), "hi", &out->hi));
+    return parse_u32(value, "length", &out->length);
+}
+
 static enum ent_err parse_type(const struct ent_json *value, struct ent_feature *out,
                                struct ent_fit *fit, const struct places *places)
 {
@@ -271,6 +283,9 @@ static enum ent_err parse_type(const struct ent_json *value, struct ent_feature 
     }
     if (strcmp(type, "category") == 0) {
         return parse_category(value, out, fit, places);
+    }
+    if (strcmp(type, "vector") == 0) {
+        return parse_vector(value, out);
     }
     ENT_REQUIRE(strcmp(type, "boolean") == 0, ENT_E_UNSUPPORTED,
                 "a feature of a type that this build does not know");

@@ -4,7 +4,8 @@
  *
  * Who touches what. nng runs each callback on one of its task threads, and each aio's callbacks
  * one after the other: recv_* belong to the receiving callback (or the worker while it finishes
- * a file), everything else to `lock`. Three `*_busy` flags say that a callback is due or
+ * a file), everything else, TLS and its records included, to `lock`. now_aio has no callback: its
+ * sends are begun, cancelled and over within one call. Three `*_busy` flags say that a callback is due or
  * running; a connection is torn down (by the timer thread, which alone may wait for nng) once it
  * is ended and none is set. So: end -> stream closed -> callbacks return -> torn down -> CLOSED.
  * Order of locks: link lock, connection lock, nng's. The handler runs under none of them but

@@ -13,6 +13,10 @@
 /* For connections that were admitted and send much: a small update comes in one receive. */
 #define IN_BYTES ((size_t)56 * 1024)
 
+/* More than is ever put together here: what goes beyond is answers of TLS itself that the other end asks for (new keys)
+ * and does not read. */
+#define OUT_MAX_BYTES ((size_t)512 * 1024)
+
 /* ---- carrier ---- */
 
 static enum ent_tls_io carrier_send(void *ctx, const uint8_t *bytes, size_t *len)
@@ -20,6 +24,10 @@ static enum ent_tls_io carrier_send(void *ctx, const uint8_t *bytes, size_t *len
     struct ent_conn *c = ctx;
     size_t need = c->out_end + *len;
 
+    if (need > OUT_MAX_BYTES) {
+        ent_conn_end_locked(c, ENT_E_LIMIT, "the other end asks for more of TLS than it reads");
+        return ENT_TLS_FAILED;
+    }
     if (need > c->out_cap) {
         size_t cap = need > c->out_cap * 2 ? need : c->out_cap * 2;
         uint8_t *grown = realloc(c->out, cap);
@@ -69,7 +77,7 @@ void ent_conn_tls_release(struct ent_conn *c)
     c->out = NULL;
 }
 
-/* The first failure: our alert still goes out, and what comes is read away (ent_conn_check_deadlines ends it), for a
+/* The first failure: our alert still goes out, and what comes is read away until the timer ends it (conn.c), for a
  * close with unread bytes would overtake the alert by a reset. */
 static void failed(struct ent_conn *c)
 {

@@ -6,8 +6,8 @@
  * TLS 1.3, link_mem between two ends in one process for tests and simulation. It knows frames,
  * lengths and deadlines, not messages.
  *
- * A connection's life: the dialer connects and sends PING; when that was sent the handshake is done
- * and both ends get OPENED (the listener when the PING arrives). Until ent_link_admit() the
+ * A connection's life: the dialer connects; when the handshake is over it gets OPENED and sends PING,
+ * with which the listener gets it. Until ent_link_admit() the
  * handshake deadline runs and only control frames pass. PING is answered by the link itself; an
  * idle connection is closed by it.
  *
@@ -98,7 +98,6 @@ void ent_sink_free(struct ent_sink *sink);
 void ent_sink_keep(struct ent_sink *sink);
 /* The file need not survive a power failure: no fsync at its end. */
 void ent_sink_no_sync(struct ent_sink *sink);
-uint64_t ent_sink_len(const struct ent_sink *sink); /* n_bytes */
 void ent_sink_sha256(const struct ent_sink *sink,
                      uint8_t out[32]); /* of all bytes; valid once complete */
 /* The bytes of a memory sink, taken out of it as a blob (a file sink: the file, mapped). */
@@ -160,7 +159,7 @@ void ent_link_hold(struct ent_link *link, ent_conn_id conn, bool on);
  * while one is going. */
 ENT_MUST enum ent_err ent_link_send_blob(struct ent_link *link, ent_conn_id conn, uint64_t request,
                                          struct ent_blob *blob, uint64_t offset);
-/* Grant: exactly ent_sink_len(sink) bytes of DATA under `request` may arrive now. BUSY while one is
+/* Grant: exactly the n_bytes of `sink` of DATA under `request` may arrive now. BUSY while one is
  * expected. The sink is taken on success only. */
 ENT_MUST enum ent_err ent_link_expect(struct ent_link *link, ent_conn_id conn, uint64_t request,
                                       struct ent_sink *sink_take);

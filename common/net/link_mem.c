@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/mem.h"
 #include "common/crypto/sha256.h"
@@ -444,27 +443,4 @@ enum ent_err ent_link_mem_new(struct ent_link_mem_net *net,
     (void)pthread_mutex_unlock(&net->lock);
     *out = &end->link;
     return ENT_E_OK;
-}
-
-void ent_link_mem_wait(struct ent_link_mem_net *net, uint64_t timeout_ms)
-{
-    struct timespec until;
-    uint64_t next_ms = ent_link_mem_next_ms(net);
-    uint64_t now_ms = now_of(net);
-    uint64_t ms = next_ms <= now_ms ? 0 : next_ms - now_ms;
-
-    ms = ms < timeout_ms ? ms : timeout_ms;
-    if (ms == 0) {
-        return;
-    }
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    (void)pthread_mutex_lock(&net->lock);
-    (void)pthread_cond_timedwait(&net->changed, &net->lock, &until);
-    (void)pthread_mutex_unlock(&net->lock);
 }

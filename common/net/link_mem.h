@@ -76,9 +76,6 @@ size_t ent_link_mem_pump(struct ent_link_mem_net *net, size_t max_steps);
 /* The clock time (mono_ms) at which the next delayed frame, PING or deadline is due; UINT64_MAX:
  * none. */
 uint64_t ent_link_mem_next_ms(struct ent_link_mem_net *net);
-/* Sleep until something may be due or timeout_ms (of real time) went by: for a thread that only
- * pumps. */
-void ent_link_mem_wait(struct ent_link_mem_net *net, uint64_t timeout_ms);
 
 /* Cut a connection (either end's id) as a network failure does: CLOSED with NET at both ends. */
 void ent_link_mem_cut(struct ent_link_mem_net *net, ent_conn_id conn);

@@ -102,11 +102,6 @@ void ent_sink_no_sync(struct ent_sink *sink)
     sink->no_sync = true;
 }
 
-uint64_t ent_sink_len(const struct ent_sink *sink)
-{
-    return sink->len;
-}
-
 uint64_t ent_sink_left(const struct ent_sink *sink)
 {
     return sink->len - sink->have;

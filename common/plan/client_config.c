@@ -3,16 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/plan/federation.h"
 
 #define ARENA_MAX_BYTES ((size_t)32 << 20)
+#define TASKS_MAX 32 /* bits of policy.tasks */
 
 /* The settings in the making and the nodes that the option table leaves to this file. */
 struct reading {
     struct ent_client_config config;
     const char *path;
+    const char *labels;
+    const char *more;
     const char *split_file;
     int bad_rows;
     int own_figures;
@@ -35,7 +38,8 @@ static const struct ent_field data_fields[] = {
      .kind = ENT_FIELD_STRING,
      .offset = AT(config.data.source),
      .fallback = "csv",
-     .help = "kind of the source"},
+     .help =
+         "kind of the source: csv, or idx (pictures, as MNIST has them: columns image and label)"},
     {.key = "path",
      .kind = ENT_FIELD_STRING,
      .required = true,
@@ -43,6 +47,19 @@ static const struct ent_field data_fields[] = {
      .lo = 1,
      .hi = 4000,
      .help = "the file, plain or .gz; relative to the directory of client.yaml"},
+    {.key = "labels",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(labels),
+     .lo = 1,
+     .hi = 4000,
+     .help = "of idx: the file of the pictures' labels; when absent: called as theirs, with "
+             "labels-idx1 in place of images-idx3"},
+    {.key = "more",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(more),
+     .lo = 1,
+     .hi = 4000,
+     .help = "of idx: a second file of pictures, whose rows follow those of path"},
     {.key = "delimiter",
      .kind = ENT_FIELD_NODE,
      .offset = AT(delimiter),
@@ -262,14 +279,25 @@ static enum ent_err read_columns(struct reading *r)
     return ENT_E_OK;
 }
 
+/* Not one of the tasks there are: says which is near. */
+static enum ent_err unknown_task(const struct ent_node *e)
+{
+    const char *names[TASKS_MAX];
+    size_t n = 0;
+
+    for (; n < TASKS_MAX && ent_task_at(n) != NULL; n++) {
+        names[n] = ent_task_at(n)->name;
+    }
+    return ent_config_unknown(e, "task", e->kind == ENT_NODE_SCALAR ? e->text : "?", names, n);
+}
+
 static enum ent_err read_tasks(struct reading *r)
 {
-    static const char *const names[] = {"stats", "train", "evaluate"};
-    static const enum ent_task_kind kinds[] = {ENT_TASK_STATS, ENT_TASK_TRAIN, ENT_TASK_EVALUATE};
     struct ent_policy_config *policy = &r->config.policy;
+    const struct ent_task *task;
 
-    for (size_t i = 0; i < ENT_ARRAY_LEN(kinds) && r->tasks == NULL; i++) {
-        policy->tasks |= 1U << kinds[i];
+    for (size_t i = 0; r->tasks == NULL && (task = ent_task_at(i)) != NULL; i++) {
+        policy->tasks |= 1U << task->kind;
     }
     if (r->tasks == NULL) {
         return ENT_E_OK;
@@ -278,18 +306,11 @@ static enum ent_err read_tasks(struct reading *r)
         return ent_node_bad(r->tasks, "tasks", "must be a list: [stats, train, evaluate]");
     }
     for (const struct ent_node *e = r->tasks->first; e != NULL; e = e->next) {
-        bool found = false;
-
-        for (size_t i = 0; i < ENT_ARRAY_LEN(kinds) && e->kind == ENT_NODE_SCALAR; i++) {
-            if (strcmp(e->text, names[i]) == 0) {
-                policy->tasks |= 1U << kinds[i];
-                found = true;
-            }
+        task = e->kind == ENT_NODE_SCALAR ? ent_task_find_name(e->text) : NULL;
+        if (task == NULL) {
+            return unknown_task(e);
         }
-        if (!found) {
-            return ent_config_unknown(e, "task", e->kind == ENT_NODE_SCALAR ? e->text : "?", names,
-                                      ENT_ARRAY_LEN(names));
-        }
+        policy->tasks |= 1U << task->kind;
     }
     return ENT_E_OK;
 }
@@ -340,7 +361,7 @@ static enum ent_err read_places(struct reading *r)
 static enum ent_err read_all(struct reading *r, const char *dir)
 {
     struct ent_client_config *c = &r->config;
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     uint16_t port;
 
     ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));
@@ -356,6 +377,8 @@ static enum ent_err read_all(struct reading *r, const char *dir)
     ENT_TRY(read_tasks(r));
     ENT_TRY(read_plans(r));
     ENT_TRY(resolve(dir, r->path, &c->arena, &c->data.path));
+    ENT_TRY(resolve(dir, r->labels, &c->arena, &c->data.labels));
+    ENT_TRY(resolve(dir, r->more, &c->arena, &c->data.more));
     return resolve(dir, r->split_file, &c->arena, &c->split_file);
 }
 

@@ -36,6 +36,8 @@ struct ent_data_config {
     const char *source;         /* a name out of client/data/sources.def: "csv" */
     const char *source_at;      /* "client.yaml:3:11: "; "" when the file does not say it */
     const char *path;           /* resolved against the directory of client.yaml */
+    const char *labels;         /* idx: resolved; NULL = as the images are called */
+    const char *more;           /* idx: resolved; NULL = none */
     char delimiter;             /* ',' ';' '\t'; 0 = detected from the header */
     struct ent_strings missing; /* spellings of a missing value, besides the blank field */
     enum ent_bad_rows bad_rows;

@@ -23,13 +23,14 @@ struct ent_feature_entry {
     const struct ent_node *vocabulary;
     const struct ent_node *ids;
     uint32_t embed;
+    uint32_t length; /* 0: not said */
     const char *format;
     const struct ent_node *parts;
     const char *reference;
 };
 
 /* A type of the plan only: it becomes several features. */
-enum { ENT_FEATURE_ENTRY_DATE = ENT_FEATURE_BOOLEAN + 1 };
+enum { ENT_FEATURE_ENTRY_DATE = ENT_FEATURE_TYPES };
 
 extern const struct ent_choice ent_feature_entry_types[];
 /* Whether the key is one of a number's options. */
@@ -40,6 +41,9 @@ ENT_MUST enum ent_err ent_feature_entry_check(const struct ent_node *at,
 
 /* `at` is the entry's node. */
 ENT_MUST enum ent_err ent_feature_read_number(const struct ent_node *at,
+                                              const struct ent_feature_entry *entry,
+                                              struct ent_feature *out);
+ENT_MUST enum ent_err ent_feature_read_vector(const struct ent_node *at,
                                               const struct ent_feature_entry *entry,
                                               struct ent_feature *out);
 ENT_MUST enum ent_err ent_feature_read_category(const struct ent_node *at,

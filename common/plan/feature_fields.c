@@ -5,11 +5,10 @@
 #include "common/feature/date.h"
 #include "common/plan/feature_entry.h"
 
-const struct ent_choice ent_feature_entry_types[] = {{"number", ENT_FEATURE_NUMBER},
-                                                     {"category", ENT_FEATURE_CATEGORY},
-                                                     {"boolean", ENT_FEATURE_BOOLEAN},
-                                                     {"date", ENT_FEATURE_ENTRY_DATE},
-                                                     {NULL, 0}};
+const struct ent_choice ent_feature_entry_types[] = {
+    {"number", ENT_FEATURE_NUMBER},   {"category", ENT_FEATURE_CATEGORY},
+    {"boolean", ENT_FEATURE_BOOLEAN}, {"vector", ENT_FEATURE_VECTOR},
+    {"date", ENT_FEATURE_ENTRY_DATE}, {NULL, 0}};
 static const struct ent_choice encodes[] = {
     {"standard", ENT_ENCODE_STANDARD}, {"log", ENT_ENCODE_LOG}, {"ple", ENT_ENCODE_PLE}, {NULL, 0}};
 static const struct ent_choice scales[] = {
@@ -31,14 +30,15 @@ const struct ent_field ent_plan_feature_fields[] = {
      .offset = offsetof(struct ent_feature_entry, type),
      .choices = ent_feature_entry_types,
      .help =
-         "number, category (one input a value and other), boolean (2 inputs), date (its parts)"},
+         "number, category (one input a value and other), boolean (2 inputs), date (its parts), "
+         "vector (its numbers)"},
     {.key = "range",
      .kind = ENT_FIELD_NODE,
      .offset = offsetof(struct ent_feature_entry, range),
      .takes = "a list of two numbers",
-     .help =
-         "[LO, HI] of a number (of a date's age: in days): values outside are clipped to it and "
-         "counted"},
+     .help = "[LO, HI] of a number or vector (of a date's age: in days): values outside are "
+             "clipped to it and "
+             "counted"},
     {.key = "indicator",
      .kind = ENT_FIELD_BOOL,
      .offset = offsetof(struct ent_feature_entry, indicator),
@@ -105,6 +105,13 @@ const struct ent_field ent_plan_feature_fields[] = {
      .offset = offsetof(struct ent_feature_entry, vocabulary),
      .takes = "a map",
      .help = "instead of values: hashes that enough customers and members have, see below"},
+    {.key = "length",
+     .kind = ENT_FIELD_U32,
+     .offset = offsetof(struct ent_feature_entry, length),
+     .lo = 1,
+     .hi = ENT_FEATURE_VECTOR_MAX,
+     .help = "of a vector: its numbers, each an input (x - LO) / (HI - LO); in one column: \"[0.5, "
+             "1]\", or the bytes of a picture"},
     {.key = "format",
      .kind = ENT_FIELD_STRING,
      .offset = offsetof(struct ent_feature_entry, format),
@@ -170,6 +177,7 @@ static const char *const number_keys[] = {"range", "indicator", "encode",   "bin
                                           "scale", "heavy",     "outliers", NULL};
 static const char *const category_keys[] = {"values", "ids", "hashed", "vocabulary", "embed", NULL};
 static const char *const boolean_keys[] = {NULL};
+static const char *const vector_keys[] = {"range", "length", NULL};
 static const char *const date_keys[] = {"format",    "parts",    "reference", "range",
                                         "indicator", "encode",   "bins",      "scale",
                                         "heavy",     "outliers", NULL};
@@ -192,7 +200,7 @@ bool ent_feature_entry_is_number_key(const char *key)
 static enum ent_err check_keys(const struct ent_node *node, const struct ent_feature_entry *entry)
 {
     static const char *const *const allowed[] = {number_keys, category_keys, boolean_keys,
-                                                 date_keys};
+                                                 vector_keys, date_keys};
 
     for (const struct ent_node *e = node->first; e != NULL; e = e->next) {
         if (strcmp(e->key, "name") != 0 && strcmp(e->key, "type") != 0 &&

@@ -19,13 +19,12 @@ static enum ent_err read_bound(const struct ent_node *node, double *out)
     return ENT_E_OK;
 }
 
-enum ent_err ent_feature_read_number(const struct ent_node *at,
-                                     const struct ent_feature_entry *entry, struct ent_feature *out)
+static enum ent_err read_range(const struct ent_node *at, const struct ent_feature_entry *entry,
+                               struct ent_feature *out)
 {
-    out->type = ENT_FEATURE_NUMBER;
     if (entry->range == NULL) {
-        return ent_node_error(at, "number '%.80s' has no range: [LO, HI], the values it may have",
-                              entry->name);
+        return ent_node_error(at, "%s '%.80s' has no range: [LO, HI], the values it may have",
+                              entry->type == ENT_FEATURE_VECTOR ? "vector" : "number", entry->name);
     }
     if (entry->range->kind == ENT_NODE_LIST && entry->range->n != 2) {
         return ent_node_error(entry->range, "range of '%.80s' has %u %s, needs two: [LO, HI]",
@@ -41,6 +40,26 @@ enum ent_err ent_feature_read_number(const struct ent_node *at,
         return ent_node_error(entry->range, "range of '%.80s': %g is not below %g", entry->name,
                               out->lo, out->hi);
     }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_feature_read_vector(const struct ent_node *at,
+                                     const struct ent_feature_entry *entry, struct ent_feature *out)
+{
+    out->type = ENT_FEATURE_VECTOR;
+    out->length = entry->length;
+    if (entry->length == 0) {
+        return ent_node_error(at, "vector '%.80s' has no length: how many numbers it is",
+                              entry->name);
+    }
+    return read_range(at, entry, out);
+}
+
+enum ent_err ent_feature_read_number(const struct ent_node *at,
+                                     const struct ent_feature_entry *entry, struct ent_feature *out)
+{
+    out->type = ENT_FEATURE_NUMBER;
+    ENT_TRY(read_range(at, entry, out));
     out->indicator = entry->indicator;
     out->encode = (enum ent_encode)entry->encode;
     out->outliers = (enum ent_outliers)entry->outliers;

@@ -83,6 +83,9 @@ static enum ent_err read_entry(const struct ent_node *node, struct ent_plan_sche
     if (entry.type == ENT_FEATURE_CATEGORY) {
         return ent_feature_read_category(node, &entry, schema, out);
     }
+    if (entry.type == ENT_FEATURE_VECTOR) {
+        return ent_feature_read_vector(node, &entry, out);
+    }
     out->type = ENT_FEATURE_BOOLEAN;
     return ENT_E_OK;
 }

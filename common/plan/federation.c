@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/mem.h"
 #include "common/config/config.h"
-#include "common/config/scalar.h"
 
 #define ARENA_MAX_BYTES ((size_t)1 << 20)
 #define AT(member_) offsetof(struct ent_federation_config, member_)
@@ -91,38 +91,6 @@ static const struct ent_field federation_fields[] = {
      .help = "how long to wait"},
     {0}};
 
-bool ent_address_split(const char *address, char host[256], uint16_t *port)
-{
-    const char *colon = strrchr(address, ':');
-    const char *begin = address;
-    uint64_t number;
-    size_t len;
-
-    if (colon == NULL || !ent_scalar_u64(colon + 1, strlen(colon + 1), &number) || number > 65535) {
-        return false;
-    }
-    len = (size_t)(colon - address);
-    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
-        begin++;
-        len -= 2;
-    } else if (memchr(address, ':', len) != NULL) {
-        return false; /* a bare IPv6 address: which colon is the port's? */
-    }
-    if (len == 0 || len > 255) {
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)begin[i] <= 0x20U || begin[i] == '/' || begin[i] == '[' ||
-            begin[i] == ']') {
-            return false;
-        }
-    }
-    memcpy(host, begin, len);
-    host[len] = '\0';
-    *port = (uint16_t)number;
-    return true;
-}
-
 static bool only(const char *text, const char *more)
 {
     for (const char *p = text; *p != '\0'; p++) {
@@ -154,7 +122,7 @@ static bool is_host(const char *host)
 
 static enum ent_err check(const struct ent_node *root, const struct ent_federation_config *config)
 {
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     uint16_t port;
 
     if (!ent_federation_name_ok(config->name)) {

@@ -41,8 +41,4 @@ ENT_MUST enum ent_err ent_federation_config_text(const char *name, const char *h
 /* Letters, digits, '-', '_' and '.', not beginning with '.': what names a federation, and a member in an invitation. */
 bool ent_federation_name_ok(const char *name);
 
-/* "HOST:PORT" or "[v6]:PORT" apart: host (caller's storage, at least 256 bytes) and port. False:
- * neither. */
-bool ent_address_split(const char *address, char host[256], uint16_t *port);
-
 #endif

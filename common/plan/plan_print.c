@@ -38,16 +38,19 @@ static void print_label(const struct ent_plan *plan, FILE *out)
 
 static void print_features(const struct ent_plan *plan, FILE *out)
 {
-    uint32_t count[3] = {0, 0, 0};
+    uint32_t count[ENT_FEATURE_TYPES] = {0};
     char text[ENT_FEATURE_TEXT_BYTES];
 
     for (uint32_t i = 0; i < plan->n_features; i++) {
         count[plan->features[i].type]++;
     }
-    (void)fprintf(out,
-                  "features    %u: %u numbers, %u categories, %u booleans -> %u model inputs\n",
-                  plan->n_features, count[ENT_FEATURE_NUMBER], count[ENT_FEATURE_CATEGORY],
-                  count[ENT_FEATURE_BOOLEAN], plan->n_inputs);
+    (void)fprintf(out, "features    %u: %u numbers, %u categories, %u booleans", plan->n_features,
+                  count[ENT_FEATURE_NUMBER], count[ENT_FEATURE_CATEGORY],
+                  count[ENT_FEATURE_BOOLEAN]);
+    if (count[ENT_FEATURE_VECTOR] > 0) {
+        (void)fprintf(out, ", %u vectors", count[ENT_FEATURE_VECTOR]);
+    }
+    (void)fprintf(out, " -> %u model inputs\n", plan->n_inputs);
     for (uint32_t i = 0; i < plan->n_features; i++) {
         const struct ent_feature *f = &plan->features[i];
 

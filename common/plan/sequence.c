@@ -243,7 +243,7 @@ static enum ent_err read_range(struct ent_plan_read *read)
 {
     struct ent_plan *plan = &read->plan;
     const struct ent_node *range = read->label.range;
-    double ends[2];
+    double ends[2] = {0.0, 0.0};
     uint32_t i = 0;
 
     if (range->kind != ENT_NODE_LIST || range->n != 2) {

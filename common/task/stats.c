@@ -7,6 +7,7 @@
 
 enum { ROWS, POSITIVES, FIRST_FEATURE };
 enum { PRESENT, MISSING, CLIPPED, SUM, SQUARES, NUMBER_INTS };
+#define VECTOR_INTS 3 /* present, missing, clipped: rows */
 
 static size_t category_ints(const struct ent_feature *f)
 {
@@ -27,6 +28,8 @@ size_t ent_task_stats_ints(const struct ent_feature *f)
         return NUMBER_INTS + (f->encode == ENT_ENCODE_PLE ? ENT_FEATURE_CELLS : 0);
     case ENT_FEATURE_CATEGORY:
         return category_ints(f);
+    case ENT_FEATURE_VECTOR:
+        return VECTOR_INTS;
     case ENT_FEATURE_BOOLEAN:
         break;
     }
@@ -76,6 +79,14 @@ static enum ent_err check_number(const struct ent_feature *f, uint32_t i, const 
                : ENT_E_OK;
 }
 
+static enum ent_err check_vector(uint32_t i, const int64_t *v, int64_t rows)
+{
+    ENT_REQUIRE(v[PRESENT] <= rows && v[PRESENT] + v[MISSING] == rows && v[CLIPPED] <= v[PRESENT],
+                ENT_E_DATA,
+                "statistics of column %" PRIu32 ": the counts do not add up to the rows", i);
+    return ENT_E_OK;
+}
+
 /* A customer who has several values counts in each of their buckets, so only each bucket is bounded by the rows. A
  * member cannot say that it is more members than one: the floors rest on it. */
 static enum ent_err check_vocabulary(const struct ent_feature *f, uint32_t i, const int64_t *v,
@@ -109,6 +120,9 @@ static enum ent_err check_feature(const struct ent_task_sizes *sizes, uint32_t i
     }
     if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
         return check_vocabulary(f, i, v, rows, sizes->n_members);
+    }
+    if (f->type == ENT_FEATURE_VECTOR) {
+        return check_vector(i, v, rows);
     }
     return check_counts(i, v, ent_task_stats_ints(f), rows);
 }

@@ -64,7 +64,7 @@ static const struct ent_schema_field envelope_fields[] = {
     ENT_SCHEMA_BYTES(wire_envelope, 3, payload, 0, ENT_WIRE_PAYLOAD_MAX_BYTES),
     ENT_SCHEMA_FIXED(wire_envelope, 4, signature),
     ENT_SCHEMA_U32(wire_envelope, 5, place, 0, (1u << ENT_WIRE_PATH_MAX) - 1),
-    ENT_SCHEMA_BYTES(wire_envelope, 6, path, 0, ENT_WIRE_PATH_MAX *ENT_WIRE_DIGEST_BYTES),
+    ENT_SCHEMA_BYTES(wire_envelope, 6, path, 0, (uint64_t)ENT_WIRE_PATH_MAX *ENT_WIRE_DIGEST_BYTES),
 };
 
 static const char *envelope_rule(const void *message)

@@ -2,7 +2,7 @@
 
 #include "common/wire/schemas.h"
 
-/* Offer, grant and receipt of bytes. (A member's offer is UPDATE: statement.c.) */
+/* Offer, grant and receipt of bytes. (A member's offer is UPDATE, whose statement stands in its header: envelope.c.) */
 static const struct ent_schema_field offer_fields[] = {
     ENT_SCHEMA_FIXED(ent_msg_offer, 1, digest),
     ENT_SCHEMA_U32(ent_msg_offer, 2, kind, ENT_OFFER_PLAN, ENT_OFFER_BEST),

@@ -182,7 +182,7 @@ static void on_ended(struct ent_engine *e, const struct ent_row *row)
     memcpy(end->plan, e->plan->digest, sizeof end->plan);
     memcpy(end->best, row->model, sizeof end->best);
     e->ended_run = row->run;
-    if (!ent_is_zero(e->round.state)) {
+    if (!ent_all_zero(e->round.state, 32)) {
         sweep_models(e, false);
     }
 }

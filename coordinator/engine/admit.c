@@ -244,6 +244,9 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
     e->members[member].has_commit = true;
     memcpy(e->members[member].next_commit, m.next_commit, sizeof m.next_commit);
     event.has_base = m.has_base;
+    if (ent_conns_of(e, member) != NULL) {
+        ent_conns_of(e, member)->has_base = m.has_base;
+    }
     ent_engine_feed(e, &event);
     return ENT_E_OK;
 }

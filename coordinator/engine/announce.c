@@ -60,7 +60,7 @@ static enum ent_err open_payload(struct ent_engine *e, struct ent_buf *out)
 
     memcpy(m.federation, e->home->issuer.federation, sizeof m.federation);
     memcpy(m.plan, e->plan->digest, sizeof m.plan);
-    if (e->round.task != ENT_ROUND_STATS) {
+    if (ent_task_find((uint32_t)e->round.task)->needs_base) {
         ENT_TRY(ent_shelf_model(e, e->round.base, &base));
         m.has_base = true;
         m.base_bytes = ent_blob_len(base);
@@ -175,7 +175,8 @@ void ent_message_begin(struct ent_engine *e, uint32_t member)
         err = write_begin(e, &sealed->letter);
     }
     post_sealed(e, conn, ENT_MSG_BEGIN, sealed, err);
-    if (e->round.task != ENT_ROUND_STATS && !e->round.members[member].has_base) {
+    if (ent_task_find((uint32_t)e->round.task)->needs_base &&
+        !(e->round.members[member].has_base && conn->has_base)) {
         ent_pushes_offer(e, conn, ENT_OFFER_MODEL, e->round.base);
     }
 }

@@ -11,6 +11,17 @@
 
 #define CHECK_BYTES ((size_t)1024 * 1024)
 
+/* The machine knows no tasks: its numbers go to them and to the wire as they are. */
+_Static_assert((int)ENT_ROUND_STATS == (int)ENT_TASK_STATS &&
+                   (int)ENT_ROUND_TRAIN == (int)ENT_TASK_TRAIN &&
+                   (int)ENT_ROUND_EVALUATE == (int)ENT_TASK_EVALUATE,
+               "enum ent_round_task");
+_Static_assert((int)ENT_ROUND_NO_SPLIT == (int)ENT_SPLIT_NONE &&
+                   (int)ENT_ROUND_ON_TRAIN == (int)ENT_SPLIT_TRAIN &&
+                   (int)ENT_ROUND_ON_VALIDATION == (int)ENT_SPLIT_VALIDATION &&
+                   (int)ENT_ROUND_ON_TEST == (int)ENT_SPLIT_TEST,
+               "enum ent_round_split");
+
 /* A member says itself how many rows it has, but it says so once: what its statistics of this run stated is what its
  * updates weigh. Without statistics of its own (it came later) it weighs no more than the largest of the others. */
 static enum ent_err weight_of_rows(const struct ent_engine *e, uint32_t member, uint32_t bucket,
@@ -47,15 +58,15 @@ static uint64_t count_joined(const struct ent_engine *e)
 static enum ent_err weight_of(const struct ent_engine *e, uint32_t member,
                               const struct ent_update_statement *s, uint32_t *weight)
 {
-    bool train = e->round.task == ENT_ROUND_TRAIN;
+    bool weighted = ent_task_find((uint32_t)e->round.task)->weighted;
 
     *weight = 1;
-    if (train && e->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
+    if (weighted && e->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
         ENT_TRY(weight_of_rows(e, member, s->rows_log2, weight));
         return ent_grid_check_bound((uint64_t)ENT_GRID_Q_MAX, *weight, count_joined(e));
     }
     ENT_REQUIRE(s->rows_log2 == 0, ENT_E_SHAPE, "a row bucket where the plan asks for none");
-    if (train && e->plan->weights == ENT_WEIGHTS_FIXED) {
+    if (weighted && e->plan->weights == ENT_WEIGHTS_FIXED) {
         *weight = ent_plan_fixed_weight(e->plan, e->members[member].name);
         ENT_REQUIRE(*weight > 0, ENT_E_POLICY, "the plan has no fixed weight for %s",
                     e->members[member].name);
@@ -67,15 +78,16 @@ static enum ent_err weight_of(const struct ent_engine *e, uint32_t member,
 static enum ent_err check_statement(const struct ent_engine *e,
                                     const struct ent_update_statement *s)
 {
-    bool stats = e->round.task == ENT_ROUND_STATS;
-    uint32_t codec = e->round.task == ENT_ROUND_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
+    const struct ent_task *task = ent_task_find((uint32_t)e->round.task);
+    uint32_t codec = task->int_bytes == 4 ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
     uint64_t bytes = 0;
     size_t dim = 0;
 
     ENT_REQUIRE(ENT_HOOK_PLANTED("old-attempt-added") ||
                     memcmp(s->round_open, e->round_open, 32) == 0,
                 ENT_E_STALE, "the update answers another RoundOpen than the one that was sent");
-    ENT_REQUIRE(s->has_base == !stats && (stats || memcmp(s->base, e->round.base, 32) == 0),
+    ENT_REQUIRE(s->has_base == task->needs_base &&
+                    (!s->has_base || memcmp(s->base, e->round.base, 32) == 0),
                 ENT_E_DIGEST, "the update started from another model than the round's");
     ENT_REQUIRE(s->codec == codec, ENT_E_SHAPE,
                 "the update's integers are of another width than the task's");

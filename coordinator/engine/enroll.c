@@ -247,7 +247,7 @@ static const struct ent_store_issued *shown(const struct ent_conn *conn,
 {
     uint8_t digest[ENT_SHA256_BYTES];
 
-    if (ent_is_zero(conn->peer.cert_sha256)) {
+    if (ent_all_zero(conn->peer.cert_sha256, 32)) {
         return n > 0 ? &held[0] : NULL;
     }
     for (size_t i = 0; i < n; i++) {

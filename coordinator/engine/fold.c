@@ -285,8 +285,8 @@ static enum ent_err finish_stats(struct pass *p, struct ent_event *result)
 {
     struct ent_engine *e = p->e;
 
-    if (!ent_is_zero(
-            e->run.base)) { /* the run goes on from a model, with that model's preprocessing */
+    if (!ent_all_zero(e->run.base,
+                      32)) { /* the run goes on from a model, with that model's preprocessing */
         memcpy(result->model, e->run.base, sizeof result->model);
         return ENT_E_OK;
     }

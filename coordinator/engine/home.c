@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -275,7 +276,7 @@ enum ent_err ent_home_address(const struct ent_home *home, const char *setting,
     const char *configured = enroll ? home->config->enroll_listen : home->config->listen;
     const char *host = home->config->host;
     bool v6 = strchr(host, ':') != NULL && host[0] != '[';
-    char ignored[256];
+    char ignored[ENT_ADDRESS_HOST_BYTES];
     char stored[16];
     uint16_t port = 0;
 

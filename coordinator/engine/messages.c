@@ -205,7 +205,7 @@ void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn)
     }
     conn->told_run = e->run.config.run;
     memcpy(m.plan, e->plan->digest, sizeof m.plan);
-    m.has_base = !ent_is_zero(e->run.base);
+    m.has_base = !ent_all_zero(e->run.base, 32);
     memcpy(m.base, e->run.base, sizeof m.base);
     memcpy(m.selftest, e->selftest, sizeof m.selftest);
     ent_message_post(e, conn, ENT_MSG_RUN_START, 0, &m);
@@ -253,7 +253,7 @@ void ent_message_end(struct ent_engine *e, struct ent_conn *conn)
     struct ent_blob *best = NULL;
 
     m.n_metrics = fill_metrics(&end->test, metrics);
-    if (!ent_is_zero(end->best)) {
+    if (!ent_all_zero(end->best, 32)) {
         if (ent_shelf_model(e, end->best, &best) == ENT_E_OK) {
             m.has_best = true;
             memcpy(m.best, end->best, sizeof m.best);
@@ -321,7 +321,7 @@ void ent_message_close(struct ent_engine *e, const struct ent_row *row)
     }
     memcpy(m.round_open, e->round_open, sizeof m.round_open);
     memcpy(m.result, row->digest, sizeof m.result);
-    m.has_model = !ent_is_zero(row->model);
+    m.has_model = !ent_all_zero(row->model, 32);
     memcpy(m.model, row->model, sizeof m.model);
     m.n_metrics = row->task == ENT_ROUND_EVALUATE ? fill_metrics(&e->metrics, metrics) : 0;
     broadcast(e, ENT_MSG_ROUND_CLOSE, &about, &m);

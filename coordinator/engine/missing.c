@@ -38,12 +38,12 @@ static enum ent_err find_missing(const struct ent_engine *e, char **path)
         enum ent_err err = ENT_E_OK;
         bool same = i > 0 && memcmp(needed[i], needed[i - 1], 32) == 0;
 
-        if (!same && !ent_is_zero(needed[i])) {
+        if (!same && !ent_all_zero(needed[i], 32)) {
             err = look(e, ent_store_model_path, needed[i], path);
         }
         ENT_TRY(err);
     }
-    return ent_is_zero(r->state) ? ENT_E_OK : look(e, ent_store_state_path, r->state, path);
+    return ent_all_zero(r->state, 32) ? ENT_E_OK : look(e, ent_store_state_path, r->state, path);
 }
 
 bool ent_engine_is_held(struct ent_engine *e)

@@ -17,6 +17,10 @@
 #define BUSY_TRIES 20
 #define BUSY_WAIT_NS 100000000L
 
+_Static_assert(ENT_PLAN_MAX_BYTES == ENT_STORE_PLAN_MAX &&
+                   ENT_PLAN_MAX_BYTES == ENT_WIRE_PLAN_MAX_BYTES,
+               "a plan that can be read can be stored and sent");
+
 static enum ent_err text_of(const struct ent_json *request, const char *key, const char **out)
 {
     return ent_json_string(ent_json_get(request, key), key, out);
@@ -128,20 +132,35 @@ static struct ent_run_config run_config(const struct ent_engine *e, const struct
                                                   : ENT_ROUND_BEST_BY_LOSS};
 }
 
+/* What a plan would have members send and the coordinator would refuse is known before it starts. */
+static enum ent_err check_sizes(const struct ent_plan *plan, uint64_t max_bytes)
+{
+    struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
+    bool evaluates = plan->split_validation > 0 || plan->split_test > 0 || plan->split_test_file;
+    const struct ent_task *task;
+
+    for (size_t i = 0; (task = ent_task_at(i)) != NULL; i++) {
+        uint64_t bytes = 0;
+
+        ENT_TRY(ent_task_payload_bytes(task, &sizes, &bytes));
+        ENT_REQUIRE(bytes <= max_bytes || (task->kind == ENT_TASK_EVALUATE && !evaluates),
+                    ENT_E_LIMIT,
+                    "an update of this plan has %llu bytes (%s); federation.yaml allows %llu "
+                    "(limits.update)",
+                    (unsigned long long)bytes, task->name, (unsigned long long)max_bytes);
+    }
+    return ENT_E_OK;
+}
+
 static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan *plan)
 {
     const struct ent_federation_config *c = e->home->config;
-    uint64_t bytes = (uint64_t)ent_plan_n_params(plan) * sizeof(float) + ENT_UPDATE_SALT_BYTES;
 
     ENT_REQUIRE(plan->min_members >= c->min_members, ENT_E_CONFIG,
                 "the plan's aggregation.min_members is %u; federation.yaml demands at least %u "
                 "(limits.min_members)",
                 (unsigned)plan->min_members, (unsigned)c->min_members);
-    ENT_REQUIRE(
-        bytes <= c->update_bytes, ENT_E_LIMIT,
-        "an update of this plan has %llu bytes; federation.yaml allows %llu (limits.update)",
-        (unsigned long long)bytes, (unsigned long long)c->update_bytes);
-    return ENT_E_OK;
+    return check_sizes(plan, c->update_bytes);
 }
 
 static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, const char *text,
@@ -159,7 +178,7 @@ static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, c
     if (base_path != NULL) {
         ENT_TRY(ent_engine_take_base(e, plan, base_path, base));
     }
-    ent_buf_init(&yaml, ENT_STORE_PLAN_MAX);
+    ent_buf_init(&yaml, ENT_PLAN_MAX_BYTES);
     err = ent_buf_add(&yaml, text, strlen(text));
     if (err == ENT_E_OK) {
         err = ent_store_run_add(e->store, &config, base, &yaml, e->wall_ms, &run);

@@ -15,7 +15,7 @@ enum ent_err ent_engine_load_run(struct ent_engine *e)
 
     ent_plan_free(e->plan);
     e->plan = NULL;
-    ent_buf_init(&text, ENT_STORE_PLAN_MAX);
+    ent_buf_init(&text, ENT_PLAN_MAX_BYTES);
     err = ent_store_run_plan(e->store, e->run.config.run, &text);
     if (err == ENT_E_OK) {
         err = ent_plan_parse("plan.yaml", text.data, text.len, &e->plan);

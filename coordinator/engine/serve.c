@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -117,18 +118,6 @@ struct tls_files {
     struct ent_buf ca;
 };
 
-static enum ent_err read_in(const struct ent_home *home, const char *name, struct ent_buf *out)
-{
-    char *path = NULL;
-    enum ent_err err = ent_path_join(home->dir, name, &path);
-
-    if (err == ENT_E_OK) {
-        err = ent_file_read(path, out);
-    }
-    free(path);
-    return err;
-}
-
 static enum ent_err read_files(const struct ent_home *home, const char *name, struct tls_files *out)
 {
     char file[64];
@@ -138,8 +127,8 @@ static enum ent_err read_files(const struct ent_home *home, const char *name, st
     ent_buf_init(&out->cert, ENT_PEM_MAX_BYTES);
     ent_buf_init(&out->ca, ENT_PEM_MAX_BYTES);
     (void)snprintf(file, sizeof file, "%s.pem", name);
-    ENT_TRY(read_in(home, file, &out->cert));
-    ENT_TRY(read_in(home, "ca.pem", &out->ca));
+    ENT_TRY(ent_file_read_in(home->dir, file, &out->cert));
+    ENT_TRY(ent_file_read_in(home->dir, "ca.pem", &out->ca));
     (void)snprintf(file, sizeof file, "keys/%s.key", name);
     ENT_TRY(ent_path_join(home->dir, file, &path));
     err = ent_secret_read_file(&out->key, path, KEY_MAX_BYTES);
@@ -186,7 +175,7 @@ static enum ent_err listen_address(const struct ent_home *home, const char *conf
                                    const char *setting, char out[ENT_HOME_ADDRESS_MAX],
                                    bool *choose)
 {
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     char port[16];
     uint16_t number = 0;
     enum ent_err err;
@@ -211,7 +200,7 @@ static enum ent_err listen_on(struct serving *s, bool enroll, char bound[ENT_HOM
     const char *setting = enroll ? ENT_HOME_ENROLL : ENT_HOME_LISTEN;
     char address[ENT_HOME_ADDRESS_MAX];
     char port[16];
-    char host[256];
+    char host[ENT_ADDRESS_HOST_BYTES];
     uint16_t number = 0;
     bool choose = false;
 

@@ -52,7 +52,7 @@ static enum ent_err begin(struct ent_engine *e, struct ent_server *s)
     for (uint32_t v = 0; v < s->optim->n_state; v++) {
         ENT_TRY(ent_calloc_aligned(ENT_APPLY_PIECE, sizeof *s->slice[v], &s->slice[v]));
     }
-    if (!ent_is_zero(e->round.state)) {
+    if (!ent_all_zero(e->round.state, 32)) {
         ENT_TRY(open_before(e, s));
     }
     return ent_store_state_begin(e->store, &s->writer);

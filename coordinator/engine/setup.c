@@ -226,35 +226,6 @@ static enum ent_err making_name(const char *dir, char **out)
     return ENT_E_OK;
 }
 
-/* The last slash among the first len bytes (memrchr is no POSIX). */
-static const char *strrchr_within(const char *s, size_t len)
-{
-    while (len > 0 && s[len - 1] != '/') {
-        len--;
-    }
-    return len > 0 ? s + len - 1 : NULL;
-}
-
-static enum ent_err sync_parent(const char *dir)
-{
-    const char *slash;
-    size_t len = strlen(dir);
-    char *parent = NULL;
-    enum ent_err err;
-
-    while (len > 1 && dir[len - 1] == '/') {
-        len--;
-    }
-    slash = strrchr_within(dir, len);
-    if (slash == NULL) {
-        return ent_dir_sync(".");
-    }
-    ENT_TRY(ent_strndup(dir, slash == dir ? 1 : (size_t)(slash - dir), &parent));
-    err = ent_dir_sync(parent);
-    free(parent);
-    return err;
-}
-
 enum ent_err ent_setup_init(const struct ent_setup_options *options, struct ent_setup_result *out)
 {
     struct ent_setup_result result = {0};
@@ -276,7 +247,7 @@ enum ent_err ent_setup_init(const struct ent_setup_options *options, struct ent_
         err = ent_sysfail(ENT_E_IO, options->dir);
     }
     if (err == ENT_E_OK) {
-        err = sync_parent(options->dir);
+        err = ent_parent_sync(options->dir);
     } else if (nftw(/* NOLINT(concurrency-mt-unsafe): init has one thread */
                     m.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0) {
         ent_log_warn("%s could not be removed", m.dir);

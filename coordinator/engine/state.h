@@ -114,6 +114,7 @@ struct ent_conn {
     uint32_t member;   /* ENT_NO_MEMBER until its HELLO */
     uint32_t told_run; /* run whose RunStart it got */
     uint8_t known_plan[32];
+    bool has_base;       /* said in its newest JOIN here: who comes back may have lost a small model */
     uint64_t sent_round; /* whose base went out within its offer */
     uint32_t sent_attempt;
     struct ent_peer peer;
@@ -279,6 +280,8 @@ void ent_engine_renew_crl(struct ent_engine *e, bool now);
 void ent_engine_feed(struct ent_engine *e, struct ent_event *event);
 struct ent_event ent_engine_event(const struct ent_engine *e, enum ent_event_kind kind,
                                   uint32_t member);
+bool ent_engine_reserve(struct ent_engine *e); /* room for the machine's actions */
+
 /* ---- restore.c ---- */
 ENT_MUST enum ent_err ent_restore(struct ent_engine *e);
 /* Of the run's test rows, as stored; not known: there was no such round. */
@@ -298,8 +301,7 @@ ENT_MUST enum ent_err ent_engine_take_base(struct ent_engine *e, const struct en
 ENT_MUST enum ent_err ent_engine_go_on(struct ent_engine *e);
 /* Whether a file that the run needs is not there or damaged: e->missing says which. */
 bool ent_engine_is_held(struct ent_engine *e);
-void ent_engine_unhold(struct ent_engine *e);  /* the run is over */
-bool ent_engine_reserve(struct ent_engine *e); /* engine.c: room for the machine's actions */
+void ent_engine_unhold(struct ent_engine *e); /* the run is over */
 
 /* ---- settle.c ---- */
 void ent_engine_tick(struct ent_engine *e); /* TICK when the machine's timer is due */
@@ -377,8 +379,6 @@ void ent_message_welcome(struct ent_engine *e, struct ent_conn *conn);
 /* The revocation list, or nothing when it is too long for an envelope. */
 struct ent_bytes ent_message_crl(const struct ent_engine *e);
 void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn); /* and the plan's offer */
-void ent_message_open(struct ent_engine *e, uint32_t member);
-void ent_message_begin(struct ent_engine *e, uint32_t member);
 void ent_message_close(struct ent_engine *e, const struct ent_row *row);
 void ent_message_abort(struct ent_engine *e, const struct ent_action *action);
 void ent_message_end(struct ent_engine *e, struct ent_conn *conn); /* NULL: to all */
@@ -389,13 +389,15 @@ void ent_message_refuse(struct ent_engine *e, struct ent_conn *conn, enum ent_er
                         uint64_t sequence, const char *text);
 void ent_message_bye(struct ent_engine *e, struct ent_conn *conn, enum ent_err code);
 void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
+
+/* ---- announce.c ---- */
+void ent_message_open(struct ent_engine *e, uint32_t member);
+void ent_message_begin(struct ent_engine *e, uint32_t member);
 /* e->round_open of the current attempt. */
 ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
 /* An offer with its content: sealed once for all that get it. */
 void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_offer *m);
 void ent_message_forget_sealed(struct ent_engine *e);
-/* The row that names the current attempt, for the store. */
-struct ent_row ent_engine_attempt(const struct ent_engine *e);
 
 /* ---- admit.c ---- */
 void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
@@ -412,14 +414,6 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
 /* Its connection is gone, or the machine does not wait for it any more. */
 void ent_uploads_cancel(struct ent_engine *e, uint32_t member, bool connection_lost);
 void ent_uploads_pump(struct ent_engine *e); /* start what the budget allows */
-/* ---- check.c ---- */
-/* Of an update that is offered for the current attempt; *weight: what it will count. */
-ENT_MUST enum ent_err ent_uploads_check_statement(const struct ent_engine *e, uint32_t member,
-                                                  const struct ent_update_statement *statement,
-                                                  uint32_t *weight);
-/* The integers of its payload: their range, and that they fit together; what statistics state is noted. */
-ENT_MUST enum ent_err ent_uploads_check(struct ent_engine *e, uint32_t member,
-                                        const struct ent_blob *payload);
 /* Those of the current round are so small that they may come within their messages. */
 bool ent_uploads_are_small(const struct ent_engine *e);
 /* Small updates go into the transaction of their rows. */
@@ -428,6 +422,15 @@ void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row); /* it 
 /* Payload bytes of an update of this task. */
 ENT_MUST enum ent_err ent_uploads_layout(const struct ent_engine *e, enum ent_round_task task,
                                          size_t *dim, uint64_t *bytes);
+
+/* ---- check.c ---- */
+/* Of an update that is offered for the current attempt; *weight: what it will count. */
+ENT_MUST enum ent_err ent_uploads_check_statement(const struct ent_engine *e, uint32_t member,
+                                                  const struct ent_update_statement *statement,
+                                                  uint32_t *weight);
+/* The integers of its payload: their range, and that they fit together; what statistics state is noted. */
+ENT_MUST enum ent_err ent_uploads_check(struct ent_engine *e, uint32_t member,
+                                        const struct ent_blob *payload);
 
 /* ---- pushes.c ---- */
 void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offer_kind kind,
@@ -442,6 +445,8 @@ void ent_shelf_release(struct ent_engine *e);
 /* ---- fold.c ---- */
 void ent_fold_add(struct ent_engine *e, const struct ent_action *action);
 void ent_fold_clear(struct ent_engine *e);
+/* The row that names the current attempt, for the store. */
+struct ent_row ent_engine_attempt(const struct ent_engine *e);
 /* Sum, digest, model; answers the machine with RESULT or RESULT_FAILED. */
 void ent_fold_finish(struct ent_engine *e, const struct ent_action *action);
 
@@ -475,16 +480,6 @@ void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_link_event *event);
 void ent_enroll_renew(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_envelope *envelope);
-
-static inline bool ent_is_zero(const uint8_t digest[32])
-{
-    uint8_t all = 0;
-
-    for (int i = 0; i < 32; i++) {
-        all |= digest[i];
-    }
-    return all == 0;
-}
 
 /* own.c: a member's message; its figures with the round's row; all of them gone; as the run's member "own_figures". */
 ENT_MUST enum ent_err ent_own_take(struct ent_engine *e, uint32_t member,

@@ -68,7 +68,7 @@ static void put_phase(struct ent_engine *e, struct ent_json_writer *w)
     ent_json_put_key_bool(w, "stopping", r->stopping);
     ent_json_put_key_uint(w, "accepted", ent_round_count(r, ENT_STANDING_ACCEPTED));
     ent_json_put_key_uint(w, "up", ent_round_count_up(r));
-    if (!ent_is_zero(r->model)) {
+    if (!ent_all_zero(r->model, 32)) {
         put_hex(w, "model", r->model, 32);
     }
     ent_json_put_key(w, "waiting_for");
@@ -182,7 +182,7 @@ static enum ent_err put_label(struct ent_engine *e, struct ent_json_writer *w, u
     struct ent_buf bytes;
     enum ent_err err;
 
-    ent_buf_init(&bytes, ENT_STORE_PLAN_MAX);
+    ent_buf_init(&bytes, ENT_PLAN_MAX_BYTES);
     err = ent_store_run_plan(e->store, run, &bytes);
     if (err == ENT_E_OK) {
         err = ent_plan_parse("plan.yaml", bytes.data, bytes.len, &plan);
@@ -210,7 +210,7 @@ static void put_best(const struct ent_engine *e, struct ent_json_writer *w,
     ent_json_put_key_uint(w, "patience", run->config.patience);
     ent_json_put_key_string(w, "best_by", by_auc ? "auc" : "log_loss");
     ent_json_put_key_uint(w, "best_train_round", goes_on ? e->round.best_train : run->best_train);
-    if (!ent_is_zero(run->best)) {
+    if (!ent_all_zero(run->best, 32)) {
         put_hex(w, "best", run->best, 32);
     }
 }

@@ -9,7 +9,6 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
-#include "common/crypto/secret.h"
 #include "coordinator/engine/control.h"
 #include "coordinator/engine/ops.h"
 #include "coordinator/engine/report.h"
@@ -97,17 +96,14 @@ static enum ent_err ask(const char *dir, const char *verb, const char *const (*p
     }
     ent_buf_release(&request);
     if (err != ENT_E_OK) {
-        ent_buf_release(reply);
+        ent_buf_wipe(reply);
     }
     return err;
 }
 
 static void forget(struct ent_buf *reply, struct ent_json *json)
 {
-    if (reply->data != NULL) {
-        ent_cleanse(reply->data, reply->len); /* it may hold a token */
-    }
-    ent_buf_release(reply);
+    ent_buf_wipe(reply); /* it may hold a token */
     ent_json_free(json);
 }
 
@@ -255,7 +251,7 @@ enum ent_err ent_verb_start(const void *options, const char *const *args, size_t
     set_log(o);
     ENT_TRY(ent_plan_read(args[0], &plan)); /* its mistakes are found before anybody is asked */
     ent_plan_free(plan);
-    ent_buf_init(&file, ENT_STORE_PLAN_MAX);
+    ent_buf_init(&file, ENT_PLAN_MAX_BYTES);
     err = ent_file_read(args[0], &file);
     if (err == ENT_E_OK) {
         err = ent_buf_str(&file, &text);

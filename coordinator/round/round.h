@@ -68,7 +68,7 @@ enum ent_standing {
     ENT_STANDING_DROPPED /* reason: TIMEOUT, DROPPED, LOST, REVOKED, PHASE (joined too late) ... */
 };
 
-/* = ent_task_kind, ent_split */
+/* = ent_task_kind, ent_split (coordinator/engine/check.c holds them to it) */
 enum ent_round_task { ENT_ROUND_STATS = 1, ENT_ROUND_TRAIN = 2, ENT_ROUND_EVALUATE = 3 };
 enum ent_round_split {
     ENT_ROUND_NO_SPLIT = 0,
@@ -275,7 +275,7 @@ struct ent_round {
     uint32_t n_members;
 };
 
-/* members: [cap] caller's storage (at most ENT_ROUND_MEMBERS_MAX), kept; n_members grows by
+/* members: caller's storage for as many as will be added (at most ENT_ROUND_MEMBERS_MAX), kept; n_members grows by
  * ent_round_add_member. */
 void ent_round_init(struct ent_round *round, struct ent_round_member *members);
 uint32_t ent_round_add_member(struct ent_round *round, bool revoked);

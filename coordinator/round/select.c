@@ -1,18 +1,12 @@
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "coordinator/round/phases.h"
 
 /* Today everybody who is there; sampling will narrow it here. */
 bool ent_select_invites(const struct ent_round *round, uint32_t member)
 {
     return round->members[member].enrolled && round->members[member].up;
-}
-
-static bool is_zero(const uint8_t *digest)
-{
-    static const uint8_t zero[ENT_ROUND_DIGEST_BYTES];
-
-    return memcmp(digest, zero, sizeof zero) == 0;
 }
 
 bool ent_round_out_of_patience(const struct ent_round *round)
@@ -74,7 +68,7 @@ bool ent_select_next(const struct ent_round *round, struct ent_row *open)
     next.round = round->round + 1;
     next.attempt = 1;
     /* Test rows are spent once, on the best model; without one that was evaluated, on the newest. */
-    if (next.split == ENT_ROUND_ON_TEST && !is_zero(round->best)) {
+    if (next.split == ENT_ROUND_ON_TEST && !ent_all_zero(round->best, sizeof round->best)) {
         memcpy(next.model, round->best, sizeof next.model);
     } else {
         memcpy(next.model, round->model, sizeof next.model);

@@ -139,17 +139,6 @@ enum ent_err ent_store_run_current(struct ent_store *store, struct ent_store_run
     return err == ENT_E_NOT_FOUND ? ent_err_note(err, "no run is going on") : err;
 }
 
-enum ent_err ent_store_run_find(struct ent_store *store, uint32_t run, struct ent_store_run *out)
-{
-    struct ent_stmt *stmt = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_tables_prepare(store, SELECT_RUN "WHERE run = ?", &stmt));
-    ent_stmt_bind_u64(stmt, 1, run);
-    err = ent_tables_one(stmt, read_run, out);
-    return err == ENT_E_NOT_FOUND ? ent_err_note(err, "there is no run %u", (unsigned)run) : err;
-}
-
 enum ent_err ent_store_run_list(struct ent_store *store, struct ent_store_run **out, size_t *n)
 {
     struct ent_stmt *stmt = NULL;

@@ -202,8 +202,6 @@ ENT_MUST enum ent_err ent_store_run_add(struct ent_store *store,
                                         const struct ent_buf *plan, uint64_t now_ms, uint32_t *run);
 /* The pending or active run; NOT_FOUND. */
 ENT_MUST enum ent_err ent_store_run_current(struct ent_store *store, struct ent_store_run *out);
-ENT_MUST enum ent_err ent_store_run_find(struct ent_store *store, uint32_t run,
-                                         struct ent_store_run *out);
 ENT_MUST enum ent_err ent_store_run_list(struct ent_store *store, struct ent_store_run **out,
                                          size_t *n); /* caller frees */
 ENT_MUST enum ent_err ent_store_run_plan(struct ent_store *store, uint32_t run,

@@ -90,16 +90,9 @@ enum ent_err ent_tables_leave(struct ent_store *store, bool own, enum ent_err er
     return ent_store_commit(store);
 }
 
-static bool is_zero(const uint8_t *digest)
-{
-    static const uint8_t zero[ENT_STORE_DIGEST_BYTES];
-
-    return memcmp(digest, zero, sizeof zero) == 0;
-}
-
 void ent_tables_bind_digest(struct ent_stmt *stmt, int at, const uint8_t *digest)
 {
-    if (is_zero(digest)) {
+    if (ent_all_zero(digest, ENT_STORE_DIGEST_BYTES)) {
         ent_stmt_bind_null(stmt, at);
     } else {
         ent_stmt_bind_blob(stmt, at, digest, ENT_STORE_DIGEST_BYTES);

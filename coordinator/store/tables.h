@@ -36,6 +36,7 @@ ENT_MUST enum ent_err ent_small_settle(struct ent_store *store);
 
 extern const struct ent_db_schema ent_schema; /* schema.c */
 
+/* ---- tables.c ---- */
 /* A statement of ours; ent_tables_done frees it and passes the error on. */
 ENT_MUST enum ent_err ent_tables_prepare(struct ent_store *store, const char *sql,
                                          struct ent_stmt **out);

@@ -63,13 +63,6 @@ static void add_bytes(struct record_bytes **list, size_t *n, size_t *cap, const 
     b->len = len;
 }
 
-static bool is_zero(const uint8_t digest[32])
-{
-    static const uint8_t zero[32];
-
-    return memcmp(digest, zero, sizeof zero) == 0;
-}
-
 /* The engine removes models that nobody needs any more: keep a copy. */
 static void capture_model(struct box *box, const uint8_t digest[32])
 {
@@ -77,7 +70,7 @@ static void capture_model(struct box *box, const uint8_t digest[32])
     struct ent_buf bytes;
     char *path = NULL;
 
-    if (is_zero(digest) || record_model(box, digest) != NULL) {
+    if (ent_all_zero(digest, 32) || record_model(box, digest) != NULL) {
         return;
     }
     ent_buf_init(&bytes, (size_t)16 << 20);

@@ -22,8 +22,8 @@ void ent_test_skip(const char *why);
  * next call. */
 const char *ent_test_shared(const char *relative);
 
-/* A fresh, empty directory that is removed when the program ends. Static storage per call, 64 of
- * them. */
+/* A fresh, empty directory; all of a program's are removed when it ends. The name is static storage, valid for the next
+ * 63 calls. */
 const char *ent_test_tmpdir(void);
 
 #define ENT_TEST(suite_, name_)                                                                    \

@@ -1,6 +1,7 @@
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CUnit/Basic.h>
@@ -10,8 +11,9 @@
 static struct ent_test_case *first;
 static struct ent_test_case **last = &first;
 static char skipped[64][256];
-static size_t n_skipped;
-static char tmpdirs[64][64];
+static size_t n_skipped;     /* all of them; the first ones are kept */
+static char tmproot[64];     /* holds every directory of this program; "": none was asked for */
+static char tmpdirs[64][64]; /* names of the newest */
 static size_t n_tmpdirs;
 static const char *current = "?";
 
@@ -23,9 +25,10 @@ void ent_test_register(struct ent_test_case *test)
 
 void ent_test_skip(const char *why)
 {
-    if (n_skipped < 64) {
-        (void)snprintf(skipped[n_skipped++], sizeof skipped[0], "%s: %s", current, why);
+    if (n_skipped < sizeof skipped / sizeof skipped[0]) {
+        (void)snprintf(skipped[n_skipped], sizeof skipped[0], "%s: %s", current, why);
     }
+    n_skipped++;
 }
 
 const char *ent_test_shared(const char *relative)
@@ -52,12 +55,18 @@ const char *ent_test_shared(const char *relative)
 
 const char *ent_test_tmpdir(void)
 {
-    char *dir = tmpdirs[n_tmpdirs % 64];
+    char *dir = tmpdirs[n_tmpdirs % (sizeof tmpdirs / sizeof tmpdirs[0])];
 
-    (void)strcpy(dir, "/tmp/entente-test.XXXXXX");
-    n_tmpdirs++;
-    if (mkdtemp(dir) == NULL) {
-        perror("mkdtemp");
+    if (tmproot[0] == '\0') {
+        (void)strcpy(tmproot, "/tmp/entente-test.XXXXXX");
+        if (mkdtemp(tmproot) == NULL) {
+            perror("mkdtemp");
+            abort();
+        }
+    }
+    (void)snprintf(dir, sizeof tmpdirs[0], "%.40s/%zu", tmproot, n_tmpdirs++);
+    if (mkdir(dir, 0700) != 0) {
+        perror("mkdir");
         abort();
     }
     return dir;
@@ -75,6 +84,18 @@ static void run_named(const CU_pTest test, const CU_pSuite suite)
 {
     (void)suite;
     current = test->pName;
+}
+
+static void report_skipped(void)
+{
+    size_t kept = sizeof skipped / sizeof skipped[0];
+
+    for (size_t i = 0; i < n_skipped && i < kept; i++) {
+        printf("SKIPPED %s\n", skipped[i]);
+    }
+    if (n_skipped > kept) {
+        printf("SKIPPED %zu more\n", n_skipped - kept);
+    }
 }
 
 /* All tests, or those whose suite or name contains the first argument. --seed N before it: tests with seeded
@@ -117,11 +138,9 @@ int main(int argc, char **argv)
     (void)CU_basic_run_tests();
     failed = CU_get_number_of_failures();
     CU_cleanup_registry();
-    for (size_t i = 0; i < n_skipped; i++) {
-        printf("SKIPPED %s\n", skipped[i]);
-    }
-    for (size_t i = 0; i < n_tmpdirs && i < 64; i++) {
-        (void)nftw(tmpdirs[i], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    report_skipped();
+    if (tmproot[0] != '\0') {
+        (void)nftw(tmproot, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     }
     return failed == 0 ? 0 : 1;
 }

@@ -38,17 +38,14 @@ ENT_TEST(course, a_run_asks_what_the_plan_says_and_no_more)
     ENT_OK(ask(&c, &m));
     m = opening(2, ENT_TASK_STATS, ENT_SPLIT_NONE);
     ENT_FAILS(ask(&c, &m), ENT_E_PROTOCOL);
-    for (uint32_t i = 0; i < 3; i++) {
+    for (uint32_t i = 0; i < 2; i++) {
+        m = opening(round++, ENT_TASK_TRAIN, ENT_SPLIT_TRAIN);
+        ENT_OK(ask(&c, &m));
         m = opening(round++, ENT_TASK_EVALUATE, ENT_SPLIT_VALIDATION);
         ENT_OK(ask(&c, &m));
-        m = opening(round, ENT_TASK_TRAIN, ENT_SPLIT_TRAIN);
-        if (i < 2) {
-            ENT_OK(ask(&c, &m));
-            round++;
-        } else {
-            ENT_FAILS(ask(&c, &m), ENT_E_PROTOCOL);
-        }
     }
+    m = opening(round, ENT_TASK_TRAIN, ENT_SPLIT_TRAIN);
+    ENT_FAILS(ask(&c, &m), ENT_E_PROTOCOL);
     m = opening(round, ENT_TASK_EVALUATE, ENT_SPLIT_VALIDATION);
     ENT_FAILS(ask(&c, &m), ENT_E_PROTOCOL);
     m = opening(round++, ENT_TASK_EVALUATE, ENT_SPLIT_TEST);

@@ -116,6 +116,26 @@ ENT_TEST(split, without_a_unit_key_the_mapped_row_decides)
     drop(&s);
 }
 
+ENT_TEST(split, a_file_may_name_ranges)
+{
+    static const char csv[] = "a,b,l\n0,1,1\n1,1,1\n2,1,0\n3,1,1\n4,1,1\n5,1,0\n";
+    static const char *const bad[] = {"2-1\n",   "1-\n",  "-3\n",
+                                      "1-2-3\n", "2-6\n", "0-18446744073709551615\n"};
+    struct split s =
+        split(by_file, csv, "", data_file(ent_test_tmpdir(), "rows", "3-4\n0-0\n4\n1-3\n", 14));
+
+    CU_ASSERT_EQUAL_FATAL(s.err, ENT_E_OK);
+    CU_ASSERT_EQUAL(s.parts->part[ENT_SPLIT_TEST].n, 5);
+    CU_ASSERT_EQUAL(part_of(s.parts, 0), ENT_SPLIT_TEST);
+    CU_ASSERT_NOT_EQUAL(part_of(s.parts, 5), ENT_SPLIT_TEST);
+    drop(&s);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        s = split(by_file, csv, "", data_file(ent_test_tmpdir(), "rows", bad[i], strlen(bad[i])));
+        CU_ASSERT_EQUAL(s.err, ENT_E_DATA);
+        drop(&s);
+    }
+}
+
 ENT_TEST(split, a_file_of_rows_counts_rows_that_did_not_parse)
 {
     static const char csv[] = "a,b,l\n0,1,1\nbad,1,1\n2,1,0\n3,1,\n4,1,1\n5,1,0\n";

@@ -333,8 +333,6 @@ ENT_TEST(state, soft_changes_ride_with_the_next_commit)
 {
     const char *dir = ent_test_tmpdir();
     struct ent_state *s = open_state(dir);
-    struct ent_progress p = {.run = 1, .round = 7};
-    struct ent_progress got;
     struct ent_csprng csprng = ent_csprng_system();
     struct ent_blob *payload = payload_of(1, 10);
     struct ent_state_update u = sample_update(7, 1, payload);
@@ -345,17 +343,15 @@ ENT_TEST(state, soft_changes_ride_with_the_next_commit)
 
     ENT_OK(ent_sha256(&model, 1, digest));
     before = ent_state_commits(s);
-    ENT_OK(ent_state_progress_put(s, &p));
     ENT_OK(ent_state_model_put(s, digest, &model, 1));
     ENT_OK(ent_state_claim_release(s, &claim));
-    ENT_OK(ent_state_progress_get(s, &got));
-    CU_ASSERT(got.round == 7 && ent_state_commits(s) == before);
+    CU_ASSERT_EQUAL(ent_state_commits(s), before);
     ENT_OK(ent_state_update_put(s, &u));
     ENT_OK(ent_state_update_delete_older(s, (struct ent_attempt){1, 7, 2}));
     CU_ASSERT_EQUAL(ent_state_commits(s), before + 1);
     ENT_OK(ent_state_nonce_first(s, &csprng, digest));
     CU_ASSERT_EQUAL(ent_state_commits(s), before + 2);
-    ENT_OK(ent_state_progress_put(s, &p));
+    ENT_OK(ent_state_release_done(s, &claim));
     ENT_OK(ent_state_flush(s));
     ENT_OK(ent_state_flush(s));
     CU_ASSERT_EQUAL(ent_state_commits(s), before + 3);
@@ -416,37 +412,5 @@ ENT_TEST(head, never_goes_back)
     ENT_OK(ent_state_head_put(s, &head));
     ENT_OK(ent_state_head_get(s, &got));
     CU_ASSERT(got.size == 11 && got.root[0] == 2);
-    ent_state_close(s);
-}
-
-ENT_TEST(progress, and_metrics)
-{
-    struct ent_state *s = open_state(ent_test_tmpdir());
-    struct ent_progress p = {1, 7, 2, 3, 4, 40, 1000, 2000, 1795543200000};
-    struct ent_progress got;
-    struct ent_state_metric m = {.run = 1, .round = 3, .name = "log_loss", .nano = 300000000};
-    struct ent_state_metric list[2];
-    size_t n = 0;
-
-    ENT_FAILS(ent_state_progress_get(s, &got), ENT_E_NOT_FOUND);
-    ENT_OK(ent_state_progress_put(s, &p));
-    p.round = 8;
-    ENT_OK(ent_state_progress_put(s, &p));
-    ENT_OK(ent_state_progress_get(s, &got));
-    CU_ASSERT(got.round == 8 && got.train_rounds == 40 && got.bytes_received == 2000 &&
-              got.updated_ms == p.updated_ms);
-    ENT_OK(ent_state_metric_put(s, &m));
-    (void)snprintf(m.name, sizeof m.name, "auc");
-    m.nano = -1;
-    ENT_OK(ent_state_metric_put(s, &m));
-    m.round = 5;
-    ENT_OK(ent_state_metric_put(s, &m));
-    m.run = 2;
-    ENT_OK(ent_state_metric_put(s, &m));
-    ENT_OK(ent_state_metrics(s, 1, list, 2, &n));
-    CU_ASSERT_EQUAL(n, 3);
-    CU_ASSERT(strcmp(list[0].name, "auc") == 0 && list[0].nano == -1 && list[0].round == 3 &&
-              list[0].run == 1);
-    CU_ASSERT_STRING_EQUAL(list[1].name, "log_loss");
     ent_state_close(s);
 }

@@ -158,6 +158,22 @@ ENT_TEST(file, lock_is_exclusive)
     ENT_FAILS(ent_dir_lock(dir, &b), ENT_E_BUSY);
 }
 
+/* The directory that a path stands in, however the path is written. */
+ENT_TEST(file, parents_are_synchronised)
+{
+    const char *dir = ent_test_tmpdir();
+    char path[600];
+
+    (void)snprintf(path, sizeof path, "%s/is/not", dir);
+    ENT_FAILS(ent_parent_sync(path), ENT_E_NOT_FOUND);
+    (void)snprintf(path, sizeof path, "%s/not//", dir);
+    ENT_OK(ent_parent_sync(path));
+    ENT_OK(ent_parent_sync("not"));
+    ENT_OK(ent_parent_sync("not/"));
+    ENT_OK(ent_parent_sync("/not"));
+    ENT_OK(ent_parent_sync("/"));
+}
+
 ENT_TEST(options, nearest)
 {
     static const char *const names[] = {"features", "label", "training"};
@@ -225,4 +241,18 @@ ENT_TEST(clock, texts)
     CU_ASSERT_STRING_EQUAL(text, "2026-11-24T18:00:00Z");
     ent_duration_text(11100000, text);
     CU_ASSERT_STRING_EQUAL(text, "3 h 5 min");
+}
+
+ENT_TEST(buf, all_zero_means_every_byte)
+{
+    uint8_t bytes[33] = {0};
+
+    CU_ASSERT_TRUE(ent_all_zero(bytes, sizeof bytes));
+    CU_ASSERT_TRUE(ent_all_zero(bytes, 0));
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = 0x80;
+        CU_ASSERT_FALSE(ent_all_zero(bytes, sizeof bytes));
+        CU_ASSERT_TRUE(ent_all_zero(bytes, i));
+        bytes[i] = 0;
+    }
 }

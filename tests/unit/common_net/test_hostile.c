@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/ssl.h>
+
 #include "tests/unit/common_net/net_test.h"
 
 ENT_TEST(hostile, garbage_bytes)
@@ -356,6 +358,31 @@ ENT_TEST(hostile, ping_flood)
         CU_ASSERT_EQUAL(pong[1], ENT_FRAME_PONG);
     } while (pong[14] != 3 || pong[15] != 255); /* the last one, 1023, is always answered */
     bare_end(&b);
+    scene_close(s);
+}
+
+/* TLS answers each request for new keys by a record; a peer that asks without reading must not make us keep them all. */
+ENT_TEST(hostile, key_update_flood)
+{
+    struct scene *s = scene_open(NULL);
+    struct ent_tls_settings member = net_settings(ENT_TEST_MEMBER);
+    const int window = 4096;
+    struct ent_link_event *e;
+    struct bare b;
+
+    CU_ASSERT_TRUE(bare_start(&b, s->bound, &member));
+    CU_ASSERT_EQUAL(setsockopt(b.fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window), 0);
+    bare_hello(&b);
+    for (size_t i = 0; i < 400000 && !tap_closed(&s->server); i++) {
+        if (SSL_key_update(b.conn.ssl, SSL_KEY_UPDATE_REQUESTED) != 1 ||
+            SSL_do_handshake(b.conn.ssl) != 1) {
+            break;
+        }
+    }
+    e = tap_need(&s->server, ENT_LINK_CLOSED, 5000);
+    CU_ASSERT_EQUAL(e->why, ENT_E_LIMIT);
+    bare_end(&b);
+    expect_alive(s);
     scene_close(s);
 }
 

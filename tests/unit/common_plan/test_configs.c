@@ -85,22 +85,6 @@ ENT_TEST(federation, names_and_hosts)
     CU_ASSERT_FALSE(ent_federation_name_ok("brand a"));
 }
 
-ENT_TEST(federation, addresses)
-{
-    char host[256];
-    uint16_t port;
-
-    CU_ASSERT_TRUE(ent_address_split("fed.acme.example:7443", host, &port));
-    CU_ASSERT_STRING_EQUAL(host, "fed.acme.example");
-    CU_ASSERT_EQUAL(port, 7443);
-    CU_ASSERT_TRUE(ent_address_split("[::1]:0", host, &port));
-    CU_ASSERT_STRING_EQUAL(host, "::1");
-    CU_ASSERT_FALSE(ent_address_split(":7443", host, &port));
-    CU_ASSERT_FALSE(ent_address_split("host", host, &port));
-    CU_ASSERT_FALSE(ent_address_split("host:", host, &port));
-    CU_ASSERT_FALSE(ent_address_split("a b:1", host, &port));
-}
-
 ENT_TEST(client_config, everything_is_read)
 {
     struct ent_client_config *c;

@@ -236,6 +236,32 @@ ENT_TEST(ops, an_answer_that_cannot_be_sealed_costs_its_receiver_only)
     fed_free(&fed);
 }
 
+/* An evaluation is an update too: its run would end with every member refused. */
+ENT_TEST(ops, a_plan_none_of_whose_updates_is_too_large_can_start)
+{
+    struct ent_json_writer w;
+    struct ent_buf request;
+    const char *text = NULL;
+    struct fed fed;
+
+    fed_new(&fed, 3);
+    fed.home->config->update_bytes = 4096; /* a training update has a few, an evaluation 16 kB */
+    ent_buf_init(&request, (size_t)64 * 1024);
+    ent_json_begin(&w, &request);
+    ent_json_put_object(&w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(&w, "verb", "start");
+    ent_json_put_key_string(&w, "name", "plan.yaml");
+    ent_json_put_key_string(&w, "plan", fed_plan);
+    ent_json_put_close(&w);
+    ENT_OK(ent_json_end(&w));
+    ENT_OK(ent_buf_str(&request, &text));
+    CU_ASSERT_EQUAL(error_of(fed_ask(&fed, text)), ENT_E_LIMIT);
+    fed.home->config->update_bytes = 65536;
+    CU_ASSERT_EQUAL(error_of(fed_ask(&fed, text)), ENT_E_OK);
+    ent_buf_release(&request);
+    fed_free(&fed);
+}
+
 /* limits.members counts who can take part. */
 ENT_TEST(ops, revoked_members_make_room)
 {
