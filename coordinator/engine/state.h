@@ -114,7 +114,7 @@ struct ent_conn {
     uint32_t member;   /* ENT_NO_MEMBER until its HELLO */
     uint32_t told_run; /* run whose RunStart it got */
     uint8_t known_plan[32];
-    bool has_base;       /* said in its newest JOIN here: who comes back may have lost a small model */
+    bool has_base; /* said in its newest JOIN here: who comes back may have lost a small model */
     uint64_t sent_round; /* whose base went out within its offer */
     uint32_t sent_attempt;
     struct ent_peer peer;
