@@ -97,7 +97,7 @@ pids=("$sorter")
 for ((i = 0; i < 600; i++)); do # until it holds a temporary file, which has no name
     kill -0 "$sorter" 2>/dev/null || fail "it ended before it was killed: $(cat "$dir/out")"
     # shellcheck disable=SC2012
-    if ls -l "/proc/$sorter/fd" 2>/dev/null | grep -q "entente-sort.*deleted"; then break; fi
+    if ls -l "/proc/$sorter/fd" 2>/dev/null | grep -q "$dir/tmp/.*deleted"; then break; fi
     sleep 0.05
 done
 [ "$i" -lt 600 ] || fail "it uses no temporary file"
