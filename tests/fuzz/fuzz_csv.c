@@ -19,7 +19,7 @@ static const char plan_yaml[] =
     "features: [{name: a, type: number, range: [0, 10], encode: ple, outliers: missing}, {name: b, "
     "type: category, values: [x, \"y z\"]}, {name: c, type: boolean}, {name: b2, type: category, "
     "vocabulary: {bits: 4}}, {name: a2, type: date, format: unix, parts: [month, age], reference: "
-    "2024-01-01, range: [0, 99]}]\n"
+    "2024-01-01, range: [0, 99]}, {name: v, type: vector, length: 2, range: [0, 9]}]\n"
     "label: {name: l, positive: \"1\"}\n"
     "split: {validation: 0.3, test: 0.3}\n"
     "model: {layers: [{dense: 1}]}\n";
@@ -97,11 +97,12 @@ static void check_rewrite(const char *path, const char *second)
 static void check_table(const char *path)
 {
     static const struct ent_column_map columns[] = {{.feature = "b2", .column = "b"},
-                                                    {.feature = "a2", .column = "a"}};
+                                                    {.feature = "a2", .column = "a"},
+                                                    {.feature = "v", .column = "b"}};
     struct ent_client_config config = {
         .data = {.source = "csv", .path = path, .bad_rows = ENT_BAD_ROWS_DROP},
         .columns = columns,
-        .n_columns = 2};
+        .n_columns = 3};
     struct ent_plan *plan;
     struct ent_table *table;
     struct ent_parts *parts;
