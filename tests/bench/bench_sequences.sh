@@ -45,7 +45,7 @@ baseline() { # task, cell -> loss, and AUC or hit@10
 }
 
 plans() { # task, cell: federated.yaml and pooled.yaml
-    sed -e "s/{gru: 64}/{$2: 64}/" -e 's/test: 0.2/test: file/' "$source_dir/deploy/examples/next-$1.yaml" \
+    sed -e "s/{gru: 64}/{$2: 64}/" -e 's/test: 0.2/test: file/' "$source_dir/deploy/examples/next-$1/plan.yaml" \
         >"$work/federated.yaml"
     sed -e 's/rounds: 20/rounds: 10/' -e 's/rate: [0-9.]*/rate: 0.001/' -e 's/schedule: cosine/schedule: constant/' \
         "$work/federated.yaml" >"$work/pooled.yaml"
