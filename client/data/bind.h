@@ -58,7 +58,7 @@ struct ent_text ent_bind_text(const struct ent_strings *missing, const struct en
 
 /* The bucket of a value: the first `bits` bits of SHA-256("entente/value/v1\0" || be32 length of the salt || salt ||
  * be32 length of the feature's name || name || value). Without the salt nobody can try values offline; with it (every
- * member has it) one can: see docs on what a vocabulary reveals. */
+ * member has it) one can: docs/FEATURES.md says what a vocabulary reveals. */
 ENT_MUST enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
                                     const void *value, size_t len, uint32_t *out);
 

@@ -1,6 +1,7 @@
 /* IN rows of a source · OUT rows of a table · OWNS source, bindings, hash · THREADS one at a time · SOURCE -
  *
- * Inside this room and client/events only: the one loop that table.c (everything) and reader.c (block by block) share. */
+ * Inside this room and client/events only: the one loop behind table.c (everything, or block by
+ * block) and the events of sequences. */
 #ifndef ENT_CLIENT_DATA_LOAD_H
 #define ENT_CLIENT_DATA_LOAD_H
 

@@ -362,7 +362,7 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
     }
     if (plan->best_by == ENT_BEST_BY_AUC && plan->loss != ENT_MODEL_BCE) {
         return ent_node_error(place(read, "training", "best_by"),
-                              "there is an AUC with loss bce only, not with %s",
+                              "best_by: auc works with loss bce only; this plan's is %s",
                               ent_model_loss_name(plan->loss));
     }
     if (plan->weights == ENT_WEIGHTS_FIXED && plan->n_fixed_weights < plan->min_members) {

@@ -139,6 +139,8 @@ ENT_TEST(sequence, what_makes_no_sense)
     refused("features: [" ITEM "]\nsequence: {unit: who, time: when, length: 1}\n"
             "label: {next: item}\n" GRU,
             "plan.yaml:2:43: length is 1: what comes next is the last event");
+    refused("features: [" ITEM "]\n" SEQ "label: {next: item}\n" GRU "training: {best_by: auc}\n",
+            "best_by: auc works with loss bce only; this plan's is softmax");
     refused("features: [" ITEM "]\n" SEQ "label: {next: thing}\n" GRU,
             "there is no feature 'thing' whose next value could be predicted");
     refused("features: [{name: p, type: number, range: [0, 1]}]\n" SEQ "label: {next: p}\n" GRU,
