@@ -1,6 +1,7 @@
 #include "common/task/metrics.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "common/task/task.h"
 
@@ -364,4 +365,22 @@ size_t ent_metrics_values(const struct ent_metrics *metrics,
         return other_values(metrics, out);
     }
     return keep_finite(all, sizeof all / sizeof all[0], out);
+}
+
+bool ent_metrics_is_name(const char *name)
+{
+    static const enum ent_outputs all[] = {ENT_OUTPUTS_BINARY, ENT_OUTPUTS_CLASSES,
+                                           ENT_OUTPUTS_NUMBER};
+    bool is = false;
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const struct ent_metrics zeros = {.outputs = all[i]}; /* finite, so none is left out */
+        struct ent_metric_value values[ENT_METRIC_VALUES];
+        size_t n = ent_metrics_values(&zeros, values);
+
+        for (size_t k = 0; k < n; k++) {
+            is = is || strcmp(values[k].name, name) == 0;
+        }
+    }
+    return is;
 }

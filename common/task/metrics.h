@@ -90,5 +90,7 @@ struct ent_metric_value {
 #define ENT_METRIC_VALUES 14
 size_t ent_metrics_values(const struct ent_metrics *metrics,
                           struct ent_metric_value out[ENT_METRIC_VALUES]);
+/* Whether one of them has this name, whatever is predicted. */
+bool ent_metrics_is_name(const char *name);
 
 #endif
