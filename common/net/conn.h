@@ -38,6 +38,9 @@ enum ent_conn_sending {
  * is there. */
 #define AHEAD_BYTES ((size_t)16 * 1024)
 
+/* Of the PING whose PONG says that everything before it arrived. */
+#define FLUSH_REQUEST UINT64_MAX
+
 enum ent_conn_step { STEP_HEADER, STEP_BODY, STEP_DATA };
 
 struct ent_conn {

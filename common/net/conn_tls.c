@@ -10,6 +10,7 @@
 /* Plain bytes that become records at a time: bounds what a connection holds of a large transfer. */
 #define SLICE_BYTES ((size_t)64 * 1024)
 #define IN_FIRST_BYTES ((size_t)16 * 1024)
+#define OUT_KEEP_BYTES ((size_t)16 * 1024) /* of the way out, for a connection that rests */
 /* For connections that were admitted and send much: a small update comes in one receive. */
 #define IN_BYTES ((size_t)56 * 1024)
 
@@ -180,7 +181,7 @@ static void all_out(struct ent_conn *c)
 {
     c->out_at = 0;
     c->out_end = 0;
-    if (c->out_cap > IN_FIRST_BYTES) { /* nothing large is kept for a connection that rests */
+    if (c->out_cap > OUT_KEEP_BYTES) {
         free(c->out);
         c->out = NULL;
         c->out_cap = 0;
