@@ -8,8 +8,6 @@
 #include "common/base/mem.h"
 #include "common/base/plural.h"
 
-#define MAX_ID_BYTES ((size_t)1 << 30)
-
 enum ent_err ent_loader_init_from(struct ent_loader *loader,
                                   const struct ent_table_options *options,
                                   struct ent_source *source_take)
@@ -65,7 +63,7 @@ enum ent_err ent_loader_table(const struct ent_loader *loader, struct ent_table 
     ENT_TRY(ent_calloc(1, sizeof *table, &table));
     table->schema = loader->options.schema;
     table->has_unit_key = loader->bindings->unit != ENT_BIND_NONE;
-    ent_buf_init(&table->ids, MAX_ID_BYTES);
+    ent_buf_init(&table->ids, ENT_LOADER_MAX_ID_BYTES);
     err = ent_calloc(table->schema.n_features, sizeof *table->columns, &table->columns);
     if (err != ENT_E_OK) {
         ent_table_free(table);

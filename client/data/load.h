@@ -10,6 +10,8 @@
 #include "client/data/table.h"
 #include "common/crypto/sha256.h"
 
+#define ENT_LOADER_MAX_ID_BYTES ((size_t)1 << 30) /* of all rows of a table */
+
 /* Rows of a table by what they hold. */
 struct ent_rowset {
     uint32_t *slots; /* row + 1; 0 = free; open addressing */
