@@ -52,7 +52,8 @@ struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, 
 ENT_MUST enum ent_err ent_bind_place(const struct ent_client_config *config,
                                      const struct ent_text *header, size_t n_header,
                                      const char *name, const char *what, struct ent_bound *out);
-/* A field's text without blanks, by the member's own spelling when there is one; otherwise *is_missing. */
+/* A field's text without blanks, by the member's own spelling when there is one (map: NULL, none); otherwise
+ * *is_missing. */
 struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
                               const struct ent_text *field, bool *is_missing);
 

@@ -303,17 +303,12 @@ static enum ent_err hash_unit(struct ent_loader *loader, const struct ent_source
     uint8_t digest[ENT_SHA256_BYTES];
 
     if (loader->bindings->unit != ENT_BIND_NONE) {
-        const struct ent_text *field = &row->fields[loader->bindings->unit];
+        bool is_missing;
 
-        unit = ent_text_trim(field->text, field->len);
-        for (uint32_t i = 0; i < loader->bindings->missing.n; i++) {
-            const char *missing = loader->bindings->missing.items[i];
-
-            if (unit.len == strlen(missing) && memcmp(unit.text, missing, unit.len) == 0) {
-                unit.len = 0;
-            }
-        }
-        table->n_without_unit += unit.len == 0 ? 1 : 0;
+        unit = ent_bind_text(&loader->bindings->missing, NULL, &row->fields[loader->bindings->unit],
+                             &is_missing);
+        unit.len = is_missing ? 0 : unit.len;
+        table->n_without_unit += is_missing ? 1 : 0;
     }
     ENT_TRY(ent_sha256_init(&loader->hash));
     ent_split_hash_begin(loader->options.split_key, &loader->hash);
