@@ -122,6 +122,15 @@ static bool has_data(const struct ent_sim *s, uint32_t member)
            0;
 }
 
+static void note_declined(struct ent_sim *s, uint32_t member)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    (void)snprintf(s->declined, sizeof s->declined, "%.64s: %.240s",
+                   s->population->members[member].name, ent_err_message());
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* Why is what was noted last. */
 static enum ent_err decline(struct ent_sim *s, struct ent_sim_worker *w, uint32_t member,
                             enum ent_err code)
 {
@@ -133,6 +142,7 @@ static enum ent_err decline(struct ent_sim *s, struct ent_sim_worker *w, uint32_
     struct ent_buf body;
     enum ent_err err;
 
+    note_declined(s, member);
     memcpy(m.round_open, opening_of(s, member)->hash, sizeof m.round_open);
     ent_buf_init(&body, ENVELOPE_BYTES);
     err = ent_wire_seal(s->members[member].key, &header, &m, &body);
@@ -189,7 +199,7 @@ enum ent_err ent_sim_join(void *ctx, uint32_t worker, uint32_t item)
     ent_arena_init(&w->arena, ENT_SIM_ARENA_BYTES);
     ENT_TRY(see_open(s, w, member));
     if (!has_data(s, member)) {
-        return decline(s, w, member, ENT_E_DATA);
+        return decline(s, w, member, ent_err_note(ENT_E_DATA, "it has no rows"));
     }
     ent_buf_init(&body, ENVELOPE_BYTES);
     err = seal_join(s, w, member, &body);
