@@ -152,12 +152,6 @@ static const struct ent_field client_fields[] = {
      .help = "what this member takes part in"},
     {0}};
 
-void ent_client_config_print_fields(FILE *out)
-{
-    (void)fprintf(out, "client.yaml\n");
-    ent_config_print_fields(client_fields, "", out);
-}
-
 static enum ent_err resolve(const char *dir, const char *path, struct ent_arena *arena,
                             const char **out)
 {

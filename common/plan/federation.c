@@ -201,12 +201,6 @@ void ent_federation_config_free(struct ent_federation_config *config)
     }
 }
 
-void ent_federation_config_print_fields(FILE *out)
-{
-    (void)fprintf(out, "federation.yaml\n");
-    ent_config_print_fields(federation_fields, "", out);
-}
-
 static const char text_limits[] =
     "\n"
     "limits:\n"
