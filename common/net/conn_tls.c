@@ -74,8 +74,10 @@ void ent_conn_tls_release(struct ent_conn *c)
     ent_tls_conn_release(&c->tls);
     free(c->in);
     free(c->out);
+    free(c->going);
     c->in = NULL;
     c->out = NULL;
+    c->going = NULL;
 }
 
 /* The first failure: our alert still goes out, and what comes is read away until the timer ends it (conn.c), for a
@@ -167,10 +169,22 @@ static bool send_now(struct ent_conn *c)
     return c->out_at == c->out_end;
 }
 
+/* What nng sends meanwhile must stay where it is: TLS may answer (new keys, alerts) before it has gone, and puts that
+ * into a buffer of its own. */
 static void send_later(struct ent_conn *c)
 {
-    nng_iov iov = {.iov_buf = c->out + c->out_at, .iov_len = c->out_end - c->out_at};
+    nng_iov iov;
 
+    if (c->going == NULL) {
+        c->going = c->out;
+        c->going_at = c->out_at;
+        c->going_end = c->out_end;
+        c->out = NULL;
+        c->out_cap = 0;
+        c->out_at = 0;
+        c->out_end = 0;
+    }
+    iov = (nng_iov){.iov_buf = c->going + c->going_at, .iov_len = c->going_end - c->going_at};
     c->send_busy = true;
     c->tx_ms = ent_conn_now(c);
     (void)nng_aio_set_iov(c->send_aio, 1, &iov);
@@ -196,17 +210,18 @@ bool ent_conn_tls_flush(struct ent_conn *c, bool now)
     if (c->out_end > 0 && !c->ended) {
         send_later(c);
     }
-    return c->out_end == 0;
+    return !c->send_busy;
 }
 
 bool ent_conn_tls_sent(struct ent_conn *c, size_t n)
 {
-    c->out_at += n;
-    if (c->out_at < c->out_end) {
+    c->going_at += n;
+    if (c->going_at < c->going_end) {
         send_later(c);
         return false;
     }
-    all_out(c);
+    free(c->going);
+    c->going = NULL;
     return true;
 }
 
