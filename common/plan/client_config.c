@@ -114,6 +114,17 @@ static const struct ent_field policy_fields[] = {
              "the coordinator's operator"},
     {0}};
 
+static const struct ent_field limit_fields[] = {
+    {.key = "memory",
+     .kind = ENT_FIELD_SIZE,
+     .offset = AT(config.memory_bytes),
+     .lo = 1048576,
+     .hi = 1099511627776.0,
+     .fallback = "4GiB",
+     .help =
+         "for the rows and for what a plan's training takes; a plan that needs more is declined"},
+    {0}};
+
 static const struct ent_field client_fields[] = {
     {.key = "coordinator",
      .kind = ENT_FIELD_STRING,
@@ -149,6 +160,10 @@ static const struct ent_field client_fields[] = {
      .kind = ENT_FIELD_MAP,
      .fields = policy_fields,
      .help = "what this member takes part in"},
+    {.key = "limits",
+     .kind = ENT_FIELD_MAP,
+     .fields = limit_fields,
+     .help = "what a plan may take of this machine"},
     {0}};
 
 void ent_client_config_print_fields(FILE *out)
@@ -479,7 +494,12 @@ static const char text_policy[] =
     "  plans: any               # or a list of plan digests, as plan-check prints them\n"
     "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n"
     "  own_figures: stay        # or go: AUC and the like of this member's own test rows are told "
-    "to the operator\n";
+    "to the operator\n"
+    "\n"
+    "# What a plan may take of this machine: rows and training together. One that needs more is "
+    "declined.\n"
+    "limits:\n"
+    "  memory: 4GiB\n";
 
 enum ent_err ent_client_config_policy_text(struct ent_buf *out)
 {

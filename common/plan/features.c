@@ -136,6 +136,7 @@ enum ent_err ent_plan_read_schema(const struct ent_node *list, struct ent_plan_s
     const struct ent_node *twice;
     uint32_t n;
     uint64_t inputs = 0;
+    uint64_t declared = 0;
 
     if (list->kind != ENT_NODE_LIST || list->n == 0 || list->n > ENT_PLAN_MAX_FEATURES) {
         return ent_node_bad(list, list->key, "must be a list of 1 to 4096 features");
@@ -150,6 +151,12 @@ enum ent_err ent_plan_read_schema(const struct ent_node *list, struct ent_plan_s
         ENT_BUG_ON(schema->n_features > n);
         for (uint32_t i = first; i < schema->n_features; i++) {
             inputs += ent_feature_inputs(&schema->features[i]);
+            declared += schema->features[i].values != NULL ? schema->features[i].n_values : 0;
+        }
+        if (declared > ENT_PLAN_MAX_DECLARED) {
+            return ent_node_error(
+                e, "more than %d declared values in all: declare fewer, or hash them",
+                ENT_PLAN_MAX_DECLARED);
         }
         if (inputs > ENT_PLAN_MAX_INPUTS) {
             return ent_node_error(e, "more than %u model inputs: declare fewer category values",
