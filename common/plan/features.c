@@ -90,6 +90,17 @@ static enum ent_err read_entry(const struct ent_node *node, struct ent_plan_sche
     return ENT_E_OK;
 }
 
+/* Where the plan's memory ends is said with the place. */
+static enum ent_err read_placed(const struct ent_node *node, struct ent_plan_schema *schema)
+{
+    enum ent_err err = read_entry(node, schema);
+
+    return err == ENT_E_LIMIT
+               ? ent_node_error(node, "the features up to here take too much memory: declare "
+                                      "fewer values, or hash them")
+               : err;
+}
+
 /* Of what the list becomes: parts of dates are features of their own. */
 static uint32_t count_features(const struct ent_node *list)
 {
@@ -147,7 +158,7 @@ enum ent_err ent_plan_read_schema(const struct ent_node *list, struct ent_plan_s
     for (const struct ent_node *e = list->first; e != NULL; e = e->next) {
         uint32_t first = schema->n_features;
 
-        ENT_TRY(read_entry(e, schema));
+        ENT_TRY(read_placed(e, schema));
         ENT_BUG_ON(schema->n_features > n);
         for (uint32_t i = first; i < schema->n_features; i++) {
             inputs += ent_feature_inputs(&schema->features[i]);
