@@ -366,3 +366,24 @@ ENT_TEST(agent, a_plan_that_takes_too_much_memory_is_declined)
     ent_pipeline_free(p);
     ent_client_config_free(config);
 }
+
+/* In a round: declined with the bare reason; what the machine has stays here. */
+ENT_TEST(agent, rows_that_take_too_much_memory_are_declined_without_details)
+{
+    struct script s;
+    struct ent_msg_decline m;
+    struct ent_msg_round_open open;
+    char *csv = support_csv(80000, 3);
+
+    script_new(&s, "coordinator: localhost:7443\n"
+                   "data: {path: data.csv, bad_rows: drop}\nlimits: {memory: 1MiB}\n");
+    (void)support_file(s.dir, "data.csv", csv, strlen(csv));
+    script_welcome(&s, NULL);
+    script_run_start(&s);
+    open = script_open_msg(&s, ENT_TASK_STATS);
+    CU_ASSERT_EQUAL(declined(&s, &open, &m), ENT_E_LIMIT);
+    CU_ASSERT_STRING_EQUAL(m.text, ent_err_text(ENT_E_LIMIT));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "limits.memory of client.yaml leaves"));
+    free(csv);
+    script_free(&s);
+}
