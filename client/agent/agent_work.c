@@ -122,11 +122,12 @@ static enum ent_err check(struct ent_agent *agent)
     return follow_course(agent);
 }
 
-/* What leaves as a reason: sentences about settings and numbers of the plan; those about files and data stay here. */
+/* What leaves as a reason: sentences about settings and numbers of the plan; those about files, data and the course of
+ * training (NONFINITE: epoch and step) stay here. */
 static bool may_leave(enum ent_err code)
 {
     return code == ENT_E_POLICY || code == ENT_E_PROTOCOL || code == ENT_E_RANGE ||
-           code == ENT_E_NONFINITE || code == ENT_E_TOO_FEW || code == ENT_E_SHAPE;
+           code == ENT_E_TOO_FEW || code == ENT_E_SHAPE;
 }
 
 /* Whether this reason was given in this run already: a training and an evaluation may have one each. */

@@ -107,8 +107,34 @@ uint32_t ent_pipeline_examples(const struct ent_pipeline *pipeline)
     return ent_table_examples(pipeline->table, train->rows, train->n);
 }
 
+#define MIB ((size_t)1 << 20)
+
+/* Before a row is read: what the plan's training takes must be within the member's limit. *rows: the settings with what
+ * is left of it, for the rows. */
+static enum ent_err check_memory(const struct ent_pipeline *p, struct ent_client_config *rows)
+{
+    uint64_t most = p->config->memory_bytes;
+    size_t need;
+
+    *rows = *p->config;
+    ENT_TRY(ent_train_memory(p->plan, &need));
+    if (most == 0) {
+        return ENT_E_OK;
+    }
+    ENT_REQUIRE(
+        need < most, ENT_E_LIMIT,
+        "training this plan takes %zuMiB of memory beside the rows, and limits.memory of "
+        "client.yaml "
+        "allows %lluMiB for both: raise it if this machine has as much, or ask for a plan with a "
+        "smaller model, batch, ensemble or sequence length",
+        need / MIB + 1, (unsigned long long)(most / MIB));
+    rows->memory_bytes = most - need;
+    return ENT_E_OK;
+}
+
 enum ent_err ent_pipeline_load(struct ent_pipeline *p)
 {
+    struct ent_client_config config;
     struct ent_table *table = NULL;
     struct ent_parts *parts = NULL;
     enum ent_err err;
@@ -116,10 +142,11 @@ enum ent_err ent_pipeline_load(struct ent_pipeline *p)
     if (p->table != NULL) {
         return ENT_E_OK;
     }
+    ENT_TRY(check_memory(p, &config));
     if (p->plan->sequence.unit != NULL) {
-        ENT_TRY(ent_events_load_plan(p->plan, p->config, &table));
+        ENT_TRY(ent_events_load_plan(p->plan, &config, &table));
     } else {
-        ENT_TRY(ent_table_load_plan(p->plan, p->config, &table));
+        ENT_TRY(ent_table_load_plan(p->plan, &config, &table));
     }
     err = ent_split_table(p->plan, table, p->config->split_file, &parts);
     if (err != ENT_E_OK) {

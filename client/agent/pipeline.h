@@ -22,7 +22,8 @@ void ent_pipeline_free(struct ent_pipeline *pipeline);
 /* Takes the plan; data that was loaded for another one is dropped. */
 void ent_pipeline_use_take(struct ent_pipeline *pipeline, struct ent_plan *plan_take);
 const struct ent_plan *ent_pipeline_plan(const struct ent_pipeline *pipeline); /* NULL: none yet */
-/* Read the member's data, once. DATA, CONFIG, NOT_FOUND, IO. */
+/* Read the member's data, once. LIMIT when the plan's training or the rows take more than limits.memory (said before
+ * either is allocated); DATA, CONFIG, NOT_FOUND, IO. */
 ENT_MUST enum ent_err ent_pipeline_load(struct ent_pipeline *pipeline);
 const struct ent_table *
 ent_pipeline_table(const struct ent_pipeline *pipeline); /* NULL before load */

@@ -49,6 +49,21 @@ static struct ent_task_sizes sizes_of(const struct ent_scorer *s)
                                    .n_classes = ent_model_n_outputs(s->model)};
 }
 
+/* The file may come from others: what it asks for is compared with the member's limit first. */
+static enum ent_err check_memory(const struct ent_scorer *s,
+                                 const struct ent_model_options *options)
+{
+    uint64_t most = s->options->config != NULL ? s->options->config->memory_bytes : 0;
+    struct ent_model_size size;
+
+    ENT_TRY(ent_model_measure(options, &size));
+    ENT_REQUIRE(most == 0 || size.bytes <= most, ENT_E_LIMIT,
+                "%s takes %zu bytes of memory, and limits.memory of client.yaml allows %llu: raise "
+                "it if this machine has as much",
+                s->options->model, size.bytes, (unsigned long long)most);
+    return ENT_E_OK;
+}
+
 static enum ent_err open_model(struct ent_scorer *s)
 {
     const struct ent_model_info *info;
@@ -57,6 +72,7 @@ static enum ent_err open_model(struct ent_scorer *s)
     ENT_TRY(ent_modelfile_open(s->options->model, &s->file));
     info = &s->file->info;
     ent_modelfile_options(info, ENT_MODEL_BLOCK, &options);
+    ENT_TRY(check_memory(s, &options));
     ENT_TRY(ent_model_new(&options, &s->model));
     memcpy(ent_model_params(s->model), ent_modelfile_params(s->file),
            s->file->n_params * sizeof(float));

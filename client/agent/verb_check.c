@@ -169,6 +169,13 @@ static bool figures_go(const struct report *r)
            r->out[3].allowed == ENT_E_OK;
 }
 
+static size_t training_bytes(const struct report *r)
+{
+    size_t bytes = 0;
+
+    return ent_train_memory(ent_pipeline_plan(r->w->pipeline), &bytes) == ENT_E_OK ? bytes : 0;
+}
+
 /* ---- text ---- */
 
 /* 12345 -> "12,345"; out: [32] */
@@ -264,6 +271,9 @@ static void print_text(const struct report *r)
     if (r->judged) {
         ent_leak_print(table, r->leaks, stdout);
     }
+    printf("\nmemory: training takes at most %s bytes beside the rows; limits.memory is ",
+           grouped(training_bytes(r), total));
+    printf("%s\n", grouped(r->w->config->memory_bytes, total));
     printf(
         "\nwhat would leave this member: integers only, which are added to those of the others;\n"
         "nothing is released unless at least %u members' are in the sum\n",
@@ -429,6 +439,8 @@ static enum ent_err print_json(const struct report *r)
     }
     put_warnings(&w, r);
     ent_json_put_key_uint(&w, "total_bytes", total_bytes(r));
+    ent_json_put_key_uint(&w, "training_memory_bytes", training_bytes(r));
+    ent_json_put_key_uint(&w, "memory_limit_bytes", r->w->config->memory_bytes);
     ent_json_put_key_bool(&w, "can_take_part", r->verdict == ENT_E_OK);
     if (r->verdict != ENT_E_OK) {
         ent_json_put_key_string(&w, "why_not", r->why);

@@ -73,60 +73,6 @@ enum ent_err ent_loader_table(const struct ent_loader *loader, struct ent_table 
     return ENT_E_OK;
 }
 
-/* ---- room ---- */
-
-static enum ent_err grow_column(struct ent_column *column, const struct ent_feature *feature,
-                                size_t cap, size_t need)
-{
-    switch (feature->type) {
-    case ENT_FEATURE_NUMBER:
-        return ent_grow(&column->numbers, &cap, need, sizeof *column->numbers);
-    case ENT_FEATURE_CATEGORY:
-        return feature->codes == ENT_CODES_DECLARED
-                   ? ent_grow(&column->codes, &cap, need, sizeof *column->codes)
-                   : ent_grow(&column->buckets, &cap, need, sizeof *column->buckets);
-    case ENT_FEATURE_VECTOR:
-        return ent_grow(&column->vectors, &cap, need, feature->length * sizeof *column->vectors);
-    case ENT_FEATURE_BOOLEAN:
-        break;
-    }
-    return ent_grow(&column->bools, &cap, need, sizeof *column->bools);
-}
-
-/* All arrays grow together, so one capacity stands for all. */
-static enum ent_err make_room(struct ent_table *table, bool with_units, bool with_ids)
-{
-    size_t have = table->cap_rows;
-    size_t want = have == 0 ? 1024 : have + have / 2;
-    size_t cap;
-
-    if (table->n_rows < table->cap_rows) {
-        return ENT_E_OK;
-    }
-    want = want > ENT_TABLE_MAX_ROWS ? ENT_TABLE_MAX_ROWS : want;
-    for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        ENT_TRY(grow_column(&table->columns[i], &table->schema.features[i], have, want));
-    }
-    cap = have;
-    ENT_TRY(ent_grow(&table->labels, &cap, want, sizeof *table->labels));
-    if (ent_schema_has_targets(&table->schema)) {
-        cap = have;
-        ENT_TRY(ent_grow(&table->targets, &cap, want, sizeof *table->targets));
-    }
-    cap = have;
-    ENT_TRY(ent_grow(&table->source_rows, &cap, want, sizeof *table->source_rows));
-    cap = have;
-    if (with_units) {
-        ENT_TRY(ent_grow(&table->units, &cap, want, sizeof *table->units));
-    }
-    cap = have;
-    if (with_ids) {
-        ENT_TRY(ent_grow(&table->id_ends, &cap, want, sizeof *table->id_ends));
-    }
-    table->cap_rows = (uint32_t)want;
-    return ENT_E_OK;
-}
-
 /* ---- one row ---- */
 
 struct label {
@@ -402,7 +348,7 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
         note_problem(table, row->line, why, NULL);
         return ENT_E_OK;
     }
-    ENT_TRY(make_room(table, !loader->options.without_units, b->id != ENT_BIND_NONE));
+    ENT_TRY(ent_loader_room(loader, table, row->line));
     why = read_values(b, row, table, &bad_column);
     if (why != NULL) {
         table->columns[bad_column].unparsable++;

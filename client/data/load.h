@@ -41,6 +41,9 @@ ENT_MUST enum ent_err ent_loader_init(struct ent_loader *loader,
 void ent_loader_release(struct ent_loader *loader);
 /* A table without rows for this loader. */
 ENT_MUST enum ent_err ent_loader_table(const struct ent_loader *loader, struct ent_table **out);
+/* Room for one more row, which stands at `line`. LIMIT when limits.memory leaves none (said before anything is allocated). */
+ENT_MUST enum ent_err ent_loader_room(const struct ent_loader *loader, struct ent_table *table,
+                                      uint64_t line);
 /* Read until the table has `until` rows; *at_end when the source is exhausted before. */
 ENT_MUST enum ent_err ent_loader_fill(struct ent_loader *loader, struct ent_table *table,
                                       uint32_t until, bool *at_end);

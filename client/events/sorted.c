@@ -14,6 +14,9 @@
 #define DAY_S 86400
 #define GOOD 1 /* first byte of a key: rows with a problem come first */
 #define BAD 0
+/* Flags of a field in a record. */
+#define QUOTED 1u
+#define RAW 2u
 
 static const char no_unit[] = "its unit is missing";
 static const char no_time[] = "its time is missing";
@@ -229,7 +232,7 @@ static enum ent_err look(struct ent_sorted *s)
 
 /* ---- sorting ---- */
 
-/* What goes with a key: line, number, problem, count of fields, then each field's length, whether it was quoted, text. */
+/* What goes with a key: line, number, problem, count of fields, then each field's length, flags, text. */
 static enum ent_err make_record(struct ent_sorted *s, const struct ent_source_row *row,
                                 const char *problem)
 {
@@ -243,7 +246,8 @@ static enum ent_err make_record(struct ent_sorted *s, const struct ent_source_ro
     ENT_TRY(ent_buf_add_be32(r, problem != NULL ? 0 : (uint32_t)row->n_fields));
     for (size_t i = 0; problem == NULL && i < row->n_fields; i++) {
         ENT_TRY(ent_buf_add_be32(r, (uint32_t)row->fields[i].len));
-        ENT_TRY(ent_buf_add_u8(r, row->fields[i].quoted ? 1 : 0));
+        ENT_TRY(ent_buf_add_u8(
+            r, (uint8_t)((row->fields[i].quoted ? QUOTED : 0) | (row->fields[i].raw ? RAW : 0))));
         ENT_TRY(ent_buf_add(r, row->fields[i].text, row->fields[i].len));
     }
     return ENT_E_OK;
@@ -283,8 +287,10 @@ static enum ent_err read_record(struct ent_sorted *s, const struct ent_sort_reco
     p += 4;
     ENT_TRY(ent_grow(&s->fields, &s->cap_fields, n + 1, sizeof *s->fields));
     for (size_t i = 0; i < n; i++) {
-        s->fields[i] = (struct ent_text){
-            .text = (const char *)p + 5, .len = ent_get_be32(p), .quoted = p[4] != 0};
+        s->fields[i] = (struct ent_text){.text = (const char *)p + 5,
+                                         .len = ent_get_be32(p),
+                                         .quoted = (p[4] & QUOTED) != 0,
+                                         .raw = (p[4] & RAW) != 0};
         p += 5 + s->fields[i].len;
     }
     s->row.fields = s->fields;

@@ -1,15 +1,22 @@
 #include "client/train/trainer.h"
 #include "common/plan/plan.h"
 
+void ent_train_model_options(const struct ent_plan *plan, bool training,
+                             struct ent_model_layer *layers, struct ent_model_options *out)
+{
+    uint32_t batch = !training || plan->batch == 0 ? ENT_MODEL_BLOCK : plan->batch;
+
+    ENT_BUG_ON(plan->n_layers > ENT_MODEL_LAYERS_MAX); /* the parser allows no more */
+    ent_plan_model_options(plan, batch, layers, out);
+    out->training = training;
+}
+
 enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training, struct ent_model **out)
 {
     struct ent_model_layer layers[ENT_MODEL_LAYERS_MAX];
     struct ent_model_options options;
-    uint32_t batch = !training || plan->batch == 0 ? ENT_MODEL_BLOCK : plan->batch;
 
-    ENT_BUG_ON(plan->n_layers > ENT_MODEL_LAYERS_MAX); /* the parser allows no more */
-    ent_plan_model_options(plan, batch, layers, &options);
-    options.training = training;
+    ent_train_model_options(plan, training, layers, &options);
     return ent_model_new(&options, out);
 }
 

@@ -127,5 +127,11 @@ void ent_train_delta(const float *after, const float *before, size_t n, float *o
 ENT_MUST enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training,
                                           struct ent_model **out);
 void ent_train_options_of(const struct ent_plan *plan, struct ent_train_options *out);
+/* What ent_train_model_new makes a model of; layers [ENT_MODEL_LAYERS_MAX] must outlive *out. */
+void ent_train_model_options(const struct ent_plan *plan, bool training,
+                             struct ent_model_layer *layers, struct ent_model_options *out);
+/* Bytes that training and evaluating the plan take at most, beside the member's rows. A function of the plan alone;
+ * nothing of that is allocated. LIMIT when they cannot be counted in a size_t. */
+ENT_MUST enum ent_err ent_train_memory(const struct ent_plan *plan, size_t *bytes);
 
 #endif

@@ -55,12 +55,24 @@ enum ent_err ent_calloc_aligned(size_t n, size_t size, void *out_ptr)
     return ENT_E_OK;
 }
 
-enum ent_err ent_grow(void *ptr, size_t *cap, size_t need, size_t size)
+enum ent_err ent_enlarge(void *ptr, size_t have, size_t want, size_t size)
 {
-    size_t want = *cap > 0 ? *cap : 8;
     size_t bytes;
     void *old;
     void *p;
+
+    ENT_TRY(ent_size_mul(want, size, &bytes));
+    memcpy(&old, ptr, sizeof old);
+    p = realloc(old, bytes);
+    ENT_REQUIRE(p != NULL, ENT_E_NO_MEMORY, "out of memory: %zu bytes", bytes);
+    memset((char *)p + have * size, 0, (want - have) * size);
+    put_pointer(ptr, p);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_grow(void *ptr, size_t *cap, size_t need, size_t size)
+{
+    size_t want = *cap > 0 ? *cap : 8;
 
     if (need <= *cap) {
         return ENT_E_OK;
@@ -68,12 +80,7 @@ enum ent_err ent_grow(void *ptr, size_t *cap, size_t need, size_t size)
     while (want < need) {
         ENT_TRY(ent_size_mul(want, 2, &want));
     }
-    ENT_TRY(ent_size_mul(want, size, &bytes));
-    memcpy(&old, ptr, sizeof old);
-    p = realloc(old, bytes);
-    ENT_REQUIRE(p != NULL, ENT_E_NO_MEMORY, "out of memory: %zu bytes", bytes);
-    memset((char *)p + *cap * size, 0, (want - *cap) * size);
-    put_pointer(ptr, p);
+    ENT_TRY(ent_enlarge(ptr, *cap, want, size));
     *cap = want;
     return ENT_E_OK;
 }

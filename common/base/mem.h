@@ -20,6 +20,10 @@ ENT_MUST enum ent_err ent_calloc(size_t n, size_t size, void *out_ptr);
  * `need`; new elements are zeroed. *ptr stays valid on error. */
 ENT_MUST enum ent_err ent_grow(void *ptr, size_t *cap, size_t need, size_t size);
 
+/* *ptr, an array of `have` elements, gets exactly `want` (more than `have`); new ones are zeroed. *ptr
+ * stays valid on error. NO_MEMORY, LIMIT. */
+ENT_MUST enum ent_err ent_enlarge(void *ptr, size_t have, size_t want, size_t size);
+
 /* 64-byte aligned, zeroed floats/bytes for kernels; free() frees. */
 ENT_MUST enum ent_err ent_calloc_aligned(size_t n, size_t size, void *out_ptr);
 

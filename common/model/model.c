@@ -11,6 +11,8 @@
 #define STEPS_MAX 4096u
 /* Rows of one member of an ensemble in a pass: all members together stay in the cache. */
 #define MEMBER_ROWS_MIN 32u
+/* What an allocation costs beside its bytes, at most: alignment and the allocator's own. */
+#define TAKE_EXTRA 128u
 
 /* How many rows each layer gets and gives at most. */
 static void size_rows(struct ent_model *model)
@@ -26,6 +28,17 @@ static void size_rows(struct ent_model *model)
         rows *= layer->expands ? layer->members : 1;
         layer->rows_out = rows;
     }
+}
+
+/* All that a model is made of is taken here, so what is counted is what is taken. */
+enum ent_err ent_model_take(struct ent_model *model, size_t n, size_t size, void *out_ptr)
+{
+    size_t bytes;
+
+    ENT_TRY(ent_size_mul(n, size, &bytes));
+    ENT_TRY(ent_size_add(bytes, TAKE_EXTRA, &bytes));
+    ENT_TRY(ent_size_add(model->bytes, bytes, &model->bytes));
+    return model->counts ? ENT_E_OK : ent_calloc_aligned(n, size, out_ptr);
 }
 
 /* Scoring needs only the activations of two neighbours, so all layers share two buffers, kept in delta. */
@@ -44,13 +57,13 @@ static enum ent_err alloc_layer(struct ent_model *model, uint32_t i, unsigned *t
     } else if (!model->training) {
         layer->y = model->delta[(*turn)++ % 2];
     } else {
-        ENT_TRY(ent_calloc_aligned(n, sizeof(float), &layer->y));
+        ENT_TRY(ent_model_take(model, n, sizeof(float), &layer->y));
     }
     if (model->training && layer->spec.kind == ENT_MODEL_DROPOUT) {
-        ENT_TRY(ent_calloc(n / 8 + 1, 1, &layer->kept));
+        ENT_TRY(ent_model_take(model, n / 8 + 1, 1, &layer->kept));
     }
     if (layer->vtable->n_work != NULL) {
-        ENT_TRY(ent_calloc_aligned(layer->vtable->n_work(layer), sizeof(float), &layer->work));
+        ENT_TRY(ent_model_take(model, layer->vtable->n_work(layer), sizeof(float), &layer->work));
     }
     return ENT_E_OK;
 }
@@ -67,10 +80,10 @@ static enum ent_err alloc_activations(struct ent_model *model)
         most = n > most ? n : most;
     }
     for (int i = 0; i < 2; i++) {
-        ENT_TRY(ent_calloc_aligned(most, sizeof(float), &model->delta[i]));
+        ENT_TRY(ent_model_take(model, most, sizeof(float), &model->delta[i]));
     }
     n = model->layers[model->n_layers - 1].rows_out / model->members * model->n_outputs;
-    ENT_TRY(ent_calloc_aligned(n, sizeof(float), &model->loss_work));
+    ENT_TRY(ent_model_take(model, n, sizeof(float), &model->loss_work));
     for (uint32_t i = 0; i < model->n_layers; i++) {
         ENT_TRY(alloc_layer(model, i, &turn));
     }
@@ -135,8 +148,10 @@ static enum ent_err copy_loss(struct ent_model *model, const struct ent_model_lo
     model->loss = ent_loss_of(loss->kind);
     model->n_targets = loss->kind == ENT_MODEL_MSE ? model->n_outputs : 1;
     if (loss->n_class_weights > 0) {
-        ENT_TRY(
-            ent_calloc(loss->n_class_weights, sizeof *model->class_weights, &model->class_weights));
+        ENT_TRY(ent_model_take(model, loss->n_class_weights, sizeof *model->class_weights,
+                               &model->class_weights));
+    }
+    if (model->class_weights != NULL) {
         memcpy(model->class_weights, loss->class_weights,
                loss->n_class_weights * sizeof *model->class_weights);
     }
@@ -146,6 +161,7 @@ static enum ent_err copy_loss(struct ent_model *model, const struct ent_model_lo
 static enum ent_err build(struct ent_model *model, const struct ent_model_options *options)
 {
     ENT_TRY(ent_layers_shape(options, model->layers, &model->n_params));
+    model->bytes = sizeof *model;
     model->n_inputs = options->n_inputs;
     model->n_layers = options->n_layers;
     model->training = options->training;
@@ -161,9 +177,9 @@ static enum ent_err build(struct ent_model *model, const struct ent_model_option
     ENT_TRY(copy_loss(model, &options->loss));
     fuse(model);
     find_decay(model);
-    ENT_TRY(ent_calloc_aligned(model->n_params, sizeof(float), &model->params));
+    ENT_TRY(ent_model_take(model, model->n_params, sizeof(float), &model->params));
     if (model->training) {
-        ENT_TRY(ent_calloc_aligned(model->n_params, sizeof(float), &model->gradient));
+        ENT_TRY(ent_model_take(model, model->n_params, sizeof(float), &model->gradient));
     }
     return alloc_activations(model);
 }
@@ -299,4 +315,26 @@ enum ent_err ent_model_count(const struct ent_model_options *options, size_t *n_
     struct ent_layer layers[ENT_MODEL_LAYERS_MAX];
 
     return ent_layers_shape(options, layers, n_params);
+}
+
+enum ent_err ent_model_measure(const struct ent_model_options *options, struct ent_model_size *out)
+{
+    struct ent_model *model = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *model, &model)); /* too large for the stack; no arrays */
+    model->counts = true;
+    err = build(model, options);
+    if (err == ENT_E_OK) {
+        *out = (struct ent_model_size){.bytes = model->bytes,
+                                       .n_params = model->n_params,
+                                       .n_inputs = model->n_inputs,
+                                       .n_tokens = model->n_tokens,
+                                       .n_outputs = model->n_outputs,
+                                       .n_targets = model->n_targets,
+                                       .block_rows = model->block,
+                                       .block_steps = model->block_steps};
+    }
+    ent_model_free(model);
+    return err;
 }

@@ -146,6 +146,20 @@ void ent_model_step_piece(struct ent_model *model, const struct ent_model_piece 
 
 /* Parameters of such a stack without building it. CONFIG, LIMIT on overflow. */
 ENT_MUST enum ent_err ent_model_count(const struct ent_model_options *options, size_t *n_params);
+/* Bytes that such a model takes (ent_model_new counts with the same code), and the sizes that
+ * callers need to count what they take beside it. Nothing of that is allocated. CONFIG, LIMIT. */
+struct ent_model_size {
+    size_t bytes;
+    size_t n_params;
+    uint32_t n_inputs;
+    uint32_t n_tokens;
+    uint32_t n_outputs;
+    uint32_t n_targets;
+    uint32_t block_rows;  /* ent_model_block_rows */
+    uint32_t block_steps; /* ent_model_block_steps */
+};
+ENT_MUST enum ent_err ent_model_measure(const struct ent_model_options *options,
+                                        struct ent_model_size *out);
 /* Start of such a stack into params [n_params] without building it (no workspace). */
 ENT_MUST enum ent_err ent_model_init_vector(const struct ent_model_options *options,
                                             struct ent_rng *rng, float *params);

@@ -22,6 +22,8 @@ struct ent_model {
     uint32_t block; /* rows or sequences the buffers hold */
     uint32_t block_steps;
     bool training;
+    bool counts;  /* nothing is allocated, only counted */
+    size_t bytes; /* taken so far */
     size_t n_params;
     float *params;
     float *gradient;
@@ -49,6 +51,8 @@ struct ent_block {
     uint32_t n;
 };
 
+/* n * size zeroed bytes for the model, or only their count. NO_MEMORY, LIMIT. */
+ENT_MUST enum ent_err ent_model_take(struct ent_model *model, size_t n, size_t size, void *out_ptr);
 /* Buffers of the pack. */
 ENT_MUST enum ent_err ent_pack_alloc(struct ent_model *model);
 void ent_pack_release(struct ent_model *model);

@@ -11,16 +11,16 @@ enum ent_err ent_pack_alloc(struct ent_model *model)
     struct ent_pack *pack = &model->pack;
     size_t n;
 
-    ENT_TRY(ent_calloc(model->block, sizeof *pack->order, &pack->order));
-    ENT_TRY(ent_calloc(model->block, sizeof *pack->lengths, &pack->lengths));
-    ENT_TRY(ent_calloc(model->block, sizeof *pack->starts, &pack->starts));
-    ENT_TRY(ent_calloc((size_t)model->seq_max + 1, sizeof *pack->first, &pack->first));
+    ENT_TRY(ent_model_take(model, model->block, sizeof *pack->order, &pack->order));
+    ENT_TRY(ent_model_take(model, model->block, sizeof *pack->lengths, &pack->lengths));
+    ENT_TRY(ent_model_take(model, model->block, sizeof *pack->starts, &pack->starts));
+    ENT_TRY(ent_model_take(model, (size_t)model->seq_max + 1, sizeof *pack->first, &pack->first));
     ENT_TRY(ent_size_mul(model->block_steps, model->n_inputs, &n));
-    ENT_TRY(ent_calloc_aligned(n, sizeof *model->x, &model->x));
+    ENT_TRY(ent_model_take(model, n, sizeof *model->x, &model->x));
     n = (size_t)model->block_steps * model->n_tokens; /* 64 columns at most */
-    ENT_TRY(ent_calloc_aligned(n, sizeof *model->tokens, &model->tokens));
+    ENT_TRY(ent_model_take(model, n, sizeof *model->tokens, &model->tokens));
     ENT_TRY(ent_size_mul(model->block_steps, model->n_targets, &n));
-    return ent_calloc_aligned(n, sizeof *model->y, &model->y);
+    return ent_model_take(model, n, sizeof *model->y, &model->y);
 }
 
 void ent_pack_release(struct ent_model *model)

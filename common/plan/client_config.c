@@ -115,6 +115,17 @@ static const struct ent_field policy_fields[] = {
              "the coordinator's operator"},
     {0}};
 
+static const struct ent_field limit_fields[] = {
+    {.key = "memory",
+     .kind = ENT_FIELD_SIZE,
+     .offset = AT(config.memory_bytes),
+     .lo = 1048576,
+     .hi = 1099511627776.0,
+     .fallback = "4GiB",
+     .help =
+         "for the rows and for what a plan's training takes; a plan that needs more is declined"},
+    {0}};
+
 static const struct ent_field client_fields[] = {
     {.key = "coordinator",
      .kind = ENT_FIELD_STRING,
@@ -150,6 +161,10 @@ static const struct ent_field client_fields[] = {
      .kind = ENT_FIELD_MAP,
      .fields = policy_fields,
      .help = "what this member takes part in"},
+    {.key = "limits",
+     .kind = ENT_FIELD_MAP,
+     .fields = limit_fields,
+     .help = "what a plan may take of this machine"},
     {0}};
 
 static enum ent_err resolve(const char *dir, const char *path, struct ent_arena *arena,
@@ -434,61 +449,4 @@ void ent_client_config_free(struct ent_client_config *config)
         ent_arena_release(&config->arena);
         free(config);
     }
-}
-
-static const char text_data[] =
-    "\n"
-    "# Where the rows are. No row leaves this machine. What does are integers for each round "
-    "(counts\n"
-    "# and sums, a model update, score counts): this member's own, to the coordinator, which adds\n"
-    "# those of all members.\n"
-    "data:\n"
-    "  source: csv\n"
-    "  path: data.csv           # plain or .gz, relative to this file's directory: edit this\n"
-    "  # delimiter: \";\"          # \",\" \";\" or tab; detected from the header when absent\n"
-    "  # missing: [NA, \"null\"]   # spellings of a missing value; a blank field always is one\n"
-    "  bad_rows: fail           # rows that do not parse: fail, or drop (counted, named by line "
-    "number)\n"
-    "\n"
-    "# Own column names and spellings where they differ from the plan's: PLAN_NAME: OWN_COLUMN, or "
-    "with values.\n"
-    "columns:\n"
-    "  # age: Age\n"
-    "  # job: {column: Job Title, values: {Administration: admin.}}\n"
-    "\n"
-    "# Column of the customer's id: all rows of a customer fall into the same part (training, "
-    "validation, test).\n"
-    "# unit_key: customer_id\n"
-    "# File of this member's test rows (0-based data row numbers), when the plan says test: file.\n"
-    "# split_file: test-rows.txt\n"
-    "# Column that score writes beside each score; unit_key when absent.\n"
-    "# id: customer_id\n";
-
-static const char text_policy[] =
-    "\n"
-    "# What this member takes part in. It has the last word: whatever the plan or the coordinator "
-    "say.\n"
-    "policy:\n"
-    "  tasks: [stats, train, evaluate]\n"
-    "  min_members: 3           # no round that would be released with fewer members' updates\n"
-    "  plans: any               # or a list of plan digests, as plan-check prints them\n"
-    "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n"
-    "  own_figures: stay        # or go: AUC and the like of this member's own test rows are told "
-    "to the operator\n";
-
-enum ent_err ent_client_config_policy_text(struct ent_buf *out)
-{
-    return ent_buf_add(out, text_policy, sizeof text_policy - 1);
-}
-
-enum ent_err ent_client_config_text(const char *coordinator, struct ent_buf *out)
-{
-    ENT_TRY(ent_buf_addf(
-        out,
-        "# This member's settings: its data, its names, its policy. Read again at each start.\n\n"
-        "coordinator: "));
-    ENT_TRY(ent_config_quote(out, coordinator));
-    ENT_TRY(ent_buf_addf(out, "\n"));
-    ENT_TRY(ent_buf_add(out, text_data, sizeof text_data - 1));
-    return ent_client_config_policy_text(out);
 }

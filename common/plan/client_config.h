@@ -64,6 +64,7 @@ struct ent_client_config {
     const char *split_file; /* resolved; NULL = none */
     const char *id; /* column that `score` passes through; NULL = unit_key, else the row number */
     struct ent_policy_config policy;
+    uint64_t memory_bytes; /* rows and training together; 0 (never out of a file): no bound */
 };
 
 /* dir: relative paths are relative to it. */

@@ -88,6 +88,17 @@ static enum ent_err read_entry(const struct ent_node *node, struct ent_plan_sche
     return ENT_E_OK;
 }
 
+/* Where the plan's memory ends is said with the place. */
+static enum ent_err read_placed(const struct ent_node *node, struct ent_plan_schema *schema)
+{
+    enum ent_err err = read_entry(node, schema);
+
+    return err == ENT_E_LIMIT
+               ? ent_node_error(node, "the features up to here take too much memory: declare "
+                                      "fewer values, or hash them")
+               : err;
+}
+
 /* Of what the list becomes: parts of dates are features of their own. */
 static uint32_t count_features(const struct ent_node *list)
 {
@@ -134,6 +145,7 @@ enum ent_err ent_plan_read_schema(const struct ent_node *list, struct ent_plan_s
     const struct ent_node *twice;
     uint32_t n;
     uint64_t inputs = 0;
+    uint64_t declared = 0;
 
     if (list->kind != ENT_NODE_LIST || list->n == 0 || list->n > ENT_PLAN_MAX_FEATURES) {
         return ent_node_bad(list, list->key, "must be a list of 1 to 4096 features");
@@ -144,10 +156,16 @@ enum ent_err ent_plan_read_schema(const struct ent_node *list, struct ent_plan_s
     for (const struct ent_node *e = list->first; e != NULL; e = e->next) {
         uint32_t first = schema->n_features;
 
-        ENT_TRY(read_entry(e, schema));
+        ENT_TRY(read_placed(e, schema));
         ENT_BUG_ON(schema->n_features > n);
         for (uint32_t i = first; i < schema->n_features; i++) {
             inputs += ent_feature_inputs(&schema->features[i]);
+            declared += schema->features[i].values != NULL ? schema->features[i].n_values : 0;
+        }
+        if (declared > ENT_PLAN_MAX_DECLARED) {
+            return ent_node_error(
+                e, "more than %d declared values in all: declare fewer, or hash them",
+                ENT_PLAN_MAX_DECLARED);
         }
         if (inputs > ENT_PLAN_MAX_INPUTS) {
             return ent_node_error(e, "more than %u model inputs: declare fewer category values",

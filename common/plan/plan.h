@@ -21,7 +21,8 @@
 #define ENT_PLAN_MAX_MEMBERS 2000   /* ENT_WIRE_COHORT_MAX */
 #define ENT_PLAN_MAX_BYTES 1048576U /* what travels: ENT_WIRE_PLAN_MAX_BYTES */
 #define ENT_PLAN_MAX_FEATURES 4096
-#define ENT_PLAN_MAX_VALUES 60000 /* of one category: codes are 16 bit in a member's table */
+#define ENT_PLAN_MAX_VALUES 60000     /* of one category: codes are 16 bit in a member's table */
+#define ENT_PLAN_MAX_DECLARED 1000000 /* values of all categories together */
 #define ENT_PLAN_MAX_INPUTS 262144
 #define ENT_PLAN_MAX_LAYERS ENT_MODEL_LAYERS_MAX /* embeddings in front and model.layers */
 #define ENT_PLAN_MAX_LIST 64                     /* entries of model.layers */

@@ -299,3 +299,91 @@ ENT_TEST(agent, refusals_of_hello)
     CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "your clock is 3 h 0 min behind"));
     script_free(&s);
 }
+
+/* A model that cannot be trained: where in the member's data training failed stays here. */
+ENT_TEST(agent, training_that_is_not_finite_declines_without_details)
+{
+    struct script s;
+    struct ent_msg_decline m;
+    struct ent_msg_round_open open;
+    struct ent_blob *blob = NULL;
+    uint8_t *bytes = NULL;
+    const char *path;
+    size_t len;
+    size_t n;
+
+    script_running(&s);
+    n = ent_plan_n_params(s.plan);
+    len = ent_blob_len(s.model);
+    ENT_OK(ent_calloc(len, 1, &bytes));
+    memcpy(bytes, ent_blob_bytes(s.model), len);
+    for (size_t i = 0; i < n; i++) {
+        const float large = 3e38F;
+
+        memcpy(bytes + len - (n - i) * sizeof large, &large, sizeof large);
+    }
+    path = support_file(ent_test_tmpdir(), "large.safetensors", (const char *)bytes, len);
+    ENT_OK(ent_blob_new_file(path, &blob));
+    ent_blob_unref(s.model);
+    s.model = blob;
+    ENT_OK(ent_sha256(ent_blob_bytes(blob), len, s.model_digest));
+    script_round(&s, ENT_TASK_STATS, false);
+    open = script_open_msg(&s, ENT_TASK_TRAIN);
+    script_open(&s, &open);
+    (void)script_take(&s, ENT_MSG_JOIN, NULL, NULL);
+    script_begin(&s);
+    script_push(&s, ENT_OFFER_MODEL, s.model_digest, s.model);
+    (void)script_take(&s, ENT_MSG_DECLINE, &m, NULL);
+    CU_ASSERT_EQUAL(m.code, ENT_E_NONFINITE);
+    CU_ASSERT_STRING_EQUAL(m.text, ent_err_text(ENT_E_NONFINITE));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "epoch 1, step 1"));
+    free(bytes);
+    script_free(&s);
+}
+
+/* What a plan's training takes is compared with the member's limit before a row is read. */
+ENT_TEST(agent, a_plan_that_takes_too_much_memory_is_declined)
+{
+    static const char yaml[] =
+        "features: [{name: age, type: number, range: [0, 100]}]\n"
+        "label: {name: y, positive: \"yes\"}\n"
+        "model: {layers: [{dense: 32768}, tanh, tanh, tanh, tanh, {dense: 1}], ensemble: 64}\n";
+    static const char settings[] = "data: {path: nowhere.csv}\nlimits: {memory: 1GiB}\n";
+    struct ent_client_config *config = NULL;
+    struct ent_pipeline *p = NULL;
+    struct ent_plan *plan = NULL;
+
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)yaml, sizeof yaml - 1, &plan));
+    ENT_OK(ent_client_config_parse("client.yaml", "/", (const uint8_t *)settings,
+                                   sizeof settings - 1, &config));
+    ENT_OK(ent_pipeline_new(config, "a", &p));
+    ent_pipeline_use_take(p, plan);
+    ENT_FAILS(ent_pipeline_load(p), ENT_E_LIMIT);
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "limits.memory of client.yaml allows 1024MiB"));
+    config->memory_bytes = UINT64_C(64) << 30;
+    ENT_FAILS(ent_pipeline_load(p), ENT_E_NOT_FOUND); /* now for the data */
+    ent_pipeline_free(p);
+    ent_client_config_free(config);
+}
+
+/* In a round: declined with the bare reason; what the machine has stays here. */
+ENT_TEST(agent, rows_that_take_too_much_memory_are_declined_without_details)
+{
+    struct script s;
+    struct ent_msg_decline m;
+    struct ent_msg_round_open open;
+    char *csv = support_csv(80000, 3);
+
+    script_new(&s, "coordinator: localhost:7443\n"
+                   "data: {path: data.csv, bad_rows: drop}\nlimits: {memory: 1MiB}\n");
+    (void)support_file(s.dir, "data.csv", csv, strlen(csv));
+    script_welcome(&s, NULL);
+    script_run_start(&s);
+    open = script_open_msg(&s, ENT_TASK_STATS);
+    CU_ASSERT_EQUAL(declined(&s, &open, &m), ENT_E_LIMIT);
+    CU_ASSERT_STRING_EQUAL(m.text, ent_err_text(ENT_E_LIMIT));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "limits.memory of client.yaml leaves"));
+    free(csv);
+    script_free(&s);
+}

@@ -295,3 +295,33 @@ ENT_TEST(idx, the_reference_digits)
     CU_ASSERT_EQUAL(of[1], 6742);
     CU_ASSERT_EQUAL(of[9], 5949);
 }
+
+/* A blank field costs what a vector costs: the table has a bound in bytes, and begins small. */
+ENT_TEST(vector, blank_cells_do_not_fill_the_memory)
+{
+    struct ent_plan *plan =
+        data_plan("features: [{name: image, type: vector, length: 65536, range: [0, 255]}]\n" REST);
+    struct ent_client_config *config;
+    struct ent_table *table = NULL;
+    struct ent_buf csv;
+
+    ent_buf_init(&csv, 1 << 20);
+    ENT_OK(ent_buf_addf(&csv, "image,label\n"));
+    for (int i = 0; i < 100; i++) {
+        ENT_OK(ent_buf_addf(&csv, ",%d\n", i % 3));
+    }
+    config = data_config(data_file(dir(), "blank.csv", csv.data, csv.len),
+                         "limits: {memory: 8MiB}\n", "fail");
+    ENT_FAILS(ent_table_load_plan(plan, config, &table),
+              ENT_E_LIMIT); /* 31 rows of 262,161 bytes */
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "blank.csv: line 33: no memory is left"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "limits.memory of client.yaml leaves"));
+    config->memory_bytes = (uint64_t)32 << 20;
+    ENT_OK(ent_table_load_plan(plan, config, &table));
+    CU_ASSERT_EQUAL(table->n_rows, 100);
+    CU_ASSERT(table->cap_rows < 160);
+    ent_table_free(table);
+    ent_buf_release(&csv);
+    ent_client_config_free(config);
+    ent_plan_free(plan);
+}

@@ -4,5 +4,7 @@
 #define ENT_TESTS_UNIT_CLIENT_TRAIN_COUNT_ALLOC_H
 
 unsigned long ent_count_alloc(void);
+/* Bytes asked for so far; what is given back is not taken off. */
+unsigned long ent_count_alloc_bytes(void);
 
 #endif

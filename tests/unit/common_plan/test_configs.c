@@ -97,6 +97,7 @@ ENT_TEST(client_config, everything_is_read)
                   "unit_key: customer_id\n"
                   "split_file: rows.txt\n"
                   "id: customer_id\n"
+                  "limits: {memory: 512MiB}\n"
                   "policy: {tasks: [stats, evaluate], min_members: 4, plans: "
                   "[000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}\n",
                   &c));
@@ -116,6 +117,7 @@ ENT_TEST(client_config, everything_is_read)
     CU_ASSERT_STRING_EQUAL(c->unit_key, "customer_id");
     CU_ASSERT_STRING_EQUAL(c->split_file, "/data/me/rows.txt");
     CU_ASSERT_EQUAL(c->policy.tasks, (1U << ENT_TASK_STATS) | (1U << ENT_TASK_EVALUATE));
+    CU_ASSERT_EQUAL(c->memory_bytes, UINT64_C(512) << 20);
     CU_ASSERT_EQUAL(c->policy.min_members, 4);
     CU_ASSERT_FALSE(c->policy.any_plan);
     CU_ASSERT_EQUAL_FATAL(c->policy.n_plans, 1);
@@ -138,6 +140,7 @@ ENT_TEST(client_config, defaults_and_paths)
     CU_ASSERT_PTR_NULL(c->split_file);
     CU_ASSERT_TRUE(c->policy.any_plan);
     CU_ASSERT_EQUAL(c->policy.min_members, 3);
+    CU_ASSERT_EQUAL(c->memory_bytes, UINT64_C(4) << 30);
     CU_ASSERT_EQUAL(c->policy.tasks,
                     (1U << ENT_TASK_STATS) | (1U << ENT_TASK_TRAIN) | (1U << ENT_TASK_EVALUATE));
     ent_client_config_free(c);

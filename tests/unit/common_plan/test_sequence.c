@@ -180,3 +180,28 @@ ENT_TEST(sequence, what_makes_no_sense)
             "label: {name: y, positive: \"1\"}\nmodel: {layers: [{dense: 1}]}\n",
             "embed does not belong to a number");
 }
+
+/* Ids take memory that their text in the plan does not: all categories together have a bound. */
+ENT_TEST(sequence, declared_values_are_bounded_over_all_features)
+{
+    struct ent_plan *p = NULL;
+    char yaml[4096];
+    size_t used = 0;
+
+    for (int n = 16; n <= 60; n += 44) {
+        used = (size_t)snprintf(yaml, sizeof yaml, "features:\n");
+        for (int i = 0; i < n; i++) {
+            used +=
+                (size_t)snprintf(yaml + used, sizeof yaml - used,
+                                 "- {name: f%d, type: category, ids: [0, 59999], embed: 1}\n", i);
+        }
+        (void)snprintf(yaml + used, sizeof yaml - used,
+                       "label: {name: y, positive: \"1\"}\nmodel: {layers: [{dense: 1}]}\n");
+        if (n == 16) {
+            ENT_OK(parse(yaml, &p));
+            ent_plan_free(p);
+        } else {
+            refused(yaml, "plan.yaml:18:3: more than 1000000 declared values in all");
+        }
+    }
+}
