@@ -19,6 +19,7 @@ struct reading {
     const char *split_file;
     int bad_rows;
     int own_figures;
+    int vocabulary;
     const struct ent_node *root;
     const struct ent_node *delimiter;
     const struct ent_node *columns;
@@ -32,6 +33,8 @@ static const struct ent_choice bad_rows[] = {
     {"fail", ENT_BAD_ROWS_FAIL}, {"drop", ENT_BAD_ROWS_DROP}, {NULL, 0}};
 
 static const struct ent_choice own_figures[] = {{"stay", false}, {"go", true}, {NULL, 0}};
+
+static const struct ent_choice vocabulary[] = {{"go", true}, {"stay", false}, {NULL, 0}};
 
 static const struct ent_field data_fields[] = {
     {.key = "source",
@@ -112,6 +115,21 @@ static const struct ent_field policy_fields[] = {
      .fallback = "stay",
      .help = "what the final model is worth on this member's own test rows: stay here, or go to "
              "the coordinator's operator"},
+    {.key = "min_customers",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(config.policy.min_customers),
+     .lo = 1,
+     .hi = 1000000,
+     .fallback = "10",
+     .help = "nothing of a part (training, validation, test) with fewer customers leaves: "
+             "different unit_key, or rows where there is none"},
+    {.key = "vocabulary",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(vocabulary),
+     .choices = vocabulary,
+     .fallback = "go",
+     .help = "plans with a vocabulary, whose statistics tell the coordinator which of its buckets "
+             "this member's customers have: take part (go), or not (stay)"},
     {0}};
 
 static const struct ent_field client_fields[] = {
@@ -367,6 +385,7 @@ static enum ent_err read_all(struct reading *r, const char *dir)
     ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));
     c->data.bad_rows = (enum ent_bad_rows)r->bad_rows;
     c->policy.own_figures_go = r->own_figures != 0;
+    c->policy.vocabulary_goes = r->vocabulary != 0;
     if (c->coordinator != NULL && !ent_address_split(c->coordinator, host, &port)) {
         return ent_node_bad(ent_node_get(r->root, "coordinator"), "coordinator",
                             "must be HOST:PORT, such as fed.example:7443");
@@ -439,61 +458,4 @@ void ent_client_config_free(struct ent_client_config *config)
         ent_arena_release(&config->arena);
         free(config);
     }
-}
-
-static const char text_data[] =
-    "\n"
-    "# Where the rows are. No row leaves this machine. What does are integers for each round "
-    "(counts\n"
-    "# and sums, a model update, score counts): this member's own, to the coordinator, which adds\n"
-    "# those of all members.\n"
-    "data:\n"
-    "  source: csv\n"
-    "  path: data.csv           # plain or .gz, relative to this file's directory: edit this\n"
-    "  # delimiter: \";\"          # \",\" \";\" or tab; detected from the header when absent\n"
-    "  # missing: [NA, \"null\"]   # spellings of a missing value; a blank field always is one\n"
-    "  bad_rows: fail           # rows that do not parse: fail, or drop (counted, named by line "
-    "number)\n"
-    "\n"
-    "# Own column names and spellings where they differ from the plan's: PLAN_NAME: OWN_COLUMN, or "
-    "with values.\n"
-    "columns:\n"
-    "  # age: Age\n"
-    "  # job: {column: Job Title, values: {Administration: admin.}}\n"
-    "\n"
-    "# Column of the customer's id: all rows of a customer fall into the same part (training, "
-    "validation, test).\n"
-    "# unit_key: customer_id\n"
-    "# File of this member's test rows (0-based data row numbers), when the plan says test: file.\n"
-    "# split_file: test-rows.txt\n"
-    "# Column that score writes beside each score; unit_key when absent.\n"
-    "# id: customer_id\n";
-
-static const char text_policy[] =
-    "\n"
-    "# What this member takes part in. It has the last word: whatever the plan or the coordinator "
-    "say.\n"
-    "policy:\n"
-    "  tasks: [stats, train, evaluate]\n"
-    "  min_members: 3           # no round that would be released with fewer members' updates\n"
-    "  plans: any               # or a list of plan digests, as plan-check prints them\n"
-    "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n"
-    "  own_figures: stay        # or go: AUC and the like of this member's own test rows are told "
-    "to the operator\n";
-
-enum ent_err ent_client_config_policy_text(struct ent_buf *out)
-{
-    return ent_buf_add(out, text_policy, sizeof text_policy - 1);
-}
-
-enum ent_err ent_client_config_text(const char *coordinator, struct ent_buf *out)
-{
-    ENT_TRY(ent_buf_addf(
-        out,
-        "# This member's settings: its data, its names, its policy. Read again at each start.\n\n"
-        "coordinator: "));
-    ENT_TRY(ent_config_quote(out, coordinator));
-    ENT_TRY(ent_buf_addf(out, "\n"));
-    ENT_TRY(ent_buf_add(out, text_data, sizeof text_data - 1));
-    return ent_client_config_policy_text(out);
 }

@@ -1,0 +1,63 @@
+/* The commented client.yaml that `enroll` and `describe` write. */
+#include "common/plan/client_config.h"
+
+static const char text_data[] =
+    "\n"
+    "# Where the rows are. No row leaves this machine. What does are integers for each round "
+    "(counts\n"
+    "# and sums, a model update, score counts): this member's own, to the coordinator, which adds\n"
+    "# those of all members.\n"
+    "data:\n"
+    "  source: csv\n"
+    "  path: data.csv           # plain or .gz, relative to this file's directory: edit this\n"
+    "  # delimiter: \";\"          # \",\" \";\" or tab; detected from the header when absent\n"
+    "  # missing: [NA, \"null\"]   # spellings of a missing value; a blank field always is one\n"
+    "  bad_rows: fail           # rows that do not parse: fail, or drop (counted, named by line "
+    "number)\n"
+    "\n"
+    "# Own column names and spellings where they differ from the plan's: PLAN_NAME: OWN_COLUMN, or "
+    "with values.\n"
+    "columns:\n"
+    "  # age: Age\n"
+    "  # job: {column: Job Title, values: {Administration: admin.}}\n"
+    "\n"
+    "# Column of the customer's id: all rows of a customer fall into the same part (training, "
+    "validation, test).\n"
+    "# unit_key: customer_id\n"
+    "# File of this member's test rows (0-based data row numbers), when the plan says test: file.\n"
+    "# split_file: test-rows.txt\n"
+    "# Column that score writes beside each score; unit_key when absent.\n"
+    "# id: customer_id\n";
+
+static const char text_policy[] =
+    "\n"
+    "# What this member takes part in. It has the last word: whatever the plan or the coordinator "
+    "say.\n"
+    "policy:\n"
+    "  tasks: [stats, train, evaluate]\n"
+    "  min_members: 3           # no round that would be released with fewer members' updates\n"
+    "  plans: any               # or a list of plan digests, as plan-check prints them\n"
+    "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n"
+    "  own_figures: stay        # or go: AUC and the like of this member's own test rows are told "
+    "to the operator\n"
+    "  min_customers: 10        # nothing of a part (training, validation, test) with fewer "
+    "customers than this\n"
+    "  vocabulary: go           # or stay: no plan whose vocabulary tells the coordinator which "
+    "buckets have customers\n";
+
+enum ent_err ent_client_config_policy_text(struct ent_buf *out)
+{
+    return ent_buf_add(out, text_policy, sizeof text_policy - 1);
+}
+
+enum ent_err ent_client_config_text(const char *coordinator, struct ent_buf *out)
+{
+    ENT_TRY(ent_buf_addf(
+        out,
+        "# This member's settings: its data, its names, its policy. Read again at each start.\n\n"
+        "coordinator: "));
+    ENT_TRY(ent_config_quote(out, coordinator));
+    ENT_TRY(ent_buf_addf(out, "\n"));
+    ENT_TRY(ent_buf_add(out, text_data, sizeof text_data - 1));
+    return ent_client_config_policy_text(out);
+}
