@@ -5,7 +5,8 @@
  *   agent_in.c    link events and messages -> items (verified)
  *   agent_files.c plans and models on this disk
  *   agent_out.c   actions that send
- *   agent_work.c  actions that check, compute, store
+ *   agent_check.c whether this member takes part
+ *   agent_work.c  actions that compute, store
  *   agent_bytes.c bytes that come in; the end of rounds and runs
  *   agent_renew.c renewal of the certificate
  *   agent_tls.c   the link of the ordinary program */
@@ -166,8 +167,13 @@ void ent_agent_found_of(const struct ent_agent *agent, const struct ent_msg_metr
 /* "AUC 0.79, log loss 0.28 over 700 rows", "" without such metrics. */
 void ent_agent_metrics_text(const struct ent_msg_metric *metrics, size_t n, char *out, size_t size);
 
-/* ---- agent_work.c ---- */
+/* ---- agent_check.c ---- */
 void ent_agent_check(struct ent_agent *agent);
+ENT_MUST enum ent_err ent_agent_may_join(struct ent_agent *agent);
+/* The sentence that leaves, and that of this terminal; out of ent_err_message(). */
+void ent_agent_note_decline(struct ent_agent *agent, enum ent_err code);
+
+/* ---- agent_work.c ---- */
 void ent_agent_compute(struct ent_agent *agent);
 /* What STATS or EVALUATE of this round releases. */
 ENT_MUST enum ent_err ent_agent_release(const struct ent_open_round *open, struct ent_release *out);

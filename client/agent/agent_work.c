@@ -2,202 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/agent/advice.h"
 #include "client/agent/agent_internal.h"
-#include "client/agent/course.h"
-#include "client/policy/policy.h"
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
 #include "common/fixed/weight.h"
 
 #define STATUS_EVERY_MS 500
-
-/* ---- may this member take part ---- */
-
-static enum ent_err load_plan(struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES])
-{
-    const struct ent_plan *have = ent_pipeline_plan(agent->pipeline);
-    struct ent_plan *plan = NULL;
-    char *path = NULL;
-    enum ent_err err;
-
-    if (have != NULL && memcmp(have->digest, digest, sizeof have->digest) == 0) {
-        return ENT_E_OK;
-    }
-    ENT_TRY(ent_agent_plan_path(agent, digest, &path));
-    err = ent_plan_read(path, &plan);
-    free(path);
-    if (err == ENT_E_OK && memcmp(plan->digest, digest, sizeof plan->digest) != 0) {
-        ent_plan_free(plan);
-        return ent_err_note(ENT_E_CORRUPT, "the stored plan was altered");
-    }
-    if (err == ENT_E_OK) {
-        ent_pipeline_use_take(agent->pipeline, plan);
-    }
-    return err;
-}
-
-/* What the round asks must be what the plan says: the plan is what this member's people have read. */
-static enum ent_err check_against_plan(const struct ent_msg_round_open *m,
-                                       const struct ent_plan *plan)
-{
-    ENT_REQUIRE(m->scale_bits == plan->scale_bits, ENT_E_PROTOCOL,
-                "the round opens with scale_bits %u; the plan says %u", (unsigned)m->scale_bits,
-                (unsigned)plan->scale_bits);
-    ENT_REQUIRE(m->weights == (uint32_t)plan->weights, ENT_E_PROTOCOL,
-                "the round opens with another weights rule than the plan's");
-    ENT_REQUIRE(!m->has_base || m->base_bytes <= ent_agent_model_max(plan), ENT_E_PROTOCOL,
-                "the base model is said to have %llu bytes; one of this plan has at most %llu",
-                (unsigned long long)m->base_bytes, (unsigned long long)ent_agent_model_max(plan));
-    ENT_REQUIRE(m->min_members >= plan->min_members, ENT_E_PROTOCOL,
-                "the round would be released with %u members; the plan asks for %u",
-                (unsigned)m->min_members, (unsigned)plan->min_members);
-    return ENT_E_OK;
-}
-
-static bool is_invited(const struct ent_agent *agent, const struct ent_open_round *open)
-{
-    for (size_t i = 0; i < open->msg.n_invited; i++) {
-        if (memcmp(open->handles[i], agent->id.handle, sizeof agent->id.handle) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void warn(void *ctx, const char *line)
-{
-    ent_agent_sayf(ctx, ENT_SAY_WARN, "warning: %s", line);
-}
-
-/* What check would warn of is said when the data of a run is read, once. */
-static enum ent_err load_data(struct ent_agent *agent)
-{
-    bool first = ent_pipeline_table(agent->pipeline) == NULL;
-
-    ENT_TRY(ent_pipeline_load(agent->pipeline));
-    if (first) {
-        ent_advice_parts(agent->pipeline, warn, agent);
-    }
-    return ent_table_check_labels(ent_pipeline_table(agent->pipeline));
-}
-
-static enum ent_err follow_course(struct ent_agent *agent)
-{
-    const struct ent_msg_round_open *m = &agent->open->msg;
-    struct ent_state_course course = {0};
-    uint64_t n_runs = 0;
-    enum ent_err err = ent_state_course_get(agent->state, &course);
-
-    ENT_REQUIRE(err == ENT_E_OK || err == ENT_E_NOT_FOUND, err, "%s", ent_err_message());
-    ENT_TRY(
-        ent_course_open(&course, m, agent->open->hash, ent_pipeline_plan(agent->pipeline)->rounds));
-    ENT_TRY(ent_state_plan_runs(agent->state, m->plan, m->run, &n_runs));
-    ENT_TRY(ent_policy_check_runs(&agent->config->policy, n_runs));
-    ENT_TRY(ent_state_plan_run(agent->state, m->plan, m->run));
-    return ent_state_course_put(agent->state, &course);
-}
-
-static enum ent_err check(struct ent_agent *agent)
-{
-    const struct ent_msg_round_open *m = &agent->open->msg;
-    const struct ent_policy_config *policy = &agent->config->policy;
-    struct ent_policy_request request = {.task = (enum ent_task_kind)m->task,
-                                         .split = (enum ent_split)m->split,
-                                         .min_members = m->min_members,
-                                         .n_invited = (uint32_t)m->n_invited};
-
-    ENT_REQUIRE(is_invited(agent, agent->open), ENT_E_PROTOCOL,
-                "this member is not among the invited");
-    memcpy(request.plan, m->plan, sizeof request.plan);
-    ENT_TRY(ent_state_nonce_check(agent->state, ent_agent_attempt(agent)));
-    ENT_TRY(ent_policy_check_plan(policy, m->plan));
-    ENT_TRY(ent_policy_check_round(policy, &request));
-    ENT_TRY(load_plan(agent, m->plan));
-    ENT_TRY(check_against_plan(m, ent_pipeline_plan(agent->pipeline)));
-    ENT_TRY(load_data(agent));
-    ENT_REQUIRE(m->task != ENT_TASK_TRAIN ||
-                    ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN) > 0,
-                ENT_E_DATA, "there are no training rows left after the split");
-    return follow_course(agent);
-}
-
-/* What leaves as a reason: sentences about settings and numbers of the plan; those about files, data and the course of
- * training (NONFINITE: epoch and step) stay here. */
-static bool may_leave(enum ent_err code)
-{
-    return code == ENT_E_POLICY || code == ENT_E_PROTOCOL || code == ENT_E_RANGE ||
-           code == ENT_E_TOO_FEW || code == ENT_E_SHAPE;
-}
-
-/* Whether this reason was given in this run already: a training and an evaluation may have one each. */
-static bool told_before(struct ent_agent *agent, const char *why)
-{
-    size_t n;
-
-    if (agent->declined_run != agent->session.run) {
-        agent->declined_run = agent->session.run;
-        agent->n_declined = 0;
-    }
-    n = agent->n_declined < ENT_ARRAY_LEN(agent->declined) ? agent->n_declined
-                                                           : ENT_ARRAY_LEN(agent->declined);
-    for (size_t i = 0; i < n; i++) {
-        if (strncmp(agent->declined[i], why, sizeof agent->declined[i] - 1) == 0) {
-            return true;
-        }
-    }
-    (void)snprintf(agent->declined[agent->n_declined++ % ENT_ARRAY_LEN(agent->declined)],
-                   sizeof agent->declined[0], "%s", why);
-    return false;
-}
-
-static void note_decline(struct ent_agent *agent, enum ent_err code)
-{
-    char round[ENT_AGENT_ROUND_TEXT];
-
-    (void)snprintf(agent->decline_text, sizeof agent->decline_text, "%.*s", ENT_WIRE_TEXT_MAX_BYTES,
-                   may_leave(code) ? ent_err_message() : ent_err_text(code));
-    ent_agent_round_text(agent, round);
-    if (told_before(agent, ent_err_message())) {
-        ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part, as before", round);
-        return;
-    }
-    ent_agent_sayf(agent, ENT_SAY_WARN, "%s: this member does not take part: %s", round,
-                   ent_err_message());
-}
-
-static enum ent_err remember_run(struct ent_agent *agent, enum ent_err code)
-{
-    struct ent_state_run run = {.run = agent->session.run, .accepted = code == ENT_E_OK};
-
-    memcpy(run.plan, agent->session.plan, sizeof run.plan);
-    if (code != ENT_E_OK) {
-        (void)snprintf(run.reason, sizeof run.reason, "%.255s", ent_err_message());
-    }
-    return ent_state_run_put(agent->state, &run);
-}
-
-void ent_agent_check(struct ent_agent *agent)
-{
-    struct ent_agent_item *item = ent_agent_item(agent, ENT_SEV_CHECKED);
-    enum ent_err err;
-
-    if (item == NULL) {
-        return;
-    }
-    item->ev.code = check(agent);
-    if (item->ev.code != ENT_E_OK) {
-        note_decline(agent, item->ev.code);
-    }
-    err = remember_run(agent, item->ev.code);
-    if (err == ENT_E_PROTOCOL) { /* a run number with another plan than before */
-        item->ev.code = err;
-        note_decline(agent, err);
-    } else if (err != ENT_E_OK) {
-        ent_agent_fail(agent, err);
-    }
-    ent_agent_push_first(agent, item);
-}
 
 /* ---- compute ---- */
 
@@ -377,9 +187,12 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
 }
 
 /* Figures of this member alone, and whether its policy lets them go. */
-static bool lets_figures_go(const struct ent_agent *agent)
+static bool lets_figures_go(const struct ent_agent *agent, const struct ent_metrics *metrics)
 {
-    return agent->open->msg.split == ENT_SPLIT_TEST && agent->config->policy.own_figures_go;
+    const struct ent_policy_config *policy = &agent->config->policy;
+
+    return agent->open->msg.split == ENT_SPLIT_TEST && policy->own_figures_go &&
+           metrics->rows > 0 && metrics->rows >= policy->min_customers;
 }
 
 static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kept,
@@ -393,7 +206,7 @@ static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kep
     ENT_HOOK_POINT("agent.computed");
     /* Before the update, whose number is taken when it is stored: numbers ascend. What is lost with a connection or a
      * process is not said again. */
-    if (lets_figures_go(agent) && result->metrics.rows > 0) {
+    if (lets_figures_go(agent, &result->metrics)) {
         ent_agent_send_figures(agent, &result->metrics);
     }
     err = ent_blob_new_take(payload.bytes, payload.len, &blob);
@@ -424,7 +237,7 @@ static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
         agent, ENT_SAY_LINE,
         "this member's own test rows: %slog loss %.4f over %llu rows%s (these figures %s)", auc,
         m->log_loss, (unsigned long long)m->rows, found,
-        lets_figures_go(agent) ? "go to the operator: policy.own_figures" : "stay here");
+        lets_figures_go(agent, m) ? "go to the operator: policy.own_figures" : "stay here");
 }
 
 static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_BYTES])
@@ -474,12 +287,12 @@ void ent_agent_compute(struct ent_agent *agent)
     err = stored_before(agent, item->ev.digest);
     if (err == ENT_E_NOT_FOUND) {
         /* After a restart in this attempt the plan may not be loaded: BEGIN came with the session's memory alone. */
-        err = check(agent);
+        err = ent_agent_may_join(agent);
         if (err == ENT_E_OK) {
             err = compute(agent, item->ev.digest);
         }
         if (err != ENT_E_OK && err != ENT_E_STOPPED) {
-            note_decline(agent, err);
+            ent_agent_note_decline(agent, err);
         }
     }
     item->ev.code = err;

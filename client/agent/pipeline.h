@@ -31,6 +31,11 @@ const struct ent_parts *ent_pipeline_parts(const struct ent_pipeline *pipeline);
 /* Rows of one part; STATS and TRAIN use the training rows. */
 uint32_t ent_pipeline_rows(const struct ent_pipeline *pipeline, enum ent_split split);
 
+/* Whether the policy lets something leave of the part that this task is about (EVALUATE: `split`; the others: the
+ * training rows), and of a plan like this. After load. POLICY with a sentence that may leave; NOMEM. */
+ENT_MUST enum ent_err ent_pipeline_ask_policy(const struct ent_pipeline *pipeline,
+                                              enum ent_task_kind task, enum ent_split split);
+
 /* Of the training rows, what a weight by examples counts: rows, or events. */
 uint32_t ent_pipeline_examples(const struct ent_pipeline *pipeline);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/agent/advice.h"
+#include "client/agent/outgoing.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
 #include "client/data/leak.h"
@@ -12,24 +13,9 @@
 #include "common/base/plural.h"
 #include "common/json/json.h"
 
-/* One kind of vector that would leave. */
-struct outgoing {
-    const char *name;
-    enum ent_task_kind task;
-    enum ent_split split;
-    uint32_t times; /* a run, without repeated attempts */
-    size_t dim;
-    uint64_t bytes; /* of one payload */
-    const char *words;
-    enum ent_err allowed;
-    char why[256];
-};
-
-#define N_OUTGOING 4
-
 struct report {
     const struct ent_workplace *w;
-    struct outgoing out[N_OUTGOING];
+    struct ent_outgoing out[ENT_N_OUTGOING];
     struct ent_leak *leaks; /* by feature */
     bool judged;
     enum ent_err verdict; /* of everything */
@@ -40,7 +26,7 @@ static uint64_t total_bytes(const struct report *r)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < N_OUTGOING; i++) {
+    for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
         sum += r->out[i].bytes * r->out[i].times;
     }
     return sum;
@@ -48,62 +34,7 @@ static uint64_t total_bytes(const struct report *r)
 
 /* ---- what would leave ---- */
 
-/* Every integer of the vector is named: enum ent_eval_at, ent_classes_at, ent_number_at. */
-#define OF_CLASSES                                                                                 \
-    "of the validation targets: how many, how many are no class of the plan, how many are among "  \
-    "the 1, 5 and 10 most probable classes, the sums of losses and of 1 / rank, how many losses "  \
-    "were capped"
-
-static const char *words_of_evaluation(const struct ent_plan *plan)
-{
-    if (plan->label_kind == ENT_LABEL_NUMBER) {
-        return "of the validation rows: how many, the sums of their labels, of the labels' squares "
-               "and of the model's squared errors, how many of these were capped";
-    }
-    if (plan->label_kind == ENT_LABEL_CLASSES) {
-        return plan->n_classes <= ENT_CLASSES_DETAIL ? OF_CLASSES
-                   ", how many of each class were taken for which, and for each class "
-                   "how many fall in each of 1,024 score cells, its own and the others"
-                                                     : OF_CLASSES;
-    }
-    return "of the validation rows: how many, how many positive, the sums of the model's losses, "
-           "of its squared errors and of its scores, how many losses were capped, and how many "
-           "rows fall in each of 1,024 score cells, by label";
-}
-
-static void list_outgoing(const struct ent_plan *plan, struct outgoing *out)
-{
-    bool validates = plan->split_validation > 0;
-    bool tests = plan->split_test > 0 || plan->split_test_file;
-
-    out[0] = (struct outgoing){
-        .name = "statistics",
-        .task = ENT_TASK_STATS,
-        .times = 1,
-        .words = "of the training rows: how many, how many positive; for each number how many are "
-                 "present, missing, clipped, the sums of its values and of their squares, and with "
-                 "encode: ple how many lie in each of 512 cells; for each category and boolean how "
-                 "many rows have each declared value; for each bucket of a vocabulary how many "
-                 "customers have it; for each vector how many rows have it, lack it, have a number "
-                 "of it clipped"};
-    out[1] = (struct outgoing){
-        .name = "training",
-        .task = ENT_TASK_TRAIN,
-        .times = plan->rounds,
-        .words = "how the model's parameters moved in this member's training, rounded to a grid"};
-    out[2] = (struct outgoing){.name = "validation",
-                               .task = ENT_TASK_EVALUATE,
-                               .split = ENT_SPLIT_VALIDATION,
-                               .times = validates ? plan->rounds : 0,
-                               .words = words_of_evaluation(plan)};
-    out[3] = (struct outgoing){.name = "test",
-                               .task = ENT_TASK_EVALUATE,
-                               .split = ENT_SPLIT_TEST,
-                               .times = tests ? 1 : 0,
-                               .words = "the same of the test rows, for the best model"};
-}
-
-static enum ent_err ask_policy(struct report *r, struct outgoing *o)
+static enum ent_err ask_policy(struct report *r, struct ent_outgoing *o)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
     const struct ent_policy_config *policy = &r->w->config->policy;
@@ -125,14 +56,34 @@ static void note_verdict(struct report *r, enum ent_err err)
     }
 }
 
+/* Without the validation or the test rows a member still takes part in the rest. */
+static void ask_parts(struct report *r)
+{
+    for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
+        struct ent_outgoing *o = &r->out[i];
+
+        if (o->times == 0 || o->allowed != ENT_E_OK) {
+            continue;
+        }
+        o->allowed = ent_pipeline_ask_policy(r->w->pipeline, o->task, o->split);
+        if (o->allowed != ENT_E_OK) {
+            (void)snprintf(o->why, sizeof o->why, "%.255s", ent_err_message());
+        }
+        if (o->allowed != ENT_E_OK &&
+            (o->task != ENT_TASK_EVALUATE || o->allowed != ENT_E_POLICY)) {
+            note_verdict(r, o->allowed);
+        }
+    }
+}
+
 static enum ent_err ask(struct report *r)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
     struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
 
-    list_outgoing(plan, r->out);
-    for (size_t i = 0; i < N_OUTGOING; i++) {
-        struct outgoing *o = &r->out[i];
+    ent_outgoing_list(plan, r->out);
+    for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
+        struct ent_outgoing *o = &r->out[i];
         const struct ent_task *task = ent_task_find((uint32_t)o->task);
 
         ENT_TRY(task->dim(&sizes, &o->dim));
@@ -150,6 +101,7 @@ static enum ent_err ask(struct report *r)
         note_verdict(r,
                      ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
     }
+    ask_parts(r);
     if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
         ent_plan_fixed_weight(plan, r->w->name) == 0) {
         note_verdict(r, ent_err_note(ENT_E_CONFIG, "the plan gives %s no weight (fixed weights)",
@@ -195,6 +147,15 @@ static const char *grouped(uint64_t v, char out[32])
     return out;
 }
 
+/* Of the part that this is about: too few customers, none, or enough. */
+static const char *part_word(const struct report *r, const struct ent_outgoing *o)
+{
+    if (ent_pipeline_rows(r->w->pipeline, o->split) == 0) {
+        return "empty";
+    }
+    return ent_pipeline_ask_policy(r->w->pipeline, o->task, o->split) == ENT_E_OK ? "yes" : "no";
+}
+
 static void print_splits(const struct report *r)
 {
     char a[32];
@@ -205,9 +166,12 @@ static void print_splits(const struct report *r)
            grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN), a),
            grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_VALIDATION), b),
            grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TEST), c));
+    printf("parts that take part (policy.min_customers: %u): training %s, validation %s, test %s\n",
+           (unsigned)r->w->config->policy.min_customers, part_word(r, &r->out[1]),
+           part_word(r, &r->out[2]), part_word(r, &r->out[3]));
 }
 
-static void print_outgoing(const struct outgoing *o)
+static void print_outgoing(const struct ent_outgoing *o)
 {
     char dim[32];
     char bytes[32];
@@ -235,11 +199,22 @@ static void each_warning(const struct report *r, ent_advice_say *say, void *ctx)
     ent_advice_parts(r->w->pipeline, say, ctx);
 }
 
+static bool declines_some(const struct report *r)
+{
+    for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
+        if (r->out[i].allowed != ENT_E_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void print_verdict(const struct report *r)
 {
     each_warning(r, print_warning, stdout);
     if (r->verdict == ENT_E_OK) {
-        printf("this member can take part\n");
+        printf("this member can take part%s\n",
+               declines_some(r) ? ", but not in what is NOT ALLOWED" : "");
     } else {
         printf("this member CANNOT take part: %s\n", r->why);
     }
@@ -278,7 +253,7 @@ static void print_text(const struct report *r)
         "\nwhat would leave this member: integers only, which are added to those of the others;\n"
         "nothing is released unless at least %u members' are in the sum\n",
         (unsigned)plan->min_members);
-    for (size_t i = 0; i < N_OUTGOING; i++) {
+    for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
         print_outgoing(&r->out[i]);
     }
     if (figures_go(r)) {
@@ -350,8 +325,8 @@ static void put_outgoing(struct ent_json_writer *w, const struct report *r)
 {
     ent_json_put_key(w, "leaves");
     ent_json_put_array(w);
-    for (size_t i = 0; i < N_OUTGOING; i++) {
-        const struct outgoing *o = &r->out[i];
+    for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
+        const struct ent_outgoing *o = &r->out[i];
 
         if (o->times == 0) {
             continue;
@@ -364,6 +339,9 @@ static void put_outgoing(struct ent_json_writer *w, const struct report *r)
         ent_json_put_key_uint(w, "payload_bytes", o->bytes);
         ent_json_put_key_string(w, "what", o->words);
         ent_json_put_key_bool(w, "allowed", o->allowed == ENT_E_OK);
+        if (o->allowed != ENT_E_OK) {
+            ent_json_put_key_string(w, "why_not", o->why);
+        }
         ent_json_put_close(w);
     }
     ent_json_put_close(w);
@@ -433,6 +411,7 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_key_string(&w, "member", r->w->name);
     put_rows(&w, r);
     put_outgoing(&w, r);
+    ent_json_put_key_uint(&w, "min_customers", r->w->config->policy.min_customers);
     ent_json_put_key_bool(&w, "own_figures_leave", figures_go(r));
     if (figures_go(r)) {
         ent_json_put_key_string(&w, "own_figures", figures_words);

@@ -331,6 +331,48 @@ enum ent_err ent_split_table(const struct ent_plan *plan, const struct ent_table
     return ENT_E_OK;
 }
 
+/* ---- customers ---- */
+
+/* A set of hashes with open places: 0 is an empty one. */
+static bool put_new(uint64_t *set, size_t mask, uint64_t hash)
+{
+    uint64_t unit = hash == 0 ? 1 : hash;
+    size_t at = (size_t)unit & mask;
+
+    while (set[at] != 0 && set[at] != unit) {
+        at = (at + 1) & mask;
+    }
+    if (set[at] == unit) {
+        return false;
+    }
+    set[at] = unit;
+    return true;
+}
+
+enum ent_err ent_split_customers(const struct ent_table *table, const struct ent_split_rows *part,
+                                 uint32_t most, uint32_t *out)
+{
+    uint32_t limit = part->n < most ? part->n : most;
+    uint64_t *set;
+    size_t places = 2;
+    uint32_t n = 0;
+
+    if (!table->has_unit_key) {
+        *out = limit;
+        return ENT_E_OK;
+    }
+    while (places < 2 * (size_t)limit) {
+        places *= 2;
+    }
+    ENT_TRY(ent_calloc(places, sizeof *set, &set));
+    for (uint32_t i = 0; i < part->n && n < limit; i++) {
+        n += put_new(set, places - 1, table->units[part->rows[i]]) ? 1 : 0;
+    }
+    free(set);
+    *out = n;
+    return ENT_E_OK;
+}
+
 void ent_parts_free(struct ent_parts *parts)
 {
     if (parts != NULL) {

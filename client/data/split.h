@@ -43,6 +43,10 @@ enum ent_split ent_split_of_hash(const struct ent_plan *plan, uint64_t hash);
  * fit the data. */
 ENT_MUST enum ent_err ent_split_table(const struct ent_plan *plan, const struct ent_table *table,
                                       const char *split_file, struct ent_parts **out);
+/* Different customers of a part (rows where the data has no unit key), counted up to `most`. */
+ENT_MUST enum ent_err ent_split_customers(const struct ent_table *table,
+                                          const struct ent_split_rows *part, uint32_t most,
+                                          uint32_t *out);
 void ent_parts_free(struct ent_parts *parts);
 
 /* A file of 0-based data row numbers, one a line; blank lines are skipped. rows: ascending, without

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/plural.h"
 
 enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy, const uint8_t plan[32])
 {
@@ -56,6 +57,37 @@ enum ent_err ent_policy_check_runs(const struct ent_policy_config *policy, uint6
     return ENT_E_OK;
 }
 
+static const char *part_name(enum ent_split split)
+{
+    switch (split) {
+    case ENT_SPLIT_VALIDATION:
+        return "validation";
+    case ENT_SPLIT_TEST:
+        return "test";
+    case ENT_SPLIT_NONE:
+    case ENT_SPLIT_TRAIN:
+        break;
+    }
+    return "training";
+}
+
+enum ent_err ent_policy_check_customers(const struct ent_policy_config *policy,
+                                        enum ent_split split, uint32_t customers)
+{
+    ENT_REQUIRE(customers == 0 || customers >= policy->min_customers, ENT_E_POLICY,
+                "the %s rows are of fewer customers than this member's policy.min_customers",
+                part_name(split));
+    return ENT_E_OK;
+}
+
+enum ent_err ent_policy_check_vocabulary(const struct ent_policy_config *policy,
+                                         bool has_vocabulary)
+{
+    ENT_REQUIRE(!has_vocabulary || policy->vocabulary_goes, ENT_E_POLICY,
+                "the plan has a vocabulary, and policy.vocabulary is stay");
+    return ENT_E_OK;
+}
+
 void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
 {
     const struct ent_task *task;
@@ -68,12 +100,14 @@ void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
             separator = ", ";
         }
     }
-    (void)fprintf(out, "%s; at least %u members; ", separator[0] == '\0' ? "nothing" : "",
-                  policy->min_members);
+    (void)fprintf(out, "%s; at least %u members; at least %u %s in a part; ",
+                  separator[0] == '\0' ? "nothing" : "", policy->min_members, policy->min_customers,
+                  ent_plural(policy->min_customers, "customer", "customers"));
     if (policy->any_plan) {
         (void)fprintf(out, "any plan");
     } else {
         (void)fprintf(out, "%u plans by digest", policy->n_plans);
     }
-    (void)fprintf(out, "%s\n", policy->own_figures_go ? "; its own test figures go" : "");
+    (void)fprintf(out, "%s%s\n", policy->vocabulary_goes ? "" : "; no vocabulary",
+                  policy->own_figures_go ? "; its own test figures go" : "");
 }

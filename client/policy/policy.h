@@ -30,7 +30,15 @@ ENT_MUST enum ent_err ent_policy_check_round(const struct ent_policy_config *pol
 /* Whether it takes part in one more run of a plan of which it knows that many. */
 ENT_MUST enum ent_err ent_policy_check_runs(const struct ent_policy_config *policy,
                                             uint64_t n_runs);
-/* One line for `check`: "takes part in stats, train, evaluate; at least 3 members; any plan". */
+/* Whether something may leave of a part of the split that has `customers`, of which `split` is the
+ * name (NONE: the training rows). A part without any is no matter of this. The reason has no number in it: it leaves. */
+ENT_MUST enum ent_err ent_policy_check_customers(const struct ent_policy_config *policy,
+                                                 enum ent_split split, uint32_t customers);
+/* Whether it takes part in a plan that has a vocabulary, or has none. */
+ENT_MUST enum ent_err ent_policy_check_vocabulary(const struct ent_policy_config *policy,
+                                                  bool has_vocabulary);
+/* One line for `check`: "takes part in stats, train, evaluate; at least 3 members; at least 10 customers in a
+ * part; any plan". */
 void ent_policy_print(const struct ent_policy_config *policy, FILE *out);
 
 #endif

@@ -20,6 +20,7 @@ struct reading {
     const char *split_file;
     int bad_rows;
     int own_figures;
+    int vocabulary;
     const struct ent_node *root;
     const struct ent_node *delimiter;
     const struct ent_node *columns;
@@ -33,6 +34,8 @@ static const struct ent_choice bad_rows[] = {
     {"fail", ENT_BAD_ROWS_FAIL}, {"drop", ENT_BAD_ROWS_DROP}, {NULL, 0}};
 
 static const struct ent_choice own_figures[] = {{"stay", false}, {"go", true}, {NULL, 0}};
+
+static const struct ent_choice vocabulary[] = {{"go", true}, {"stay", false}, {NULL, 0}};
 
 static const struct ent_field data_fields[] = {
     {.key = "source",
@@ -113,6 +116,21 @@ static const struct ent_field policy_fields[] = {
      .fallback = "stay",
      .help = "what the final model is worth on this member's own test rows: stay here, or go to "
              "the coordinator's operator"},
+    {.key = "min_customers",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(config.policy.min_customers),
+     .lo = 1,
+     .hi = 1000000,
+     .fallback = "10",
+     .help = "nothing of a part (training, validation, test) with fewer customers leaves: "
+             "different unit_key, or rows where there is none"},
+    {.key = "vocabulary",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(vocabulary),
+     .choices = vocabulary,
+     .fallback = "go",
+     .help = "plans with a vocabulary, whose statistics tell the coordinator which of its buckets "
+             "this member's customers have: take part (go), or not (stay)"},
     {0}};
 
 static const struct ent_field limit_fields[] = {
@@ -377,6 +395,7 @@ static enum ent_err read_all(struct reading *r, const char *dir)
     ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));
     c->data.bad_rows = (enum ent_bad_rows)r->bad_rows;
     c->policy.own_figures_go = r->own_figures != 0;
+    c->policy.vocabulary_goes = r->vocabulary != 0;
     if (c->coordinator != NULL && !ent_address_split(c->coordinator, host, &port)) {
         return ent_node_bad(ent_node_get(r->root, "coordinator"), "coordinator",
                             "must be HOST:PORT, such as fed.example:7443");

@@ -1,4 +1,4 @@
-/* The client.yaml that a member begins with. */
+/* The commented client.yaml that `enroll` and `describe` write. */
 #include "common/plan/client_config.h"
 
 static const char text_data[] =
@@ -40,6 +40,10 @@ static const char text_policy[] =
     "  runs_per_plan: 100       # no more runs of one plan than this; 0: any number\n"
     "  own_figures: stay        # or go: AUC and the like of this member's own test rows are told "
     "to the operator\n"
+    "  min_customers: 10        # nothing of a part (training, validation, test) with fewer "
+    "customers than this\n"
+    "  vocabulary: go           # or stay: no plan whose vocabulary tells the coordinator which "
+    "buckets have customers\n"
     "\n"
     "# What a plan may take of this machine: rows and training together. One that needs more is "
     "declined.\n"

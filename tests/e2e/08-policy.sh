@@ -37,6 +37,17 @@ expect_line serve 'round 1 of [0-9]+ \(stats\) closed with 4 members' 1
 expect_line serve 'round 2 of [0-9]+ \(train\) closed with 3 members.*without member-4' 1
 expect_line serve 'evaluate validation\) closed with 4 members' 1
 
+say "few customers: it trains, and nothing of its validation and test rows leaves"
+policy '  min_customers: 120'
+client check --dir "$TOP/member-4" --plan "$PLAN" >"$LOGS/check.log" 2>&1 || fail "check: $(tail -1 "$LOGS/check.log")"
+expect_line check 'parts that take part .policy.min_customers: 120.: training yes, validation no, test no' 1
+expect_line check 'can take part, but not in what is NOT ALLOWED' 1
+go
+expect_line member-4 'evaluation.*: this member does not take part: the validation rows .*policy.min_customers' 1
+expect_line serve 'member-4 declines: the validation rows are of fewer customers than' 1
+expect_line serve 'round 2 of [0-9]+ \(train\) closed with 4 members' 1
+expect_line serve 'evaluate test\) closed with 3 members' 1
+
 say "only plans that were read: another one, then this one"
 policy "  plans: [$(printf '0%.0s' $(seq 64))]"
 expect_status 23 plans client check --dir "$TOP/member-4" --plan "$PLAN"

@@ -47,7 +47,7 @@ for name in s0 s1 s2 s3; do
     awk -F, -v n="$name" 'NR == 1 || $4 == n' "$dir/clicks.csv" >"$dir/$name.csv"
     "$bin/entente-coordinator" invite --dir "$dir/fed" "$name" 2>>"$dir/log" |
         "$bin/entente-client" enroll --dir "$dir/$name" >>"$dir/log" 2>&1 || fail "enroll $name: $(tail -3 "$dir/log")"
-    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any}\n' \
+    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any, min_customers: 3}\n' \
         "$address" "$dir/$name.csv" >"$dir/$name/client.yaml"
     "$bin/entente-client" run --dir "$dir/$name" --once >"$dir/$name.log" 2>&1 &
     pids+=("$!")

@@ -33,7 +33,8 @@ const char *enrolled_env(const char *name);
 void enrolled_remove(const char *dir);
 /* Names are cut short only by a bug: aborts then. */
 void enrolled_path(char out[ENROLLED_PATH_MAX], const char *dir, const char *name);
-/* client.yaml of a member's directory, anew: `policy` is the text between the braces. */
+/* client.yaml of a member's directory, anew: `policy` is the text between the braces; brands are small here, so the floor
+ * of customers is 1 unless it says another. */
 void enrolled_config(const char *member_dir, const char *policy);
 
 #endif

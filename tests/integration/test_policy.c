@@ -89,6 +89,26 @@ ENT_TEST(policy, a_members_floor_is_above_the_plans)
     finish(&box);
 }
 
+/* Fewer customers among the test rows than this member's floor, enough among those that train. */
+ENT_TEST(policy, a_part_of_few_customers_gives_nothing)
+{
+    struct box box;
+
+    start(&box, 4);
+    enrolled_config(box.members[1].dir, "min_members: 2, min_customers: 25");
+    box_start_run(&box, PLAN("2", "0.2"), NULL);
+    CU_ASSERT(box_run(&box, box_run_over, RUN_MAX_MS));
+    laws_of_rows(&box, 3);
+    CU_ASSERT_EQUAL(oracle_check(&box, PLAN("2", "0.2")), 2);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_STATS, 1, ENT_E_OK), 1);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_TRAIN, 1, ENT_E_OK), 2);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_EVALUATE, 1, ENT_E_OK), 0);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_REJECT, ENT_ROUND_EVALUATE, 1, ENT_E_POLICY), 1);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_EVALUATE, 0, ENT_E_OK), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(box.declined, "brand-b declines: the test rows are of fewer"));
+    finish(&box);
+}
+
 /* Too few, because too many decline: nothing may come out. */
 ENT_TEST(policy, nothing_is_released_when_most_decline)
 {

@@ -183,7 +183,12 @@ ENT_TEST(agent, parts_without_rows_are_said_once_a_run)
     struct script s;
     struct ent_msg_round_open open;
 
-    script_running(&s);
+    script_new(&s, "coordinator: localhost:7443\n"
+                   "data: {path: data.csv}\n"
+                   "unit_key: id\n"
+                   "policy: {min_customers: 1}\n");
+    script_welcome(&s, NULL);
+    script_run_start(&s);
     (void)support_file(s.dir, "data.csv", few, strlen(few));
     for (uint32_t attempt = 1; attempt <= 2; attempt++) {
         s.round = 1;

@@ -116,6 +116,29 @@ ENT_TEST(split, without_a_unit_key_the_mapped_row_decides)
     drop(&s);
 }
 
+ENT_TEST(split, customers_are_counted_once_and_only_so_far)
+{
+    /* All train: neither validation nor test. */
+    static const char plan[] = FEATURES REST "split: {key: 42, validation: 0, test: 0}\n";
+    struct split s = split(plan, "id,a,b,l\nk,5,1,1\nk,6,1,0\nm,5,1,1\n,7,1,1\nk,8,1,1\n",
+                           "unit_key: id\n", NULL);
+    uint32_t n = 9;
+
+    CU_ASSERT_EQUAL_FATAL(s.err, ENT_E_OK);
+    CU_ASSERT_EQUAL_FATAL(s.parts->part[ENT_SPLIT_TRAIN].n, 5);
+    ENT_OK(ent_split_customers(s.table, &s.parts->part[ENT_SPLIT_TRAIN], 100, &n));
+    CU_ASSERT_EQUAL(n, 3); /* k, m, and the row without one */
+    ENT_OK(ent_split_customers(s.table, &s.parts->part[ENT_SPLIT_TRAIN], 2, &n));
+    CU_ASSERT_EQUAL(n, 2);
+    ENT_OK(ent_split_customers(s.table, &s.parts->part[ENT_SPLIT_TEST], 100, &n));
+    CU_ASSERT_EQUAL(n, 0);
+    drop(&s);
+    s = split(plan, "a,b,l\n5,1,1\n5,1,0\n6,1,1\n", "", NULL);
+    ENT_OK(ent_split_customers(s.table, &s.parts->part[ENT_SPLIT_TRAIN], 100, &n));
+    CU_ASSERT_EQUAL(n, 3); /* without a unit key: rows */
+    drop(&s);
+}
+
 ENT_TEST(split, a_file_may_name_ranges)
 {
     static const char csv[] = "a,b,l\n0,1,1\n1,1,1\n2,1,0\n3,1,1\n4,1,1\n5,1,0\n";

@@ -10,6 +10,8 @@ static struct ent_policy_config policy(void)
 {
     return (struct ent_policy_config){.tasks = (1U << ENT_TASK_STATS) | (1U << ENT_TASK_TRAIN),
                                       .min_members = 3,
+                                      .min_customers = 10,
+                                      .vocabulary_goes = true,
                                       .plans = known,
                                       .n_plans = 2};
 }
@@ -69,6 +71,38 @@ ENT_TEST(policy, what_it_refuses_and_says)
     refused(&p, &r, "the round has 2 members, policy.min_members is 3");
 }
 
+/* What leaves says which part it is, and nothing of how many. */
+ENT_TEST(policy, few_customers)
+{
+    struct ent_policy_config p = policy();
+
+    ENT_OK(ent_policy_check_customers(&p, ENT_SPLIT_TRAIN, 10));
+    ENT_OK(ent_policy_check_customers(&p, ENT_SPLIT_TEST, 0));
+    ENT_FAILS(ent_policy_check_customers(&p, ENT_SPLIT_NONE, 9), ENT_E_POLICY);
+    CU_ASSERT_STRING_EQUAL(
+        ent_err_message(),
+        "the training rows are of fewer customers than this member's policy.min_customers");
+    ENT_FAILS(ent_policy_check_customers(&p, ENT_SPLIT_VALIDATION, 1), ENT_E_POLICY);
+    CU_ASSERT_EQUAL(strpbrk(ent_err_message(), "0123456789"), NULL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "the validation rows"));
+    ENT_FAILS(ent_policy_check_customers(&p, ENT_SPLIT_TEST, 9), ENT_E_POLICY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "the test rows"));
+    p.min_customers = 1;
+    ENT_OK(ent_policy_check_customers(&p, ENT_SPLIT_TEST, 1));
+}
+
+ENT_TEST(policy, vocabularies)
+{
+    struct ent_policy_config p = policy();
+
+    ENT_OK(ent_policy_check_vocabulary(&p, true));
+    p.vocabulary_goes = false;
+    ENT_OK(ent_policy_check_vocabulary(&p, false));
+    ENT_FAILS(ent_policy_check_vocabulary(&p, true), ENT_E_POLICY);
+    CU_ASSERT_STRING_EQUAL(ent_err_message(),
+                           "the plan has a vocabulary, and policy.vocabulary is stay");
+}
+
 ENT_TEST(policy, printed)
 {
     struct ent_policy_config p = policy();
@@ -80,10 +114,14 @@ ENT_TEST(policy, printed)
     ent_policy_print(&p, f);
     p.tasks = 0;
     p.any_plan = true;
+    p.min_customers = 1;
+    p.vocabulary_goes = false;
     ent_policy_print(&p, f);
     CU_ASSERT_EQUAL(fclose(f), 0);
-    CU_ASSERT_STRING_EQUAL(text,
-                           "takes part in stats, train; at least 3 members; 2 plans by digest\n"
-                           "takes part in nothing; at least 3 members; any plan\n");
+    CU_ASSERT_STRING_EQUAL(
+        text, "takes part in stats, train; at least 3 members; at least 10 customers in a "
+              "part; 2 plans by digest\n"
+              "takes part in nothing; at least 3 members; at least 1 customer in a "
+              "part; any plan; no vocabulary\n");
     free(text);
 }

@@ -98,7 +98,8 @@ ENT_TEST(client_config, everything_is_read)
                   "split_file: rows.txt\n"
                   "id: customer_id\n"
                   "limits: {memory: 512MiB}\n"
-                  "policy: {tasks: [stats, evaluate], min_members: 4, plans: "
+                  "policy: {tasks: [stats, evaluate], min_members: 4, min_customers: 25, "
+                  "vocabulary: stay, plans: "
                   "[000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}\n",
                   &c));
     CU_ASSERT_STRING_EQUAL(c->coordinator, "fed.acme.example:7443");
@@ -119,6 +120,8 @@ ENT_TEST(client_config, everything_is_read)
     CU_ASSERT_EQUAL(c->policy.tasks, (1U << ENT_TASK_STATS) | (1U << ENT_TASK_EVALUATE));
     CU_ASSERT_EQUAL(c->memory_bytes, UINT64_C(512) << 20);
     CU_ASSERT_EQUAL(c->policy.min_members, 4);
+    CU_ASSERT_EQUAL(c->policy.min_customers, 25);
+    CU_ASSERT_FALSE(c->policy.vocabulary_goes);
     CU_ASSERT_FALSE(c->policy.any_plan);
     CU_ASSERT_EQUAL_FATAL(c->policy.n_plans, 1);
     CU_ASSERT_EQUAL(c->policy.plans[0][31], 0x1f);
@@ -141,6 +144,8 @@ ENT_TEST(client_config, defaults_and_paths)
     CU_ASSERT_TRUE(c->policy.any_plan);
     CU_ASSERT_EQUAL(c->policy.min_members, 3);
     CU_ASSERT_EQUAL(c->memory_bytes, UINT64_C(4) << 30);
+    CU_ASSERT_EQUAL(c->policy.min_customers, 10);
+    CU_ASSERT_TRUE(c->policy.vocabulary_goes);
     CU_ASSERT_EQUAL(c->policy.tasks,
                     (1U << ENT_TASK_STATS) | (1U << ENT_TASK_TRAIN) | (1U << ENT_TASK_EVALUATE));
     ent_client_config_free(c);
@@ -164,6 +169,11 @@ ENT_TEST(client_config, the_written_file_reads_back_from_its_directory)
     CU_ASSERT_STRING_EQUAL(c->data.path, data);
     CU_ASSERT_EQUAL(c->data.delimiter, 0);
     CU_ASSERT_TRUE(c->policy.any_plan);
+    CU_ASSERT_EQUAL(c->policy.min_customers, 10);
+    CU_ASSERT_TRUE(c->policy.vocabulary_goes);
+    ENT_OK(ent_buf_add_u8(&text, 0));
+    CU_ASSERT_PTR_NOT_NULL(strstr((const char *)text.data, "  min_customers: 10 "));
+    CU_ASSERT_PTR_NOT_NULL(strstr((const char *)text.data, "  vocabulary: go "));
     ent_client_config_free(c);
     ent_buf_release(&text);
     free(path);
@@ -185,6 +195,8 @@ ENT_TEST(client_config, wrong_values)
                                       "data: {path: a}\npolicy: {plans: some}\n",
                                       "data: {path: a}\npolicy: {plans: [abc]}\n",
                                       "data: {path: a}\npolicy: {min_members: 1}\n",
+                                      "data: {path: a}\npolicy: {min_customers: 0}\n",
+                                      "data: {path: a}\npolicy: {vocabulary: no}\n",
                                       "data: {path: a}\nunitkey: b\n"};
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(bad); i++) {

@@ -1,0 +1,29 @@
+/* What the policy says of the plan's contents and of the rows it would be computed from. */
+#include "client/agent/pipeline_internal.h"
+#include "client/policy/policy.h"
+
+static bool has_vocabulary(const struct ent_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_features; i++) {
+        const struct ent_feature *f = &plan->features[i];
+
+        if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum ent_err ent_pipeline_ask_policy(const struct ent_pipeline *pipeline, enum ent_task_kind task,
+                                     enum ent_split split)
+{
+    const struct ent_policy_config *policy = &pipeline->config->policy;
+    enum ent_split part =
+        task == ENT_TASK_EVALUATE && split != ENT_SPLIT_NONE ? split : ENT_SPLIT_TRAIN;
+    uint32_t customers;
+
+    ENT_TRY(ent_policy_check_vocabulary(policy, has_vocabulary(pipeline->plan)));
+    ENT_TRY(ent_split_customers(pipeline->table, &pipeline->parts->part[part],
+                                policy->min_customers, &customers));
+    return ent_policy_check_customers(policy, part, customers);
+}
