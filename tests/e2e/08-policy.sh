@@ -38,9 +38,9 @@ expect_line serve 'round 2 of [0-9]+ \(train\) closed with 3 members.*without me
 expect_line serve 'evaluate validation\) closed with 4 members' 1
 
 say "few customers: it trains, and nothing of its validation and test rows leaves"
-policy '  min_customers: 120'
+policy '  min_customers: 50'
 client check --dir "$TOP/member-4" --plan "$PLAN" >"$LOGS/check.log" 2>&1 || fail "check: $(tail -1 "$LOGS/check.log")"
-expect_line check 'parts that take part .policy.min_customers: 120.: training yes, validation no, test no' 1
+expect_line check 'parts that take part .policy.min_customers: 50.: training yes, validation no, test no' 1
 expect_line check 'can take part, but not in what is NOT ALLOWED' 1
 go
 expect_line member-4 'evaluation.*: this member does not take part: the validation rows .*policy.min_customers' 1
