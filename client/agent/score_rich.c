@@ -279,9 +279,10 @@ static enum ent_err pass_over_rows(struct ent_scorer *s, enum purpose purpose)
     ENT_TRY(ent_table_reader_open(&options, BLOCK_ROWS, &reader));
     do {
         err = ent_table_reader_next(reader, &table);
+        if (err == ENT_E_OK) { /* also of what came behind the last block */
+            ent_scorer_take_counts(s, ent_table_reader_table(reader));
+        }
         if (err == ENT_E_OK && table != NULL) {
-            ent_scorer_take_counts(s, table);
-            s->n_source_rows = table->n_source_rows;
             err = do_block(s, table, purpose);
         }
     } while (err == ENT_E_OK && table != NULL);
@@ -294,7 +295,6 @@ static void take_events(struct ent_scorer *s, const struct ent_table *table)
     struct ent_events_count counts[ENT_EVENTS_COUNTS];
 
     ent_scorer_take_counts(s, table);
-    s->n_source_rows = table->n_source_rows;
     ent_events_counts(table, counts);
     s->result.n_events = ENT_EVENTS_COUNTS;
     _Static_assert(ENT_EVENTS_COUNTS == ENT_SCORE_EVENTS, "one place for each count");

@@ -21,7 +21,7 @@ static void print_counts(const struct ent_score_result *r)
     (void)fputc('\n', stderr);
     for (uint32_t i = 0; i < r->n_problems; i++) {
         (void)fprintf(stderr, "  line %llu: %s\n", (unsigned long long)r->problems[i].line,
-                      r->problems[i].reason);
+                      r->problems[i].text);
     }
     for (uint32_t i = 3; i < r->n_events; i++) { /* the first three say how many there were */
         if (r->events[i].value > 0) {

@@ -68,6 +68,16 @@ struct ent_buf_view ent_table_id(const struct ent_table *table, uint32_t row)
                                  .len = table->id_ends[row] - begin};
 }
 
+void ent_row_problem_text(const struct ent_row_problem *problem, char out[ENT_ROW_PROBLEM_BYTES])
+{
+    const struct ent_row_problem *p = problem;
+
+    (void)snprintf(out, ENT_ROW_PROBLEM_BYTES, "%.60s%s%.60s%s%.24s%s",
+                   p->feature != NULL ? p->feature : "", p->feature != NULL ? " is " : "",
+                   p->reason, p->format != NULL ? " (" : "", p->format != NULL ? p->format : "",
+                   p->format != NULL ? ")" : "");
+}
+
 static enum ent_err load_all(struct ent_loader *loader, struct ent_table *table)
 {
     bool at_end;
@@ -286,6 +296,11 @@ enum ent_err ent_table_reader_next(struct ent_table_reader *reader, const struct
     return ENT_E_OK;
 }
 
+const struct ent_table *ent_table_reader_table(const struct ent_table_reader *reader)
+{
+    return reader->block;
+}
+
 void ent_table_reader_close(struct ent_table_reader *reader)
 {
     if (reader != NULL) {
@@ -320,9 +335,10 @@ static void print_rows(const struct ent_table *table, FILE *out)
     for (uint32_t i = 0; i < table->n_problems; i++) {
         const struct ent_row_problem *p = &table->problems[i];
 
-        (void)fprintf(out, "  line %llu: %s%s%s\n", (unsigned long long)p->line,
-                      p->feature != NULL ? p->feature : "", p->feature != NULL ? " is " : "",
-                      p->reason);
+        char text[ENT_ROW_PROBLEM_BYTES];
+
+        ent_row_problem_text(p, text);
+        (void)fprintf(out, "  line %llu: %s\n", (unsigned long long)p->line, text);
     }
     if (table->n_bad > table->n_problems) {
         (void)fprintf(out, "  and %llu more\n",

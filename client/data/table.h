@@ -59,7 +59,11 @@ struct ent_row_problem {
     uint64_t line;
     const char *reason;  /* static */
     const char *feature; /* NULL when the whole row is meant */
+    const char *format;  /* of the date that is none; NULL */
 };
+#define ENT_ROW_PROBLEM_BYTES 160
+/* "born is not a date in the plan's format (%Y-%m-%d)" */
+void ent_row_problem_text(const struct ent_row_problem *problem, char out[ENT_ROW_PROBLEM_BYTES]);
 
 /* What became of events and of what could have been sequences; counted, none of it is an error. */
 struct ent_sequence_counts {
@@ -191,6 +195,8 @@ ENT_MUST enum ent_err ent_table_reader_open(const struct ent_table_options *opti
  * counts (missing, clipped, unknown, n_bad, ...) run over the whole input so far. */
 ENT_MUST enum ent_err ent_table_reader_next(struct ent_table_reader *reader,
                                             const struct ent_table **out);
+/* The table with the counts so far, whatever next gave. */
+const struct ent_table *ent_table_reader_table(const struct ent_table_reader *reader);
 void ent_table_reader_close(struct ent_table_reader *reader);
 
 #endif

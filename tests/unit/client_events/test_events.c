@@ -136,20 +136,27 @@ ENT_TEST(events, bad_units_and_times_are_bad_rows)
         .csv = csv, .sequence = ", format: iso", .label = "next: item", .now_s = 5 * DAY};
     struct events_loaded fails = events_load(&c);
     struct events_loaded l;
+    char text[ENT_ROW_PROBLEM_BYTES];
 
     ENT_FAILS(fails.err, ENT_E_DATA);
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "5 rows do not parse"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "(time: not a date in the plan's format iso)"));
     c.bad_rows = "drop";
     l = events_load(&c);
     ENT_OK(l.err);
     CU_ASSERT_STRING_EQUAL(events_items(l.table, 0), "af");
     CU_ASSERT_EQUAL(l.table->n_bad, 5);
     CU_ASSERT_EQUAL_FATAL(l.table->n_problems, 5);
-    CU_ASSERT_STRING_EQUAL(l.table->problems[0].reason, "its time is missing");
-    CU_ASSERT_STRING_EQUAL(l.table->problems[1].reason, "its time is none");
-    CU_ASSERT_STRING_EQUAL(l.table->problems[2].reason, "its unit is missing");
-    CU_ASSERT_STRING_EQUAL(l.table->problems[3].reason, "its time lies in the future");
+    CU_ASSERT_STRING_EQUAL(l.table->problems[0].reason, "missing");
+    CU_ASSERT_STRING_EQUAL(l.table->problems[1].reason, "not a date in the plan's format");
+    CU_ASSERT_STRING_EQUAL(l.table->problems[2].reason, "missing");
+    CU_ASSERT_STRING_EQUAL(l.table->problems[3].reason, "in the future");
     CU_ASSERT_EQUAL(l.table->problems[3].line, 6);
+    ent_row_problem_text(&l.table->problems[1], text);
+    CU_ASSERT_STRING_EQUAL(text, "time is not a date in the plan's format (iso)");
+    ent_row_problem_text(&l.table->problems[2], text);
+    CU_ASSERT_STRING_EQUAL(text, "unit is missing");
     events_drop(&fails);
     events_drop(&l);
 }
