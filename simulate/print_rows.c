@@ -28,11 +28,32 @@ static void print_dropped(const struct ent_table *t, FILE *out)
     (void)fprintf(out, "\n");
 }
 
-static void print_members(const struct ent_population_counts *c, FILE *out)
+/* Why they decline, by the first of them: the sentence that it says in a federation. */
+static void print_one_label(const struct ent_population *p, uint32_t n, bool positive, FILE *out)
 {
+    uint32_t i = 0;
+
+    if (n == 0) {
+        return;
+    }
+    while (p->members[i].n_rows == 0 || (p->members[i].positives > 0) != positive ||
+           ent_population_check_member(p, i) == ENT_E_OK) {
+        i++;
+    }
+    (void)fprintf(out, "  %u %s: every round declined (%.80s: %s)\n", (unsigned)n,
+                  positive ? "with positive rows only" : "without a positive row",
+                  p->members[i].name, ent_err_message());
+}
+
+static void print_members(const struct ent_population *p, FILE *out)
+{
+    const struct ent_population_counts *c = &p->counts;
+
     if (c->without_rows > 0) {
         (void)fprintf(out, "  %u without rows: every round declined\n", (unsigned)c->without_rows);
     }
+    print_one_label(p, c->without_positive, false, out);
+    print_one_label(p, c->positive_only, true, out);
     if (c->without_train_rows > 0) {
         (void)fprintf(out, "  %u without training rows: training rounds declined\n",
                       (unsigned)c->without_train_rows);
@@ -55,7 +76,7 @@ static void print_note(void *ctx, const char *line)
 void ent_print_rows(const struct ent_population *population, FILE *out)
 {
     print_dropped(population->table, out);
-    print_members(&population->counts, out);
+    print_members(population, out);
     ent_table_notes(population->table, print_note, out);
 }
 
@@ -69,6 +90,8 @@ void ent_put_rows(const struct ent_population *p, struct ent_json_writer *w)
     ent_json_put_key_uint(w, "outlier_rows", t->n_outlier_rows);
     ent_json_put_key_uint(w, "duplicate_rows", t->n_duplicates);
     ent_json_put_key_uint(w, "without_rows", p->counts.without_rows);
+    ent_json_put_key_uint(w, "without_positive", p->counts.without_positive);
+    ent_json_put_key_uint(w, "positive_only", p->counts.positive_only);
     ent_json_put_key_uint(w, "without_train_rows", p->counts.without_train_rows);
     ent_json_put_key_uint(w, "one_class", p->counts.one_class);
     ent_json_put_key_uint(w, "lone_values", p->counts.lone_values);

@@ -279,6 +279,7 @@ static enum ent_err simulate(struct simulate *s)
         ent_events_print(s->population->table, s->notes);
     }
     (void)fflush(s->notes);
+    ENT_TRY(ent_population_check(s->population));
     if (s->arguments.sweep.n > 0 && !s->verb->json) {
         ent_print_csv_head(&s->sim, stdout);
     }

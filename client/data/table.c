@@ -234,22 +234,28 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
 
 enum ent_err ent_table_check_labels(const struct ent_table *table)
 {
+    return ent_table_check_some(table, table->n_rows, table->n_positive);
+}
+
+enum ent_err ent_table_check_some(const struct ent_table *table, uint32_t n_rows,
+                                  uint64_t n_positive)
+{
     const char *label = table->schema.label_name;
     const char *positive = table->schema.label_positive;
 
     if (table->events != NULL || table->targets != NULL) {
         return ENT_E_OK; /* no value of a column is the positive one */
     }
-    ENT_REQUIRE(table->n_positive > 0, ENT_E_DATA,
+    ENT_REQUIRE(n_positive > 0, ENT_E_DATA,
                 "none of the %u %s with a label has '%.60s', which the plan counts as positive for "
                 "'%.60s': capitals count; map the own spelling in client.yaml, columns: {%.60s: "
                 "{values: {OWN: %.60s}}}",
-                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label,
-                label, positive);
-    ENT_REQUIRE(table->n_positive < table->n_rows, ENT_E_DATA,
+                (unsigned)n_rows, ent_plural(n_rows, "row", "rows"), positive, label, label,
+                positive);
+    ENT_REQUIRE(n_positive < n_rows, ENT_E_DATA,
                 "all %u %s with a label have '%.60s', which the plan counts as positive for "
                 "'%.60s': rows with another label are needed too",
-                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label);
+                (unsigned)n_rows, ent_plural(n_rows, "row", "rows"), positive, label);
     return ENT_E_OK;
 }
 

@@ -146,6 +146,9 @@ ENT_MUST enum ent_err ent_table_load_plan(const struct ent_plan *plan,
 /* DATA when all rows kept have one label: then nothing can be learned, and most often it is a spelling. No value of the
  * data is in the message. */
 ENT_MUST enum ent_err ent_table_check_labels(const struct ent_table *table);
+/* The same of n_rows of its rows, of which n_positive are positive: those of a simulated member. */
+ENT_MUST enum ent_err ent_table_check_some(const struct ent_table *table, uint32_t n_rows,
+                                           uint64_t n_positive);
 
 /* "1,203 rows (141 positive), 3 dropped: line 7 ..., ..." and a line per column: for `check`. */
 void ent_table_print(const struct ent_table *table, FILE *out);

@@ -135,5 +135,12 @@ expect 2 'size such as' --iid 5 --state-memory much
 expect 2 'at most' --members 100 --shards 10
 expect 5 'cannot make the file of --output' --iid 5 --output "$dir/nowhere/model"
 expect 4 'Correct --by' --by shopp
+sed 's/positive: "1"/positive: ja/' "$dir/plan.yaml" >"$dir/ja.yaml"
+got=0
+"$bin/entente-simulate" "$dir/ja.yaml" --data "$dir/rows.csv" --iid 5 >"$dir/out" 2>&1 || got=$?
+[ "$got" = 4 ] || fail "exit $got, not 4, with a positive value that nobody has"
+grep -q "5 without a positive row: every round declined (m0001: none of the 180 rows with a label has 'ja'" "$dir/out" ||
+    fail "the account does not say why members decline: $(cat "$dir/out")"
+tail -1 "$dir/out" | grep -q "none of the 900 rows with a label has 'ja'" || fail "no sentence: $(tail -1 "$dir/out")"
 expect 24 'lower --dropout' --by shop --dropout 0.95
 echo "ok"
