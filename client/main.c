@@ -78,7 +78,7 @@ static const struct ent_option score_options[] = {
     TEXT(ent_score_verb, "id", id, "COLUMN",
          "passed through (default: client.yaml's, or the row number)"),
     TEXT(ent_score_verb, "rows", rows, "FILE", "only these 0-based data rows, one a line"),
-    FLAG(ent_score_verb, "evaluate", evaluate, "AUC and log loss over rows that have the label"),
+    FLAG(ent_score_verb, "evaluate", evaluate, "figures over rows that have the label"),
     FLAG(ent_score_verb, "explain", explain, "which columns the model goes by on these rows"),
     TEXT(ent_score_verb, "explain-csv", explain_csv, "FILE", "the same as CSV"),
     COUNT(ent_score_verb, "explain-rows", explain_rows, "N", "rows of its sample (default 10000)"),

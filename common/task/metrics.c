@@ -1,6 +1,7 @@
 #include "common/task/metrics.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "common/task/task.h"
 
@@ -364,4 +365,10 @@ size_t ent_metrics_values(const struct ent_metrics *metrics,
         return other_values(metrics, out);
     }
     return keep_finite(all, sizeof all / sizeof all[0], out);
+}
+
+const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name)
+{
+    return metrics->outputs == ENT_OUTPUTS_NUMBER && strcmp(name, "log_loss") == 0 ? "squared_error"
+                                                                                   : name;
 }
