@@ -143,16 +143,17 @@ enum ent_err ent_population_check_member(const struct ent_population *population
     const struct ent_simulated_member *m = &population->members[member];
 
     ENT_REQUIRE(m->n_rows > 0, ENT_E_DATA, "no rows");
+    ENT_TRY(ent_events_check_targets(population->table, &m->targets));
     return ent_table_check_some(population->table, m->n_rows, m->positives);
 }
 
 enum ent_err ent_population_check(const struct ent_population *population)
 {
     const struct ent_population_counts *c = &population->counts;
-    uint32_t one_label = c->without_positive + c->positive_only;
+    uint32_t declining = c->without_positive + c->positive_only + c->without_target;
     uint32_t first = 0;
 
-    if (one_label == 0 || one_label + c->without_rows < population->n_members) {
+    if (declining == 0 || declining + c->without_rows < population->n_members) {
         return ENT_E_OK;
     }
     ENT_TRY(ent_table_check_labels(population->table));
@@ -171,18 +172,27 @@ static bool count_declining(struct ent_population *p, struct ent_simulated_membe
 
         m->n_rows += list->n;
         for (uint32_t i = 0; i < list->n; i++) {
+            struct ent_events_targets targets = ent_events_targets_of(p->table, list->rows[i]);
+
             m->positives += p->table->labels[list->rows[i]] == 1 ? 1 : 0;
+            m->targets.n += targets.n;
+            m->targets.known += targets.known;
         }
     }
     if (m->n_rows == 0) {
         p->counts.without_rows++;
         return true;
     }
-    if (ent_table_check_some(p->table, m->n_rows, m->positives) == ENT_E_OK) {
+    if (ent_population_check_member(p, (uint32_t)(m - p->members)) == ENT_E_OK) {
         return false;
     }
-    p->counts.without_positive += m->positives == 0 ? 1 : 0;
-    p->counts.positive_only += m->positives > 0 ? 1 : 0;
+    if (m->targets.n > 0) {
+        p->counts.without_target++;
+    } else if (m->positives == 0) {
+        p->counts.without_positive++;
+    } else {
+        p->counts.positive_only++;
+    }
     return true;
 }
 

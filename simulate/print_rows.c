@@ -28,21 +28,32 @@ static void print_dropped(const struct ent_table *t, FILE *out)
     (void)fprintf(out, "\n");
 }
 
-/* Why they decline, by the first of them: the sentence that it says in a federation. */
-static void print_one_label(const struct ent_population *p, uint32_t n, bool positive, FILE *out)
-{
-    uint32_t i = 0;
+enum lack { NO_POSITIVE, POSITIVE_ONLY, NO_TARGET };
 
-    if (n == 0) {
-        return;
+static enum lack lack_of(const struct ent_simulated_member *m)
+{
+    if (m->targets.n > 0) {
+        return NO_TARGET;
     }
-    while (p->members[i].n_rows == 0 || (p->members[i].positives > 0) != positive ||
-           ent_population_check_member(p, i) == ENT_E_OK) {
-        i++;
+    return m->positives == 0 ? NO_POSITIVE : POSITIVE_ONLY;
+}
+
+/* Why they decline, by the first of them: the sentence that it says in a federation. */
+static void print_declining(const struct ent_population *p, uint32_t n, enum lack lack, FILE *out)
+{
+    static const char *const words[] = {[NO_POSITIVE] = "without a positive row",
+                                        [POSITIVE_ONLY] = "with positive rows only",
+                                        [NO_TARGET] = "without a target"};
+
+    for (uint32_t i = 0; n > 0 && i < p->n_members; i++) {
+        const struct ent_simulated_member *m = &p->members[i];
+
+        if (m->n_rows > 0 && lack_of(m) == lack && ent_population_check_member(p, i) != ENT_E_OK) {
+            (void)fprintf(out, "  %u %s: every round declined (%.80s: %s)\n", (unsigned)n,
+                          words[lack], m->name, ent_err_message());
+            return;
+        }
     }
-    (void)fprintf(out, "  %u %s: every round declined (%.80s: %s)\n", (unsigned)n,
-                  positive ? "with positive rows only" : "without a positive row",
-                  p->members[i].name, ent_err_message());
 }
 
 static void print_members(const struct ent_population *p, FILE *out)
@@ -52,8 +63,9 @@ static void print_members(const struct ent_population *p, FILE *out)
     if (c->without_rows > 0) {
         (void)fprintf(out, "  %u without rows: every round declined\n", (unsigned)c->without_rows);
     }
-    print_one_label(p, c->without_positive, false, out);
-    print_one_label(p, c->positive_only, true, out);
+    print_declining(p, c->without_positive, NO_POSITIVE, out);
+    print_declining(p, c->positive_only, POSITIVE_ONLY, out);
+    print_declining(p, c->without_target, NO_TARGET, out);
     if (c->without_train_rows > 0) {
         (void)fprintf(out, "  %u without training rows: training rounds declined\n",
                       (unsigned)c->without_train_rows);
@@ -92,6 +104,7 @@ void ent_put_rows(const struct ent_population *p, struct ent_json_writer *w)
     ent_json_put_key_uint(w, "without_rows", p->counts.without_rows);
     ent_json_put_key_uint(w, "without_positive", p->counts.without_positive);
     ent_json_put_key_uint(w, "positive_only", p->counts.positive_only);
+    ent_json_put_key_uint(w, "without_target", p->counts.without_target);
     ent_json_put_key_uint(w, "without_train_rows", p->counts.without_train_rows);
     ent_json_put_key_uint(w, "one_class", p->counts.one_class);
     ent_json_put_key_uint(w, "lone_values", p->counts.lone_values);

@@ -16,7 +16,7 @@
 #include "common/plan/client_config.h"
 #include "common/task/task.h"
 
-#define ENT_SCORE_EVENTS 11
+#define ENT_SCORE_EVENTS 12
 
 struct ent_score_options {
     const char *model;

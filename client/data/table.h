@@ -76,6 +76,8 @@ struct ent_sequence_counts {
     uint64_t n_in_window;  /* events that decide labels and are not seen */
     uint64_t n_after;      /* events at or after the window's end, not used */
     uint64_t n_future;     /* units whose label lies in the future: not used */
+    uint64_t n_targets;    /* events that are to be predicted */
+    uint64_t n_undeclared; /* of them: without a value that the plan declares, no target */
     uint64_t
         n_out_of_order; /* events that stood in front of an earlier one of their unit; they were sorted */
     bool sorted;        /* the rows of a unit were not together, or not in order */
