@@ -23,9 +23,9 @@
     {                                                                                              \
         (name_), ENT_OPT_REQUIRED_STRING, (value_), (help_), offsetof(struct struct_, member_)     \
     }
-#define UINT(struct_, name_, member_, value_, help_)                                               \
+#define COUNT(struct_, name_, member_, value_, help_)                                              \
     {                                                                                              \
-        (name_), ENT_OPT_UINT, (value_), (help_), offsetof(struct struct_, member_)                \
+        (name_), ENT_OPT_COUNT, (value_), (help_), offsetof(struct struct_, member_)               \
     }
 #define END                                                                                        \
     {                                                                                              \
@@ -42,9 +42,9 @@ static const struct ent_option describe_options[] = {
     TEXT(ent_describe_verb, "category", category, "COLS",
          "columns that are codes, though they look like numbers"),
     TEXT(ent_describe_verb, "coordinator", coordinator, "HOST:PORT", "for client.yaml"),
-    UINT(ent_describe_verb, "max-values", max_values, "N", "of one category (default 30)"),
-    UINT(ent_describe_verb, "min-members", min_members, "N", "of the plan (default 3)"),
-    UINT(ent_describe_verb, "rounds", rounds, "N", "of the plan (default: chosen)"),
+    COUNT(ent_describe_verb, "max-values", max_values, "N", "of one category (default 30)"),
+    COUNT(ent_describe_verb, "min-members", min_members, "N", "of the plan (default 3)"),
+    COUNT(ent_describe_verb, "rounds", rounds, "N", "of the plan (default: chosen)"),
     FLAG(ent_describe_verb, "test-file", test_file, "test rows come from each member's own file"),
     END};
 
@@ -78,12 +78,12 @@ static const struct ent_option score_options[] = {
     TEXT(ent_score_verb, "id", id, "COLUMN",
          "passed through (default: client.yaml's, or the row number)"),
     TEXT(ent_score_verb, "rows", rows, "FILE", "only these 0-based data rows, one a line"),
-    FLAG(ent_score_verb, "evaluate", evaluate, "AUC and log loss over rows that have the label"),
+    FLAG(ent_score_verb, "evaluate", evaluate, "figures over rows that have the label"),
     FLAG(ent_score_verb, "explain", explain, "which columns the model goes by on these rows"),
     TEXT(ent_score_verb, "explain-csv", explain_csv, "FILE", "the same as CSV"),
-    UINT(ent_score_verb, "explain-rows", explain_rows, "N", "rows of its sample (default 10000)"),
-    UINT(ent_score_verb, "repeats", repeats, "N", "exchanges of each column (default 5)"),
-    UINT(ent_score_verb, "seed", seed, "N", "of sample and exchanges (default 1)"),
+    COUNT(ent_score_verb, "explain-rows", explain_rows, "N", "rows of its sample (default 10000)"),
+    COUNT(ent_score_verb, "repeats", repeats, "N", "exchanges of each column (default 5)"),
+    COUNT(ent_score_verb, "seed", seed, "N", "of sample and exchanges (default 1)"),
     FLAG(ent_score_verb, "json", json, "counts, metrics, explanation for programs"),
     END};
 

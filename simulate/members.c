@@ -112,16 +112,6 @@ static void feed_locked(struct ent_sim *s, const struct ent_event *event)
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-/* The data of a member without rows cannot be loaded: it declines whatever it is asked. */
-static bool has_data(const struct ent_sim *s, uint32_t member)
-{
-    const struct ent_parts *parts = &s->population->members[member].parts;
-
-    return parts->part[ENT_SPLIT_TRAIN].n + parts->part[ENT_SPLIT_VALIDATION].n +
-               parts->part[ENT_SPLIT_TEST].n >
-           0;
-}
-
 static void note_declined(struct ent_sim *s, uint32_t member)
 {
     (void)pthread_mutex_lock(&s->lock);
@@ -198,8 +188,8 @@ enum ent_err ent_sim_join(void *ctx, uint32_t worker, uint32_t item)
     ent_arena_release(&w->arena);
     ent_arena_init(&w->arena, ENT_SIM_ARENA_BYTES);
     ENT_TRY(see_open(s, w, member));
-    if (!has_data(s, member)) {
-        return decline(s, w, member, ent_err_note(ENT_E_DATA, "it has no rows"));
+    if (ent_population_check_member(s->population, member) != ENT_E_OK) {
+        return decline(s, w, member, ENT_E_DATA); /* whatever it is asked */
     }
     ent_buf_init(&body, ENVELOPE_BYTES);
     err = seal_join(s, w, member, &body);

@@ -138,19 +138,78 @@ static bool has_one_class(const struct ent_table *t, const struct ent_split_rows
     return true;
 }
 
+enum ent_err ent_population_check_member(const struct ent_population *population, uint32_t member)
+{
+    const struct ent_simulated_member *m = &population->members[member];
+
+    ENT_REQUIRE(m->n_rows > 0, ENT_E_DATA, "no rows");
+    ENT_TRY(ent_events_check_targets(population->table, &m->targets));
+    return ent_table_check_some(population->table, m->n_rows, m->positives);
+}
+
+enum ent_err ent_population_check(const struct ent_population *population)
+{
+    const struct ent_population_counts *c = &population->counts;
+    uint32_t declining = c->without_positive + c->positive_only + c->without_target;
+    uint32_t first = 0;
+
+    if (declining == 0 || declining + c->without_rows < population->n_members) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_table_check_labels(population->table));
+    while (population->members[first].n_rows == 0) {
+        first++;
+    }
+    return ent_err_prefix(ent_population_check_member(population, first),
+                          "every member declines every round; %s", population->members[first].name);
+}
+
+/* Whether it takes part at all; what does not is counted. */
+static bool count_declining(struct ent_population *p, struct ent_simulated_member *m)
+{
+    for (uint32_t part = 0; part < N_PARTS; part++) {
+        const struct ent_split_rows *list = &m->parts.part[part];
+
+        m->n_rows += list->n;
+        for (uint32_t i = 0; i < list->n; i++) {
+            struct ent_events_targets targets = ent_events_targets_of(p->table, list->rows[i]);
+
+            m->positives += p->table->labels[list->rows[i]] == 1 ? 1 : 0;
+            m->targets.n += targets.n;
+            m->targets.known += targets.known;
+        }
+    }
+    if (m->n_rows == 0) {
+        p->counts.without_rows++;
+        return true;
+    }
+    if (ent_population_check_member(p, (uint32_t)(m - p->members)) == ENT_E_OK) {
+        return false;
+    }
+    if (m->targets.n > 0) {
+        p->counts.without_target++;
+    } else if (m->positives == 0) {
+        p->counts.without_positive++;
+    } else {
+        p->counts.positive_only++;
+    }
+    return true;
+}
+
 static void count_labels(struct ent_population *p, struct ent_simulated_member *m)
 {
     const struct ent_split_rows *train = &m->parts.part[ENT_SPLIT_TRAIN];
-    uint32_t others = m->parts.part[ENT_SPLIT_VALIDATION].n + m->parts.part[ENT_SPLIT_TEST].n;
+    bool declines = count_declining(p, m);
 
     for (uint32_t i = 0; i < train->n; i++) {
         m->train_positives += p->table->labels[train->rows[i]] == 1 ? 1 : 0;
     }
     m->one_class = has_one_class(p->table, train);
     m->train_examples = ent_table_examples(p->table, train->rows, train->n);
-    if (train->n == 0 && others == 0) {
-        p->counts.without_rows++;
-    } else if (train->n == 0) {
+    if (declines) {
+        return;
+    }
+    if (train->n == 0) {
         p->counts.without_train_rows++;
     } else if (m->one_class) {
         p->counts.one_class++;

@@ -11,6 +11,7 @@
 
 #include "client/data/split.h"
 #include "client/data/table.h"
+#include "client/events/events.h"
 
 #define ENT_POPULATION_MEMBERS_MAX 4096 /* of the round machine; twice what a real round has */
 
@@ -35,16 +36,22 @@ struct ent_division_spec {
 };
 
 struct ent_simulated_member {
-    char *name;               /* the column's value, or m0001 ... */
-    struct ent_parts parts;   /* lists in the population's storage */
-    uint32_t train_examples;  /* what a weight counts: rows, or events */
-    uint64_t train_positives; /* of a label with a positive value */
-    bool one_class;           /* all its training rows have the same label */
+    char *name;                        /* the column's value, or m0001 ... */
+    struct ent_parts parts;            /* lists in the population's storage */
+    uint32_t train_examples;           /* what a weight counts: rows, or events */
+    uint64_t train_positives;          /* of a label with a positive value */
+    uint32_t n_rows;                   /* of all parts */
+    uint64_t positives;                /* of them */
+    struct ent_events_targets targets; /* of sequences */
+    bool one_class;                    /* all its training rows have the same label */
 };
 
 /* What is odd about the members: counted, none of it is an error. */
 struct ent_population_counts {
-    uint32_t without_rows;       /* declines every round: there is no data */
+    uint32_t without_rows;     /* declines every round: there is no data */
+    uint32_t without_positive; /* declines every round: no row has the positive label */
+    uint32_t positive_only;    /* declines every round: all rows have it */
+    uint32_t without_target;   /* declines every round: no event to predict has a declared value */
     uint32_t without_train_rows; /* declines training rounds; the others have nothing to train on */
     uint32_t one_class;          /* its training rows hold one class only */
     uint32_t lone_values;        /* category values that one member only has in its training rows */
@@ -74,6 +81,11 @@ struct ent_population_options {
  * nothing to divide. config and plan are borrowed for the population's life. */
 ENT_MUST enum ent_err ent_population_new(const struct ent_population_options *options,
                                          struct ent_population **out);
+/* Whether a member can take part with its labels, as client/agent asks it: DATA, and the sentence that it would say. */
+ENT_MUST enum ent_err ent_population_check_member(const struct ent_population *population,
+                                                  uint32_t member);
+/* DATA when every member declines, with the sentence of the first. */
+ENT_MUST enum ent_err ent_population_check(const struct ent_population *population);
 void ent_population_free(struct ent_population *population);
 
 /* division.c: the member of every row, [n_rows], and how many members there are. names: NULL but for BY_COLUMN, where the

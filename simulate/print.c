@@ -15,7 +15,7 @@
 void ent_print_figures(const struct ent_metrics *m, FILE *out)
 {
     if (m->outputs == ENT_OUTPUTS_NUMBER) {
-        (void)fprintf(out, "loss %.4f, R2 %.4f", m->log_loss, m->r2);
+        (void)fprintf(out, "squared error %.4f, R2 %.4f", m->log_loss, m->r2);
         return;
     }
     (void)fprintf(out, "log loss %.4f", m->log_loss);
@@ -73,70 +73,6 @@ void ent_print_population(const struct ent_simulation *sim, FILE *out)
     ent_print_rows(p, out);
 }
 
-static void print_figure(double v, FILE *out)
-{
-    if (isfinite(v)) {
-        (void)fprintf(out, " %10.4f", v);
-    } else {
-        (void)fprintf(out, " %10s", "-");
-    }
-}
-
-static void print_compared(const char *what, const struct ent_compared *c, bool binary, FILE *out)
-{
-    (void)fprintf(out, "  %-14s", what);
-    print_figure(c->members, out);
-    print_figure(c->pooled, out);
-    if (!binary) {
-        print_figure(c->members_loss, out);
-        print_figure(c->pooled_loss, out);
-        print_figure(c->pooled_hit10, out);
-    }
-    (void)fprintf(out, "\n");
-}
-
-static void print_table(const struct ent_comparison *c, bool binary, FILE *out)
-{
-    (void)fprintf(out, "  %-14s %10s %10s", "", "members", "pooled");
-    if (binary) {
-        (void)fprintf(out, "   (test AUC: mean of the members', all rows)\n");
-    } else {
-        (void)fprintf(out,
-                      " %10s %10s %10s   (test AUC and loss: mean of the members', all rows)\n",
-                      "loss, mem.", "loss, all", "hit@10");
-    }
-    print_compared("members alone", &c->alone, binary, out);
-    print_compared("federated", &c->federated, binary, out);
-    print_compared("pooled", &c->pooled, binary, out);
-    if (c->n_untrained > 0) {
-        (void)fprintf(out, "  (%u of %u members cannot train alone and count as 0.5%s)\n",
-                      (unsigned)c->n_untrained, (unsigned)(binary ? c->n_compared : c->n_members),
-                      binary ? "" : ", or an even guess");
-    }
-}
-
-static void print_each(const struct ent_simulation *sim, const struct ent_simulated_run *run,
-                       FILE *out)
-{
-    const struct ent_comparison *c = &run->comparison;
-
-    (void)fprintf(out, "  %-20s %8s %10s %10s %10s %10s   (test loss, then AUC)\n", "member",
-                  "rows", "alone", "federated", "pooled", "federated");
-    for (uint32_t i = 0; i < c->n_members; i++) {
-        const struct ent_metrics *m = &run->federated.members[i];
-
-        if (m->rows == 0) {
-            continue;
-        }
-        (void)fprintf(out, "  %-20.20s %8" PRIu64, sim->population->members[i].name, m->rows);
-        print_figure(c->alone_members[i].log_loss, out);
-        print_figure(m->log_loss, out);
-        print_figure(c->pooled_members[i].log_loss, out);
-        print_figure(m->auc, out);
-        (void)fprintf(out, "\n");
-    }
-}
-
 /* What a marketer asks: how many of the buyers are reached with a tenth of the mail. */
 static void print_found(const struct ent_plan *plan, const struct ent_metrics *m, FILE *out)
 {
@@ -177,10 +113,7 @@ void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_
                   r->declined, r->dropped, r->aborted, r->samples, r->train_seconds,
                   r->train_seconds > 0 ? (double)r->samples / r->train_seconds : 0.0);
     if (sim->compare) {
-        print_table(&run->comparison, sim->plan->label_kind == ENT_LABEL_POSITIVE, out);
-        if (sim->each) {
-            print_each(sim, run, out);
-        }
+        ent_print_comparison(sim, run, out);
     }
 }
 
@@ -223,16 +156,30 @@ struct figure {
     const char *text;
     figure_fn of;
     bool compared;
+    bool ranks; /* of an AUC: a number has none */
 };
 static const struct figure figures[] = {
-    {"auc", "federated, test AUC", test_auc, false},
-    {"log_loss", "federated, test log loss", test_loss, false},
-    {"members_alone", "members alone, mean of members", alone_members, true},
-    {"members_federated", "federated, mean of members", federated_members, true},
-    {"members_pooled", "pooled, mean of members", pooled_members, true},
-    {"pooled_auc", "pooled, test AUC", pooled_auc, true},
+    {"auc", "federated, test AUC", test_auc, false, true},
+    {"log_loss", "federated, test log loss", test_loss, false, false},
+    {"members_alone", "members alone, mean of members", alone_members, true, true},
+    {"members_federated", "federated, mean of members", federated_members, true, true},
+    {"members_pooled", "pooled, mean of members", pooled_members, true, true},
+    {"pooled_auc", "pooled, test AUC", pooled_auc, true, true},
 };
 #define N_FIGURES (sizeof figures / sizeof figures[0])
+
+static bool is_wanted(const struct ent_simulation *sim, const struct figure *f)
+{
+    return (!f->compared || sim->compare) &&
+           (!f->ranks || sim->plan->label_kind != ENT_LABEL_NUMBER);
+}
+
+/* What the loss of such a label is called. */
+static const char *key_of(const struct ent_simulation *sim, const struct figure *f)
+{
+    return f->of == test_loss && sim->plan->label_kind == ENT_LABEL_NUMBER ? "squared_error"
+                                                                           : f->key;
+}
 
 /* Standard error: of the mean, from the sample's deviation; NaN for one run. */
 static void mean_of(const struct ent_simulation *sim, figure_fn of, double *mean, double *error)
@@ -263,11 +210,14 @@ void ent_print_mean(const struct ent_simulation *sim, FILE *out)
         double mean;
         double error;
 
-        if (figures[i].compared && !sim->compare) {
+        if (!is_wanted(sim, &figures[i])) {
             continue;
         }
         mean_of(sim, figures[i].of, &mean, &error);
-        (void)fprintf(out, "  %-32s %.4f +- %.4f\n", figures[i].text, mean, error);
+        (void)fprintf(out, "  %-32s %.4f +- %.4f\n",
+                      key_of(sim, &figures[i]) == figures[i].key ? figures[i].text
+                                                                 : "federated, test squared error",
+                      mean, error);
     }
 }
 
@@ -287,10 +237,12 @@ void ent_print_csv_head(const struct ent_simulation *sim, FILE *out)
     for (uint32_t a = 0; a < sim->sweep->n; a++) {
         (void)fprintf(out, "%s,", ent_sweep_name(sim->sweep, a));
     }
-    (void)fprintf(out, "seed,best_round,validation_auc,validation_log_loss");
+    (void)fprintf(out, "seed,best_round,%s",
+                  sim->plan->label_kind == ENT_LABEL_NUMBER ? "validation_squared_error"
+                                                            : "validation_auc,validation_log_loss");
     for (size_t i = 0; i < N_FIGURES; i++) {
-        if (!figures[i].compared || sim->compare) {
-            (void)fprintf(out, ",%s", figures[i].key);
+        if (is_wanted(sim, &figures[i])) {
+            (void)fprintf(out, ",%s", key_of(sim, &figures[i]));
         }
     }
     (void)fprintf(out, "\n");
@@ -304,12 +256,17 @@ void ent_print_csv_row(const struct ent_simulation *sim, const struct ent_simula
     for (uint32_t a = 0; a < sim->sweep->n; a++) {
         (void)fprintf(out, "%.10g,", ent_sweep_value(sim->sweep, run->combination, a));
     }
-    (void)fprintf(out, "%" PRIu64 ",%u", run->seed, (unsigned)run->federated.best_train);
-    put_csv(v->rows > 0 ? v->auc : (double)NAN, out);
+    (void)fprintf(out, "%" PRIu64 ",", run->seed);
+    if (run->failed == ENT_E_OK) {
+        (void)fprintf(out, "%u", (unsigned)run->federated.best_train);
+    }
+    if (sim->plan->label_kind != ENT_LABEL_NUMBER) {
+        put_csv(v->rows > 0 ? v->auc : (double)NAN, out);
+    }
     put_csv(v->rows > 0 ? v->log_loss : (double)NAN, out);
     for (size_t i = 0; i < N_FIGURES; i++) {
-        if (!figures[i].compared || sim->compare) {
-            put_csv(figures[i].of(run), out);
+        if (is_wanted(sim, &figures[i])) {
+            put_csv(run->failed == ENT_E_OK ? figures[i].of(run) : (double)NAN, out);
         }
     }
     (void)fprintf(out, "\n");
@@ -336,23 +293,6 @@ static void put_population(struct ent_json_writer *w, const struct ent_simulatio
     ent_put_rows(p, w);
 }
 
-static void put_compared(struct ent_json_writer *w, const char *key, const struct ent_compared *c,
-                         bool binary)
-{
-    ent_json_put_key(w, key);
-    ent_json_put_object(w, ENT_JSON_INSERTION);
-    ent_json_put_key_double(w, "members_auc", c->members);
-    ent_json_put_key_double(w, "auc", c->pooled);
-    if (!binary) {
-        ent_json_put_key_double(w, "members_log_loss", c->members_loss);
-        ent_json_put_key_double(w, "log_loss", c->pooled_loss);
-    }
-    if (isfinite(c->pooled_hit10)) {
-        ent_json_put_key_double(w, "hit_10", c->pooled_hit10);
-    }
-    ent_json_put_close(w);
-}
-
 static void put_metrics(struct ent_json_writer *w, const char *key, const struct ent_metrics *m)
 {
     struct ent_metric_value values[ENT_METRIC_VALUES];
@@ -366,7 +306,7 @@ static void put_metrics(struct ent_json_writer *w, const char *key, const struct
     ent_json_put_object(w, ENT_JSON_INSERTION);
     n = ent_metrics_values(m, values);
     for (size_t i = 0; i < n; i++) {
-        ent_json_put_key_double(w, values[i].name, values[i].value);
+        ent_json_put_key_double(w, ent_metrics_name(m, values[i].name), values[i].value);
     }
     ent_json_put_close(w);
 }
@@ -402,6 +342,11 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
         ent_json_put_key_double(w, ent_sweep_name(sim->sweep, a),
                                 ent_sweep_value(sim->sweep, run->combination, a));
     }
+    if (run->failed != ENT_E_OK) {
+        ent_json_put_key_string(w, "failed", ent_err_text(run->failed));
+        ent_json_put_close(w);
+        return;
+    }
     ent_json_put_key_string(w, "model", hex);
     ent_json_put_key_uint(w, "best_round", r->best_train);
     ent_json_put_key_uint(w, "rounds", r->train_done);
@@ -417,11 +362,7 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
     ent_json_put_key_double(w, "train_seconds", r->train_seconds);
     ent_json_put_key_double(w, "train_cpu_seconds", r->train_cpu_seconds);
     if (sim->compare) {
-        bool binary = sim->plan->label_kind == ENT_LABEL_POSITIVE;
-
-        put_compared(w, "alone", &run->comparison.alone, binary);
-        put_compared(w, "federated", &run->comparison.federated, binary);
-        put_compared(w, "pooled", &run->comparison.pooled, binary);
+        ent_put_comparison(w, sim, &run->comparison);
         ent_json_put_key_uint(w, "members_compared", run->comparison.n_compared);
         ent_json_put_key_uint(w, "members_untrained", run->comparison.n_untrained);
         if (sim->each) {
@@ -439,11 +380,11 @@ static void put_means(struct ent_json_writer *w, const struct ent_simulation *si
         double mean;
         double error;
 
-        if (figures[i].compared && !sim->compare) {
+        if (!is_wanted(sim, &figures[i])) {
             continue;
         }
         mean_of(sim, figures[i].of, &mean, &error);
-        ent_json_put_key(w, figures[i].key);
+        ent_json_put_key(w, key_of(sim, &figures[i]));
         ent_json_put_object(w, ENT_JSON_INSERTION);
         ent_json_put_key_double(w, "mean", mean);
         ent_json_put_key_double(w, "standard_error", error);

@@ -9,6 +9,7 @@
 struct ent_simulated_run {
     uint64_t seed;
     uint64_t combination; /* of the sweep */
+    enum ent_err failed;  /* OK; otherwise there are no figures: this setting of a sweep diverged */
     struct ent_federation_result federated;
     struct ent_comparison comparison; /* with --compare */
 };
@@ -34,6 +35,11 @@ struct ent_json_writer;
 /* print_rows.c: rows that are not used, members that lack rows or classes, columns that are not what they look like. */
 void ent_print_rows(const struct ent_population *population, FILE *out);
 void ent_put_rows(const struct ent_population *population, struct ent_json_writer *w);
+/* print_compare.c: members alone, federated, pooled; the columns are those that the label's kind has. */
+void ent_print_comparison(const struct ent_simulation *sim, const struct ent_simulated_run *run,
+                          FILE *out);
+void ent_put_comparison(struct ent_json_writer *w, const struct ent_simulation *sim,
+                        const struct ent_comparison *c);
 void ent_print_memory(const struct ent_simulation *sim, FILE *out);
 void ent_print_population(const struct ent_simulation *sim, FILE *out);
 void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run,

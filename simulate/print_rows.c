@@ -28,11 +28,44 @@ static void print_dropped(const struct ent_table *t, FILE *out)
     (void)fprintf(out, "\n");
 }
 
-static void print_members(const struct ent_population_counts *c, FILE *out)
+enum lack { NO_POSITIVE, POSITIVE_ONLY, NO_TARGET };
+
+static enum lack lack_of(const struct ent_simulated_member *m)
 {
+    if (m->targets.n > 0) {
+        return NO_TARGET;
+    }
+    return m->positives == 0 ? NO_POSITIVE : POSITIVE_ONLY;
+}
+
+/* Why they decline, by the first of them: the sentence that it says in a federation. */
+static void print_declining(const struct ent_population *p, uint32_t n, enum lack lack, FILE *out)
+{
+    static const char *const words[] = {[NO_POSITIVE] = "without a positive row",
+                                        [POSITIVE_ONLY] = "with positive rows only",
+                                        [NO_TARGET] = "without a target"};
+
+    for (uint32_t i = 0; n > 0 && i < p->n_members; i++) {
+        const struct ent_simulated_member *m = &p->members[i];
+
+        if (m->n_rows > 0 && lack_of(m) == lack && ent_population_check_member(p, i) != ENT_E_OK) {
+            (void)fprintf(out, "  %u %s: every round declined (%.80s: %s)\n", (unsigned)n,
+                          words[lack], m->name, ent_err_message());
+            return;
+        }
+    }
+}
+
+static void print_members(const struct ent_population *p, FILE *out)
+{
+    const struct ent_population_counts *c = &p->counts;
+
     if (c->without_rows > 0) {
         (void)fprintf(out, "  %u without rows: every round declined\n", (unsigned)c->without_rows);
     }
+    print_declining(p, c->without_positive, NO_POSITIVE, out);
+    print_declining(p, c->positive_only, POSITIVE_ONLY, out);
+    print_declining(p, c->without_target, NO_TARGET, out);
     if (c->without_train_rows > 0) {
         (void)fprintf(out, "  %u without training rows: training rounds declined\n",
                       (unsigned)c->without_train_rows);
@@ -55,7 +88,7 @@ static void print_note(void *ctx, const char *line)
 void ent_print_rows(const struct ent_population *population, FILE *out)
 {
     print_dropped(population->table, out);
-    print_members(&population->counts, out);
+    print_members(population, out);
     ent_table_notes(population->table, print_note, out);
 }
 
@@ -69,6 +102,9 @@ void ent_put_rows(const struct ent_population *p, struct ent_json_writer *w)
     ent_json_put_key_uint(w, "outlier_rows", t->n_outlier_rows);
     ent_json_put_key_uint(w, "duplicate_rows", t->n_duplicates);
     ent_json_put_key_uint(w, "without_rows", p->counts.without_rows);
+    ent_json_put_key_uint(w, "without_positive", p->counts.without_positive);
+    ent_json_put_key_uint(w, "positive_only", p->counts.positive_only);
+    ent_json_put_key_uint(w, "without_target", p->counts.without_target);
     ent_json_put_key_uint(w, "without_train_rows", p->counts.without_train_rows);
     ent_json_put_key_uint(w, "one_class", p->counts.one_class);
     ent_json_put_key_uint(w, "lone_values", p->counts.lone_values);

@@ -22,6 +22,8 @@ struct simulate {
     struct ent_simulation sim;
     FILE *notes; /* what is said besides the result */
     bool interactive;
+    uint32_t n_failed;   /* runs of a sweep without figures */
+    enum ent_err failed; /* of the first of them */
 };
 
 /* ---- what is said meanwhile ---- */
@@ -226,25 +228,62 @@ static void shrink(struct ent_simulated_run *run, bool keep_model, bool keep_mem
     }
 }
 
-/* Which of many runs the rounds below belong to. */
-static void announce(const struct simulate *s, const struct ent_simulated_run *run, uint64_t n)
+static void print_setting(const struct simulate *s, const struct ent_simulated_run *run, FILE *out)
 {
     const struct ent_sweep *sweep = &s->arguments.sweep;
 
+    for (uint32_t a = 0; a < sweep->n; a++) {
+        (void)fprintf(out, " %s %.10g,", ent_sweep_name(sweep, a),
+                      ent_sweep_value(sweep, run->combination, a));
+    }
+    (void)fprintf(out, " seed %llu", (unsigned long long)run->seed);
+}
+
+/* Which of many runs the rounds below belong to. */
+static void announce(const struct simulate *s, const struct ent_simulated_run *run, uint64_t n)
+{
     if (s->verb->quiet || n < 2) {
         return;
     }
     (void)fprintf(s->notes, "run %u of %llu:", (unsigned)s->sim.n_runs + 1, (unsigned long long)n);
-    for (uint32_t a = 0; a < sweep->n; a++) {
-        (void)fprintf(s->notes, " %s %.10g,", ent_sweep_name(sweep, a),
-                      ent_sweep_value(sweep, run->combination, a));
+    print_setting(s, run, s->notes);
+    (void)fprintf(s->notes, "\n");
+}
+
+/* A setting that takes the model nowhere is a finding of a sweep, not its end. Other errors are ours or the machine's. */
+static bool is_settings_own(enum ent_err err)
+{
+    return err == ENT_E_NONFINITE || err == ENT_E_RANGE || err == ENT_E_TOO_FEW ||
+           err == ENT_E_DATA;
+}
+
+static enum ent_err take_failure(struct simulate *s, struct ent_simulated_run *run,
+                                 enum ent_err err)
+{
+    if (s->arguments.sweep.n == 0 || !is_settings_own(err)) {
+        return err;
     }
-    (void)fprintf(s->notes, " seed %llu\n", (unsigned long long)run->seed);
+    (void)fprintf(stderr, "%sno figures:", s->interactive ? "\r\033[K" : "");
+    print_setting(s, run, stderr);
+    (void)fprintf(stderr, ": %s\n", ent_err_message());
+    s->failed = s->n_failed++ == 0 ? err : s->failed;
+    run->federated = (struct ent_federation_result){0};
+    run->failed = err;
+    return ENT_E_OK;
+}
+
+static enum ent_err say_failed(const struct simulate *s)
+{
+    ENT_REQUIRE(s->n_failed == 0, s->failed,
+                "%u of %u runs have no figures (named above): the setting takes the model nowhere",
+                (unsigned)s->n_failed, (unsigned)s->sim.n_runs);
+    return ENT_E_OK;
 }
 
 static enum ent_err run_all(struct simulate *s)
 {
     uint64_t n = ent_sweep_combinations(&s->arguments.sweep) * s->arguments.seeds;
+    enum ent_err err;
 
     ENT_TRY(ent_calloc(n, sizeof *s->sim.runs, &s->sim.runs));
     for (uint64_t i = 0; i < n; i++) {
@@ -253,10 +292,11 @@ static enum ent_err run_all(struct simulate *s)
         run->combination = i / s->arguments.seeds;
         run->seed = s->plan->seed + i % s->arguments.seeds;
         announce(s, run, n);
-        ENT_TRY(one_run(s, run));
+        err = one_run(s, run);
+        ENT_TRY(err == ENT_E_OK ? err : take_failure(s, run, err));
         s->sim.n_runs++;
         print_one(s, run);
-        ENT_TRY(i == 0 ? write_model(s) : ENT_E_OK);
+        ENT_TRY(i == 0 && run->failed == ENT_E_OK ? write_model(s) : ENT_E_OK);
         shrink(run, i == 0, s->verb->json && s->arguments.sweep.n == 0);
     }
     return ENT_E_OK;
@@ -281,17 +321,17 @@ static enum ent_err simulate(struct simulate *s)
         ent_events_print(s->population->table, s->notes);
     }
     (void)fflush(s->notes);
+    ENT_TRY(ent_population_check(s->population));
     if (s->arguments.sweep.n > 0 && !s->verb->json) {
         ent_print_csv_head(&s->sim, stdout);
     }
     ENT_TRY(run_all(s));
     if (s->verb->json) {
-        return ent_print_json(&s->sim, stdout);
-    }
-    if (s->arguments.sweep.n == 0) {
+        ENT_TRY(ent_print_json(&s->sim, stdout));
+    } else if (s->arguments.sweep.n == 0) {
         ent_print_mean(&s->sim, stdout);
     }
-    return ENT_E_OK;
+    return say_failed(s);
 }
 
 static void release(struct simulate *s)

@@ -9,6 +9,7 @@
 #include "client/data/csv.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/base/plural.h"
 
 #define BLOCK_ROWS 4096
 #define WRITE_AT ((size_t)256 * 1024)
@@ -271,11 +272,12 @@ void ent_scorer_take_counts(struct ent_scorer *s, const struct ent_table *table)
         s->result.counts[i].clipped = columns[i].clipped;
         s->result.counts[i].unknown = columns[i].unknown;
     }
+    s->n_source_rows = table->n_source_rows;
     s->result.bad = table->n_bad;
     s->result.n_problems = 0;
     for (uint32_t i = 0; i < table->n_problems && i < ENT_ARRAY_LEN(s->result.problems); i++) {
         s->result.problems[i].line = table->problems[i].line;
-        s->result.problems[i].reason = table->problems[i].reason;
+        ent_row_problem_text(&table->problems[i], s->result.problems[i].text);
         s->result.n_problems++;
     }
 }
@@ -291,21 +293,32 @@ static enum ent_err score_all(struct ent_scorer *s)
                                         .id_column = s->fd >= 0 ? s->id : NULL};
     struct ent_table_reader *reader = NULL;
     const struct ent_table *table = NULL;
-    const struct ent_table *block = NULL; /* the reader's own, also behind the last row */
     enum ent_err err;
 
     ENT_TRY(ent_table_reader_open(&options, BLOCK_ROWS, &reader));
     do {
         err = ent_table_reader_next(reader, &table);
-        block = err == ENT_E_OK && table != NULL ? table : block;
+        if (err == ENT_E_OK) { /* also of what came behind the last block */
+            ent_scorer_take_counts(s, ent_table_reader_table(reader));
+        }
         if (err == ENT_E_OK && table != NULL) {
-            ent_scorer_take_counts(s, table);
             err = score_block(s, table);
         }
     } while (err == ENT_E_OK && table != NULL);
-    s->n_source_rows = block != NULL ? block->n_source_rows : 0;
     ent_table_reader_close(reader);
     return err;
+}
+
+/* An output with a header alone would look like a result. */
+static enum ent_err refuse_nothing(const struct ent_scorer *s)
+{
+    const struct ent_score_result *r = &s->result;
+
+    ENT_REQUIRE(r->bad == 0 || r->bad < s->n_source_rows, ENT_E_DATA,
+                "%s: none of the %llu %s parses: line %llu: %s", s->options->input,
+                (unsigned long long)r->bad, ent_plural(r->bad, "row", "rows"),
+                (unsigned long long)r->problems[0].line, r->problems[0].text);
+    return ENT_E_OK;
 }
 
 static enum ent_err refuse_rows_beyond(const struct ent_scorer *s)
@@ -353,6 +366,7 @@ static enum ent_err run(struct ent_scorer *s)
     choose_config(s);
     ENT_TRY(open_output(s));
     ENT_TRY(ent_score_is_rich(&s->file->info) ? ent_score_rich(s) : score_all(s));
+    ENT_TRY(refuse_nothing(s));
     ENT_TRY(refuse_rows_beyond(s));
     return finish(s);
 }

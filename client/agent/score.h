@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "client/agent/explain.h"
+#include "client/data/table.h"
 #include "client/events/events.h"
 #include "common/base/err.h"
 #include "common/plan/client_config.h"
@@ -42,7 +43,7 @@ struct ent_score_result {
     uint32_t n_problems;
     struct {
         uint64_t line;
-        const char *reason; /* static */
+        char text[ENT_ROW_PROBLEM_BYTES]; /* the column, and what is wrong with it */
     } problems[20];
     struct ent_score_count *counts; /* [n_counts], over all rows read */
     uint32_t n_counts;
@@ -54,7 +55,8 @@ struct ent_score_result {
 };
 
 /* An output file appears whole or not at all (standard output as it comes), for its owner alone (0600); it cannot be the
- * input (USAGE). A row of rows_file beyond the input is DATA. Errors as ent_table_reader_* and the model file's. */
+ * input (USAGE). A row of rows_file beyond the input is DATA, and so is
+ * an input of which no row parses. Errors as ent_table_reader_* and the model file's. */
 ENT_MUST enum ent_err ent_score(const struct ent_score_options *options,
                                 struct ent_score_result *out);
 void ent_score_result_release(struct ent_score_result *result);

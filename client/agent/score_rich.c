@@ -279,9 +279,10 @@ static enum ent_err pass_over_rows(struct ent_scorer *s, enum purpose purpose)
     ENT_TRY(ent_table_reader_open(&options, BLOCK_ROWS, &reader));
     do {
         err = ent_table_reader_next(reader, &table);
+        if (err == ENT_E_OK) { /* also of what came behind the last block */
+            ent_scorer_take_counts(s, ent_table_reader_table(reader));
+        }
         if (err == ENT_E_OK && table != NULL) {
-            ent_scorer_take_counts(s, table);
-            s->n_source_rows = table->n_source_rows;
             err = do_block(s, table, purpose);
         }
     } while (err == ENT_E_OK && table != NULL);

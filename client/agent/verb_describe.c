@@ -5,8 +5,10 @@
 #include "client/data/describe.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/schema/limits.h"
 
 #define TAB_NAME "tab"
+#define MIN_MEMBERS 2 /* of a plan */
 
 static enum ent_err delimiter_of(const char *text, char *out)
 {
@@ -54,8 +56,9 @@ static enum ent_err limits_of(const struct ent_describe_verb *verb,
 {
     ENT_REQUIRE(verb->max_values <= UINT16_MAX - 2, ENT_E_USAGE, "--max-values is at most %d",
                 UINT16_MAX - 2);
-    ENT_REQUIRE(verb->min_members <= UINT16_MAX, ENT_E_USAGE, "--min-members is at most %d",
-                UINT16_MAX);
+    ENT_REQUIRE(verb->min_members == 0 ||
+                    (verb->min_members >= MIN_MEMBERS && verb->min_members <= ENT_WIRE_COHORT_MAX),
+                ENT_E_USAGE, "--min-members is %d to %d", MIN_MEMBERS, ENT_WIRE_COHORT_MAX);
     ENT_REQUIRE(verb->rounds <= 100000, ENT_E_USAGE, "--rounds is at most 100000");
     options->max_values = (uint32_t)verb->max_values;
     options->min_members = (uint32_t)verb->min_members;

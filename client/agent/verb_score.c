@@ -21,7 +21,7 @@ static void print_counts(const struct ent_score_result *r)
     (void)fputc('\n', stderr);
     for (uint32_t i = 0; i < r->n_problems; i++) {
         (void)fprintf(stderr, "  line %llu: %s\n", (unsigned long long)r->problems[i].line,
-                      r->problems[i].reason);
+                      r->problems[i].text);
     }
     if (r->n_events > 0) {
         (void)fprintf(stderr, "  of %llu %s, ",
@@ -47,7 +47,6 @@ static enum ent_err print_metrics(const struct ent_score_result *r, FILE *out)
     const struct ent_metrics *m = &r->metrics;
     char found[ENT_WORKPLACE_FOUND_TEXT];
 
-    ENT_REQUIRE(m->rows > 0, ENT_E_DATA, "no row has a label: nothing can be evaluated");
     if (m->outputs != ENT_OUTPUTS_BINARY) {
         ent_workplace_print_values(m, out);
     } else if (isnan(m->auc)) {
@@ -203,6 +202,10 @@ enum ent_err ent_verb_score(const void *options, const char *const *args, size_t
     if (err == ENT_E_OK) {
         score.config = config;
         err = ent_score(&score, &result);
+    }
+    if (err == ENT_E_OK && verb->evaluate && result.metrics.rows == 0) {
+        err = ent_err_note(ENT_E_DATA, "no row has a label%s: nothing can be evaluated",
+                           result.n_events > 0 ? " that the model knows" : "");
     }
     if (err == ENT_E_OK && verb->explain_csv != NULL) {
         err = write_explanation(verb->explain_csv, &result);

@@ -101,7 +101,11 @@ void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metri
     ent_json_put_key_uint(w, "positives", metrics->positives);
     ent_json_put_key_double(w, "auc", any ? metrics->auc : (double)NAN);
     ent_json_put_key_double(w, "auc_error", any ? metrics->auc_error : (double)NAN);
-    ent_json_put_key_double(w, "log_loss", any ? metrics->log_loss : (double)NAN);
+    ent_json_put_key_double(w, ent_metrics_name(metrics, "log_loss"),
+                            any ? metrics->log_loss : (double)NAN);
+    if (any && metrics->outputs == ENT_OUTPUTS_NUMBER) {
+        ent_json_put_key_string(w, "squared_error_unit", ENT_WORKPLACE_ERROR_UNIT);
+    }
     for (size_t i = 0; i < n && any; i++) {
         bool put = false;
 
@@ -122,10 +126,13 @@ void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out)
     for (size_t i = 0; i < n; i++) {
         bool whole = strcmp(values[i].name, "rows") == 0 || strcmp(values[i].name, "unknown") == 0;
 
-        (void)fprintf(out, "%s%s=%.*f", i > 0 ? " " : "", values[i].name, whole ? 0 : 6,
-                      values[i].value);
+        (void)fprintf(out, "%s%s=%.*f", i > 0 ? " " : "", ent_metrics_name(metrics, values[i].name),
+                      whole ? 0 : 6, values[i].value);
     }
     (void)fprintf(out, "\n");
+    if (metrics->outputs == ENT_OUTPUTS_NUMBER) {
+        (void)fprintf(out, "squared_error is in units of: %s\n", ENT_WORKPLACE_ERROR_UNIT);
+    }
 }
 
 void ent_workplace_found_text(const struct ent_metrics *metrics, char out[ENT_WORKPLACE_FOUND_TEXT])

@@ -27,7 +27,8 @@ ENT_MUST enum ent_err ent_workplace_print(const struct ent_buf *json);
  * left out. */
 void ent_workplace_put_metrics(struct ent_json_writer *w, const struct ent_metrics *metrics);
 
-/* Of classes and numbers: "log_loss=0.669000 rows=18240 ..." and a line end. */
+#define ENT_WORKPLACE_ERROR_UNIT "the square of half the label's range"
+/* Of classes and numbers: "log_loss=0.669000 rows=18240 ..." and a line end; of numbers squared_error, and its unit. */
 void ent_workplace_print_values(const struct ent_metrics *metrics, FILE *out);
 
 /* "48 % of the positive ones are in the top 10 % of scores; random would find 10 %"; "" where it is not defined. */

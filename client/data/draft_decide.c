@@ -1,9 +1,11 @@
 /* What each column is. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/data/draft.h"
 #include "common/base/mem.h"
+#include "common/base/options.h"
 
 #define MAX_VALUES_DEFAULT 30U
 #define FEW_WHOLE 20U /* whole numbers with at most this many values may be codes */
@@ -253,6 +255,44 @@ static void choose_unit(struct ent_draft *d)
     }
 }
 
+/* A name that the file does not have is a mistake, which would change nothing. */
+static enum ent_err check_names(const struct ent_draft *d, const char *const *columns,
+                                const char *option, const char *const *names, uint32_t n)
+{
+    uint32_t n_columns = d->profiles->n_columns;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const char *near = NULL;
+
+        if (listed(columns, n_columns, names[i])) {
+            continue;
+        }
+        near = ent_nearest(names[i], columns, n_columns);
+        return ent_err_note(ENT_E_USAGE, "--%s: %s has no column '%.80s'%s%.80s%s", option,
+                            d->options->input, names[i], near != NULL ? "; did you mean '" : "",
+                            near != NULL ? near : "", near != NULL ? "'?" : "");
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err check_all_names(const struct ent_draft *d)
+{
+    const struct ent_describe_options *o = d->options;
+    const char **names = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(d->profiles->n_columns, sizeof *names, &names));
+    for (uint32_t i = 0; i < d->profiles->n_columns; i++) {
+        names[i] = d->profiles->columns[i].name;
+    }
+    err = check_names(d, names, "exclude", o->without, o->n_without);
+    if (err == ENT_E_OK) {
+        err = check_names(d, names, "category", o->categories, o->n_categories);
+    }
+    free((void *)names);
+    return err;
+}
+
 enum ent_err ent_draft_decide(struct ent_draft *draft)
 {
     uint32_t features = 0;
@@ -264,6 +304,7 @@ enum ent_err ent_draft_decide(struct ent_draft *draft)
                 "or tab)",
                 draft->options->input, draft->profiles->columns[0].name);
     ENT_TRY(find_label(draft));
+    ENT_TRY(check_all_names(draft));
     for (uint32_t i = 0; i < draft->profiles->n_columns; i++) {
         struct ent_draft_column *c = &draft->columns[i];
 

@@ -81,12 +81,11 @@ struct label {
     float target; /* where the schema has targets */
 };
 
-static void note_problem(struct ent_table *table, uint64_t line, const char *reason,
-                         const char *feature)
+static void note_problem(struct ent_table *table, struct ent_row_problem problem)
 {
     table->n_bad++;
     if (table->n_problems < ENT_TABLE_MAX_PROBLEMS) {
-        table->problems[table->n_problems++] = (struct ent_row_problem){line, reason, feature};
+        table->problems[table->n_problems++] = problem;
     }
 }
 
@@ -336,7 +335,8 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
     if (why == NULL && b->label.field != ENT_BIND_NONE) {
         why = read_label(table, b, &row->fields[b->label.field], &label);
         if (why != NULL) {
-            note_problem(table, row->line, why, table->schema.label_name);
+            note_problem(table,
+                         (struct ent_row_problem){row->line, why, table->schema.label_name, NULL});
             return ENT_E_OK;
         }
         if (label.code == ENT_LABEL_ABSENT && loader->options.label == ENT_LABEL_REQUIRED) {
@@ -345,14 +345,16 @@ static enum ent_err take_row(struct ent_loader *loader, const struct ent_source_
         }
     }
     if (why != NULL) {
-        note_problem(table, row->line, why, NULL);
+        note_problem(table, (struct ent_row_problem){row->line, why, row->column, row->format});
         return ENT_E_OK;
     }
     ENT_TRY(ent_loader_room(loader, table, row->line));
     why = read_values(b, row, table, &bad_column);
     if (why != NULL) {
+        const struct ent_feature *f = &table->schema.features[bad_column];
+
         table->columns[bad_column].unparsable++;
-        note_problem(table, row->line, why, table->schema.features[bad_column].name);
+        note_problem(table, (struct ent_row_problem){row->line, why, f->name, f->format});
         return ENT_E_OK;
     }
     ENT_TRY(b->err);
@@ -412,10 +414,11 @@ enum ent_err ent_loader_check(const struct ent_loader *loader, const struct ent_
     }
     for (uint32_t i = 0; i < table->n_problems && i < 3 && used < sizeof list; i++) {
         const struct ent_row_problem *p = &table->problems[i];
-        int n =
-            snprintf(list + used, sizeof list - used, "%sline %llu (%.60s%s%s)", i > 0 ? ", " : "",
-                     (unsigned long long)p->line, p->feature != NULL ? p->feature : "",
-                     p->feature != NULL ? ": " : "", p->reason);
+        const char *format = p->format != NULL ? p->format : "";
+        int n = snprintf(list + used, sizeof list - used, "%sline %llu (%.60s%s%s%s%.24s)",
+                         i > 0 ? ", " : "", (unsigned long long)p->line,
+                         p->feature != NULL ? p->feature : "", p->feature != NULL ? ": " : "",
+                         p->reason, format[0] != '\0' ? " " : "", format);
 
         used += n > 0 ? (size_t)n : 0;
     }

@@ -59,12 +59,14 @@ static void note_column(const struct ent_table *table, uint32_t i,
     const struct ent_table *t = ent_table_columns(table);
     const struct ent_feature *f = &t->schema.features[i];
     const struct ent_column *c = &t->columns[i];
+    /* events that no sequence has are counted as well */
+    uint64_t n = table->events != NULL ? table->counts.n_events : t->n_rows;
     char line[320];
 
-    if (c->missing == t->n_rows && t->n_rows > 0) {
+    if (c->missing == n && n > 0) {
         (void)snprintf(line, sizeof line, "%.80s: missing in every row", f->name);
         say(ctx, line);
-    } else if (c->unknown + c->missing == t->n_rows && t->n_rows > 0) {
+    } else if (c->unknown + c->missing == n && n > 0) {
         (void)snprintf(line, sizeof line,
                        "%.80s: no row has a value that the plan declares: is its spelling mapped? "
                        "(columns in client.yaml)",

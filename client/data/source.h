@@ -25,6 +25,8 @@ struct ent_source_row {
     uint64_t line;   /* where the row begins, from 1 */
     uint64_t number; /* 0-based data row: the header is not counted, rows that do not parse are */
     const char *problem; /* NULL, or why this row does not parse (static text, no value) */
+    const char *column;  /* of the problem, as the plan calls it; NULL: the whole row is meant */
+    const char *format;  /* of the date that is none; NULL */
 };
 
 struct ent_source;

@@ -68,6 +68,16 @@ struct ent_buf_view ent_table_id(const struct ent_table *table, uint32_t row)
                                  .len = table->id_ends[row] - begin};
 }
 
+void ent_row_problem_text(const struct ent_row_problem *problem, char out[ENT_ROW_PROBLEM_BYTES])
+{
+    const struct ent_row_problem *p = problem;
+
+    (void)snprintf(out, ENT_ROW_PROBLEM_BYTES, "%.60s%s%.60s%s%.24s%s",
+                   p->feature != NULL ? p->feature : "", p->feature != NULL ? " is " : "",
+                   p->reason, p->format != NULL ? " (" : "", p->format != NULL ? p->format : "",
+                   p->format != NULL ? ")" : "");
+}
+
 static enum ent_err load_all(struct ent_loader *loader, struct ent_table *table)
 {
     bool at_end;
@@ -224,22 +234,28 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
 
 enum ent_err ent_table_check_labels(const struct ent_table *table)
 {
+    return ent_table_check_some(table, table->n_rows, table->n_positive);
+}
+
+enum ent_err ent_table_check_some(const struct ent_table *table, uint32_t n_rows,
+                                  uint64_t n_positive)
+{
     const char *label = table->schema.label_name;
     const char *positive = table->schema.label_positive;
 
     if (table->events != NULL || table->targets != NULL) {
         return ENT_E_OK; /* no value of a column is the positive one */
     }
-    ENT_REQUIRE(table->n_positive > 0, ENT_E_DATA,
+    ENT_REQUIRE(n_positive > 0, ENT_E_DATA,
                 "none of the %u %s with a label has '%.60s', which the plan counts as positive for "
                 "'%.60s': capitals count; map the own spelling in client.yaml, columns: {%.60s: "
                 "{values: {OWN: %.60s}}}",
-                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label,
-                label, positive);
-    ENT_REQUIRE(table->n_positive < table->n_rows, ENT_E_DATA,
+                (unsigned)n_rows, ent_plural(n_rows, "row", "rows"), positive, label, label,
+                positive);
+    ENT_REQUIRE(n_positive < n_rows, ENT_E_DATA,
                 "all %u %s with a label have '%.60s', which the plan counts as positive for "
                 "'%.60s': rows with another label are needed too",
-                (unsigned)table->n_rows, ent_plural(table->n_rows, "row", "rows"), positive, label);
+                (unsigned)n_rows, ent_plural(n_rows, "row", "rows"), positive, label);
     return ENT_E_OK;
 }
 
@@ -286,6 +302,11 @@ enum ent_err ent_table_reader_next(struct ent_table_reader *reader, const struct
     return ENT_E_OK;
 }
 
+const struct ent_table *ent_table_reader_table(const struct ent_table_reader *reader)
+{
+    return reader->block;
+}
+
 void ent_table_reader_close(struct ent_table_reader *reader)
 {
     if (reader != NULL) {
@@ -320,9 +341,10 @@ static void print_rows(const struct ent_table *table, FILE *out)
     for (uint32_t i = 0; i < table->n_problems; i++) {
         const struct ent_row_problem *p = &table->problems[i];
 
-        (void)fprintf(out, "  line %llu: %s%s%s\n", (unsigned long long)p->line,
-                      p->feature != NULL ? p->feature : "", p->feature != NULL ? " is " : "",
-                      p->reason);
+        char text[ENT_ROW_PROBLEM_BYTES];
+
+        ent_row_problem_text(p, text);
+        (void)fprintf(out, "  line %llu: %s\n", (unsigned long long)p->line, text);
     }
     if (table->n_bad > table->n_problems) {
         (void)fprintf(out, "  and %llu more\n",

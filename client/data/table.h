@@ -59,7 +59,11 @@ struct ent_row_problem {
     uint64_t line;
     const char *reason;  /* static */
     const char *feature; /* NULL when the whole row is meant */
+    const char *format;  /* of the date that is none; NULL */
 };
+#define ENT_ROW_PROBLEM_BYTES 160
+/* "born is not a date in the plan's format (%Y-%m-%d)" */
+void ent_row_problem_text(const struct ent_row_problem *problem, char out[ENT_ROW_PROBLEM_BYTES]);
 
 /* What became of events and of what could have been sequences; counted, none of it is an error. */
 struct ent_sequence_counts {
@@ -72,6 +76,8 @@ struct ent_sequence_counts {
     uint64_t n_in_window;  /* events that decide labels and are not seen */
     uint64_t n_after;      /* events at or after the window's end, not used */
     uint64_t n_future;     /* units whose label lies in the future: not used */
+    uint64_t n_targets;    /* events that are to be predicted */
+    uint64_t n_undeclared; /* of them: without a value that the plan declares, no target */
     uint64_t
         n_out_of_order; /* events that stood in front of an earlier one of their unit; they were sorted */
     bool sorted;        /* the rows of a unit were not together, or not in order */
@@ -142,6 +148,9 @@ ENT_MUST enum ent_err ent_table_load_plan(const struct ent_plan *plan,
 /* DATA when all rows kept have one label: then nothing can be learned, and most often it is a spelling. No value of the
  * data is in the message. */
 ENT_MUST enum ent_err ent_table_check_labels(const struct ent_table *table);
+/* The same of n_rows of its rows, of which n_positive are positive: those of a simulated member. */
+ENT_MUST enum ent_err ent_table_check_some(const struct ent_table *table, uint32_t n_rows,
+                                           uint64_t n_positive);
 
 /* "1,203 rows (141 positive), 3 dropped: line 7 ..., ..." and a line per column: for `check`. */
 void ent_table_print(const struct ent_table *table, FILE *out);
@@ -191,6 +200,8 @@ ENT_MUST enum ent_err ent_table_reader_open(const struct ent_table_options *opti
  * counts (missing, clipped, unknown, n_bad, ...) run over the whole input so far. */
 ENT_MUST enum ent_err ent_table_reader_next(struct ent_table_reader *reader,
                                             const struct ent_table **out);
+/* The table with the counts so far, whatever next gave. */
+const struct ent_table *ent_table_reader_table(const struct ent_table_reader *reader);
 void ent_table_reader_close(struct ent_table_reader *reader);
 
 #endif

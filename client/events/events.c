@@ -66,6 +66,51 @@ static enum ent_err make_room(struct ent_events_reader *r)
     return ENT_E_OK;
 }
 
+static bool is_declared(const struct ent_table *t, uint32_t event)
+{
+    const struct ent_column *c = &t->events->columns[t->sequence.next];
+
+    return c->codes != NULL
+               ? c->codes[event] < t->events->schema.features[t->sequence.next].n_values
+               : c->buckets[event] != ENT_BUCKET_MISSING;
+}
+
+struct ent_events_targets ent_events_targets_of(const struct ent_table *table, uint32_t sequence)
+{
+    struct ent_events_targets targets = {0};
+    uint32_t end;
+
+    if (table->events == NULL || table->sequence.label != ENT_SEQUENCE_NEXT ||
+        table->labels[sequence] == ENT_LABEL_ABSENT) {
+        return targets;
+    }
+    end = table->event_first[sequence] + table->event_count[sequence];
+    targets.n = table->sequence.per_step ? table->event_count[sequence] - 1U : 1;
+    for (uint32_t i = 1; i <= targets.n; i++) {
+        targets.known += is_declared(table, end - i) ? 1 : 0;
+    }
+    return targets;
+}
+
+enum ent_err ent_events_check_targets(const struct ent_table *table,
+                                      const struct ent_events_targets *targets)
+{
+    ENT_REQUIRE(targets->n == 0 || targets->known > 0, ENT_E_DATA,
+                "no target is left: none of the %llu events to predict has a value that the plan "
+                "declares for '%.60s': is its spelling mapped? (columns in client.yaml)",
+                (unsigned long long)targets->n,
+                table->events->schema.features[table->sequence.next].name);
+    return ENT_E_OK;
+}
+
+static void count_targets(struct ent_table *t, uint32_t sequence)
+{
+    struct ent_events_targets targets = ent_events_targets_of(t, sequence);
+
+    t->counts.n_targets += targets.n;
+    t->counts.n_undeclared += targets.n - targets.known;
+}
+
 static enum ent_err add_sequence(struct ent_events_reader *r, uint32_t first, uint32_t count)
 {
     struct ent_table *t = r->table;
@@ -84,6 +129,7 @@ static enum ent_err add_sequence(struct ent_events_reader *r, uint32_t first, ui
         t->id_ends[at] = (uint32_t)t->ids.len;
     }
     t->n_positive += t->labels[at] == 1 ? 1 : 0;
+    count_targets(t, at);
     t->n_rows++;
     return ENT_E_OK;
 }
@@ -325,6 +371,14 @@ static enum ent_err say_empty(const struct ent_table *t)
                         (unsigned long long)c->n_no_history, (unsigned long long)c->n_future);
 }
 
+static enum ent_err check_loaded(const struct ent_table *t)
+{
+    struct ent_events_targets targets = {.n = t->counts.n_targets,
+                                         .known = t->counts.n_targets - t->counts.n_undeclared};
+
+    return t->n_rows == 0 ? say_empty(t) : ent_events_check_targets(t, &targets);
+}
+
 enum ent_err ent_events_load(const struct ent_events_options *options, struct ent_table **out)
 {
     struct ent_events_reader r = {.options = *options};
@@ -333,8 +387,8 @@ enum ent_err ent_events_load(const struct ent_events_options *options, struct en
     if (err == ENT_E_OK) {
         err = read_until(&r, UINT32_MAX);
     }
-    if (err == ENT_E_OK && r.table->n_rows == 0) {
-        err = say_empty(r.table);
+    if (err == ENT_E_OK) {
+        err = check_loaded(r.table);
     }
     if (err == ENT_E_DATA || err == ENT_E_LIMIT) {
         err = ent_err_prefix(err, "%s",

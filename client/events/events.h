@@ -23,7 +23,8 @@ struct ent_events_options {
     int64_t now_s;       /* what is later lies in the future; 0: nothing does */
 };
 
-/* Read everything. Errors as ent_table_load; DATA when no sequence is left (says what became of them). */
+/* Read everything. Errors as ent_table_load; DATA when no sequence is left (says what became of them), or of what comes
+ * next no target. */
 ENT_MUST enum ent_err ent_events_load(const struct ent_events_options *options,
                                       struct ent_table **out);
 /* For plan tasks, at the present time: of a plan with sequences. */
@@ -31,6 +32,17 @@ struct ent_plan;
 ENT_MUST enum ent_err ent_events_load_plan(const struct ent_plan *plan,
                                            const struct ent_client_config *config,
                                            struct ent_table **out);
+
+/* Of sequences whose next event is predicted: how many targets one has, and how many of them have a value that the plan
+ * declares; 0 and 0 of any other. */
+struct ent_events_targets {
+    uint64_t n;
+    uint64_t known;
+};
+struct ent_events_targets ent_events_targets_of(const struct ent_table *table, uint32_t sequence);
+/* DATA when there are targets and none is known. */
+ENT_MUST enum ent_err ent_events_check_targets(const struct ent_table *table,
+                                               const struct ent_events_targets *targets);
 
 /* ---- block by block, for `score`: memory does not grow with the file ---- */
 
@@ -57,7 +69,7 @@ struct ent_events_count {
 };
 /* Places among them: how many there were comes first, what became of them from ENT_EVENTS_BECAME on. */
 enum ent_events_at { ENT_EVENTS_PARSED, ENT_EVENTS_UNITS, ENT_EVENTS_SESSIONS, ENT_EVENTS_BECAME };
-#define ENT_EVENTS_COUNTS 11
+#define ENT_EVENTS_COUNTS 12
 void ent_events_counts(const struct ent_table *table,
                        struct ent_events_count out[ENT_EVENTS_COUNTS]);
 /* "3 units", or "3 units, 7 sessions" where they differ; no line end. */

@@ -27,6 +27,9 @@ void ent_events_counts(const struct ent_table *table,
         {"after_window", "events lie behind the label's window: they are not used", c->n_after},
         {"label_in_future", "units have a label that lies in the future: they are not used",
          c->n_future},
+        {"undeclared_targets",
+         "events to predict have no value that the plan declares: nothing is learned from them",
+         c->n_undeclared},
     };
 
     for (size_t i = 0; i < ENT_EVENTS_COUNTS; i++) {

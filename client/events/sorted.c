@@ -18,10 +18,17 @@
 #define QUOTED 1u
 #define RAW 2u
 
-static const char no_unit[] = "its unit is missing";
-static const char no_time[] = "its time is missing";
-static const char bad_time[] = "its time is none";
-static const char future_time[] = "its time lies in the future";
+/* Why a row has no place in the order. */
+struct problem {
+    const char *why; /* static; NULL: it has one */
+    const char *column;
+    const char *format;
+};
+
+static const char absent[] = "missing";
+static const char no_number[] = "not a number";
+static const char no_date[] = "not a date in the plan's format";
+static const char in_future[] = "in the future";
 
 /* Units seen, by 64 bits of a hash: two that share them only cost a sort. */
 struct seen {
@@ -74,20 +81,20 @@ static const char *read_time(struct ent_sorted *s, const struct ent_bound *bound
     double v;
 
     if (missing) {
-        return no_time;
+        return absent;
     }
     if (format == NULL) {
         if (!ent_scalar_double(t.text, t.len, &v)) {
-            return bad_time;
+            return no_number;
         }
         *out = ordered_double(v);
         return NULL;
     }
     if (!ent_date_parse(format, t.text, t.len, &s->seconds)) {
-        return bad_time;
+        return no_date;
     }
     if (s->options.now_s != 0 && s->seconds > s->options.now_s + DAY_S) {
-        return future_time;
+        return in_future;
     }
     *out = (uint64_t)s->seconds ^ UINT64_C(1) << 63;
     return NULL;
@@ -99,32 +106,39 @@ static enum ent_err start_key(struct ent_sorted *s, uint8_t first)
     return ent_buf_add_u8(&s->key, first);
 }
 
+static struct problem problem_of(const char *why, const char *column, const char *format)
+{
+    return why == NULL ? (struct problem){0} : (struct problem){why, column, format};
+}
+
 /* The key of a row into s->key; *problem: why it has none (then its number is the key). */
 static enum ent_err make_key(struct ent_sorted *s, const struct ent_source_row *row,
-                             const char **problem)
+                             struct problem *problem)
 {
+    const struct ent_sequence *q = s->options.sequence;
     bool missing;
     struct ent_text unit = {0};
 
-    *problem = row->problem;
-    if (*problem == NULL) {
+    *problem = problem_of(row->problem, row->column, row->format);
+    if (problem->why == NULL) {
         unit = ent_bind_text(&s->options.config->data.missing, s->unit.map,
                              &row->fields[s->unit.field], &missing);
-        *problem = missing ? no_unit : NULL;
+        *problem = problem_of(missing ? absent : NULL, q->unit, NULL);
     }
-    if (*problem == NULL) {
+    if (problem->why == NULL) {
         ENT_TRY(start_key(s, GOOD));
         ENT_TRY(ent_buf_add_be32(&s->key, (uint32_t)unit.len));
         ENT_TRY(ent_buf_add(&s->key, unit.text, unit.len));
         s->unit_len = s->key.len;
     }
-    for (uint32_t i = 0; i < s->options.sequence->n_times && *problem == NULL; i++) {
+    for (uint32_t i = 0; i < q->n_times && problem->why == NULL; i++) {
         uint64_t time = 0;
+        const char *why = read_time(s, &s->times[i], &row->fields[s->times[i].field], &time);
 
-        *problem = read_time(s, &s->times[i], &row->fields[s->times[i].field], &time);
+        *problem = problem_of(why, q->times[i], why == no_date ? q->format : NULL);
         ENT_TRY(ent_buf_add_be64(&s->key, time));
     }
-    if (*problem != NULL) {
+    if (problem->why != NULL) {
         ENT_TRY(start_key(s, BAD));
     }
     return ent_buf_add_be64(&s->key, row->number);
@@ -213,14 +227,14 @@ static enum ent_err look(struct ent_sorted *s)
 
     while (err == ENT_E_OK && !apart) {
         const struct ent_source_row *row;
-        const char *problem;
+        struct problem problem;
 
         err = ent_source_next(s->inner, &row);
         if (err != ENT_E_OK || row == NULL) {
             break;
         }
         err = make_key(s, row, &problem);
-        if (err == ENT_E_OK && problem == NULL) {
+        if (err == ENT_E_OK && problem.why == NULL) {
             err = look_at(s, &seen, &apart);
         }
     }
@@ -234,7 +248,7 @@ static enum ent_err look(struct ent_sorted *s)
 
 /* What goes with a key: line, number, problem, count of fields, then each field's length, flags, text. */
 static enum ent_err make_record(struct ent_sorted *s, const struct ent_source_row *row,
-                                const char *problem)
+                                const struct problem *problem)
 {
     struct ent_buf *r = &s->record;
 
@@ -242,9 +256,9 @@ static enum ent_err make_record(struct ent_sorted *s, const struct ent_source_ro
     ENT_TRY(ent_buf_add(r, s->key.data, s->key.len));
     ENT_TRY(ent_buf_add_be64(r, row->line));
     ENT_TRY(ent_buf_add_be64(r, row->number));
-    ENT_TRY(ent_buf_add(r, &problem, sizeof problem)); /* static texts of this process */
-    ENT_TRY(ent_buf_add_be32(r, problem != NULL ? 0 : (uint32_t)row->n_fields));
-    for (size_t i = 0; problem == NULL && i < row->n_fields; i++) {
+    ENT_TRY(ent_buf_add(r, problem, sizeof *problem)); /* texts that outlive the sort */
+    ENT_TRY(ent_buf_add_be32(r, problem->why != NULL ? 0 : (uint32_t)row->n_fields));
+    for (size_t i = 0; problem->why == NULL && i < row->n_fields; i++) {
         ENT_TRY(ent_buf_add_be32(r, (uint32_t)row->fields[i].len));
         ENT_TRY(ent_buf_add_u8(
             r, (uint8_t)((row->fields[i].quoted ? QUOTED : 0) | (row->fields[i].raw ? RAW : 0))));
@@ -260,14 +274,14 @@ static enum ent_err sort_all(struct ent_sorted *s)
     ENT_TRY(ent_sort_new(memory, &s->sort));
     for (;;) {
         const struct ent_source_row *row;
-        const char *problem;
+        struct problem problem;
 
         ENT_TRY(ent_source_next(s->inner, &row));
         if (row == NULL) {
             break;
         }
         ENT_TRY(make_key(s, row, &problem));
-        ENT_TRY(make_record(s, row, problem));
+        ENT_TRY(make_record(s, row, &problem));
         ENT_TRY(ent_sort_add(s->sort, s->record.data, s->key.len, s->record.len));
     }
     return ent_sort_finish(s->sort);
@@ -277,12 +291,16 @@ static enum ent_err sort_all(struct ent_sorted *s)
 static enum ent_err read_record(struct ent_sorted *s, const struct ent_sort_record *record)
 {
     const uint8_t *p = record->bytes + record->key_len;
+    struct problem problem;
     size_t n;
 
     s->row.line = ent_get_be64(p);
     s->row.number = ent_get_be64(p + 8);
-    memcpy(&s->row.problem, p + 16, sizeof s->row.problem);
-    p += 16 + sizeof s->row.problem;
+    memcpy(&problem, p + 16, sizeof problem);
+    s->row.problem = problem.why;
+    s->row.column = problem.column;
+    s->row.format = problem.format;
+    p += 16 + sizeof problem;
     n = ent_get_be32(p);
     p += 4;
     ENT_TRY(ent_grow(&s->fields, &s->cap_fields, n + 1, sizeof *s->fields));
@@ -336,13 +354,17 @@ static void note_order(struct ent_sorted *s)
 static enum ent_err sorted_next(void *state, const struct ent_source_row **row)
 {
     struct ent_sorted *s = state;
+    struct problem problem;
 
     ENT_TRY(s->sort != NULL ? next_record(s, row) : next_inner(s, row));
     if (*row == NULL) {
         return ENT_E_OK;
     }
-    ENT_TRY(make_key(s, &s->row, &s->row.problem));
-    if (s->row.problem != NULL) {
+    ENT_TRY(make_key(s, &s->row, &problem));
+    s->row.problem = problem.why;
+    s->row.column = problem.column;
+    s->row.format = problem.format;
+    if (problem.why != NULL) {
         return ENT_E_OK;
     }
     note_order(s);

@@ -143,14 +143,18 @@ static const struct ent_option *find_option(const struct ent_verb *verb, const c
 static enum ent_err store(const struct ent_option *option, const char *value, char *options)
 {
     char *end = NULL;
+    const char *before;
     bool yes = true;
     uint64_t number;
+    uint64_t given;
 
     if (option->kind == ENT_OPT_FLAG) {
         memcpy(options + option->offset, &yes, sizeof yes);
         return ENT_E_OK;
     }
-    if (option->kind != ENT_OPT_UINT) {
+    if (option->kind != ENT_OPT_UINT && option->kind != ENT_OPT_COUNT) {
+        memcpy(&before, options + option->offset, sizeof before);
+        ENT_REQUIRE(before == NULL, ENT_E_USAGE, "--%s is given twice", option->name);
         memcpy(options + option->offset, &value, sizeof value);
         return ENT_E_OK;
     }
@@ -158,6 +162,11 @@ static enum ent_err store(const struct ent_option *option, const char *value, ch
     number = strtoull(value, &end, 10);
     ENT_REQUIRE(errno == 0 && end != value && *end == '\0' && value[0] != '-', ENT_E_USAGE,
                 "--%s takes a number, not '%s'", option->name, value);
+    if (option->kind == ENT_OPT_COUNT) {
+        memcpy(&given, options + option->offset, sizeof given);
+        ENT_REQUIRE(number > 0, ENT_E_USAGE, "--%s takes a number from 1, not 0", option->name);
+        ENT_REQUIRE(given == 0, ENT_E_USAGE, "--%s is given twice", option->name);
+    }
     memcpy(options + option->offset, &number, sizeof number);
     return ENT_E_OK;
 }

@@ -2,7 +2,7 @@
  * · THREADS main SOURCE -
  *
  * Command lines by table: a program has verbs, a verb has options; --help prints the table, an
- * example and the exit statuses; a near miss is suggested. Values stay strings pointing into argv
+ * example and the exit statuses; a near miss is suggested, a value given twice is refused. Values stay strings pointing into argv
  * except for the typed ones. */
 #ifndef ENT_COMMON_BASE_OPTIONS_H
 #define ENT_COMMON_BASE_OPTIONS_H
@@ -11,7 +11,13 @@
 
 #include "common/base/err.h"
 
-enum ent_option_kind { ENT_OPT_FLAG, ENT_OPT_STRING, ENT_OPT_UINT, ENT_OPT_REQUIRED_STRING };
+enum ent_option_kind {
+    ENT_OPT_FLAG,
+    ENT_OPT_STRING,
+    ENT_OPT_UINT,
+    ENT_OPT_COUNT, /* from 1: in the verb's struct 0 says that it was not given */
+    ENT_OPT_REQUIRED_STRING
+};
 
 struct ent_option {
     const char *name; /* without "--" */

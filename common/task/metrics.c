@@ -384,3 +384,9 @@ bool ent_metrics_is_name(const char *name)
     }
     return is;
 }
+
+const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name)
+{
+    return metrics->outputs == ENT_OUTPUTS_NUMBER && strcmp(name, "log_loss") == 0 ? "squared_error"
+                                                                                   : name;
+}

@@ -135,5 +135,39 @@ expect 2 'size such as' --iid 5 --state-memory much
 expect 2 'at most' --members 100 --shards 10
 expect 5 'cannot make the file of --output' --iid 5 --output "$dir/nowhere/model"
 expect 4 'Correct --by' --by shopp
+sed 's/positive: "1"/positive: ja/' "$dir/plan.yaml" >"$dir/ja.yaml"
+got=0
+"$bin/entente-simulate" "$dir/ja.yaml" --data "$dir/rows.csv" --iid 5 >"$dir/out" 2>&1 || got=$?
+[ "$got" = 4 ] || fail "exit $got, not 4, with a positive value that nobody has"
+grep -q "5 without a positive row: every round declined (m0001: none of the 180 rows with a label has 'ja'" "$dir/out" ||
+    fail "the account does not say why members decline: $(cat "$dir/out")"
+tail -1 "$dir/out" | grep -q "none of the 900 rows with a label has 'ja'" || fail "no sentence: $(tail -1 "$dir/out")"
+# ---- a setting that diverges is named, and the sweep goes on ----
+sed 's/^model: .*/model: {layers: [{dense: 1}], loss: mse}/; s/^label: .*/label: {name: y, range: [0, 1]}/
+     s/adam: {rate: 0.01}/sgd: {rate: 0.1}/' "$dir/plan.yaml" >"$dir/mse.yaml"
+number() { "$bin/entente-simulate" "$dir/mse.yaml" --data "$dir/rows.csv" --iid 5 --quiet "$@"; }
+got=0
+number --sweep 'train.lr=0.01,10,0.02' >"$dir/out" 2>"$dir/err" || got=$?
+[ "$got" = 24 ] || fail "exit $got, not 24, of a sweep with a setting that diverges"
+head -1 "$dir/out" | grep -qx 'train.lr,seed,best_round,validation_squared_error,squared_error' || fail "CSV: $(head -1 "$dir/out")"
+grep -qx '10,3,,,' "$dir/out" || fail "figures of a setting that diverges: $(cat "$dir/out")"
+grep -q '^0.02,3,[1-3],[0-9]' "$dir/out" || fail "the sweep ends with the setting that diverges: $(cat "$dir/out")"
+grep -q '^no figures: train.lr 10, seed 3: ' "$dir/err" || fail "the setting is not named: $(cat "$dir/err")"
+tail -1 "$dir/err" | grep -q '1 of 3 runs have no figures' || fail "no count: $(tail -1 "$dir/err")"
+got=0
+number --sweep 'train.lr=0.01,10' --json >"$dir/out" 2>"$dir/err" || got=$?
+[ "$got" = 24 ] && grep -q '"train.lr":10,"failed":"too few members"}' "$dir/out" || fail "JSON of a setting that diverges"
+
+# ---- a number has a squared error, and no AUC ----
+number --sweep 'train.lr=0.01' --output "$dir/mse.safetensors" >/dev/null 2>&1
+number --rounds 1 --compare >"$dir/out"
+grep -q 'squared error' "$dir/out" || fail "no squared error"
+! grep -q 'AUC\|hit@10\|log loss' "$dir/out" || fail "figures that a number has not: $(cat "$dir/out")"
+"$bin/entente-client" score --model "$dir/mse.safetensors" --input "$dir/rows.csv" --evaluate >"$dir/out" 2>/dev/null
+grep -q '^squared_error=[0-9.]* rows=900 r2=' "$dir/out" || fail "score of a number: $(cat "$dir/out")"
+grep -q "half the label's range" "$dir/out" || fail "no unit of the squared error"
+"$bin/entente-client" score --model "$dir/mse.safetensors" --input "$dir/rows.csv" --evaluate --json >"$dir/out" 2>/dev/null
+grep -q '"squared_error":' "$dir/out" && ! grep -q 'log_loss' "$dir/out" || fail "JSON of a number: $(cat "$dir/out")"
+
 expect 24 'lower --dropout' --by shop --dropout 0.95
 echo "ok"

@@ -341,6 +341,51 @@ ENT_TEST(score, rows_without_the_column_of_units)
     ent_client_config_free(config);
 }
 
+/* Those behind the last full block of rows that parse are counted too. */
+ENT_TEST(score, bad_rows_behind_the_last_block_count)
+{
+    enum { GOOD = 4096, BAD = 500 };
+    struct bench b;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {0};
+    struct ent_buf csv;
+
+    set_up(&b, 300);
+    ent_buf_init(&csv, (size_t)1 << 20);
+    ENT_OK(ent_buf_addf(&csv, "age,income,job,loan\n"));
+    for (int i = 0; i < GOOD + BAD; i++) {
+        ENT_OK(ent_buf_addf(&csv, "%s,2,a,yes\n", i < GOOD ? "30" : "abc"));
+    }
+    options.model = b.model;
+    options.input = support_file(b.dir, "tail.csv", (const char *)csv.data, csv.len);
+    options.output = b.out;
+    ENT_OK(ent_score(&options, &r));
+    CU_ASSERT_EQUAL(r.rows, GOOD);
+    CU_ASSERT_EQUAL(r.bad, BAD);
+    CU_ASSERT_EQUAL_FATAL(r.n_problems, 20);
+    CU_ASSERT_EQUAL(r.problems[0].line, GOOD + 2);
+    CU_ASSERT_STRING_EQUAL(r.problems[0].text, "age is not a number");
+    ent_buf_release(&csv);
+    ent_score_result_release(&r);
+}
+
+ENT_TEST(score, no_row_that_parses_is_an_error)
+{
+    static const char bad[] = "age,income,job,loan\nabc,2,a,yes\nxyz,2,a,yes\n";
+    struct bench b;
+    struct ent_score_result r = {0};
+    struct ent_score_options options = {0};
+
+    set_up(&b, 300);
+    options.model = b.model;
+    options.input = support_file(b.dir, "bad.csv", bad, strlen(bad));
+    options.output = b.out;
+    ENT_FAILS(ent_score(&options, &r), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "none of the 2 rows parses: line 2: age is not a number"));
+    CU_ASSERT_FALSE(ent_file_exists(b.out));
+}
+
 ENT_TEST(check, says_whether_this_member_can_take_part)
 {
     static const char strict[] = "data: {source: csv, path: data.csv, bad_rows: drop}\n"

@@ -192,6 +192,29 @@ ENT_TEST(describe, labels_that_are_wrong)
     ent_buf_release(&client);
 }
 
+ENT_TEST(describe, columns_that_are_not_there)
+{
+    static const char *const wrong[] = {"grade", "citty"};
+    static const char *const strange[] = {"Telephone number"};
+    struct ent_describe_options options = {
+        .label = "a=b=yes=1", .without = wrong, .n_without = 2, .input = sample(ent_test_tmpdir())};
+    struct ent_buf plan;
+    struct ent_buf client;
+
+    ent_buf_init(&plan, 1 << 20);
+    ent_buf_init(&client, 1 << 20);
+    ENT_FAILS(ent_describe_text(&options, &plan, &client), ENT_E_USAGE);
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "has no column 'citty'; did you mean 'city'?"));
+    options.n_without = 1;
+    options.categories = strange;
+    options.n_categories = 1;
+    ENT_FAILS(ent_describe_text(&options, &plan, &client), ENT_E_USAGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "--category: "));
+    ent_buf_release(&plan);
+    ent_buf_release(&client);
+}
+
 ENT_TEST(describe, the_unit_column)
 {
     struct ent_describe_options options = {.label = "a=b=yes=1"};

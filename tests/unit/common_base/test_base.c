@@ -174,6 +174,52 @@ ENT_TEST(file, parents_are_synchronised)
     ENT_OK(ent_parent_sync("/"));
 }
 
+struct few {
+    const char *label;
+    uint64_t rounds;
+};
+
+static enum ent_err run_few(const void *options, const char *const *args, size_t n)
+{
+    const struct few *few = options;
+
+    (void)args;
+    (void)n;
+    return few->rounds == 3 && few->label != NULL ? ENT_E_OK : ENT_E_INTERNAL;
+}
+
+/* What was typed counts, or is refused: no value is replaced or taken as the default without a word. */
+ENT_TEST(options, no_value_is_lost)
+{
+    static const struct ent_option table[] = {
+        {"label", ENT_OPT_STRING, "TEXT", "a text", offsetof(struct few, label)},
+        {"rounds", ENT_OPT_COUNT, "N", "a count", offsetof(struct few, rounds)},
+        {NULL, ENT_OPT_FLAG, NULL, NULL, 0}};
+    static const struct ent_verb verbs[] = {{.name = "",
+                                             .summary = "test",
+                                             .options = table,
+                                             .options_bytes = sizeof(struct few),
+                                             .run = run_few},
+                                            {.name = NULL}};
+    static const struct ent_program program = {"few", "test", verbs};
+    char name[] = "few";
+    char label[] = "--label=a";
+    char other[] = "--label=b";
+    char zero[] = "--rounds=0";
+    char three[] = "--rounds=3";
+    char *good[] = {name, label, three, NULL};
+    char *twice[] = {name, label, three, other, NULL};
+    char *counts[] = {name, label, three, three, NULL};
+    char *none[] = {name, label, zero, NULL};
+
+    CU_ASSERT_EQUAL(ent_program_run(&program, 3, good), 0);
+    CU_ASSERT_EQUAL(ent_program_run(&program, 4, twice), 2);
+    CU_ASSERT_STRING_EQUAL(ent_err_message(), "--label is given twice");
+    CU_ASSERT_EQUAL(ent_program_run(&program, 4, counts), 2);
+    CU_ASSERT_EQUAL(ent_program_run(&program, 3, none), 2);
+    CU_ASSERT_STRING_EQUAL(ent_err_message(), "--rounds takes a number from 1, not 0");
+}
+
 ENT_TEST(options, nearest)
 {
     static const char *const names[] = {"features", "label", "training"};

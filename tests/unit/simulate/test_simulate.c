@@ -238,10 +238,14 @@ ENT_TEST(simulate, odd_members_are_counted_and_decline)
     options.data = w.path;
     ENT_OK(ent_population_new(&options, &w.population));
     c = &w.population->counts;
-    CU_ASSERT(c->without_rows > 0 && c->one_class > 0);
+    CU_ASSERT(c->without_rows > 0 && c->without_positive > 0 && c->positive_only > 0);
+    ENT_OK(ent_population_check(w.population)); /* some do take part */
     ENT_OK(ent_federation_run(w.plan, w.population, &run, &result));
-    /* stats, 3 x (train, evaluate), test: 8 rounds for those without rows, 3 for those without training rows */
-    CU_ASSERT_EQUAL(result.declined, 8ULL * c->without_rows + 3ULL * c->without_train_rows);
+    /* stats, 3 x (train, evaluate), test: 8 rounds for those without rows or with one label, 3 for those without training
+     * rows */
+    CU_ASSERT_EQUAL(result.declined,
+                    8ULL * (c->without_rows + c->without_positive + c->positive_only) +
+                        3ULL * c->without_train_rows);
     ent_federation_result_release(&result);
     ent_population_free(w.population);
 
@@ -249,8 +253,37 @@ ENT_TEST(simulate, odd_members_are_counted_and_decline)
     ENT_OK(ent_population_new(&options, &w.population));
     CU_ASSERT_EQUAL(w.population->counts.lone_values, 1);
     CU_ASSERT_EQUAL(w.population->counts.lone_members, 1);
+    CU_ASSERT_EQUAL(w.population->counts.positive_only, 2);
+    CU_ASSERT_EQUAL(w.population->counts.without_positive, 0);
     ENT_OK(ent_federation_run(w.plan, w.population, &run, &result));
     CU_ASSERT(result.test.rows > 0);
     ent_federation_result_release(&result);
+    ent_world_close(&w);
+}
+
+/* A positive value that nobody has: nobody takes part, and the sentence says why. */
+ENT_TEST(simulate, a_label_that_nobody_has)
+{
+    struct ent_population_options options = {
+        .division = {.kind = ENT_DIVISION_IID, .members = 4, .seed = 2}};
+    static const char nowhere[] = "ja";
+    const char *positive;
+    struct world w = {0};
+
+    ent_world_path(&w);
+    ent_world_write(w.path, 200, 4);
+    ent_world_read(&w);
+    positive = w.plan->label_positive;
+    w.plan->label_positive = nowhere;
+    options.plan = w.plan;
+    options.config = w.config;
+    options.data = w.path;
+    ENT_OK(ent_population_new(&options, &w.population));
+    CU_ASSERT_EQUAL(w.population->counts.without_positive, 4);
+    ENT_FAILS(ent_population_check(w.population), ENT_E_DATA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(),
+                                  "none of the 200 rows with a label has 'ja', which the plan "
+                                  "counts as positive"));
+    w.plan->label_positive = positive;
     ent_world_close(&w);
 }
