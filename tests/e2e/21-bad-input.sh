@@ -72,11 +72,11 @@ rows one_unlabelled 1200 'if (i % 4 == 3) y = ""'
 check one_unlabelled 0 '900 rows used .* of 1200; 0 do not parse, 300 without label'
 simulate one_unlabelled 0 '3 members by shop: 900 rows' 'of 1200 rows read are not used: 300 without a label'
 
-# a member with one class
+# a member with one label declines, in a simulation too; one with one class to train on takes part
 rows ones 300 'y = 1'
 check ones 4 "all 300 rows with a label have '1'" 'CANNOT take part'
 rows one_class 1200 'if (i % 4 == 3) y = 1'
-simulate one_class 0 '1 with one class only in the training rows'
+simulate one_class 0 '1 with positive rows only: every round declined \(s3: all 300 rows with a label have '"'1'"', which'
 
 # a category that only one member has
 rows lone 1200 'if (i % 4 == 0 && i % 3 == 0) c = "only"'
@@ -101,6 +101,6 @@ rows times 1200 'if (i % 100 == 5) day = "31.02.2024"; if (i % 100 == 6) day = "
 check times 0 '1164 rows used .* of 1200; 36 do not parse' "line 7: day.month is not a date in the plan's format"
 simulate times 0 'of 1200 rows read are not used: 36 do not parse'
 client fail
-check times 4 "36 rows do not parse: line 7 \(day.month: not a date in the plan's format\)"
+check times 4 "36 rows do not parse: line 7 \(day.month: not a date in the plan's format iso\)"
 simulate times 4 '36 rows do not parse'
 echo "ok"
