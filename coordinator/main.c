@@ -78,6 +78,8 @@ static const struct ent_verb verbs[] = {
          "entente-coordinator roster --dir fed"),
     VERB("plan-check", "Check a plan and say what it asks for", "PLAN", 1, check_options,
          ent_verb_plan_check, "entente-coordinator plan-check plan.yaml"),
+    VERB("plan-keys", "List every key of plan.yaml, its type and its default", NULL, 0,
+         check_options, ent_verb_plan_keys, "entente-coordinator plan-keys"),
     VERB("start", "Start a run of a plan", "PLAN", 1, start_options, ent_verb_start,
          "entente-coordinator start --dir fed plan.yaml"),
     VERB("serve", "Serve members until stopped (Ctrl-C)", NULL, 0, serve_options, ent_verb_serve,

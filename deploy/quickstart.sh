@@ -123,7 +123,7 @@ done
 "$bin/entente-coordinator" roster --dir "$top/coordinator"
 echo
 echo "what would leave the first member (entente-client check):"
-sed -n '1,40p' "$top/logs/${members[0]}.check.log"
+sed -n '/^what would leave/,$p' "$top/logs/${members[0]}.check.log"
 
 say "the run"
 for name in "${members[@]}"; do
@@ -170,7 +170,7 @@ done | awk '
     }
     $1 == "pooled" {
         if (n > 0) show("mean, weighted by test rows", n, a / n, f / n)
-        printf "\n%-28s %9s  %9s  %9s  %9s\n", "test AUC over all customers", "test rows", "all data", "federated", "cost"
+        printf "\n%-28s %9s  %9s  %9s %10s\n", "test AUC over all customers", "test rows", "all data", "federated", "difference"
         show("in one place / federated", $3, $2, $4)
     }' | tee "$top/table.txt"
 cat <<TXT

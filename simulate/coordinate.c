@@ -8,8 +8,6 @@
 #include "common/model/modelfile.h"
 #include "simulate/internal.h"
 
-#define INIT_STREAM 1   /* of the plan's seed, as the coordinator draws it */
-#define AUC_UNIT 0x1p32 /* of the round machine */
 #define PIECE ((size_t)65536)
 
 /* ---- messages ---- */
@@ -276,7 +274,7 @@ struct start {
 static enum ent_err fill_start(void *ctx, float *params, size_t n)
 {
     const struct start *start = ctx;
-    struct ent_rng rng = ent_rng_init(start->seed, INIT_STREAM);
+    struct ent_rng rng = ent_rng_init(start->seed, ENT_PLAN_INIT_STREAM);
 
     (void)n;
     return ent_model_init_vector(start->options, &rng, params);
@@ -423,7 +421,7 @@ static enum ent_err finish_evaluate(struct ent_sim *s, const int64_t *sum, struc
     ENT_TRY(ent_task_evaluate_finish_of(&sizes, sum, s->dim, &s->metrics));
     result->rows = (uint64_t)sum[ENT_EVAL_ROWS];
     result->loss_sum = (uint64_t)sum[ENT_EVAL_LOSS];
-    result->auc = isfinite(s->metrics.auc) ? (uint64_t)(s->metrics.auc * AUC_UNIT) : 0;
+    result->auc = isfinite(s->metrics.auc) ? (uint64_t)(s->metrics.auc * ENT_ROUND_AUC_UNIT) : 0;
     if (s->round.split == ENT_ROUND_ON_TEST) {
         s->result->test = s->metrics;
     } else {

@@ -153,6 +153,7 @@ static enum ent_err do_joins(struct ent_sim *s)
 {
     struct ent_pool_work work = {.item = ent_sim_join, .ctx = s, .threads = s->threads};
 
+    s->declined[0] = '\0';
     ENT_TRY(ent_sim_open(s));
     draw_dropouts(s);
     take_order(s, &s->opened, &work.n_items);
@@ -234,11 +235,13 @@ static enum ent_err do_aborted(struct ent_sim *s)
     s->aborted = false;
     s->result->aborted++;
     ent_sim_drop_sums(s);
-    ENT_REQUIRE(s->stalled == ENT_E_OK, ENT_E_TOO_FEW,
-                "round %llu failed %u times (%s): fewer than %u members answered; lower --dropout "
-                "or aggregation.min_members",
-                (unsigned long long)s->round.round, (unsigned)s->round.aborts,
-                ent_err_text(s->stalled), (unsigned)s->round.config.min_members);
+    ENT_REQUIRE(
+        s->stalled == ENT_E_OK, ENT_E_TOO_FEW,
+        "round %llu failed %u times (%s): fewer than %u members answered; lower "
+        "%saggregation.min_members%s%s",
+        (unsigned long long)s->round.round, (unsigned)s->round.aborts, ent_err_text(s->stalled),
+        (unsigned)s->round.config.min_members, s->options->dropout > 0.0 ? "--dropout or " : "",
+        s->declined[0] != '\0' ? ", or see to what members decline for: " : "", s->declined);
     set_attendance(s, s->round.round, s->round.attempt + 1);
     return ENT_E_OK;
 }

@@ -78,6 +78,7 @@ struct ent_sim {
     bool aborted;
     bool ended;
     enum ent_err stalled; /* OK: it is not */
+    char declined[320];   /* who was the last to decline in this attempt, and why; "": nobody */
     uint8_t best[32];
 
     /* the round */

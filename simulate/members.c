@@ -112,6 +112,15 @@ static void feed_locked(struct ent_sim *s, const struct ent_event *event)
     (void)pthread_mutex_unlock(&s->lock);
 }
 
+static void note_declined(struct ent_sim *s, uint32_t member)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    (void)snprintf(s->declined, sizeof s->declined, "%.64s: %.240s",
+                   s->population->members[member].name, ent_err_message());
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* Why is what was noted last. */
 static enum ent_err decline(struct ent_sim *s, struct ent_sim_worker *w, uint32_t member,
                             enum ent_err code)
 {
@@ -123,6 +132,7 @@ static enum ent_err decline(struct ent_sim *s, struct ent_sim_worker *w, uint32_
     struct ent_buf body;
     enum ent_err err;
 
+    note_declined(s, member);
     memcpy(m.round_open, opening_of(s, member)->hash, sizeof m.round_open);
     ent_buf_init(&body, ENVELOPE_BYTES);
     err = ent_wire_seal(s->members[member].key, &header, &m, &body);

@@ -34,6 +34,7 @@ struct ent_simulate_verb {
     bool quiet;
 };
 /* args: the plan. */
-enum ent_err ent_verb_simulate(const void *options, const char *const *args, size_t n_args);
+ENT_MUST enum ent_err ent_verb_simulate(const void *options, const char *const *args,
+                                        size_t n_args);
 
 #endif

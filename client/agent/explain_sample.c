@@ -101,8 +101,8 @@ static enum ent_err open_room(struct ent_explainer *e)
     const struct ent_sequence *sequence = &e->of.info->sequence;
     struct ent_table *t = &e->sample;
 
-    /* One more than the model sees: the event that is its target. */
-    e->room = sequence->unit != NULL ? sequence->length + 1 : 1;
+    /* Events of a row: the length counts the one that is its target, too. */
+    e->room = sequence->unit != NULL ? sequence->length : 1;
     choose_size(e);
     t->schema = e->of.schema;
     e->events.schema = e->of.schema;

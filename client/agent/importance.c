@@ -7,8 +7,6 @@
 #include "common/base/rng.h"
 #include "common/model/metrics.h"
 
-#define PROB_MIN 0x1p-24 /* as in common/model/metrics.c: one certain mistake is no infinite loss */
-
 struct measuring {
     const struct ent_importance_input *in;
     float *plain;   /* [n_answers][n_outputs] undisturbed */
@@ -33,7 +31,7 @@ static double loss_of(const struct ent_importance_input *in, const float *answer
     } else {
         p = (double)answer[(uint32_t)y];
     }
-    p = p < PROB_MIN ? PROB_MIN : p;
+    p = p < ENT_METRICS_PROB_MIN ? ENT_METRICS_PROB_MIN : p;
     return -log(p);
 }
 

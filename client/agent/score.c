@@ -273,6 +273,7 @@ static enum ent_err score_all(struct ent_scorer *s)
                                         .path = s->options->input,
                                         .label = reads_labels(s) ? ENT_LABEL_IF_PRESENT
                                                                  : ENT_LABEL_UNUSED,
+                                        .without_units = true,
                                         .id_column = s->fd >= 0 ? s->id : NULL};
     struct ent_table_reader *reader = NULL;
     const struct ent_table *table = NULL;

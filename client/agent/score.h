@@ -12,11 +12,10 @@
 
 #include "client/agent/explain.h"
 #include "client/data/table.h"
+#include "client/events/events.h"
 #include "common/base/err.h"
 #include "common/plan/client_config.h"
 #include "common/task/task.h"
-
-#define ENT_SCORE_EVENTS 12
 
 struct ent_score_options {
     const char *model;
@@ -50,11 +49,8 @@ struct ent_score_result {
     uint32_t n_counts;
     struct ent_metrics metrics;         /* evaluate; rows = 0: nothing had a label */
     struct ent_explanation explanation; /* explain; of.n = 0: none */
-    struct {
-        const char *name; /* static */
-        const char *text;
-        uint64_t value;
-    } events[ENT_SCORE_EVENTS]; /* what became of events; n_events = 0: the model is one of rows */
+    struct ent_events_count events
+        [ENT_EVENTS_COUNTS]; /* what became of events; n_events = 0: the model is one of rows */
     uint32_t n_events;
 };
 

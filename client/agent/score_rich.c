@@ -292,17 +292,9 @@ static enum ent_err pass_over_rows(struct ent_scorer *s, enum purpose purpose)
 
 static void take_events(struct ent_scorer *s, const struct ent_table *table)
 {
-    struct ent_events_count counts[ENT_EVENTS_COUNTS];
-
     ent_scorer_take_counts(s, table);
-    ent_events_counts(table, counts);
+    ent_events_counts(table, s->result.events);
     s->result.n_events = ENT_EVENTS_COUNTS;
-    _Static_assert(ENT_EVENTS_COUNTS == ENT_SCORE_EVENTS, "one place for each count");
-    for (size_t i = 0; i < ENT_EVENTS_COUNTS; i++) {
-        s->result.events[i].name = counts[i].name;
-        s->result.events[i].text = counts[i].text;
-        s->result.events[i].value = counts[i].value;
-    }
 }
 
 static enum ent_err pass_over_events(struct ent_scorer *s, enum purpose purpose)

@@ -48,25 +48,27 @@ static uint64_t total_bytes(const struct report *r)
 
 /* ---- what would leave ---- */
 
+/* Every integer of the vector is named: enum ent_eval_at, ent_classes_at, ent_number_at. */
+#define OF_CLASSES                                                                                 \
+    "of the validation targets: how many, how many are no class of the plan, how many are among "  \
+    "the 1, 5 and 10 most probable classes, the sums of losses and of 1 / rank, how many losses "  \
+    "were capped"
+
 static const char *words_of_evaluation(const struct ent_plan *plan)
 {
     if (plan->label_kind == ENT_LABEL_NUMBER) {
         return "of the validation rows: how many, the sums of their labels, of the labels' squares "
-               "and of the model's squared errors";
+               "and of the model's squared errors, how many of these were capped";
     }
     if (plan->label_kind == ENT_LABEL_CLASSES) {
-        return plan->n_classes <= ENT_CLASSES_DETAIL
-                   ? "of the validation targets: how many, how many are among the 1, 5 and 10 most "
-                     "probable classes, the sums of losses and of 1 / rank, how many of each class "
-                     "were taken for which, and for each class how many fall in each of 1,024 "
-                     "score "
-                     "cells"
-                   : "of the validation targets: how many, how many are among the 1, 5 and 10 most "
-                     "probable classes, the sums of losses and of 1 / rank";
+        return plan->n_classes <= ENT_CLASSES_DETAIL ? OF_CLASSES
+                   ", how many of each class were taken for which, and for each class "
+                   "how many fall in each of 1,024 score cells, its own and the others"
+                                                     : OF_CLASSES;
     }
-    return "of the validation rows: how many, how many positive, the sum of the model's losses, "
-           "and "
-           "how many fall in each of 1,024 score cells, by label";
+    return "of the validation rows: how many, how many positive, the sums of the model's losses, "
+           "of its squared errors and of its scores, how many losses were capped, and how many "
+           "rows fall in each of 1,024 score cells, by label";
 }
 
 static void list_outgoing(const struct ent_plan *plan, struct outgoing *out)

@@ -23,11 +23,13 @@ static void print_counts(const struct ent_score_result *r)
         (void)fprintf(stderr, "  line %llu: %s\n", (unsigned long long)r->problems[i].line,
                       r->problems[i].text);
     }
-    for (uint32_t i = 3; i < r->n_events; i++) { /* the first three say how many there were */
-        if (r->events[i].value > 0) {
-            (void)fprintf(stderr, "  %llu %s\n", (unsigned long long)r->events[i].value,
-                          r->events[i].text);
-        }
+    if (r->n_events > 0) {
+        (void)fprintf(stderr, "  of %llu %s, ",
+                      (unsigned long long)r->events[ENT_EVENTS_PARSED].value,
+                      r->events[ENT_EVENTS_PARSED].text);
+        ent_events_print_units(r->events, stderr);
+        (void)fputc('\n', stderr);
+        ent_events_print_became(r->events, stderr);
     }
     for (uint32_t i = 0; i < r->n_counts; i++) {
         const struct ent_score_count *c = &r->counts[i];

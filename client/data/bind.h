@@ -52,13 +52,14 @@ struct ent_word *ent_bind_slot(const struct ent_bound *bound, const char *text, 
 ENT_MUST enum ent_err ent_bind_place(const struct ent_client_config *config,
                                      const struct ent_text *header, size_t n_header,
                                      const char *name, const char *what, struct ent_bound *out);
-/* A field's text without blanks, by the member's own spelling when there is one; otherwise *is_missing. */
+/* A field's text without blanks, by the member's own spelling when there is one (map: NULL, none); otherwise
+ * *is_missing. */
 struct ent_text ent_bind_text(const struct ent_strings *missing, const struct ent_column_map *map,
                               const struct ent_text *field, bool *is_missing);
 
 /* The bucket of a value: the first `bits` bits of SHA-256("entente/value/v1\0" || be32 length of the salt || salt ||
  * be32 length of the feature's name || name || value). Without the salt nobody can try values offline; with it (every
- * member has it) one can: see docs on what a vocabulary reveals. */
+ * member has it) one can: docs/FEATURES.md says what a vocabulary reveals. */
 ENT_MUST enum ent_err ent_bind_hash(struct ent_sha256 *hash, const struct ent_feature *feature,
                                     const void *value, size_t len, uint32_t *out);
 

@@ -8,8 +8,6 @@
 #include "common/base/mem.h"
 #include "common/base/plural.h"
 
-#define MAX_ID_BYTES ((size_t)1 << 30)
-
 enum ent_err ent_loader_init_from(struct ent_loader *loader,
                                   const struct ent_table_options *options,
                                   struct ent_source *source_take)
@@ -65,7 +63,7 @@ enum ent_err ent_loader_table(const struct ent_loader *loader, struct ent_table 
     ENT_TRY(ent_calloc(1, sizeof *table, &table));
     table->schema = loader->options.schema;
     table->has_unit_key = loader->bindings->unit != ENT_BIND_NONE;
-    ent_buf_init(&table->ids, MAX_ID_BYTES);
+    ent_buf_init(&table->ids, ENT_LOADER_MAX_ID_BYTES);
     err = ent_calloc(table->schema.n_features, sizeof *table->columns, &table->columns);
     if (err != ENT_E_OK) {
         ent_table_free(table);
@@ -304,17 +302,12 @@ static enum ent_err hash_unit(struct ent_loader *loader, const struct ent_source
     uint8_t digest[ENT_SHA256_BYTES];
 
     if (loader->bindings->unit != ENT_BIND_NONE) {
-        const struct ent_text *field = &row->fields[loader->bindings->unit];
+        bool is_missing;
 
-        unit = ent_text_trim(field->text, field->len);
-        for (uint32_t i = 0; i < loader->bindings->missing.n; i++) {
-            const char *missing = loader->bindings->missing.items[i];
-
-            if (unit.len == strlen(missing) && memcmp(unit.text, missing, unit.len) == 0) {
-                unit.len = 0;
-            }
-        }
-        table->n_without_unit += unit.len == 0 ? 1 : 0;
+        unit = ent_bind_text(&loader->bindings->missing, NULL, &row->fields[loader->bindings->unit],
+                             &is_missing);
+        unit.len = is_missing ? 0 : unit.len;
+        table->n_without_unit += is_missing ? 1 : 0;
     }
     ENT_TRY(ent_sha256_init(&loader->hash));
     ent_split_hash_begin(loader->options.split_key, &loader->hash);

@@ -1,6 +1,7 @@
 /* IN rows of a source · OUT rows of a table · OWNS source, bindings, hash · THREADS one at a time · SOURCE -
  *
- * Inside this room and client/events only: the one loop that table.c (everything) and reader.c (block by block) share. */
+ * Inside this room and client/events only: the one loop behind table.c (everything, or block by
+ * block) and the events of sequences. */
 #ifndef ENT_CLIENT_DATA_LOAD_H
 #define ENT_CLIENT_DATA_LOAD_H
 
@@ -8,6 +9,8 @@
 #include "client/data/source.h"
 #include "client/data/table.h"
 #include "common/crypto/sha256.h"
+
+#define ENT_LOADER_MAX_ID_BYTES ((size_t)1 << 30) /* of all rows of a table */
 
 /* Rows of a table by what they hold. */
 struct ent_rowset {

@@ -1,8 +1,8 @@
 /* IN a member's data (a file) · OUT rows of text fields, one at a time · OWNS the open source ·
  * THREADS one at a time SOURCE RFC 4180
  *
- * Where rows come from. The family is sources.def; the one member so far is csv. Constant memory:
- * one row is held. */
+ * Where rows come from. The family is sources.def: csv, and idx (pictures with their labels). Constant
+ * memory: one row is held. */
 #ifndef ENT_CLIENT_DATA_SOURCE_H
 #define ENT_CLIENT_DATA_SOURCE_H
 
@@ -41,11 +41,10 @@ struct ent_source_kind {
     void (*close)(void *state);
 };
 
-/* Opens config->path by config->source. CONFIG (unknown source), NOT_FOUND, IO, DATA (no header).
- */
 /* A source of another kind: state_take belongs to it on success. */
 ENT_MUST enum ent_err ent_source_of(const struct ent_source_kind *kind, void *state_take,
                                     struct ent_source **out);
+/* Opens config->path by config->source. CONFIG (unknown source), NOT_FOUND, IO, DATA (no header). */
 ENT_MUST enum ent_err ent_source_open(const struct ent_data_config *config,
                                       struct ent_source **out);
 const struct ent_text *ent_source_header(const struct ent_source *source, size_t *n);

@@ -7,8 +7,6 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define MAX_ID_BYTES ((size_t)1 << 30)
-
 /* A stretch of events of one unit that is being read: a session, or the unit. */
 struct stretch {
     bool open;
@@ -313,7 +311,7 @@ static enum ent_err open_tables(struct ent_events_reader *r)
     ENT_TRY(ent_calloc(1, sizeof *r->table, &r->table));
     r->table->schema = r->options.table.schema;
     r->table->sequence = *r->options.sequence;
-    ent_buf_init(&r->table->ids, MAX_ID_BYTES);
+    ent_buf_init(&r->table->ids, ENT_LOADER_MAX_ID_BYTES);
     ENT_TRY(ent_loader_table(&r->loader, &r->events));
     r->table->events = r->events;
     return ENT_E_OK;

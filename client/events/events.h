@@ -47,7 +47,8 @@ ENT_MUST enum ent_err ent_events_check_targets(const struct ent_table *table,
 /* ---- block by block, for `score`: memory does not grow with the file ---- */
 
 struct ent_events_reader;
-/* Each block holds at least n_sequences, but for the last, and whole units. */
+/* Each block holds at least n_sequences, but for the last, and whole units (with a gap: whole sessions, so a unit's may
+ * lie in two blocks). */
 ENT_MUST enum ent_err ent_events_reader_open(const struct ent_events_options *options,
                                              uint32_t n_sequences, struct ent_events_reader **out);
 /* The next block, owned by the reader and overwritten by the next call; *out = NULL at the end. Counts run over the whole
@@ -66,8 +67,14 @@ struct ent_events_count {
     const char *text; /* what it counts, in words */
     uint64_t value;
 };
+/* Places among them: how many there were comes first, what became of them from ENT_EVENTS_BECAME on. */
+enum ent_events_at { ENT_EVENTS_PARSED, ENT_EVENTS_UNITS, ENT_EVENTS_SESSIONS, ENT_EVENTS_BECAME };
 #define ENT_EVENTS_COUNTS 12
 void ent_events_counts(const struct ent_table *table,
                        struct ent_events_count out[ENT_EVENTS_COUNTS]);
+/* "3 units", or "3 units, 7 sessions" where they differ; no line end. */
+void ent_events_print_units(const struct ent_events_count counts[ENT_EVENTS_COUNTS], FILE *out);
+/* A line for each thing that became of some. */
+void ent_events_print_became(const struct ent_events_count counts[ENT_EVENTS_COUNTS], FILE *out);
 
 #endif

@@ -72,14 +72,6 @@ enum ent_err ent_buf_add_u8(struct ent_buf *buf, uint8_t v)
     return ent_buf_add(buf, &v, 1);
 }
 
-enum ent_err ent_buf_add_be16(struct ent_buf *buf, uint16_t v)
-{
-    uint8_t b[2];
-
-    ent_put_be16(b, v);
-    return ent_buf_add(buf, b, sizeof b);
-}
-
 enum ent_err ent_buf_add_be32(struct ent_buf *buf, uint32_t v)
 {
     uint8_t b[4];

@@ -24,7 +24,6 @@ ENT_MUST enum ent_err ent_buf_reserve(struct ent_buf *buf, size_t len);
 
 ENT_MUST enum ent_err ent_buf_add(struct ent_buf *buf, const void *bytes, size_t len);
 ENT_MUST enum ent_err ent_buf_add_u8(struct ent_buf *buf, uint8_t v);
-ENT_MUST enum ent_err ent_buf_add_be16(struct ent_buf *buf, uint16_t v);
 ENT_MUST enum ent_err ent_buf_add_be32(struct ent_buf *buf, uint32_t v);
 ENT_MUST enum ent_err ent_buf_add_be64(struct ent_buf *buf, uint64_t v);
 ENT_MUST enum ent_err ent_buf_addf(struct ent_buf *buf, const char *fmt, ...) ENT_PRINTF(2, 3);

@@ -43,6 +43,11 @@ enum ent_err ent_sequence_check(const struct ent_sequence *s)
     ENT_REQUIRE(s->format == NULL || ent_date_format_ok(s->format, &why), ENT_E_CONFIG,
                 "the time's format %s", why);
     ENT_REQUIRE(s->length >= 1, ENT_E_CONFIG, "a sequence has at least one event");
+    ENT_REQUIRE(
+        s->label != ENT_SEQUENCE_NEXT || s->length >= 2, ENT_E_CONFIG,
+        "length is %u: what comes next is the last event of a sequence, behind one that the "
+        "model sees; it needs at least 2",
+        (unsigned)s->length);
     ENT_REQUIRE(s->format != NULL || (s->gap_s == 0 && s->label != ENT_SEQUENCE_LATER),
                 ENT_E_CONFIG,
                 "pauses and later windows are measured in seconds: the time needs a format");

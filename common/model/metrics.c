@@ -5,8 +5,6 @@
 
 #include "common/base/mem.h"
 
-#define PROB_MIN 0x1p-24
-
 struct scored {
     float prob;
     float y;
@@ -72,8 +70,8 @@ double ent_metrics_log_loss(const float *prob, const float *y, size_t n)
     for (size_t i = 0; i < n; i++) {
         double p = y[i] > 0.5f ? (double)prob[i] : 1.0 - (double)prob[i];
 
-        p = p < PROB_MIN ? PROB_MIN : p;
-        sum -= log(p > 1.0 - PROB_MIN ? 1.0 - PROB_MIN : p);
+        p = p < ENT_METRICS_PROB_MIN ? ENT_METRICS_PROB_MIN : p;
+        sum -= log(p > 1.0 - ENT_METRICS_PROB_MIN ? 1.0 - ENT_METRICS_PROB_MIN : p);
     }
     return n > 0 ? sum / (double)n : 0.0;
 }

@@ -23,8 +23,7 @@
 #define ENT_MODEL_SEQ_BLOCK 32u  /* sequences in one pass (performance.md 3, item 8) */
 #define ENT_MODEL_SEQ_MAX 65536u /* steps of one sequence */
 
-/* The model room's own description of a layer (the plan's spec is turned into it by common/plan's
- * callers). */
+/* The model room's own description of a layer (ent_plan_model_options turns the plan's into it). */
 enum ent_model_layer_kind {
     ENT_MODEL_DENSE,
     ENT_MODEL_RELU,

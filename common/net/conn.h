@@ -38,6 +38,9 @@ enum ent_conn_sending {
  * is there. */
 #define AHEAD_BYTES ((size_t)16 * 1024)
 
+/* Of the PING whose PONG says that everything before it arrived. */
+#define FLUSH_REQUEST UINT64_MAX
+
 enum ent_conn_step { STEP_HEADER, STEP_BODY, STEP_DATA };
 
 struct ent_conn {
@@ -109,6 +112,10 @@ struct ent_conn {
     size_t out_cap;
     size_t out_at;
     size_t out_end;
+    uint8_t
+        *going; /* [going_at, going_end) is being sent: nng holds the address; NULL: nothing is */
+    size_t going_at;
+    size_t going_end;
     uint64_t born_ms;
     uint64_t rx_ms; /* when bytes last came */
     uint64_t tx_ms; /* when bytes last went, or a send was begun */

@@ -7,7 +7,6 @@
 /* The rest of a body is asked of a stranger in pieces that at most double what has come: a length
  * that was only announced costs nothing. */
 #define BODY_PIECE_BYTES ((size_t)4096)
-#define FLUSH_REQUEST UINT64_MAX
 
 /* Where what comes next belongs. Between frames: into the buffer, behind the part of a header that is there. */
 static enum ent_err target(struct ent_conn *c, uint8_t **to, size_t *len)

@@ -8,7 +8,6 @@
 #define DATA_BYTES ((uint64_t)256 * 1024)
 /* So much of what waits goes into records before they are sent. */
 #define TOGETHER_BYTES ((size_t)64 * 1024)
-#define FLUSH_REQUEST UINT64_MAX /* of the PING whose PONG says that everything before it arrived */
 
 struct ent_conn_out {
     struct ent_conn_out *next;

@@ -10,6 +10,7 @@
 /* Plain bytes that become records at a time: bounds what a connection holds of a large transfer. */
 #define SLICE_BYTES ((size_t)64 * 1024)
 #define IN_FIRST_BYTES ((size_t)16 * 1024)
+#define OUT_KEEP_BYTES ((size_t)16 * 1024) /* of the way out, for a connection that rests */
 /* For connections that were admitted and send much: a small update comes in one receive. */
 #define IN_BYTES ((size_t)56 * 1024)
 
@@ -73,8 +74,10 @@ void ent_conn_tls_release(struct ent_conn *c)
     ent_tls_conn_release(&c->tls);
     free(c->in);
     free(c->out);
+    free(c->going);
     c->in = NULL;
     c->out = NULL;
+    c->going = NULL;
 }
 
 /* The first failure: our alert still goes out, and what comes is read away until the timer ends it (conn.c), for a
@@ -166,10 +169,22 @@ static bool send_now(struct ent_conn *c)
     return c->out_at == c->out_end;
 }
 
+/* What nng sends meanwhile must stay where it is: TLS may answer (new keys, alerts) before it has gone, and puts that
+ * into a buffer of its own. */
 static void send_later(struct ent_conn *c)
 {
-    nng_iov iov = {.iov_buf = c->out + c->out_at, .iov_len = c->out_end - c->out_at};
+    nng_iov iov;
 
+    if (c->going == NULL) {
+        c->going = c->out;
+        c->going_at = c->out_at;
+        c->going_end = c->out_end;
+        c->out = NULL;
+        c->out_cap = 0;
+        c->out_at = 0;
+        c->out_end = 0;
+    }
+    iov = (nng_iov){.iov_buf = c->going + c->going_at, .iov_len = c->going_end - c->going_at};
     c->send_busy = true;
     c->tx_ms = ent_conn_now(c);
     (void)nng_aio_set_iov(c->send_aio, 1, &iov);
@@ -180,7 +195,7 @@ static void all_out(struct ent_conn *c)
 {
     c->out_at = 0;
     c->out_end = 0;
-    if (c->out_cap > IN_FIRST_BYTES) { /* nothing large is kept for a connection that rests */
+    if (c->out_cap > OUT_KEEP_BYTES) {
         free(c->out);
         c->out = NULL;
         c->out_cap = 0;
@@ -195,17 +210,18 @@ bool ent_conn_tls_flush(struct ent_conn *c, bool now)
     if (c->out_end > 0 && !c->ended) {
         send_later(c);
     }
-    return c->out_end == 0;
+    return !c->send_busy;
 }
 
 bool ent_conn_tls_sent(struct ent_conn *c, size_t n)
 {
-    c->out_at += n;
-    if (c->out_at < c->out_end) {
+    c->going_at += n;
+    if (c->going_at < c->going_end) {
         send_later(c);
         return false;
     }
-    all_out(c);
+    free(c->going);
+    c->going = NULL;
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/plan/plan.h"
 
 #define ARENA_MAX_BYTES ((size_t)32 << 20)
 #define TASKS_MAX 32 /* bits of policy.tasks */
@@ -89,7 +90,7 @@ static const struct ent_field policy_fields[] = {
      .kind = ENT_FIELD_U32,
      .offset = AT(config.policy.min_members),
      .lo = 2,
-     .hi = 2000,
+     .hi = ENT_PLAN_MAX_MEMBERS,
      .fallback = "3",
      .help = "no round that would be released with fewer members' updates"},
     {.key = "plans",
@@ -150,12 +151,6 @@ static const struct ent_field client_fields[] = {
      .fields = policy_fields,
      .help = "what this member takes part in"},
     {0}};
-
-void ent_client_config_print_fields(FILE *out)
-{
-    (void)fprintf(out, "client.yaml\n");
-    ent_config_print_fields(client_fields, "", out);
-}
 
 static enum ent_err resolve(const char *dir, const char *path, struct ent_arena *arena,
                             const char **out)

@@ -73,9 +73,6 @@ ENT_MUST enum ent_err ent_client_config_parse(const char *name, const char *dir,
 ENT_MUST enum ent_err ent_client_config_read(const char *path, struct ent_client_config **out);
 void ent_client_config_free(struct ent_client_config *config);
 
-/* Every key of client.yaml: type, range, default, meaning. */
-void ent_client_config_print_fields(FILE *out);
-
 /* The commented client.yaml that `enroll` writes; the data section is there to be edited.
  * coordinator: HOST:PORT. */
 ENT_MUST enum ent_err ent_client_config_text(const char *coordinator, struct ent_buf *out);

@@ -7,6 +7,8 @@
 
 #include "common/plan/plan_read.h"
 
+#define ENT_PLAN_MAX_DATE_PARTS 4
+
 /* One entry as the table reads it. */
 struct ent_feature_entry {
     const char *name;

@@ -167,7 +167,7 @@ const struct ent_field ent_plan_vocabulary_fields[] = {
      .kind = ENT_FIELD_U32,
      .offset = offsetof(struct ent_feature, min_members),
      .lo = 2,
-     .hi = 2000,
+     .hi = ENT_PLAN_MAX_MEMBERS,
      .fallback = "2",
      .help = "fewest members that have it"},
     {0}};

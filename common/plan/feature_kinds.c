@@ -8,8 +8,6 @@
 #include "common/feature/date.h"
 #include "common/plan/feature_entry.h"
 
-#define MAX_DATE_PARTS 4
-
 static enum ent_err read_bound(const struct ent_node *node, double *out)
 {
     if (node->kind != ENT_NODE_SCALAR || !ent_scalar_double(node->text, strlen(node->text), out) ||
@@ -259,7 +257,7 @@ static enum ent_err check_date(const struct ent_node *at, const struct ent_featu
         return ent_node_error(ent_node_get(at, "format"), "format of '%.80s' %s", entry->name, why);
     }
     if (entry->parts == NULL || entry->parts->kind != ENT_NODE_LIST || entry->parts->n == 0 ||
-        entry->parts->n > MAX_DATE_PARTS) {
+        entry->parts->n > ENT_PLAN_MAX_DATE_PARTS) {
         return ent_node_error(
             at, "date '%.80s' needs parts: a list out of month, weekday, hour, age", entry->name);
     }

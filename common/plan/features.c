@@ -5,8 +5,6 @@
 #include "common/base/mem.h"
 #include "common/plan/feature_entry.h"
 
-#define MAX_DATE_PARTS 4
-
 static int compare_text(const void *a, const void *b)
 {
     const char *const *x = a;
@@ -98,7 +96,7 @@ static uint32_t count_features(const struct ent_node *list)
     for (const struct ent_node *e = list->first; e != NULL; e = e->next) {
         const struct ent_node *parts = ent_node_get(e, "parts");
 
-        n += parts != NULL && parts->n > 1 && parts->n <= MAX_DATE_PARTS ? parts->n : 1;
+        n += parts != NULL && parts->n > 1 && parts->n <= ENT_PLAN_MAX_DATE_PARTS ? parts->n : 1;
     }
     return n;
 }

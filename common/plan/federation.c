@@ -7,6 +7,7 @@
 #include "common/base/address.h"
 #include "common/base/mem.h"
 #include "common/config/config.h"
+#include "common/plan/plan.h"
 
 #define ARENA_MAX_BYTES ((size_t)1 << 20)
 #define AT(member_) offsetof(struct ent_federation_config, member_)
@@ -16,14 +17,14 @@ static const struct ent_field limit_fields[] = {
      .kind = ENT_FIELD_U32,
      .offset = AT(min_members),
      .lo = 2,
-     .hi = 2000,
+     .hi = ENT_PLAN_MAX_MEMBERS,
      .fallback = "3",
      .help = "a plan with a smaller min_members is refused"},
     {.key = "members",
      .kind = ENT_FIELD_U32,
      .offset = AT(members),
      .lo = 2,
-     .hi = 2000,
+     .hi = ENT_PLAN_MAX_MEMBERS,
      .fallback = "200",
      .help = "most members that can be enrolled"},
     {.key = "update",
@@ -198,12 +199,6 @@ void ent_federation_config_free(struct ent_federation_config *config)
         ent_arena_release(&config->arena);
         free(config);
     }
-}
-
-void ent_federation_config_print_fields(FILE *out)
-{
-    (void)fprintf(out, "federation.yaml\n");
-    ent_config_print_fields(federation_fields, "", out);
 }
 
 static const char text_limits[] =

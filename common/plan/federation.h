@@ -29,9 +29,6 @@ ENT_MUST enum ent_err ent_federation_config_read(const char *path,
                                                  struct ent_federation_config **out);
 void ent_federation_config_free(struct ent_federation_config *config);
 
-/* Every key of federation.yaml: type, range, default, meaning. */
-void ent_federation_config_print_fields(FILE *out);
-
 /* The commented federation.yaml that `init` writes. NULL listen or enroll_listen: 0.0.0.0:7443 and
  * 0.0.0.0:7444. CONFIG when a value would not be accepted back. */
 ENT_MUST enum ent_err ent_federation_config_text(const char *name, const char *host,

@@ -10,7 +10,6 @@
 #include "common/plan/plan_read.h"
 
 #define ARENA_MAX_BYTES ((size_t)32 << 20)
-#define MAX_MEMBERS 2000 /* ENT_WIRE_COHORT_MAX */
 
 #define AT(member_) offsetof(struct ent_plan_read, member_)
 
@@ -197,7 +196,7 @@ static const struct ent_field aggregation_fields[] = {
      .kind = ENT_FIELD_U32,
      .offset = AT(plan.min_members),
      .lo = 2,
-     .hi = MAX_MEMBERS,
+     .hi = ENT_PLAN_MAX_MEMBERS,
      .fallback = "3",
      .help = "fewest updates for a round to count"},
     {.key = "join",
@@ -362,7 +361,7 @@ static enum ent_err check_pairs(const struct ent_plan_read *read)
     }
     if (plan->best_by == ENT_BEST_BY_AUC && plan->loss != ENT_MODEL_BCE) {
         return ent_node_error(place(read, "training", "best_by"),
-                              "there is an AUC with loss bce only, not with %s",
+                              "best_by: auc works with loss bce only; this plan's is %s",
                               ent_model_loss_name(plan->loss));
     }
     if (plan->weights == ENT_WEIGHTS_FIXED && plan->n_fixed_weights < plan->min_members) {

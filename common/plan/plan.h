@@ -18,6 +18,7 @@
 #include "common/optim/server.h"
 #include "common/task/task.h"
 
+#define ENT_PLAN_MAX_MEMBERS 2000   /* ENT_WIRE_COHORT_MAX */
 #define ENT_PLAN_MAX_BYTES 1048576U /* what travels: ENT_WIRE_PLAN_MAX_BYTES */
 #define ENT_PLAN_MAX_FEATURES 4096
 #define ENT_PLAN_MAX_VALUES 60000 /* of one category: codes are 16 bit in a member's table */
@@ -27,6 +28,9 @@
 #define ENT_PLAN_MAX_CLASSES 65536
 #define ENT_PLAN_MAX_EMBED 4096       /* length of a vector */
 #define ENT_PLAN_MAX_PARAMS 100000000 /* 400 MB of float32 */
+
+/* Stream of the plan's seed that the first parameters are drawn from. */
+#define ENT_PLAN_INIT_STREAM 1
 
 /* One entry of model.layers, or an embedding in front of them. */
 struct ent_layer_spec {

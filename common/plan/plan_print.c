@@ -8,6 +8,7 @@
 static void print_label(const struct ent_plan *plan, FILE *out)
 {
     const struct ent_sequence *s = &plan->sequence;
+    char span[ENT_TIME_TEXT_BYTES];
 
     if (plan->label_kind == ENT_LABEL_CLASSES) {
         (void)fprintf(out, "label       %s, one of %u%s\n", plan->label_name, plan->n_classes,
@@ -16,8 +17,8 @@ static void print_label(const struct ent_plan *plan, FILE *out)
         (void)fprintf(out, "label       %s, a number in [%g, %g]\n", plan->label_name,
                       plan->label_lo, plan->label_hi);
     } else if (s->unit != NULL) {
-        (void)fprintf(out, "label       %s, within %lld days\n", plan->label_name,
-                      (long long)((s->until_s - s->from_s) / 86400));
+        ent_duration_text((uint64_t)(s->until_s - s->from_s) * 1000, span);
+        (void)fprintf(out, "label       %s, within %s\n", plan->label_name, span);
     } else {
         (void)fprintf(out, "label       %s, positive where it is '%s'\n", plan->label_name,
                       plan->label_positive);
@@ -29,8 +30,8 @@ static void print_label(const struct ent_plan *plan, FILE *out)
                                               : ent_sequence_keep_names[s->keep],
                       s->length);
         if (s->gap_s > 0) {
-            (void)fprintf(out, "; a new session after a pause of %llu s",
-                          (unsigned long long)s->gap_s);
+            ent_duration_text(s->gap_s * 1000, span);
+            (void)fprintf(out, "; a new session after a pause of %s", span);
         }
         (void)fprintf(out, "\n");
     }
@@ -188,30 +189,39 @@ static void print_size(const char *what, double bytes, FILE *out)
     }
 }
 
-/* Dimensions as common/task states them: what a member sends is a salt and the integers, nothing else. */
+/* What a member sends of a task: as common/task states it, a salt and the integers, nothing else. */
+static double payload_bytes(const struct ent_task_sizes *sizes, enum ent_task_kind kind)
+{
+    uint64_t bytes = 0;
+
+    /* cannot fail: the parser has bounded it */
+    ENT_BUG_ON(ent_task_payload_bytes(ent_task_find((uint32_t)kind), sizes, &bytes) != ENT_E_OK);
+    return (double)bytes;
+}
+
 static void print_traffic(const struct ent_plan *plan, FILE *out)
 {
-    double train = ENT_UPDATE_SALT_BYTES + 4.0 * (double)plan->n_params;
-    double model = 4.0 * (double)plan->n_params;
     struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
-    size_t stats = 0;
-    size_t dim = 0;
-    double evaluate;
+    double stats = payload_bytes(&sizes, ENT_TASK_STATS);
+    double train = payload_bytes(&sizes, ENT_TASK_TRAIN);
+    double evaluation = payload_bytes(&sizes, ENT_TASK_EVALUATE);
+    double model = (double)sizeof(float) * (double)plan->n_params;
+    bool validates = plan->split_validation > 0.0;
+    bool tests = plan->split_test > 0.0 || plan->split_test_file;
+    double evaluations = (validates ? plan->rounds : 0.0) + (tests ? 1.0 : 0.0);
 
-    if (ent_task_evaluate_dim_of(&sizes, &dim) != ENT_E_OK ||
-        ent_task_stats_dim(sizes.features, sizes.n_features, &stats) != ENT_E_OK) {
-        return; /* cannot be: the parser has bounded it */
-    }
-    evaluate = ENT_UPDATE_SALT_BYTES + 8.0 * (double)dim;
-    print_size("traffic     a member sends: statistics once",
-               ENT_UPDATE_SALT_BYTES + 8.0 * (double)stats, out);
+    print_size("traffic     a member sends: statistics once", stats, out);
     print_size(", each round update", train, out);
-    print_size(" and evaluation", evaluate, out);
+    if (validates) {
+        print_size(" and evaluation", evaluation, out);
+    }
+    if (tests) {
+        print_size(validates ? ", at the end another" : ", at the end an evaluation", evaluation,
+                   out);
+    }
     print_size("; receives each round the model,", model, out);
     print_size("\n            in all: sends about",
-               ENT_UPDATE_SALT_BYTES + 8.0 * (double)stats + plan->rounds * (train + evaluate) +
-                   evaluate,
-               out);
+               stats + plan->rounds * train + evaluations * evaluation, out);
     print_size(", receives about", (plan->rounds + 1.0) * model, out);
     (void)fprintf(out, "\n");
 }

@@ -48,7 +48,7 @@ const struct ent_field ent_plan_sequence_fields[] = {
      .lo = 1,
      .hi = ENT_MODEL_SEQ_MAX,
      .fallback = "50",
-     .help = "events of the longest sequence"},
+     .help = "events of the longest sequence; at least 2 where the label is the next event"},
     {.key = "keep",
      .kind = ENT_FIELD_CHOICE,
      .offset = offsetof(struct sequence_entry, keep),
@@ -108,12 +108,23 @@ static enum ent_err read_times(const struct ent_node *time, struct ent_arena *ar
     return ENT_E_OK;
 }
 
+/* Of what is read so far; `at` is the place that errors name. */
+static enum ent_err check(const struct ent_sequence *s, const struct ent_node *at)
+{
+    char why[256];
+
+    if (ent_sequence_check(s) == ENT_E_OK) {
+        return ENT_E_OK;
+    }
+    (void)snprintf(why, sizeof why, "%s", ent_err_message());
+    return ent_node_error(at, "%s", why);
+}
+
 static enum ent_err read_sequence(struct ent_plan_read *read)
 {
     struct ent_plan *plan = &read->plan;
     struct ent_sequence *s = &plan->sequence;
     struct sequence_entry entry = {0};
-    char why[256];
 
     ENT_TRY(ent_config_take(read->sequence, "sequence", ent_plan_sequence_fields, &plan->arena,
                             &entry));
@@ -127,10 +138,7 @@ static enum ent_err read_sequence(struct ent_plan_read *read)
         return ent_node_error(read->sequence,
                               "clean: {duplicates: drop} is for rows: an event may happen twice");
     }
-    if (ent_sequence_check(s) != ENT_E_OK) {
-        (void)snprintf(why, sizeof why, "%s", ent_err_message());
-        return ent_node_error(read->sequence, "%s", why);
-    }
+    ENT_TRY(check(s, read->sequence));
     plan->seq_max = s->length;
     return ENT_E_OK;
 }
@@ -167,6 +175,7 @@ static enum ent_err read_next(struct ent_plan_read *read)
         }
         plan->sequence.label = ENT_SEQUENCE_NEXT;
         plan->sequence.next = i;
+        ENT_TRY(check(&plan->sequence, ent_node_get(read->sequence, "length")));
         plan->label_kind = ENT_LABEL_CLASSES;
         plan->n_classes = ent_feature_n_codes(f) - 1;
         if (plan->n_classes < 2) {
@@ -193,7 +202,6 @@ static enum ent_err read_later(struct ent_plan_read *read)
     struct ent_plan *plan = &read->plan;
     struct ent_sequence *s = &plan->sequence;
     struct later_entry entry = {0};
-    char why[256];
 
     ENT_TRY(
         ent_config_take(read->label.later, "later", ent_plan_later_fields, &plan->arena, &entry));
@@ -201,10 +209,7 @@ static enum ent_err read_later(struct ent_plan_read *read)
     ENT_TRY(read_moment(read->label.later, "until", entry.until, &s->until_s));
     s->label = ENT_SEQUENCE_LATER;
     plan->label_kind = ENT_LABEL_POSITIVE;
-    if (ent_sequence_check(s) != ENT_E_OK) {
-        (void)snprintf(why, sizeof why, "%s", ent_err_message());
-        return ent_node_error(read->label.later, "%s", why);
-    }
+    ENT_TRY(check(s, read->label.later));
     return say(&plan->arena, "an event from", entry.from, &plan->label_name);
 }
 

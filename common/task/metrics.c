@@ -372,3 +372,21 @@ const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name
     return metrics->outputs == ENT_OUTPUTS_NUMBER && strcmp(name, "log_loss") == 0 ? "squared_error"
                                                                                    : name;
 }
+
+bool ent_metrics_is_name(const char *name)
+{
+    static const enum ent_outputs all[] = {ENT_OUTPUTS_BINARY, ENT_OUTPUTS_CLASSES,
+                                           ENT_OUTPUTS_NUMBER};
+    bool is = false;
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const struct ent_metrics zeros = {.outputs = all[i]}; /* finite, so none is left out */
+        struct ent_metric_value values[ENT_METRIC_VALUES];
+        size_t n = ent_metrics_values(&zeros, values);
+
+        for (size_t k = 0; k < n; k++) {
+            is = is || strcmp(values[k].name, name) == 0;
+        }
+    }
+    return is;
+}

@@ -93,5 +93,7 @@ size_t ent_metrics_values(const struct ent_metrics *metrics,
 /* What people call one of these: the loss of a number is no log loss but its squared error, of the label with its range
  * as [-1, 1], so in squares of half the range. On the wire and in the store every loss is `log_loss`. */
 const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name);
+/* Whether one of them has this name, whatever is predicted. */
+bool ent_metrics_is_name(const char *name);
 
 #endif

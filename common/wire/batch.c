@@ -128,7 +128,7 @@ static enum ent_err put_path(struct ent_draft *draft, const struct tree *tree, s
 
 static enum ent_err sign_alone(const struct ent_sign_key *key, struct ent_draft *draft)
 {
-    static const char alone[] = "entente/envelope/v1";
+    static const char alone[] = ENT_WIRE_SIGNED_LABEL;
     uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
     const struct ent_part parts[] = {{alone, sizeof alone},
                                      {draft->body.data + draft->header_at, draft->header_len},

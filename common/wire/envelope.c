@@ -80,14 +80,14 @@ static const char *envelope_rule(const void *message)
 const struct ent_schema ent_wire_envelope_schema = ENT_SCHEMA_OF(
     wire_envelope, "envelope", entente__v1__envelope__descriptor, envelope_fields, envelope_rule);
 
-/* What is signed: "entente/envelope/v1\0" || header || SHA-256(payload). */
+/* What is signed: ENT_WIRE_SIGNED_LABEL || header || SHA-256(payload). */
 struct signed_parts {
     struct ent_part part[3];
 };
 
 static struct signed_parts parts_of(struct ent_bytes header, const uint8_t *payload_sha256)
 {
-    static const char label[] = "entente/envelope/v1"; /* with its zero byte */
+    static const char label[] = ENT_WIRE_SIGNED_LABEL;
 
     return (struct signed_parts){{
         {label, sizeof label},

@@ -20,8 +20,6 @@
 
 #define WINDOW ENT_APPLY_PIECE /* integers: 1 or 2 MiB of each update, 2 MiB of sums */
 
-#define AUC_UNIT 0x1p32 /* of the round machine */
-
 void ent_fold_clear(struct ent_engine *e)
 {
     e->fold.n = 0;
@@ -308,7 +306,8 @@ static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
     e->newest = e->metrics;
     result->rows = (uint64_t)p->whole[ENT_EVAL_ROWS];
     result->loss_sum = (uint64_t)p->whole[ENT_EVAL_LOSS];
-    result->auc = isfinite(e->metrics.m.auc) ? (uint64_t)(e->metrics.m.auc * AUC_UNIT) : 0;
+    result->auc =
+        isfinite(e->metrics.m.auc) ? (uint64_t)(e->metrics.m.auc * ENT_ROUND_AUC_UNIT) : 0;
     return ENT_E_OK;
 }
 

@@ -7,7 +7,6 @@
 #include "common/model/modelfile.h"
 #include "coordinator/engine/state.h"
 
-#define INIT_STREAM 1 /* of the plan's seed; training takes others */
 #define PIECE ENT_APPLY_PIECE
 
 /* ---- the initial model ---- */
@@ -58,7 +57,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
 static enum ent_err write_initial(const struct ent_engine *e, struct initial *in,
                                   struct ent_store_writer *writer)
 {
-    struct ent_rng rng = ent_rng_init(e->plan->seed, INIT_STREAM);
+    struct ent_rng rng = ent_rng_init(e->plan->seed, ENT_PLAN_INIT_STREAM);
     size_t n = 0;
 
     ENT_TRY(write_header(writer, &in->info, &n));

@@ -20,6 +20,8 @@
 _Static_assert(ENT_PLAN_MAX_BYTES == ENT_STORE_PLAN_MAX &&
                    ENT_PLAN_MAX_BYTES == ENT_WIRE_PLAN_MAX_BYTES,
                "a plan that can be read can be stored and sent");
+_Static_assert(ENT_PLAN_MAX_MEMBERS == ENT_WIRE_COHORT_MAX,
+               "as many members as may be enrolled can be invited");
 
 static enum ent_err text_of(const struct ent_json *request, const char *key, const char **out)
 {

@@ -7,26 +7,10 @@
 #include "common/json/json.h"
 #include "coordinator/engine/state.h"
 
-/* As common/task/metrics.h calls them. */
-static bool is_figure(const char *name)
-{
-    static const char *const names[] = {"rows",         "positives",      "auc",      "auc_error",
-                                        "log_loss",     "brier",          "accuracy", "pr_auc",
-                                        "pr_auc_error", "predicted",      "found_5",  "found_10",
-                                        "found_20",     "found_10_error", "hit_5",    "hit_10",
-                                        "mrr",          "unknown",        "r2"};
-    bool is = false;
-
-    for (size_t i = 0; i < ENT_ARRAY_LEN(names); i++) {
-        is = is || strcmp(names[i], name) == 0;
-    }
-    return is;
-}
-
 static enum ent_err check_names(const struct ent_msg_figures *m)
 {
     for (size_t i = 0; i < m->n_metrics; i++) {
-        ENT_REQUIRE(is_figure(m->metrics[i].name), ENT_E_PROTOCOL,
+        ENT_REQUIRE(ent_metrics_is_name(m->metrics[i].name), ENT_E_PROTOCOL,
                     "figures: one of a name that is not known");
         for (size_t k = 0; k < i; k++) {
             ENT_REQUIRE(strcmp(m->metrics[i].name, m->metrics[k].name) != 0, ENT_E_PROTOCOL,

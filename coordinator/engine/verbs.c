@@ -195,6 +195,15 @@ enum ent_err ent_verb_plan_check(const void *options, const char *const *args, s
     return ENT_E_OK;
 }
 
+enum ent_err ent_verb_plan_keys(const void *options, const char *const *args, size_t n_args)
+{
+    (void)args;
+    (void)n_args;
+    set_log(options);
+    ent_plan_print_fields(stdout);
+    return ENT_E_OK;
+}
+
 static enum ent_err absolute(const char *path, char **out)
 {
     if (path == NULL) {

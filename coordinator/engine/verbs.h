@@ -24,6 +24,8 @@ ENT_MUST enum ent_err ent_verb_revoke(const void *options, const char *const *ar
 ENT_MUST enum ent_err ent_verb_roster(const void *options, const char *const *args, size_t n_args);
 ENT_MUST enum ent_err ent_verb_plan_check(const void *options, const char *const *args,
                                           size_t n_args);
+ENT_MUST enum ent_err ent_verb_plan_keys(const void *options, const char *const *args,
+                                         size_t n_args);
 ENT_MUST enum ent_err ent_verb_start(const void *options, const char *const *args, size_t n_args);
 ENT_MUST enum ent_err ent_verb_serve(const void *options, const char *const *args, size_t n_args);
 ENT_MUST enum ent_err ent_verb_status(const void *options, const char *const *args, size_t n_args);

@@ -44,6 +44,7 @@
 
 #define ENT_ROUND_MEMBERS_MAX 4096
 #define ENT_ROUND_DIGEST_BYTES 32
+#define ENT_ROUND_AUC_UNIT 0x1p32      /* an AUC of 1, as events and rows count it */
 #define ENT_ROUND_NO_MEMBER UINT32_MAX /* REFUSE of an event that came from no member */
 
 enum ent_phase {
@@ -140,7 +141,7 @@ struct ent_event {
         state[ENT_ROUND_DIGEST_BYTES]; /* RESULT of train: of the server's optimizer; zero: none */
     uint64_t loss_sum;                 /* RESULT of evaluate, in 2^-20 nats */
     uint64_t rows;
-    uint64_t auc; /* RESULT of evaluate, in 2^-32; 0: not defined */
+    uint64_t auc; /* RESULT of evaluate, 1 is ENT_ROUND_AUC_UNIT; 0: not defined */
 };
 
 enum ent_action_kind {

@@ -109,6 +109,19 @@ ENT_TEST(events, several_columns_of_time)
     events_drop(&l);
 }
 
+static void printed(const struct ent_table *table, const char *words)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    ent_events_print(table, f);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, words));
+    free(text);
+}
+
 ENT_TEST(events, a_pause_begins_a_session)
 {
     struct events_loaded l =
@@ -124,6 +137,13 @@ ENT_TEST(events, a_pause_begins_a_session)
     CU_ASSERT_EQUAL(l.table->counts.n_units, 1);
     CU_ASSERT_EQUAL(l.table->counts.n_sessions, 2);
     CU_ASSERT_EQUAL(l.table->units[0], l.table->units[1]); /* one customer, so one part */
+    printed(l.table, "5 rows read, 0 do not parse, 1 unit, 2 sessions\n");
+    events_drop(&l);
+    l = events_load(&(struct events_case){.csv = "unit,time,item\nx,0,a\nx,60,b\ny,1,a\ny,2,c\n",
+                                          .sequence = ", format: unix, gap: 1h",
+                                          .label = "next: item"});
+    ENT_OK(l.err);
+    printed(l.table, "4 rows read, 0 do not parse, 2 units\n");
     events_drop(&l);
 }
 

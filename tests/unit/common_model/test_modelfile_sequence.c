@@ -125,7 +125,7 @@ ENT_TEST(modelfile, sequences_that_do_not_fit_are_refused)
     struct ent_modelfile *file = NULL;
     struct example e;
 
-    for (int tamper = 0; tamper < 7; tamper++) {
+    for (int tamper = 0; tamper < 8; tamper++) {
         make(&e);
         switch (tamper) {
         case 0:
@@ -145,6 +145,10 @@ ENT_TEST(modelfile, sequences_that_do_not_fit_are_refused)
             break;
         case 5:
             e.info.sequence.n_times = 0;
+            break;
+        case 6:
+            e.info.sequence.length = 1; /* nothing comes next */
+            e.info.seq_max = 1;
             break;
         default:
             e.info.sequence.gap_s = 5; /* without a format */

@@ -192,17 +192,3 @@ ENT_TEST(client_config, wrong_values)
         CU_ASSERT_EQUAL(strncmp(ent_err_message(), "client.yaml:", 12), 0);
     }
 }
-
-ENT_TEST(client_config, fields_say_what_they_take)
-{
-    char *text = NULL;
-    size_t len = 0;
-    FILE *f = open_memstream(&text, &len);
-
-    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    ent_client_config_print_fields(f);
-    CU_ASSERT_EQUAL(fclose(f), 0);
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "one character"));
-    CU_ASSERT_PTR_NULL(strstr(text, "a map or a list"));
-    free(text);
-}

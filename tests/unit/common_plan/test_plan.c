@@ -241,6 +241,44 @@ ENT_TEST(plan, the_account_for_plan_check)
     ent_plan_free(p);
 }
 
+static char *account_of(const char *yaml)
+{
+    struct ent_plan *p = NULL;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    ENT_OK(parse(yaml, &p));
+    ent_plan_check_print(p, f);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+    ent_plan_free(p);
+    return text;
+}
+
+/* One number: statistics 32 + 8 * 7 bytes, an update 32 + 4 * 2, an evaluation 32 + 8 * 2054. */
+ENT_TEST(plan, traffic_counts_the_evaluations_that_are_asked)
+{
+    char *text = account_of(FEATURES LABEL MODEL "training: {rounds: 10}\n");
+
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "update 40 B and evaluation 16.5 kB, at the end another"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "in all: sends about 181.6 kB")); /* 11 evaluations */
+    free(text);
+    text = account_of(FEATURES LABEL MODEL "training: {rounds: 10}\nsplit: {validation: 0}\n");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "update 40 B, at the end an evaluation 16.5 kB;"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "in all: sends about 17.0 kB"));
+    free(text);
+    text = account_of(FEATURES LABEL MODEL
+                      "training: {rounds: 10}\nsplit: {validation: 0, test: 0}\n");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "update 40 B; receives"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "in all: sends about 488 B"));
+    free(text);
+    text = account_of(FEATURES LABEL MODEL
+                      "training: {rounds: 10}\nsplit: {validation: 0, test: file}\n");
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "in all: sends about 17.0 kB"));
+    free(text);
+}
+
 ENT_TEST(plan, too_large_is_refused)
 {
     struct ent_plan *p = NULL;

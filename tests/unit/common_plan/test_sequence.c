@@ -1,4 +1,5 @@
 /* Sequences, embeddings and labels other than one positive value, in plan.yaml. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/plan/plan.h"
@@ -61,6 +62,34 @@ ENT_TEST(sequence, what_comes_next)
     ent_plan_free(p);
 }
 
+static char *account_of(const char *yaml)
+{
+    struct ent_plan *p = NULL;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    ENT_OK(parse(yaml, &p));
+    ent_plan_check_print(p, f);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+    ent_plan_free(p);
+    return text;
+}
+
+/* A window of less than a day is not "0 days". */
+ENT_TEST(sequence, spans_in_the_account_for_plan_check)
+{
+    char *text =
+        account_of("features: [" ITEM "]\n"
+                   "sequence: {unit: who, time: when, format: iso, length: 1, gap: 90min}\n"
+                   "label: {later: {from: 2020-01-01T06:00, until: 2020-01-01T18:30}}\n" POOL);
+
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "an event from 2020-01-01T06:00, within 12 h 30 min\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "the last 1; a new session after a pause of 1 h 30 min\n"));
+    free(text);
+}
+
 ENT_TEST(sequence, whether_anything_comes_later)
 {
     struct ent_plan *p = NULL;
@@ -107,6 +136,11 @@ ENT_TEST(sequence, what_makes_no_sense)
     refused("features: [" ITEM "]\nsequence: {unit: who, time: when, format: YY}\n"
             "label: {next: item}\n" GRU,
             "the time's format");
+    refused("features: [" ITEM "]\nsequence: {unit: who, time: when, length: 1}\n"
+            "label: {next: item}\n" GRU,
+            "plan.yaml:2:43: length is 1: what comes next is the last event");
+    refused("features: [" ITEM "]\n" SEQ "label: {next: item}\n" GRU "training: {best_by: auc}\n",
+            "best_by: auc works with loss bce only; this plan's is softmax");
     refused("features: [" ITEM "]\n" SEQ "label: {next: thing}\n" GRU,
             "there is no feature 'thing' whose next value could be predicted");
     refused("features: [{name: p, type: number, range: [0, 1]}]\n" SEQ "label: {next: p}\n" GRU,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "common/base/rng.h"
 #include "common/task/task.h"
 #include "tests/support/ent_test.h"
@@ -267,4 +268,26 @@ ENT_TEST(metrics, what_is_not_defined_is_left_out)
     CU_ASSERT(value(values, n, "auc") < 0.0 && value(values, n, "found_10") < 0.0);
     CU_ASSERT(value(values, n, "accuracy") == 1.0 && value(values, n, "log_loss") == 0.0);
     CU_ASSERT(isnan(m.pr_auc) && isnan(m.top[0].lift));
+}
+
+/* What is sent by name is known by name, whatever is predicted. */
+ENT_TEST(metrics, every_figure_is_known_by_its_name)
+{
+    static const size_t expected[] = {[ENT_OUTPUTS_BINARY] = ENT_METRIC_VALUES,
+                                      [ENT_OUTPUTS_CLASSES] = 9,
+                                      [ENT_OUTPUTS_NUMBER] = 3};
+
+    for (size_t o = 0; o < ENT_ARRAY_LEN(expected); o++) {
+        struct ent_metrics m = {.outputs = (enum ent_outputs)o};
+        struct ent_metric_value values[ENT_METRIC_VALUES];
+        size_t n = ent_metrics_values(&m, values);
+
+        CU_ASSERT_EQUAL(n, expected[o]);
+        for (size_t i = 0; i < n; i++) {
+            CU_ASSERT_TRUE(ent_metrics_is_name(values[i].name));
+        }
+    }
+    CU_ASSERT_FALSE(ent_metrics_is_name(""));
+    CU_ASSERT_FALSE(ent_metrics_is_name("auc_"));
+    CU_ASSERT_FALSE(ent_metrics_is_name("hit_1"));
 }

@@ -178,6 +178,25 @@ ENT_TEST(simulate, too_few_members_is_said)
     options.dropout = 0.999;
     CU_ASSERT_EQUAL(ent_federation_run(w.plan, w.population, &options, &result), ENT_E_TOO_FEW);
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "failed"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "lower --dropout or aggregation.min_members"));
+    CU_ASSERT_PTR_NULL(strstr(ent_err_message(), "decline"));
+    ent_world_close(&w);
+}
+
+/* A grid so fine that no update fits: nobody is lost, everybody declines, and the run says for what. */
+ENT_TEST(simulate, too_few_because_members_decline_is_said)
+{
+    struct ent_division_spec spec = {.kind = ENT_DIVISION_IID, .members = 4, .seed = 1};
+    struct ent_federation_options options = ent_world_plain(2);
+    struct ent_federation_result result = {0};
+    struct world w;
+
+    ent_world_open(&w, 200, 1, &spec);
+    w.plan->scale_bits = 30; /* no change above 2^-7 */
+    CU_ASSERT_EQUAL(ent_federation_run(w.plan, w.population, &options, &result), ENT_E_TOO_FEW);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "see to what members decline for: m000"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "scale_bits"));
+    CU_ASSERT_PTR_NULL(strstr(ent_err_message(), "--dropout"));
     ent_world_close(&w);
 }
 
