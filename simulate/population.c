@@ -142,7 +142,7 @@ enum ent_err ent_population_check_member(const struct ent_population *population
 {
     const struct ent_simulated_member *m = &population->members[member];
 
-    ENT_REQUIRE(m->n_rows > 0, ENT_E_DATA, "no rows");
+    ENT_REQUIRE(m->n_rows > 0, ENT_E_DATA, "it has no rows");
     ENT_TRY(ent_events_check_targets(population->table, &m->targets));
     return ent_table_check_some(population->table, m->n_rows, m->positives);
 }

@@ -154,7 +154,8 @@ static enum ent_err store(const struct ent_option *option, const char *value, ch
     }
     if (option->kind != ENT_OPT_UINT && option->kind != ENT_OPT_COUNT) {
         memcpy(&before, options + option->offset, sizeof before);
-        ENT_REQUIRE(before == NULL, ENT_E_USAGE, "--%s is given twice", option->name);
+        ENT_REQUIRE(before == NULL || strcmp(before, value) == 0, ENT_E_USAGE,
+                    "--%s is given twice, with another value", option->name);
         memcpy(options + option->offset, &value, sizeof value);
         return ENT_E_OK;
     }
@@ -165,7 +166,8 @@ static enum ent_err store(const struct ent_option *option, const char *value, ch
     if (option->kind == ENT_OPT_COUNT) {
         memcpy(&given, options + option->offset, sizeof given);
         ENT_REQUIRE(number > 0, ENT_E_USAGE, "--%s takes a number from 1, not 0", option->name);
-        ENT_REQUIRE(given == 0, ENT_E_USAGE, "--%s is given twice", option->name);
+        ENT_REQUIRE(given == 0 || given == number, ENT_E_USAGE,
+                    "--%s is given twice, with another value", option->name);
     }
     memcpy(options + option->offset, &number, sizeof number);
     return ENT_E_OK;

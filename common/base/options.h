@@ -2,7 +2,7 @@
  * · THREADS main SOURCE -
  *
  * Command lines by table: a program has verbs, a verb has options; --help prints the table, an
- * example and the exit statuses; a near miss is suggested, a value given twice is refused. Values stay strings pointing into argv
+ * example and the exit statuses; a near miss is suggested, a second value of an option is refused. Values stay strings pointing into argv
  * except for the typed ones. */
 #ifndef ENT_COMMON_BASE_OPTIONS_H
 #define ENT_COMMON_BASE_OPTIONS_H

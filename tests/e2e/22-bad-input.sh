@@ -72,11 +72,11 @@ rows one_unlabelled 1200 'if (i % 4 == 3) y = ""'
 check one_unlabelled 0 '900 rows used .* of 1200; 0 do not parse, 300 without label'
 simulate one_unlabelled 0 '3 members by shop: 900 rows' 'of 1200 rows read are not used: 300 without a label'
 
-# a member with one class
+# a member with one label declines, in a simulation too; one with one class to train on takes part
 rows ones 300 'y = 1'
 check ones 4 "all 300 rows with a label have '1'" 'CANNOT take part'
 rows one_class 1200 'if (i % 4 == 3) y = 1'
-simulate one_class 0 '1 with one class only in the training rows'
+simulate one_class 0 '1 with positive rows only: every round declined \(s3: all 300 rows with a label have '"'1'"', which'
 
 # a category that only one member has
 rows lone 1200 'if (i % 4 == 0 && i % 3 == 0) c = "only"'
@@ -101,6 +101,45 @@ rows times 1200 'if (i % 100 == 5) day = "31.02.2024"; if (i % 100 == 6) day = "
 check times 0 '1164 rows used .* of 1200; 36 do not parse' "line 7: day.month is not a date in the plan's format"
 simulate times 0 'of 1200 rows read are not used: 36 do not parse'
 client fail
-check times 4 "36 rows do not parse: line 7 \(day.month: not a date in the plan's format\)"
+check times 4 "36 rows do not parse: line 7 \(day.month: not a date in the plan's format iso\)"
 simulate times 4 '36 rows do not parse'
+# ---- a label of what comes next whose values nobody has ----
+awk 'BEGIN { print "who,t,item"; for (u = 0; u < 40; u++) for (i = 0; i < 4; i++) print "u" u "," i "," 1 + (u + i) % 5 }' \
+    >"$dir/next.csv"
+cat >"$dir/next.yaml" <<'YAML'
+features: [{name: item, type: category, values: [a, b, c], embed: 3}]
+sequence: {unit: who, time: t, length: 5}
+label: {next: item}
+model: {layers: [{gru: 4}, {dense: 3}]}
+training: {rounds: 1}
+YAML
+got=0
+"$bin/entente-simulate" "$dir/next.yaml" --data "$dir/next.csv" --iid 4 --quiet >"$dir/out" 2>&1 || got=$?
+[ "$got" = 4 ] || fail "exit $got, not 4, of targets that nobody has: $(tail -1 "$dir/out")"
+grep -q "none of the 120 events to predict has a value that the plan declares for 'item'" "$dir/out" ||
+    fail "no sentence on targets: $(tail -1 "$dir/out")"
+sed -i 's/^u0,\([0-9]*\),.*/u0,\1,b/' "$dir/next.csv"
+"$bin/entente-simulate" "$dir/next.yaml" --data "$dir/next.csv" --iid 4 --quiet >"$dir/out" 2>&1 || true
+grep -q '^  117 events to predict have no value that the plan declares' "$dir/out" || fail "targets are not counted"
+grep -q '^  3 without a target: every round declined (m000[1-4]: no target is left' "$dir/out" ||
+    fail "members without targets do not decline: $(cat "$dir/out")"
+
+# ---- what describe and score do not take ----
+refused() { # words, arguments
+    local words=$1 got=0
+    shift
+    "$bin/entente-client" "$@" >"$dir/out" 2>&1 || got=$?
+    [ "$got" = 2 ] || fail "exit $got, not 2: $* ($(tail -1 "$dir/out"))"
+    grep -qF -- "$words" "$dir/out" || fail "no '$words': $(tail -1 "$dir/out")"
+}
+draft=(describe --input "$dir/lone.csv" --label y=1 --out "$dir/draft")
+refused "has no column 'shp'; did you mean 'shop'?" "${draft[@]}" --exclude shp
+refused "--category: " "${draft[@]}" --category Bar
+refused '--rounds takes a number from 1' "${draft[@]}" --rounds 0
+refused '--max-values takes a number from 1' "${draft[@]}" --max-values 0
+refused '--label is given twice' "${draft[@]}" --label c=x
+refused '--min-members is 2 to 2000' "${draft[@]}" --min-members 1
+refused '--min-members is 2 to 2000' "${draft[@]}" --min-members 2001
+refused '--repeats takes a number from 1' score --model "$dir/none" --input "$dir/ones.csv" --explain --repeats 0
+[ ! -e "$dir/draft" ] || [ -z "$(ls "$dir/draft")" ] || fail "a draft is left behind"
 echo "ok"

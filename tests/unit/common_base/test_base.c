@@ -207,14 +207,17 @@ ENT_TEST(options, no_value_is_lost)
     char other[] = "--label=b";
     char zero[] = "--rounds=0";
     char three[] = "--rounds=3";
+    char four[] = "--rounds=4";
     char *good[] = {name, label, three, NULL};
     char *twice[] = {name, label, three, other, NULL};
-    char *counts[] = {name, label, three, three, NULL};
+    char *counts[] = {name, label, three, four, NULL};
+    char *same[] = {name, label, three, label, three, NULL};
     char *none[] = {name, label, zero, NULL};
 
     CU_ASSERT_EQUAL(ent_program_run(&program, 3, good), 0);
+    CU_ASSERT_EQUAL(ent_program_run(&program, 5, same), 0);
     CU_ASSERT_EQUAL(ent_program_run(&program, 4, twice), 2);
-    CU_ASSERT_STRING_EQUAL(ent_err_message(), "--label is given twice");
+    CU_ASSERT_STRING_EQUAL(ent_err_message(), "--label is given twice, with another value");
     CU_ASSERT_EQUAL(ent_program_run(&program, 4, counts), 2);
     CU_ASSERT_EQUAL(ent_program_run(&program, 3, none), 2);
     CU_ASSERT_STRING_EQUAL(ent_err_message(), "--rounds takes a number from 1, not 0");
