@@ -293,10 +293,7 @@ static enum ent_err pass_over_rows(struct ent_scorer *s, enum purpose purpose)
 static void take_events(struct ent_scorer *s, const struct ent_table *table)
 {
     ent_scorer_take_counts(s, table);
-<<<<<<< HEAD
     s->n_source_rows = table->n_source_rows;
-=======
->>>>>>> mend4
     ent_events_counts(table, s->result.events);
     s->result.n_events = ENT_EVENTS_COUNTS;
 }

@@ -367,15 +367,6 @@ size_t ent_metrics_values(const struct ent_metrics *metrics,
     return keep_finite(all, sizeof all / sizeof all[0], out);
 }
 
-<<<<<<< HEAD
-=======
-const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name)
-{
-    return metrics->outputs == ENT_OUTPUTS_NUMBER && strcmp(name, "log_loss") == 0 ? "squared_error"
-                                                                                   : name;
-}
-
->>>>>>> mend4
 bool ent_metrics_is_name(const char *name)
 {
     static const enum ent_outputs all[] = {ENT_OUTPUTS_BINARY, ENT_OUTPUTS_CLASSES,
@@ -392,13 +383,10 @@ bool ent_metrics_is_name(const char *name)
         }
     }
     return is;
-<<<<<<< HEAD
 }
 
 const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name)
 {
     return metrics->outputs == ENT_OUTPUTS_NUMBER && strcmp(name, "log_loss") == 0 ? "squared_error"
                                                                                    : name;
-=======
->>>>>>> mend4
 }

@@ -90,18 +90,10 @@ struct ent_metric_value {
 #define ENT_METRIC_VALUES 14
 size_t ent_metrics_values(const struct ent_metrics *metrics,
                           struct ent_metric_value out[ENT_METRIC_VALUES]);
-<<<<<<< HEAD
 /* Whether one of them has this name, whatever is predicted. */
 bool ent_metrics_is_name(const char *name);
 /* What people call one of these: the loss of a number is no log loss but its squared error, of the label with its range
  * as [-1, 1], so in squares of half the range. On the wire and in the store every loss is `log_loss`. */
 const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name);
-=======
-/* What people call one of these: the loss of a number is no log loss but its squared error, of the label with its range
- * as [-1, 1], so in squares of half the range. On the wire and in the store every loss is `log_loss`. */
-const char *ent_metrics_name(const struct ent_metrics *metrics, const char *name);
-/* Whether one of them has this name, whatever is predicted. */
-bool ent_metrics_is_name(const char *name);
->>>>>>> mend4
 
 #endif

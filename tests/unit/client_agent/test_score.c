@@ -312,7 +312,6 @@ ENT_TEST(score, bad_rows_are_named_by_line)
     ent_score_result_release(&r);
 }
 
-<<<<<<< HEAD
 /* The member's unit_key is for the division into parts: new rows need not have it when another id is asked for. */
 ENT_TEST(score, rows_without_the_column_of_units)
 {
@@ -342,8 +341,6 @@ ENT_TEST(score, rows_without_the_column_of_units)
     ent_client_config_free(config);
 }
 
-=======
->>>>>>> mend4
 /* Those behind the last full block of rows that parse are counted too. */
 ENT_TEST(score, bad_rows_behind_the_last_block_count)
 {
@@ -387,38 +384,6 @@ ENT_TEST(score, no_row_that_parses_is_an_error)
     CU_ASSERT_PTR_NOT_NULL(
         strstr(ent_err_message(), "none of the 2 rows parses: line 2: age is not a number"));
     CU_ASSERT_FALSE(ent_file_exists(b.out));
-<<<<<<< HEAD
-=======
-}
-
-/* The member's unit_key is for the division into parts: new rows need not have it when another id is asked for. */
-ENT_TEST(score, rows_without_the_column_of_units)
-{
-    static const char fresh[] = "case,age,income,job,loan\n"
-                                "x7,1,2,a,yes\n"
-                                "x8,3,4,b,no\n";
-    struct bench b;
-    struct ent_client_config *config = NULL;
-    struct ent_score_result r = {0};
-    struct ent_score_options options = {.id = "case"};
-    struct ent_buf text;
-
-    set_up(&b, 300);
-    ENT_OK(ent_client_config_parse("client.yaml", b.dir, (const uint8_t *)support_client_text(),
-                                   strlen(support_client_text()), &config));
-    CU_ASSERT_STRING_EQUAL(config->unit_key, "id");
-    options.model = b.model;
-    options.input = support_file(b.dir, "fresh.csv", fresh, strlen(fresh));
-    options.output = b.out;
-    options.config = config;
-    ENT_OK(ent_score(&options, &r));
-    CU_ASSERT_EQUAL(r.rows, 2);
-    read_text(b.out, &text);
-    CU_ASSERT_EQUAL(strncmp((const char *)text.data, "case,score\nx7,0.", 16), 0);
-    ent_buf_release(&text);
-    ent_score_result_release(&r);
-    ent_client_config_free(config);
->>>>>>> mend4
 }
 
 ENT_TEST(check, says_whether_this_member_can_take_part)
