@@ -76,12 +76,14 @@ struct ent_layer_pass {
     bool add;                    /* backward adds to the gradient instead of replacing it */
 };
 
+struct ent_recurrent;
+
 struct ent_layer_vtable {
     const char *name;
     bool in_place;
-    bool keeps_y;   /* its way back reads y: an in-place layer behind it works on a copy */
-    bool recurrent; /* needs sequences */
-    bool pools;     /* needs sequences and ends them */
+    bool keeps_y; /* its way back reads y: an in-place layer behind it works on a copy */
+    bool pools;   /* needs sequences and ends them */
+    const struct ent_recurrent *recurrent; /* its cell; needs sequences. NULL: it is none */
     /* Checks the spec; *n_out. CONFIG. */
     enum ent_err (*shape)(const struct ent_model_layer *spec, uint32_t n_in, uint32_t *n_out);
     /* Parameter tensors in vector order; their number. NULL: none. */

@@ -87,7 +87,7 @@ static enum ent_err check_place(const struct ent_layer *layer, const struct plac
                 "embedding: embeddings stand in front of all other layers");
     ENT_REQUIRE(embedding || place->width > 0, ENT_E_CONFIG, "%s: it has no inputs",
                 layer->vtable->name);
-    if (layer->vtable->recurrent || layer->vtable->pools) {
+    if (layer->vtable->recurrent != NULL || layer->vtable->pools) {
         ENT_REQUIRE(place->steps, ENT_E_CONFIG,
                     "%s: it needs sequences, and here are rows without a time",
                     layer->vtable->name);

@@ -15,10 +15,10 @@ enum ent_err ent_recurrent_shape(const struct ent_model_layer *spec, uint32_t n_
     return ENT_E_OK;
 }
 
-uint32_t ent_recurrent_tensors(const struct ent_layer *layer, uint32_t gates,
+uint32_t ent_recurrent_tensors(const struct ent_layer *layer,
                                struct ent_layer_tensor out[ENT_LAYER_TENSORS_MAX])
 {
-    uint32_t wide = gates * layer->n_out;
+    uint32_t wide = layer->vtable->recurrent->gates * layer->n_out;
 
     out[0] = (struct ent_layer_tensor){
         .name = "weight_x", .n_dims = 2, .dims = {layer->n_in, wide}, .decays = true};
@@ -69,10 +69,10 @@ static struct params places(const struct ent_layer *layer, size_t wide)
 }
 
 /* Fills w from base (NULL: only counts); the number of floats. */
-static size_t lay_out(const struct ent_layer *layer, uint32_t gates, float *base, struct work *w)
+static size_t lay_out(const struct ent_layer *layer, float *base, struct work *w)
 {
     size_t units = layer->n_out;
-    size_t wide = gates * units;
+    size_t wide = layer->vtable->recurrent->gates * units;
     size_t train = layer->training ? 1 : 0;
     struct {
         float **place;
@@ -99,11 +99,11 @@ static size_t lay_out(const struct ent_layer *layer, uint32_t gates, float *base
     return at;
 }
 
-size_t ent_recurrent_n_work(const struct ent_layer *layer, uint32_t gates)
+size_t ent_recurrent_n_work(const struct ent_layer *layer)
 {
     struct work w;
 
-    return lay_out(layer, gates, NULL, &w);
+    return lay_out(layer, NULL, &w);
 }
 
 static size_t rows_at(const struct ent_pack *pack, uint32_t t)
@@ -111,9 +111,10 @@ static size_t rows_at(const struct ent_pack *pack, uint32_t t)
     return pack->first[t + 1] - pack->first[t];
 }
 
-static void step_forward(const struct ent_recurrent *kind, const struct ent_layer *layer,
-                         const struct ent_layer_pass *pass, const struct work *w, uint32_t t)
+static void step_forward(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                         const struct work *w, uint32_t t)
 {
+    const struct ent_recurrent *kind = layer->vtable->recurrent;
     size_t units = layer->n_out;
     size_t wide = kind->gates * units;
     struct params p = places(layer, wide);
@@ -142,15 +143,15 @@ static void step_forward(const struct ent_recurrent *kind, const struct ent_laye
     kind->forward(&cell);
 }
 
-void ent_recurrent_forward(const struct ent_recurrent *kind, const struct ent_layer *layer,
-                           const struct ent_layer_pass *pass)
+void ent_recurrent_forward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
 {
+    const struct ent_recurrent *kind = layer->vtable->recurrent;
     size_t wide = kind->gates * (size_t)layer->n_out;
     struct params p = places(layer, wide);
     const float *bias = pass->params + p.bias_x;
     struct work w;
 
-    (void)lay_out(layer, kind->gates, layer->work, &w);
+    (void)lay_out(layer, layer->work, &w);
     if (!kind->own_hidden) { /* both biases go into the same sums */
         for (size_t i = 0; i < wide; i++) {
             w.bias[i] = bias[i] + pass->params[p.bias_h + i];
@@ -159,14 +160,15 @@ void ent_recurrent_forward(const struct ent_recurrent *kind, const struct ent_la
     }
     ent_mat_mul_bias(pass->x, pass->params, bias, false, w.gates, pass->n, wide, layer->n_in);
     for (uint32_t t = 0; t < pass->pack->n_times; t++) {
-        step_forward(kind, layer, pass, &w, t);
+        step_forward(layer, pass, &w, t);
     }
 }
 
 /* Derivatives by the sums of step t, and what goes on to step t - 1. */
-static void step_back(const struct ent_recurrent *kind, const struct ent_layer *layer,
-                      const struct ent_layer_pass *pass, const struct work *w, uint32_t t)
+static void step_back(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                      const struct work *w, uint32_t t)
 {
+    const struct ent_recurrent *kind = layer->vtable->recurrent;
     size_t units = layer->n_out;
     size_t wide = kind->gates * units;
     size_t at = pass->pack->first[t];
@@ -216,9 +218,10 @@ static const float *states_before(const struct ent_layer *layer, const struct en
     return w->before;
 }
 
-static void gradients(const struct ent_recurrent *kind, const struct ent_layer *layer,
-                      const struct ent_layer_pass *pass, const struct work *w)
+static void gradients(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                      const struct work *w)
 {
+    const struct ent_recurrent *kind = layer->vtable->recurrent;
     size_t units = layer->n_out;
     size_t wide = kind->gates * units;
     struct params p = places(layer, wide);
@@ -236,21 +239,21 @@ static void gradients(const struct ent_recurrent *kind, const struct ent_layer *
     }
 }
 
-void ent_recurrent_backward(const struct ent_recurrent *kind, const struct ent_layer *layer,
-                            const struct ent_layer_pass *pass)
+void ent_recurrent_backward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
 {
+    const struct ent_recurrent *kind = layer->vtable->recurrent;
     size_t units = layer->n_out;
     size_t wide = kind->gates * units;
     struct work w;
 
-    (void)lay_out(layer, kind->gates, layer->work, &w);
+    (void)lay_out(layer, layer->work, &w);
     ent_mat_transpose(pass->params + places(layer, wide).weight_h, w.turned, units, wide);
     memset(w.carry, 0, pass->pack->n * units * sizeof *w.carry);
     memset(w.cell_carry, 0, pass->pack->n * units * sizeof *w.cell_carry);
     for (uint32_t t = pass->pack->n_times; t-- > 0;) {
-        step_back(kind, layer, pass, &w, t);
+        step_back(layer, pass, &w, t);
     }
-    gradients(kind, layer, pass, &w);
+    gradients(layer, pass, &w);
     if (pass->dx != NULL) {
         ent_mat_mul_nt(w.gates, pass->params, w.transpose, pass->dx, pass->n, layer->n_in, wide);
     }

@@ -1,4 +1,4 @@
-/* What the recurrent layers share: everything but what happens inside of a cell. Inside the model room only.
+/* What the recurrent layers share: everything but what happens inside of a cell, which the vtable names. Inside the model room only.
  *
  * Parameters, with G gates: weight_x [n_in][G units], weight_h [units][G units], bias_x and bias_h [G units]. The sums of
  * the inputs of all steps are one product; then step by step the sums of the states and the cells; on the way back the
@@ -19,14 +19,21 @@ struct ent_recurrent {
 
 enum ent_err ent_recurrent_shape(const struct ent_model_layer *spec, uint32_t n_in,
                                  uint32_t *n_out);
-uint32_t ent_recurrent_tensors(const struct ent_layer *layer, uint32_t gates,
+uint32_t ent_recurrent_tensors(const struct ent_layer *layer,
                                struct ent_layer_tensor out[ENT_LAYER_TENSORS_MAX]);
 /* Uniform in +-1 / sqrt(units), all of it. */
 void ent_recurrent_init(const struct ent_layer *layer, struct ent_rng *rng, float *params);
-size_t ent_recurrent_n_work(const struct ent_layer *layer, uint32_t gates);
-void ent_recurrent_forward(const struct ent_recurrent *kind, const struct ent_layer *layer,
-                           const struct ent_layer_pass *pass);
-void ent_recurrent_backward(const struct ent_recurrent *kind, const struct ent_layer *layer,
-                            const struct ent_layer_pass *pass);
+size_t ent_recurrent_n_work(const struct ent_layer *layer);
+void ent_recurrent_forward(const struct ent_layer *layer, const struct ent_layer_pass *pass);
+void ent_recurrent_backward(const struct ent_layer *layer, const struct ent_layer_pass *pass);
+
+/* The vtable of a recurrent kind, which is its cell and what all share. */
+#define ENT_RECURRENT_VTABLE(name_, cell_)                                                         \
+    {                                                                                              \
+        .name = (name_), .keeps_y = true, .recurrent = (cell_), .shape = ent_recurrent_shape,      \
+        .tensors = ent_recurrent_tensors, .init = ent_recurrent_init,                              \
+        .n_work = ent_recurrent_n_work, .forward = ent_recurrent_forward,                          \
+        .backward = ent_recurrent_backward                                                         \
+    }
 
 #endif

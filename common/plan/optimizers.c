@@ -4,184 +4,64 @@
 #include "common/base/mem.h"
 #include "common/plan/plan_read.h"
 
+#define NUMBER(key_, at_, lo_, hi_, bounds_, fallback_, help_)                                     \
+    {                                                                                              \
+        .key = (key_), .kind = ENT_FIELD_DOUBLE, .offset = (at_), .lo = (lo_), .hi = (hi_),        \
+        .bounds = ENT_BOUNDS_##bounds_, .fallback = (fallback_), .help = (help_)                   \
+    }
+#define LOCAL(member_) offsetof(struct ent_optim_spec, member_)
+#define SERVER(member_) offsetof(struct ent_server_spec, hyper.member_)
+#define KEEP(fallback_, help_)                                                                     \
+    {                                                                                              \
+        .key = "keep_state", .kind = ENT_FIELD_BOOL, .offset = LOCAL(keep_state),                  \
+        .fallback = (fallback_), .help = (help_)                                                   \
+    }
+
 static const struct ent_field sgd_fields[] = {
-    {.key = "rate",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.rate),
-     .lo = 0,
-     .hi = 10,
-     .bounds = ENT_BOUNDS_OPEN_LO,
-     .fallback = "0.1",
-     .help = "learning rate"},
-    {.key = "momentum",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.momentum),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0",
-     .help = "fraction of the last step that goes on"},
-    {.key = "weight_decay",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.weight_decay),
-     .lo = 0,
-     .hi = 10,
-     .fallback = "0",
-     .help = "of matrices, added to the gradient"},
-    {.key = "keep_state",
-     .kind = ENT_FIELD_BOOL,
-     .offset = offsetof(struct ent_optim_spec, keep_state),
-     .fallback = "false",
-     .help = "momentum is kept between rounds instead of starting at zero"},
+    NUMBER("rate", LOCAL(hyper.rate), 0, 10, OPEN_LO, "0.1", "learning rate"),
+    NUMBER("momentum", LOCAL(hyper.momentum), 0, 1, OPEN_HI, "0",
+           "fraction of the last step that goes on"),
+    NUMBER("weight_decay", LOCAL(hyper.weight_decay), 0, 10, CLOSED, "0",
+           "of matrices, added to the gradient"),
+    KEEP("false", "momentum is kept between rounds instead of starting at zero"),
     {0}};
 
-static const struct ent_field adam_fields[] = {
-    {.key = "rate",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.rate),
-     .lo = 0,
-     .hi = 10,
-     .bounds = ENT_BOUNDS_OPEN_LO,
-     .fallback = "0.001",
-     .help = "learning rate"},
-    {.key = "beta1",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.beta1),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0.9",
-     .help = "how long the mean gradient remembers"},
-    {.key = "beta2",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.beta2),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0.999",
-     .help = "how long the mean square remembers"},
-    {.key = "epsilon",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.epsilon),
-     .lo = 1e-12,
-     .hi = 1,
-     .fallback = "1e-8",
-     .help = "added to the root of the mean square"},
-    {.key = "keep_state",
-     .kind = ENT_FIELD_BOOL,
-     .offset = offsetof(struct ent_optim_spec, keep_state),
-     .fallback = "true",
-     .help = "moments are kept between rounds instead of starting at zero"},
-    {0}};
+/* What Adam and AdamW have in common. */
+#define OF_ADAM                                                                                    \
+    NUMBER("rate", LOCAL(hyper.rate), 0, 10, OPEN_LO, "0.001", "learning rate"),                   \
+        NUMBER("beta1", LOCAL(hyper.beta1), 0, 1, OPEN_HI, "0.9",                                  \
+               "how long the mean gradient remembers"),                                            \
+        NUMBER("beta2", LOCAL(hyper.beta2), 0, 1, OPEN_HI, "0.999",                                \
+               "how long the mean square remembers"),                                              \
+        NUMBER("epsilon", LOCAL(hyper.epsilon), 1e-12, 1, CLOSED, "1e-8",                          \
+               "added to the root of the mean square")
+#define KEEP_MOMENTS KEEP("true", "moments are kept between rounds instead of starting at zero")
+
+static const struct ent_field adam_fields[] = {OF_ADAM, KEEP_MOMENTS, {0}};
 
 static const struct ent_field adamw_fields[] = {
-    {.key = "rate",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.rate),
-     .lo = 0,
-     .hi = 10,
-     .bounds = ENT_BOUNDS_OPEN_LO,
-     .fallback = "0.001",
-     .help = "learning rate"},
-    {.key = "beta1",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.beta1),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0.9",
-     .help = "how long the mean gradient remembers"},
-    {.key = "beta2",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.beta2),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0.999",
-     .help = "how long the mean square remembers"},
-    {.key = "epsilon",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.epsilon),
-     .lo = 1e-12,
-     .hi = 1,
-     .fallback = "1e-8",
-     .help = "added to the root of the mean square"},
-    {.key = "weight_decay",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_optim_spec, hyper.weight_decay),
-     .lo = 0,
-     .hi = 10,
-     .fallback = "0.01",
-     .help = "matrices shrink by rate times this of themselves in each step"},
-    {.key = "keep_state",
-     .kind = ENT_FIELD_BOOL,
-     .offset = offsetof(struct ent_optim_spec, keep_state),
-     .fallback = "true",
-     .help = "moments are kept between rounds instead of starting at zero"},
+    OF_ADAM,
+    NUMBER("weight_decay", LOCAL(hyper.weight_decay), 0, 10, CLOSED, "0.01",
+           "matrices shrink by rate times this of themselves in each step"),
+    KEEP_MOMENTS,
     {0}};
 
 static const struct ent_field server_sgd_fields[] = {
-    {.key = "rate",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_server_spec, hyper.rate),
-     .lo = 0,
-     .hi = 100,
-     .bounds = ENT_BOUNDS_OPEN_LO,
-     .fallback = "1",
-     .help = "factor of the mean update; 1 = plain averaging"},
+    NUMBER("rate", SERVER(rate), 0, 100, OPEN_LO, "1",
+           "factor of the mean update; 1 = plain averaging"),
     {0}};
 
 static const struct ent_field server_momentum_fields[] = {
-    {.key = "rate",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_server_spec, hyper.rate),
-     .lo = 0,
-     .hi = 100,
-     .bounds = ENT_BOUNDS_OPEN_LO,
-     .fallback = "1",
-     .help = "factor of the step"},
-    {.key = "momentum",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_server_spec, hyper.momentum),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0.9",
-     .help = "fraction of the last step that goes on"},
+    NUMBER("rate", SERVER(rate), 0, 100, OPEN_LO, "1", "factor of the step"),
+    NUMBER("momentum", SERVER(momentum), 0, 1, OPEN_HI, "0.9",
+           "fraction of the last step that goes on"),
     {0}};
 
 static const struct ent_field server_fedadam_fields[] = {
-    {.key = "rate",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_server_spec, hyper.rate),
-     .lo = 0,
-     .hi = 100,
-     .bounds = ENT_BOUNDS_OPEN_LO,
-     .fallback = "0.01",
-     .help = "of the step"},
-    {.key = "beta1",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_server_spec, hyper.beta1),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0.9",
-     .help = "how long the mean update remembers"},
-    {.key = "beta2",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_server_spec, hyper.beta2),
-     .lo = 0,
-     .hi = 1,
-     .bounds = ENT_BOUNDS_OPEN_HI,
-     .fallback = "0.99",
-     .help = "how long the mean square remembers"},
-    {.key = "tau",
-     .kind = ENT_FIELD_DOUBLE,
-     .offset = offsetof(struct ent_server_spec, hyper.tau),
-     .lo = 1e-9,
-     .hi = 1,
-     .fallback = "0.001",
-     .help = "the smaller, the more adaptive"},
+    NUMBER("rate", SERVER(rate), 0, 100, OPEN_LO, "0.01", "of the step"),
+    NUMBER("beta1", SERVER(beta1), 0, 1, OPEN_HI, "0.9", "how long the mean update remembers"),
+    NUMBER("beta2", SERVER(beta2), 0, 1, OPEN_HI, "0.99", "how long the mean square remembers"),
+    NUMBER("tau", SERVER(tau), 1e-9, 1, CLOSED, "0.001", "the smaller, the more adaptive"),
     {0}};
 
 struct entry {

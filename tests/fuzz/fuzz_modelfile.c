@@ -10,9 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct ent_modelfile *file, const uint8_t *data, size_t size)
 {
-    struct ent_model_options options = {.n_inputs = file->info.n_inputs,
-                                        .layers = file->info.layers,
-                                        .n_layers = file->info.n_layers};
+    struct ent_model_options options;
     struct ent_buf header;
     size_t n = 0;
 
@@ -22,6 +20,7 @@ static void check(const struct ent_modelfile *file, const uint8_t *data, size_t 
         size - header.len != n * sizeof(float)) {
         abort();
     }
+    ent_modelfile_options(&file->info, 1, &options);
     if (ent_model_count(&options, &n) != ENT_E_OK || n != file->n_params ||
         !ent_vec_finite(ent_modelfile_params(file), n)) {
         abort();
