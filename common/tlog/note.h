@@ -2,7 +2,8 @@
  *
  * A log signs the text itself (key type 0x01); a witness signs "cosignature/v1\ntime T\n" and the
  * text (type 0x04). Signatures of unknown keys are ignored; a bad one of a known key (name and id)
- * rejects the whole note. */
+ * rejects the whole note. Stricter than C2SP in one thing: what could steer a terminal or turn text
+ * round (ent_text_is_printable) stands in no line. */
 #ifndef ENT_COMMON_TLOG_NOTE_H
 #define ENT_COMMON_TLOG_NOTE_H
 
@@ -67,7 +68,7 @@ ENT_MUST enum ent_err ent_note_begin(const struct ent_checkpoint *checkpoint, st
 /* Appends the log's signature over the text of `note` (also a second one, of a new key). */
 ENT_MUST enum ent_err ent_note_sign(struct ent_buf *note, const char *name,
                                     const struct ent_sign_key *key);
-/* Appends to `line_out` one cosignature line over text: [text_len], a checkpoint's. time_s > 0. */
+/* Appends to `line_out` one cosignature line over the note's text, with its newline. 0 < time_s < 2^63. */
 ENT_MUST enum ent_err ent_note_cosign(const struct ent_note *note, const char *name,
                                       const struct ent_sign_key *key, uint64_t time_s,
                                       struct ent_buf *line_out);
