@@ -8,7 +8,6 @@
 #ifndef ENT_COMMON_BASE_IDENTITY_H
 #define ENT_COMMON_BASE_IDENTITY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

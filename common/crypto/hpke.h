@@ -71,7 +71,7 @@ void ent_hpke_open_free(struct ent_hpke_opener *opener); /* NULL is fine */
 ENT_MUST enum ent_err ent_hpke_seal(const uint8_t pk[ENT_X25519_PUB_BYTES],
                                     const struct ent_hpke_context *context, struct ent_part plain,
                                     struct ent_buf *out);
-/* out: [sealed.len - ENT_HPKE_EXTRA_BYTES], zeroed on SIGNATURE; may be where the ciphertext stands
+/* out: [sealed.len - ENT_HPKE_EXTRA_BYTES], zeroed on error; may be where the ciphertext stands
  * (sealed.bytes + ENT_HPKE_ENC_BYTES), no other overlap; `sealed` may be a mapped file. SIGNATURE
  * when it does not open, or is shorter than ENT_HPKE_EXTRA_BYTES. */
 ENT_MUST enum ent_err ent_hpke_open(const struct ent_x25519_key *key,
