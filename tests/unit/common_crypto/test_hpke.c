@@ -6,8 +6,46 @@
 #include "common/crypto/hpke.h"
 #include "common/crypto/secret.h"
 #include "tests/support/ent_test.h"
+#include "tests/unit/common_crypto/inject.h"
 
 static const struct ent_hpke_context context = {{"purpose", 8}, {"round 7", 7}};
+
+/* RFC 9180 A.2.1, sequence 0 */
+static const char sk_receiver[] =
+    "8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb";
+static const char sk_ephemeral[] =
+    "f4ec9b33b792c372c1d2c2063507b684ef925b8c75a42dbcbf57d63ccd381600";
+static const char enc_hex[] = "1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a";
+static const char ct_hex[] = "1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db"
+                             "21993c62ce81883d2dd1b51a28";
+static const char plain_text[] = "Beauty is truth, truth beauty";
+
+ENT_TEST(hpke, as_the_rfc)
+{
+    const size_t len = sizeof plain_text - 1;
+    const struct ent_hpke_context rfc = {{"Ode on a Grecian Urn", 20}, {"Count-0", 7}};
+    uint8_t want[sizeof plain_text - 1 + ENT_HPKE_EXTRA_BYTES];
+    uint8_t secret[32];
+    uint8_t pub[32];
+    uint8_t out[sizeof plain_text - 1];
+    struct ent_x25519_key *key = NULL;
+    struct ent_buf sealed;
+
+    ENT_OK(ent_unhex(enc_hex, want, ENT_HPKE_ENC_BYTES));
+    ENT_OK(ent_unhex(ct_hex, want + ENT_HPKE_ENC_BYTES, len + ENT_HPKE_TAG_BYTES));
+    ENT_OK(ent_unhex(sk_receiver, secret, sizeof secret));
+    ENT_OK(ent_x25519_key_of_secret(secret, &key));
+    ent_x25519_key_pub(key, pub);
+    ENT_OK(ent_unhex(sk_ephemeral, secret, sizeof secret));
+    inject_next(secret, sizeof secret);
+    ent_buf_init(&sealed, sizeof want);
+    ENT_OK(ent_hpke_seal(pub, &rfc, (struct ent_part){plain_text, len}, &sealed));
+    CU_ASSERT(sealed.len == sizeof want && memcmp(sealed.data, want, sizeof want) == 0);
+    ENT_OK(ent_hpke_open(key, &rfc, (struct ent_part){want, sizeof want}, out));
+    CU_ASSERT_EQUAL(memcmp(out, plain_text, len), 0);
+    ent_buf_release(&sealed);
+    ent_x25519_key_free(key);
+}
 
 struct pair {
     struct ent_x25519_key *key;

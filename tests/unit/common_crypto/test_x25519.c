@@ -10,7 +10,7 @@
 #include "tests/support/ent_test.h"
 
 /* RFC 7748 6.1 */
-static const char alice_hex[] = "77076d0a7318a57d3c16c17251b26645df4f8ceb7d99d0b2e2ab2c5d1c6b8d2a";
+static const char alice_hex[] = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a";
 static const char alice_pub[] = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
 static const char bob_pub[] = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f";
 static const char shared_hex[] = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
