@@ -4,10 +4,16 @@
 if(CMAKE_SCRIPT_MODE_FILE)
   set(commit "unknown")
   if(EXISTS ${SOURCE}/.git)   # not that of a repository that the sources were unpacked inside
-    execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=40 --exclude=*
+    # --no-optional-locks: a build must not stand in the way of a commit made at the same moment.
+    execute_process(COMMAND git -C ${SOURCE} rev-parse --verify HEAD
       OUTPUT_VARIABLE said RESULT_VARIABLE failed OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-    if("${failed}" STREQUAL "0" AND said MATCHES "^[0-9a-f]+(-dirty)?$")
+    execute_process(COMMAND git --no-optional-locks -C ${SOURCE} status --porcelain --untracked-files=no
+      OUTPUT_VARIABLE changed RESULT_VARIABLE unclear ERROR_QUIET)
+    if("${failed}" STREQUAL "0" AND said MATCHES "^[0-9a-f]+$")
       set(commit ${said})
+      if(NOT "${unclear}" STREQUAL "0" OR NOT "${changed}" STREQUAL "")
+        string(APPEND commit "-dirty")
+      endif()
     endif()
   endif()
   set(text "extern const char ent_build_commit[];\nconst char ent_build_commit[] = \"${commit}\";\n")
