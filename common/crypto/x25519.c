@@ -28,7 +28,8 @@ static enum ent_err key_take(EVP_PKEY *pkey, struct ent_x25519_key **out)
     key->pkey = pkey;
     if (EVP_PKEY_get_raw_public_key(pkey, key->pub, &len) != 1 || len != ENT_X25519_PUB_BYTES) {
         ent_x25519_key_free(key);
-        return ent_ossl_error(ENT_E_INTERNAL, "an X25519 key without its public half");
+        (void)ent_ossl_error(ENT_E_INTERNAL, "an X25519 key without its public half");
+        return ENT_E_INTERNAL;
     }
     *out = key;
     return ENT_E_OK;
@@ -41,7 +42,8 @@ enum ent_err ent_x25519_key_of_secret(const uint8_t secret[ENT_X25519_SECRET_BYT
         EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, ENT_X25519_SECRET_BYTES);
 
     if (pkey == NULL) {
-        return ent_ossl_error(ENT_E_INTERNAL, "cannot make an X25519 key");
+        (void)ent_ossl_error(ENT_E_INTERNAL, "cannot make an X25519 key");
+        return ENT_E_INTERNAL;
     }
     return key_take(pkey, out);
 }
