@@ -16,8 +16,11 @@ extern const char ent_build_commit[] __attribute__((weak));
 #define ENT_BUILD_FLAGS "unknown"
 #endif
 
+#define TEXT_OF(x_) #x_
+#define TEXT(x_) TEXT_OF(x_)
 #if defined(__clang__)
-#define COMPILER "clang " __clang_version__
+#define COMPILER                                                                                   \
+    "clang " TEXT(__clang_major__) "." TEXT(__clang_minor__) "." TEXT(__clang_patchlevel__)
 #else
 #define COMPILER "gcc " __VERSION__
 #endif
@@ -85,24 +88,38 @@ size_t ent_identity_of_notes(const uint8_t *notes, size_t len, uint8_t out[ENT_B
     return 0;
 }
 
-/* The kernel says where the running program's own headers are (AT_PHDR); what is loaded stands at a
- * distance from the addresses in them that is the same for all, and is seen at the headers'
- * own entry. Without that entry the program is not relocated. */
+/* The kernel says where the running program's own headers are (AT_PHDR). What is loaded stands at one
+ * distance from the addresses in them: that of the headers from what their own entry says. Without
+ * that entry (a static program) the distance is known only if it is none. */
+static bool loaded_at(const program_header *headers, size_t n, uintptr_t at, uintptr_t *moved)
+{
+    bool unmoved = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (headers[i].p_type == PT_PHDR) {
+            *moved = at - (uintptr_t)headers[i].p_vaddr;
+            return true;
+        }
+        if (headers[i].p_type == PT_LOAD && at >= headers[i].p_vaddr &&
+            at - headers[i].p_vaddr < headers[i].p_filesz) {
+            unmoved = true;
+        }
+    }
+    *moved = 0;
+    return unmoved;
+}
+
 static size_t running_build_id(uint8_t out[ENT_BUILD_ID_MAX_BYTES])
 {
-    const uintptr_t headers_at = (uintptr_t)getauxval(AT_PHDR);
+    const uintptr_t at = (uintptr_t)getauxval(AT_PHDR);
     const size_t n = (size_t)getauxval(AT_PHNUM);
-    const program_header *headers = (const program_header *)headers_at;
+    const program_header *headers = (const program_header *)at;
     uintptr_t moved = 0;
     size_t len = 0;
 
-    if (headers == NULL || getauxval(AT_PHENT) != sizeof *headers) {
+    if (headers == NULL || getauxval(AT_PHENT) != sizeof *headers ||
+        !loaded_at(headers, n, at, &moved)) {
         return 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (headers[i].p_type == PT_PHDR) {
-            moved = headers_at - (uintptr_t)headers[i].p_vaddr;
-        }
     }
     for (size_t i = 0; i < n && len == 0; i++) {
         if (headers[i].p_type == PT_NOTE && headers[i].p_align <= 4) {
