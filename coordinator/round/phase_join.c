@@ -15,12 +15,12 @@ void ent_join_open(struct ent_step *step, const struct ent_row *open)
             ent_step_row_code(step, ENT_ROW_INVITE, i, ENT_E_OK);
         }
     }
+    ent_join_ask_gate(step); /* first: who joins says which head it has cosigned */
     for (uint32_t i = 0; i < r->n_members; i++) {
         if (r->members[i].standing == ENT_STANDING_INVITED) {
             (void)ent_step_act(step, ENT_ACT_SEND_OPEN, i);
         }
     }
-    ent_join_ask_gate(step);
     r->deadline_ms = ent_round_at(step->now_ms, r->config.join_ms);
 }
 
