@@ -9,6 +9,7 @@
 #include "common/plan/plan.h"
 #include "common/task/task.h"
 #include "common/wire/wire.h"
+#include "coordinator/engine/audit.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/queue.h"
 
@@ -56,7 +57,8 @@ struct ent_upload {
     bool is_small;            /* it came so */
     char why[160];            /* bad, in words */
     uint64_t rows;            /* of statistics, once they were checked */
-    bool unstored; /* accepted, but its row is not committed yet: nothing may replace it */
+    bool pending;  /* accepted, but its row is not committed yet: nothing may replace it */
+    bool unstored; /* and so are its bytes, which came within its message */
 };
 
 struct ent_recent {
@@ -89,6 +91,7 @@ struct ent_engine_member {
         rows; /* training rows that its statistics of this run state, down to a power of two; 0: none */
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
+    struct ent_member_log log;
     struct ent_store_own
         *own; /* [n_own] what it said of its own test rows, until the round is over */
     size_t n_own;
@@ -119,6 +122,7 @@ struct ent_conn {
     uint32_t sent_attempt;
     struct ent_peer peer;
     struct ent_push pushes[ENT_PUSHES_MAX];
+    struct ent_conn_log log;
 };
 
 /* What is sent, to one or several: signed when it leaves, with all else that leaves then. */
@@ -202,6 +206,7 @@ struct ent_engine {
 
     struct ent_round round;
     struct ent_round_member *machine_members;
+    struct ent_audit audit;
     struct ent_actions actions; /* not carried out yet */
     struct ent_actions doing;   /* being carried out */
     uint64_t timer_ms;          /* 0 = none */
@@ -369,6 +374,8 @@ ENT_MUST enum ent_err ent_message_header(struct ent_engine *e, enum ent_msg_type
 ENT_MUST enum ent_err ent_message_write(struct ent_engine *e, enum ent_msg_type type,
                                         const struct ent_about *about, const void *message,
                                         struct ent_letter **out);
+size_t ent_message_metrics(const struct ent_run_metrics *metrics,
+                           struct ent_msg_metric out[ENT_METRIC_VALUES]);
 struct ent_about ent_message_about(const struct ent_engine *e); /* the current attempt */
 void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                       uint64_t request, const void *message);
@@ -393,8 +400,8 @@ void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* ---- announce.c ---- */
 void ent_message_open(struct ent_engine *e, uint32_t member);
 void ent_message_begin(struct ent_engine *e, uint32_t member);
-/* e->round_open of the current attempt. */
-ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
+/* What round.open says of the attempt that opens, but for those invited. */
+ENT_MUST enum ent_err ent_message_open_fill(struct ent_engine *e, struct ent_msg_round_open *out);
 /* An offer with its content: sealed once for all that get it. */
 void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_offer *m);
 void ent_message_forget_sealed(struct ent_engine *e);
