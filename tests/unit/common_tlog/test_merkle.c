@@ -256,3 +256,43 @@ ENT_TEST(merkle, a_node_that_cannot_be_kept_leaves_the_tree)
     CU_ASSERT(memcmp(&before, &kept.tree, sizeof before) == 0);
     kept_release(&kept);
 }
+
+/* Too long and too short is told apart from another root. */
+ENT_TEST(merkle, lengths_have_their_own_error)
+{
+    struct kept kept = {0};
+    struct ent_merkle_proof proof;
+    uint8_t roots[2][ENT_MERKLE_BYTES];
+    uint8_t empty[ENT_MERKLE_BYTES];
+
+    fill(&kept, 20);
+    ENT_OK(ent_merkle_root_at(kept_node, &kept, 11, roots[0]));
+    ENT_OK(ent_merkle_root_at(kept_node, &kept, 20, roots[1]));
+    ENT_OK(ent_merkle_prove_inclusion(kept_node, &kept, 10, 20, &proof));
+    for (int more = -1; more <= 1; more += 2) {
+        struct ent_merkle_proof bent = proof;
+
+        bent.n += (size_t)more;
+        ENT_FAILS(ent_merkle_verify_inclusion(10, 20, kept.nodes[0][10], &bent, roots[1]),
+                  ENT_E_SHAPE);
+    }
+    ENT_FAILS(ent_merkle_verify_inclusion(10, 20, kept.nodes[0][11], &proof, roots[1]),
+              ENT_E_DIGEST);
+    ENT_OK(ent_merkle_prove_consistency(kept_node, &kept, 11, 20, &proof));
+    for (int more = -1; more <= 1; more += 2) {
+        struct ent_merkle_proof bent = proof;
+
+        bent.n += (size_t)more;
+        ENT_FAILS(ent_merkle_verify_consistency(11, 20, &bent, roots[0], roots[1]), ENT_E_SHAPE);
+    }
+    ENT_FAILS(ent_merkle_verify_consistency(11, 20, &proof, roots[1], roots[1]), ENT_E_DIGEST);
+    /* From nothing: no proof, and nothing has one root only. */
+    ENT_OK(ent_sha256(NULL, 0, empty));
+    ENT_FAILS(ent_merkle_verify_consistency(0, 20, &proof, empty, roots[1]), ENT_E_SHAPE);
+    proof.n = 0;
+    ENT_OK(ent_merkle_verify_consistency(0, 20, &proof, empty, roots[1]));
+    ENT_FAILS(ent_merkle_verify_consistency(0, 20, &proof, roots[0], roots[1]), ENT_E_DIGEST);
+    ENT_OK(ent_merkle_verify_consistency(0, 0, &proof, empty, empty));
+    ENT_FAILS(ent_merkle_verify_consistency(0, 0, &proof, empty, roots[1]), ENT_E_DIGEST);
+    kept_release(&kept);
+}

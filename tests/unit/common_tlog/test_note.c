@@ -286,3 +286,90 @@ ENT_TEST(note, equivocation)
     made_release(&a);
     made_release(&b);
 }
+
+/* Who may speak for a log: a key of type 0x01 that is named like the origin, and no other. */
+ENT_TEST(note, only_its_own_log)
+{
+    struct ent_note_opened opened;
+    struct ent_note note;
+    struct ent_buf line;
+    struct made made;
+
+    made_init(&made, 1);
+    made_init_key(&made, 1, "other.example", ENT_VKEY_LOG);
+    made_init_key(&made, 2, MADE_ORIGIN, ENT_VKEY_COSIGNATURE);
+    made_note(&made, 9, 0);
+    ENT_OK(ent_note_sign(&made.note, "other.example", made.secrets[1]));
+    ENT_OK(ent_note_parse((const char *)made.note.data, made.note.len, &note));
+    ent_buf_init(&line, ENT_NOTE_LINE_MAX_BYTES);
+    ENT_OK(ent_note_cosign(&note, MADE_ORIGIN, made.secrets[2], 5, &line));
+    ENT_OK(ent_note_add_line(&made.note, (const char *)line.data, line.len));
+    for (size_t i = 1; i <= 2; i++) {
+        ENT_FAILS(ent_note_open((const char *)made.note.data, made.note.len, NULL, made.keys + i, 1,
+                                &opened),
+                  ENT_E_SIGNATURE);
+    }
+    ENT_OK(ent_note_open((const char *)made.note.data, made.note.len, NULL, made.keys, 3, &opened));
+    CU_ASSERT(opened.verified.n_log == 2 && opened.verified.n_cosigners == 1);
+    ent_buf_release(&line);
+    made_release(&made);
+}
+
+#define ROOT "Tju7H3tHjc/nH7YxYxUZo7yhLJrvyhYSv85ME6hiZNQ=\n"
+
+ENT_TEST(checkpoint, negatives)
+{
+    static const char *const bad[] = {
+        "",
+        "o\n",
+        "o\n8\n",
+        "o\n8\nTju7H3tHjc/nH7YxYxUZo7yhLJrvyhYSv85ME6hiZNQ=", /* no newline */
+        "\n8\n" ROOT,
+        "o\n\n" ROOT,
+        "o\n08\n" ROOT,
+        "o\n+8\n" ROOT,
+        "o\n8 \n" ROOT,
+        "o\n0x8\n" ROOT,
+        "o\n9223372036854775808\n" ROOT,
+        "o\n18446744073709551624\n" ROOT,
+        "o\n0\n" ROOT,
+        "o\n8\n" ROOT "\n",
+        "o\n8\n" ROOT "\nmore\n",
+        "o\n8\n" ROOT "more",
+        "o\n8\nTju7H3tHjc/nH7YxYxUZo7yhLJrvyhYSv85ME6hiZNR=\n", /* a bit too many */
+        "o\n8\nTju7H3tHjc_nH7YxYxUZo7yhLJrvyhYSv85ME6hiZNQ=\n",
+        "o\n8\nTju7H3tHjc/nH7YxYxUZo7yhLJrvyhYSv85ME6hiZNQ\n",
+        "o\n8\nTju7H3tHjc/nH7YxYxUZo7yhLJrvyhYSv85ME6hiZA==\n",
+    };
+    struct ent_checkpoint cp;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ENT_FAILS(ent_checkpoint_parse(bad[i], strlen(bad[i]), &cp), ENT_E_DATA);
+    }
+    ENT_OK(ent_checkpoint_parse("o\n9223372036854775807\n" ROOT "a\nb\n",
+                                strlen("o\n9223372036854775807\n" ROOT "a\nb\n"), &cp));
+    CU_ASSERT(cp.size == ENT_MERKLE_SIZE_MAX && cp.n_extensions == 2);
+}
+
+/* Base64 of a stranger is read in steps; padding at the end of one that is not the last is no base64. */
+ENT_TEST(note, padding_between_steps)
+{
+    char base64[2049];
+    struct ent_note note;
+    struct ent_buf buf;
+
+    memset(base64, 'A', sizeof base64 - 1);
+    base64[sizeof base64 - 1] = '\0';
+    ent_buf_init(&buf, ENT_NOTE_MAX_BYTES);
+    ENT_OK(ent_buf_addf(&buf, "text\n\n\xE2\x80\x94 pq.example %s\n", base64));
+    ENT_OK(ent_note_parse((const char *)buf.data, buf.len, &note));
+    CU_ASSERT_EQUAL(note.lines[0].base64_len, 2048);
+    for (size_t at = 0; at < 2044; at++) {
+        uint8_t *to = buf.data + (note.lines[0].base64 - (const char *)buf.data) + at;
+
+        *to = '=';
+        ENT_FAILS(ent_note_parse((const char *)buf.data, buf.len, &note), ENT_E_DATA);
+        *to = 'A';
+    }
+    ent_buf_release(&buf);
+}
