@@ -6,9 +6,9 @@
 
 static enum ent_err missing(enum ent_err err, uint64_t size)
 {
-    return err == ENT_E_NOT_FOUND ? ent_err_note(err, "no note of size %llu is kept",
-                                                 (unsigned long long)size)
-                                  : err;
+    return err == ENT_E_NOT_FOUND
+               ? ent_err_note(err, "no note of size %llu is kept", (unsigned long long)size)
+               : err;
 }
 
 /* ---- notes ---- */

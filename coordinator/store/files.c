@@ -209,7 +209,7 @@ enum ent_err ent_store_model_put(struct ent_store *store, const void *bytes, siz
 
 /* Calls `each` with every name in a directory. */
 enum ent_err ent_files_walk(const char *dir, enum ent_err (*each)(void *ctx, const char *name),
-                         void *ctx)
+                            void *ctx)
 {
     DIR *d = opendir(dir);
     struct dirent *entry;
@@ -420,7 +420,8 @@ static enum ent_err discard_one(void *ctx, const char *name)
 {
     struct update_sweep *s = ctx;
 
-    return strncmp(name, s->prefix, strlen(s->prefix)) == 0 ? ent_files_remove_in(s->dir, name) : ENT_E_OK;
+    return strncmp(name, s->prefix, strlen(s->prefix)) == 0 ? ent_files_remove_in(s->dir, name)
+                                                            : ENT_E_OK;
 }
 
 enum ent_err ent_store_update_discard(struct ent_store *store, uint32_t run, uint64_t round,

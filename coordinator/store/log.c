@@ -123,8 +123,7 @@ static enum ent_err keep_node(void *ctx, unsigned level, uint64_t index,
     if (level == 0) {
         return ENT_E_OK; /* stands in its leaf's row */
     }
-    ENT_TRY(
-        ent_tables_prepare(store, "INSERT INTO node(level, idx, hash) VALUES(?, ?, ?)", &stmt));
+    ENT_TRY(ent_tables_prepare(store, "INSERT INTO node(level, idx, hash) VALUES(?, ?, ?)", &stmt));
     ent_stmt_bind_u64(stmt, 1, level);
     ent_stmt_bind_u64(stmt, 2, index);
     ent_stmt_bind_blob(stmt, 3, hash, ENT_MERKLE_BYTES);
@@ -248,10 +247,9 @@ static enum ent_err check_next(const struct ent_store *store, const struct ent_l
     ENT_REQUIRE(frame->seq == log->tree.size, ENT_E_PROTOCOL,
                 "leaf %llu was offered where the log goes on with %llu",
                 (unsigned long long)frame->seq, (unsigned long long)log->tree.size);
-    ENT_REQUIRE(memcmp(frame->federation, store->identity.federation, sizeof frame->federation) ==
-                    0,
-                ENT_E_PROTOCOL, "leaf %llu is of another federation",
-                (unsigned long long)frame->seq);
+    ENT_REQUIRE(
+        memcmp(frame->federation, store->identity.federation, sizeof frame->federation) == 0,
+        ENT_E_PROTOCOL, "leaf %llu is of another federation", (unsigned long long)frame->seq);
     ENT_REQUIRE(log->tree.size == 0 || frame->time_ms >= log->time_ms, ENT_E_PROTOCOL,
                 "leaf %llu is older than the one before it", (unsigned long long)frame->seq);
     ENT_REQUIRE((log->tree.size == 0) == (frame->type == ENT_LEAF_GENESIS), ENT_E_PROTOCOL,

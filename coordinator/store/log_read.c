@@ -43,8 +43,8 @@ enum ent_err ent_store_log_node(void *store, unsigned level, uint64_t index,
     if (level == 0) {
         err = ent_store_log_leaf_hash(store, index, out);
     } else {
-        ENT_TRY(ent_tables_prepare(store, "SELECT hash FROM node WHERE level = ? AND idx = ?",
-                                   &stmt));
+        ENT_TRY(
+            ent_tables_prepare(store, "SELECT hash FROM node WHERE level = ? AND idx = ?", &stmt));
         ent_stmt_bind_u64(stmt, 1, level);
         ent_stmt_bind_u64(stmt, 2, index);
         err = ent_tables_one(stmt, read_hash, out);
@@ -157,8 +157,7 @@ static enum ent_err add_entries(struct ent_stmt *stmt, size_t max_bytes, struct 
         if (!row) {
             return ENT_E_OK;
         }
-        ENT_TRY(
-            add_entry(stmt, used < max_bytes ? max_bytes - used : 0, *n == 0, out, &full));
+        ENT_TRY(add_entry(stmt, used < max_bytes ? max_bytes - used : 0, *n == 0, out, &full));
         if (full) {
             return ENT_E_OK;
         }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "common/tlog/leaf.h"
 #include "common/tlog/note.h"
 #include "coordinator/store/tables.h"
@@ -14,7 +15,8 @@ struct verifier {
     struct ent_sha256 hash;
     uint64_t time_ms;
     struct ent_stmt *leaves;
-    struct ent_stmt *levels[ENT_MERKLE_LEVELS]; /* node rows of a level, from 1 on; NULL: none read */
+    struct ent_stmt
+        *levels[ENT_MERKLE_LEVELS]; /* node rows of a level, from 1 on; NULL: none read */
     struct ent_stmt *notes;
     bool note_row; /* notes stands on a row, of this size: */
     uint64_t note_size;
@@ -140,10 +142,10 @@ static enum ent_err check_frame(struct verifier *v, const struct ent_leaf_frame 
                     frame->round == round,
                 ENT_E_CORRUPT, "the audit log's leaf %llu stands where another belongs",
                 (unsigned long long)idx);
-    ENT_REQUIRE(memcmp(frame->federation, v->store->identity.federation,
-                       sizeof frame->federation) == 0,
-                ENT_E_CORRUPT, "the audit log's leaf %llu is of another federation",
-                (unsigned long long)idx);
+    ENT_REQUIRE(
+        memcmp(frame->federation, v->store->identity.federation, sizeof frame->federation) == 0,
+        ENT_E_CORRUPT, "the audit log's leaf %llu is of another federation",
+        (unsigned long long)idx);
     ENT_REQUIRE(frame->time_ms >= v->time_ms, ENT_E_CORRUPT,
                 "the audit log's leaf %llu is older than the one before it",
                 (unsigned long long)idx);

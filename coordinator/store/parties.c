@@ -64,8 +64,8 @@ static enum ent_err replace(struct ent_store *store, uint32_t version, struct en
     struct ent_stmt *stmt = NULL;
 
     ENT_TRY(drop(store));
-    ENT_TRY(ent_tables_prepare(
-        store, "INSERT INTO witness_set(id, version, bytes) VALUES(1, ?, ?)", &stmt));
+    ENT_TRY(ent_tables_prepare(store, "INSERT INTO witness_set(id, version, bytes) VALUES(1, ?, ?)",
+                               &stmt));
     ent_stmt_bind_u64(stmt, 1, version);
     ent_stmt_bind_blob(stmt, 2, set.data, set.len);
     return ent_tables_done(stmt, ent_stmt_run(stmt));
@@ -127,8 +127,7 @@ static enum ent_err read_agreed(struct ent_stmt *stmt, void *out)
     struct agreed_row *row = out;
 
     ENT_TRY(ent_stmt_blob_exact(stmt, 0, row->agreed.handle, sizeof row->agreed.handle));
-    ENT_TRY(
-        ent_tables_blob(stmt, 1, row->header, sizeof row->header, &row->agreed.header.len));
+    ENT_TRY(ent_tables_blob(stmt, 1, row->header, sizeof row->header, &row->agreed.header.len));
     ENT_TRY(ent_stmt_blob_exact(stmt, 2, row->agreed.payload_sha256,
                                 sizeof row->agreed.payload_sha256));
     return ent_stmt_blob_exact(stmt, 3, row->agreed.signature, sizeof row->agreed.signature);
@@ -221,8 +220,7 @@ static enum ent_err make_salt(struct ent_store *store, const uint8_t *handle, ui
     struct ent_stmt *stmt = NULL;
 
     ENT_TRY(ent_csprng_bytes(&csprng, salt, 32));
-    ENT_TRY(
-        ent_tables_prepare(store, "UPDATE member SET name_salt = ? WHERE handle = ?", &stmt));
+    ENT_TRY(ent_tables_prepare(store, "UPDATE member SET name_salt = ? WHERE handle = ?", &stmt));
     ent_stmt_bind_blob(stmt, 1, salt, 32);
     ent_stmt_bind_blob(stmt, 2, handle, ENT_STORE_ID_BYTES);
     return ent_tables_change(store, stmt);

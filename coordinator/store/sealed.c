@@ -196,8 +196,8 @@ enum ent_err ent_sealed_named(struct ent_store *store, const struct ent_leaf_fra
 {
     for (size_t i = 0; i < accept->n_sealed; i++) {
         struct ent_stmt *stmt = NULL;
-        bool plain = memcmp(accept->sealed[i], accept->update.payload_sha256,
-                            ENT_STORE_DIGEST_BYTES) == 0;
+        bool plain =
+            memcmp(accept->sealed[i], accept->update.payload_sha256, ENT_STORE_DIGEST_BYTES) == 0;
 
         ENT_TRY(ent_tables_prepare(
             store, "INSERT INTO sealed(digest, idx, place, time_ms, plain) VALUES(?, ?, ?, ?, ?)",
@@ -217,8 +217,7 @@ enum ent_err ent_sealed_erased(struct ent_store *store, const struct ent_leaf_bl
     for (size_t i = 0; i < erase->n_digests; i++) {
         struct ent_stmt *stmt = NULL;
 
-        ENT_TRY(
-            ent_tables_prepare(store, "UPDATE sealed SET erased = 1 WHERE digest = ?", &stmt));
+        ENT_TRY(ent_tables_prepare(store, "UPDATE sealed SET erased = 1 WHERE digest = ?", &stmt));
         ent_stmt_bind_blob(stmt, 1, erase->digests[i], ENT_STORE_DIGEST_BYTES);
         ENT_TRY(ent_tables_done(stmt, ent_stmt_run(stmt)));
     }

@@ -21,8 +21,9 @@ struct ent_store {
     bool readonly;
     struct ent_log_state log; /* of a store opened for writing */
     char *sealed;             /* DIR/sealed */
-    uint8_t sealed_dirty[32]; /* a bit for each directory in it that got a name since the last sync */
-    bool sealed_dirs;         /* directories were made in it */
+    uint8_t
+        sealed_dirty[32]; /* a bit for each directory in it that got a name since the last sync */
+    bool sealed_dirs;     /* directories were made in it */
     uint64_t n_sealed;
     char *models;  /* DIR/models */
     char *updates; /* DIR/updates */
