@@ -130,6 +130,13 @@ struct ent_schema {
         .aux = ENT_SCHEMA_OFF(t_, has_, sizeof(bool)), .sub = (sub_)                               \
     }
 
+/* The schema of struct x_, from its table fields_. */
+#define ENT_SCHEMA_OF(x_, name_, pb_, fields_, rule_)                                              \
+    {                                                                                              \
+        .name = (name_), .pb = &(pb_), .bytes = sizeof(struct x_), .fields = (fields_),            \
+        .n_fields = sizeof(fields_) / sizeof((fields_)[0]), .rule = (rule_)                        \
+    }
+
 /* *out, a struct of schema->bytes, from exactly these bytes. Lists and BYTES fields are copied into the arena.
  * PROTOCOL names message and field; LIMIT when the arena is too small. *out is untouched on error. */
 ENT_MUST enum ent_err ent_schema_decode(const struct ent_schema *schema, struct ent_bytes in,

@@ -21,9 +21,9 @@
 /* A control frame's body (common/net refuses more before it reads it): a whole envelope fits in
  * one. Bytes. */
 #define ENT_WIRE_ENVELOPE_MAX_BYTES 65536
-/* Envelope minus the payload: header (at most 256), digest, signature, path (at most 384), tags. Bytes. */
+/* Envelope minus the payload: header (at most 320), digest, signature, path (at most 384), tags. Bytes. */
 #define ENT_WIRE_ENVELOPE_OVERHEAD_BYTES 1024
-#define ENT_WIRE_HEADER_MAX_BYTES 256
+#define ENT_WIRE_HEADER_MAX_BYTES 320
 #define ENT_WIRE_PAYLOAD_MAX_BYTES (ENT_WIRE_ENVELOPE_MAX_BYTES - ENT_WIRE_ENVELOPE_OVERHEAD_BYTES)
 
 /* An update or an offered model or plan up to this size stands in its own message; a larger one
@@ -71,5 +71,18 @@
 #define ENT_WIRE_WEIGHT_MAX (1u << 30)
 /* floor(log2 rows) + 1 of the largest weight. */
 #define ENT_WIRE_BUCKET_MAX 31
+
+/* ---- the audit log ---- */
+
+/* Witnesses of one set, and auditors of one run. Members beyond cosign nothing. */
+#define ENT_LOG_WITNESSES_MAX 64
+#define ENT_LOG_AUDITORS_MAX 8
+/* A leaf: the format allows 65,535 bytes; ours must also fit an envelope when they are sent. Bytes. */
+#define ENT_LEAF_FRAME_BYTES 56
+#define ENT_LEAF_MAX_BYTES 65535
+#define ENT_LEAF_SENT_MAX_BYTES 63000
+/* A signed note: 64 cosignatures of at most 250 bytes. Bytes. */
+#define ENT_NOTE_MAX_BYTES 32000
+#define ENT_LOG_SET_MAX_BYTES 8192 /* LogWitnessBody of 64 witnesses */
 
 #endif

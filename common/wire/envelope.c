@@ -28,11 +28,20 @@ static const struct ent_schema_field statement_fields[] = {
     ENT_SCHEMA_U64(ent_update_statement, 3, payload_bytes, 1, ENT_WIRE_TRANSFER_MAX_BYTES),
     ENT_SCHEMA_U32(ent_update_statement, 4, codec, ENT_CODEC_INT32, ENT_CODEC_INT64),
     ENT_SCHEMA_U32(ent_update_statement, 5, rows_log2, 0, ENT_WIRE_BUCKET_MAX),
+    ENT_SCHEMA_U64(ent_update_statement, 6, seen_size, 0, ENT_WIRE_COUNTER_MAX),
+    ENT_SCHEMA_FIXED_OPT(ent_update_statement, 7, seen_root, has_seen_root),
 };
+
+static const char *statement_rule(const void *message)
+{
+    const struct ent_update_statement *m = message;
+
+    return m->has_seen_root == (m->seen_size > 0) ? NULL : "log root without size, or the reverse";
+}
 
 const struct ent_schema ent_wire_statement_schema =
     ENT_SCHEMA_OF(ent_update_statement, "update statement",
-                  entente__v1__update_statement__descriptor, statement_fields, NULL);
+                  entente__v1__update_statement__descriptor, statement_fields, statement_rule);
 
 static const struct ent_schema_field header_fields[] = {
     ENT_SCHEMA_U32(wire_header, 1, version, 0, UINT32_MAX),
@@ -163,6 +172,18 @@ enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, struct ent_b
     parts = parts_of(envelope.header, envelope.payload_sha256);
     ENT_TRY(ent_sha256_parts(parts.part, 3, opened.statement));
     *out = opened;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_wire_header_decode(struct ent_bytes bytes, struct ent_arena *arena,
+                                    struct ent_header *out)
+{
+    struct wire_header header;
+
+    ENT_TRY(ent_schema_decode(&ent_wire_header_schema, bytes, arena, &header));
+    ENT_REQUIRE(header.version == ENT_WIRE_VERSION, ENT_E_VERSION, "a header of version %u",
+                (unsigned)header.version);
+    *out = header.h;
     return ENT_E_OK;
 }
 

@@ -6,6 +6,9 @@ static const char *rule(const void *message)
 {
     const struct ent_msg_hello *m = message;
 
+    if (m->has_seen_root != (m->seen_size > 0)) {
+        return "log root without size, or the reverse";
+    }
     return m->protocol_min <= m->protocol_max ? NULL : "protocol_min is above protocol_max";
 }
 
@@ -18,6 +21,8 @@ static const struct ent_schema_field hello_fields[] = {
     ENT_SCHEMA_FIXED_LIST(ent_msg_hello, 6, models_held, n_models_held, ENT_WIRE_MODELS_HELD_MAX,
                           false),
     ENT_SCHEMA_FIXED_OPT(ent_msg_hello, 7, run_plan, has_run_plan),
+    ENT_SCHEMA_U64(ent_msg_hello, 8, seen_size, 0, ENT_WIRE_COUNTER_MAX),
+    ENT_SCHEMA_FIXED_OPT(ent_msg_hello, 9, seen_root, has_seen_root),
 };
 
 ENT_WIRE_MESSAGE(hello, rule)

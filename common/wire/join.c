@@ -25,6 +25,7 @@ static const struct ent_schema_field decline_fields[] = {
     ENT_SCHEMA_FIXED(ent_msg_decline, 1, round_open),
     ENT_SCHEMA_U32(ent_msg_decline, 2, code, 1, ENT_WIRE_CODE_MAX),
     ENT_SCHEMA_TEXT(ent_msg_decline, 3, text),
+    ENT_SCHEMA_FIXED_OPT(ent_msg_decline, 4, salt, has_salt),
 };
 
 ENT_WIRE_MESSAGE(decline, NULL)

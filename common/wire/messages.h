@@ -41,6 +41,9 @@ struct ent_msg_hello {
     size_t n_models_held;
     bool has_run_plan;
     uint8_t run_plan[ENT_WIRE_DIGEST_BYTES];
+    uint64_t seen_size; /* 0: no log head seen */
+    bool has_seen_root; /* exactly when seen_size > 0 */
+    uint8_t seen_root[ENT_WIRE_DIGEST_BYTES];
 };
 ENT_MUST enum ent_err ent_msg_hello_encode(const struct ent_msg_hello *m, struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_hello_decode(const uint8_t *bytes, size_t len,
@@ -88,7 +91,13 @@ ENT_MUST enum ent_err ent_msg_run_start_decode(const uint8_t *bytes, size_t len,
                                                struct ent_arena *arena,
                                                struct ent_msg_run_start *out);
 
+#define ENT_WIRE_ROUND_OPEN_LEAF 0x0401 /* its type in the log: common/tlog/leaves.def */
+
+/* The payload is not protobuf but a whole leaf of the log, round.open: its frame holds federation, run, round, its place
+ * and its time; what follows is RoundOpen of messages.proto. */
 struct ent_msg_round_open {
+    uint64_t leaf_index;
+    uint64_t leaf_ms; /* time_ms of the frame */
     uint8_t federation[ENT_WIRE_FEDERATION_BYTES];
     uint32_t run;
     uint64_t round;
@@ -106,13 +115,18 @@ struct ent_msg_round_open {
     uint32_t weights; /* enum ent_weights_rule */
     uint32_t scale_bits;
     uint64_t base_bytes;
+    uint64_t config;                            /* index of the run's config.set */
+    uint64_t cosigned_size;                     /* newest log head with a quorum; 0: none */
+    uint8_t (*auditors)[ENT_WIRE_PUBLIC_BYTES]; /* X25519 keys that updates are sealed to */
+    size_t n_auditors;
+    bool plain; /* updates are kept unsealed, 7 days at most */
 };
 ENT_MUST enum ent_err ent_msg_round_open_encode(const struct ent_msg_round_open *m,
                                                 struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_round_open_decode(const uint8_t *bytes, size_t len,
                                                 struct ent_arena *arena,
                                                 struct ent_msg_round_open *out);
-/* What Join, Begin, updates and RoundClose name the round by: RFC 6962 leaf hash, SHA-256(0x00 ||
+/* What Join, Begin, updates and RoundClose name the round by: RFC 6962 hash of the leaf, SHA-256(0x00 ||
  * payload bytes). */
 ENT_MUST enum ent_err ent_wire_round_open_hash(const uint8_t *payload, size_t len,
                                                uint8_t out[ENT_WIRE_DIGEST_BYTES]);
@@ -135,6 +149,8 @@ struct ent_msg_decline {
     uint8_t round_open[ENT_WIRE_DIGEST_BYTES];
     uint32_t code;
     ent_free_text text;
+    bool has_salt; /* random: the log keeps this message's digest */
+    uint8_t salt[32];
 };
 ENT_MUST enum ent_err ent_msg_decline_encode(const struct ent_msg_decline *m, struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_decline_decode(const uint8_t *bytes, size_t len,
@@ -185,6 +201,8 @@ struct ent_msg_ack {
     uint32_t code;
     bool repeat;
     uint64_t sequence;
+    bool has_round_open; /* with it the signed Ack is the member's receipt */
+    uint8_t round_open[ENT_WIRE_DIGEST_BYTES];
 };
 ENT_MUST enum ent_err ent_msg_ack_encode(const struct ent_msg_ack *m, struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_ack_decode(const uint8_t *bytes, size_t len, struct ent_arena *arena,
@@ -310,5 +328,95 @@ struct ent_msg_renewed {
 ENT_MUST enum ent_err ent_msg_renewed_encode(const struct ent_msg_renewed *m, struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_renewed_decode(const uint8_t *bytes, size_t len,
                                              struct ent_arena *arena, struct ent_msg_renewed *out);
+
+/* ---- the audit log ---- */
+
+struct ent_msg_leaves {
+    uint64_t first;          /* index of the first */
+    struct ent_bytes bundle; /* C2SP entry bundle: u16 length, leaf, ...; checked by common/tlog */
+};
+ENT_MUST enum ent_err ent_msg_leaves_encode(const struct ent_msg_leaves *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_leaves_decode(const uint8_t *bytes, size_t len,
+                                            struct ent_arena *arena, struct ent_msg_leaves *out);
+
+struct ent_msg_checkpoint {
+    struct ent_bytes note; /* signed note, text */
+};
+ENT_MUST enum ent_err ent_msg_checkpoint_encode(const struct ent_msg_checkpoint *m,
+                                                struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_checkpoint_decode(const uint8_t *bytes, size_t len,
+                                                struct ent_arena *arena,
+                                                struct ent_msg_checkpoint *out);
+
+/* Not enveloped: the cosignature speaks for itself. */
+struct ent_msg_cosign {
+    uint64_t size;
+    uint8_t root[ENT_WIRE_DIGEST_BYTES];
+    uint64_t time_s; /* as signed */
+    uint8_t signature[ENT_WIRE_SIGNATURE_BYTES];
+};
+ENT_MUST enum ent_err ent_msg_cosign_encode(const struct ent_msg_cosign *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_cosign_decode(const uint8_t *bytes, size_t len,
+                                            struct ent_arena *arena, struct ent_msg_cosign *out);
+
+struct ent_msg_propose {
+    struct ent_bytes set; /* LogWitnessBody */
+};
+ENT_MUST enum ent_err ent_msg_propose_encode(const struct ent_msg_propose *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_propose_decode(const uint8_t *bytes, size_t len,
+                                             struct ent_arena *arena, struct ent_msg_propose *out);
+
+struct ent_msg_agree {
+    struct ent_bytes set; /* the same bytes */
+};
+ENT_MUST enum ent_err ent_msg_agree_encode(const struct ent_msg_agree *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_agree_decode(const uint8_t *bytes, size_t len,
+                                           struct ent_arena *arena, struct ent_msg_agree *out);
+
+struct ent_msg_leave {
+    uint8_t salt[32];
+};
+ENT_MUST enum ent_err ent_msg_leave_encode(const struct ent_msg_leave *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_leave_decode(const uint8_t *bytes, size_t len,
+                                           struct ent_arena *arena, struct ent_msg_leave *out);
+
+struct ent_msg_dispute {
+    uint8_t round_open[ENT_WIRE_DIGEST_BYTES];
+    uint32_t code;
+    struct ent_bytes receipt; /* Envelope of Ack, as received; may be empty */
+    uint8_t salt[32];
+};
+ENT_MUST enum ent_err ent_msg_dispute_encode(const struct ent_msg_dispute *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_dispute_decode(const uint8_t *bytes, size_t len,
+                                             struct ent_arena *arena, struct ent_msg_dispute *out);
+
+enum ent_pull_kind {
+    ENT_PULL_LEAVES = 1,
+    ENT_PULL_PLAN = 2,
+    ENT_PULL_MODEL = 3,
+    ENT_PULL_NOTE = 4
+}; /* on the wire: never reuse */
+
+struct ent_msg_pull {
+    uint32_t kind; /* enum ent_pull_kind */
+    uint64_t offset;
+    bool has_digest;
+    uint8_t digest[ENT_WIRE_DIGEST_BYTES];
+};
+ENT_MUST enum ent_err ent_msg_pull_encode(const struct ent_msg_pull *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_pull_decode(const uint8_t *bytes, size_t len, struct ent_arena *arena,
+                                          struct ent_msg_pull *out);
+
+struct ent_msg_piece {
+    uint32_t kind;
+    bool has_digest;
+    uint8_t digest[ENT_WIRE_DIGEST_BYTES];
+    uint64_t offset;
+    uint64_t total; /* 0: this member does not have it */
+    struct ent_bytes bytes;
+};
+ENT_MUST enum ent_err ent_msg_piece_encode(const struct ent_msg_piece *m, struct ent_buf *out);
+ENT_MUST enum ent_err ent_msg_piece_decode(const uint8_t *bytes, size_t len,
+                                           struct ent_arena *arena, struct ent_msg_piece *out);
 
 #endif

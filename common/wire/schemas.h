@@ -18,12 +18,6 @@ extern const struct ent_schema ent_wire_header_schema;
 extern const struct ent_schema ent_wire_envelope_schema;
 extern const struct ent_schema ent_wire_statement_schema;
 
-#define ENT_SCHEMA_OF(x_, name_, pb_, fields_, rule_)                                              \
-    {                                                                                              \
-        .name = (name_), .pb = &(pb_), .bytes = sizeof(struct x_), .fields = (fields_),            \
-        .n_fields = sizeof(fields_) / sizeof((fields_)[0]), .rule = (rule_)                        \
-    }
-
 /* The schema and the two functions of message x, from its table x_fields. */
 #define ENT_WIRE_MESSAGE(x_, rule_)                                                                \
     const struct ent_schema ent_msg_##x_##_schema =                                                \

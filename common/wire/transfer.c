@@ -32,6 +32,7 @@ static const struct ent_schema_field ack_fields[] = {
     ENT_SCHEMA_U32(ent_msg_ack, 2, code, 0, ENT_WIRE_CODE_MAX),
     ENT_SCHEMA_BOOL(ent_msg_ack, 3, repeat),
     ENT_SCHEMA_U64(ent_msg_ack, 4, sequence, 0, ENT_WIRE_COUNTER_MAX),
+    ENT_SCHEMA_FIXED_OPT(ent_msg_ack, 5, round_open, has_round_open),
 };
 
 ENT_WIRE_MESSAGE(ack, NULL)

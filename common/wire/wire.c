@@ -48,6 +48,9 @@ enum ent_err ent_msg_decode(unsigned type, struct ent_bytes bytes, struct ent_ar
     const struct entry *e = find(type);
 
     ENT_REQUIRE(e != NULL && e->schema != NULL, ENT_E_PROTOCOL, "type %u has no payload", type);
+    if (type == ENT_MSG_ROUND_OPEN) { /* a leaf, not protobuf alone */
+        return ent_msg_round_open_decode(bytes.data, bytes.len, arena, message);
+    }
     return ent_schema_decode(e->schema, bytes, arena, message);
 }
 
@@ -56,6 +59,9 @@ enum ent_err ent_msg_encode(unsigned type, const void *message, struct ent_buf *
     const struct entry *e = find(type);
 
     ENT_REQUIRE(e != NULL && e->schema != NULL, ENT_E_INTERNAL, "type %u has no payload", type);
+    if (type == ENT_MSG_ROUND_OPEN) {
+        return ent_msg_round_open_encode(message, out);
+    }
     return ent_schema_encode(e->schema, message, out);
 }
 

@@ -58,6 +58,9 @@ struct ent_update_statement {
     uint64_t payload_bytes; /* salt and integers */
     uint32_t codec;         /* enum ent_codec */
     uint32_t rows_log2;     /* floor(log2 rows) + 1 under examples_log2; otherwise 0 */
+    uint64_t seen_size;     /* log head cosigned last; 0: none */
+    bool has_seen_root;     /* exactly when seen_size > 0 */
+    uint8_t seen_root[ENT_WIRE_DIGEST_BYTES];
 };
 
 struct ent_header {
@@ -94,6 +97,9 @@ struct ent_envelope {
  * envelope says). */
 ENT_MUST enum ent_err ent_wire_open(unsigned type, enum ent_msg_sender from, struct ent_bytes body,
                                     struct ent_arena *arena, struct ent_envelope *out);
+/* A header that was kept (the log's statements): strictly decoded, nothing else is checked. PROTOCOL, VERSION. */
+ENT_MUST enum ent_err ent_wire_header_decode(struct ent_bytes bytes, struct ent_arena *arena,
+                                             struct ent_header *out);
 /* SIGNATURE unless the envelope was signed by that key. */
 ENT_MUST enum ent_err ent_wire_verify(const struct ent_envelope *envelope,
                                       const uint8_t public_key[ENT_WIRE_PUBLIC_BYTES]);
