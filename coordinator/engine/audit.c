@@ -184,6 +184,19 @@ enum ent_err ent_audit_append(struct ent_engine *e, enum ent_leaf_type type, con
     return ent_store_log_append(e->store, &frame, message, e->wall_ms, idx, NULL);
 }
 
+enum ent_err ent_audit_together(struct ent_engine *e, ent_audit_fn what, void *ctx)
+{
+    enum ent_err err;
+
+    ENT_TRY(ent_store_begin(e->store));
+    err = what(e, ctx);
+    if (err != ENT_E_OK) {
+        ent_store_rollback(e->store);
+        return err;
+    }
+    return ent_store_commit(e->store);
+}
+
 enum ent_err ent_audit_operator(struct ent_engine *e, enum ent_log_action action,
                                 const void *subject, size_t len)
 {
@@ -278,11 +291,12 @@ static bool in_list(const struct ent_engine *e, enum ent_row_kind kind)
 }
 
 /* What the witnesses said, into the open transaction. */
-static enum ent_err store_note(struct ent_engine *e)
+static enum ent_err store_note(struct ent_engine *e, void *ctx)
 {
     struct ent_audit_note *n = &e->audit.note;
     struct ent_bytes text = {n->text.data, n->text.len};
 
+    (void)ctx;
     if (!n->dirty) {
         return ENT_E_OK;
     }
@@ -325,7 +339,7 @@ enum ent_err ent_audit_commit_rows(struct ent_engine *e)
                                 .emit = emit,
                                 .ctx = e};
 
-    ENT_TRY(store_note(e));
+    ENT_TRY(store_note(e, NULL));
     if (in_list(e, ENT_ROW_RUN_START)) {
         ENT_TRY(fix_auditors(e));
         fill_config(e, &config);
@@ -359,29 +373,21 @@ enum ent_err ent_audit_housekeeping(struct ent_engine *e)
 
 enum ent_err ent_audit_flush(struct ent_engine *e)
 {
-    enum ent_err err;
-
-    if (!e->audit.note.dirty) {
-        return ENT_E_OK;
+    if (e->audit.note.dirty) {
+        ENT_TRY(ent_audit_together(e, store_note, NULL));
+        note_stored(&e->audit.note);
     }
-    ENT_TRY(ent_store_begin(e->store));
-    err = store_note(e);
-    if (err != ENT_E_OK) {
-        ent_store_rollback(e->store);
-        return err;
-    }
-    ENT_TRY(ent_store_commit(e->store));
-    note_stored(&e->audit.note);
     return ENT_E_OK;
 }
 
 /* ---- start ---- */
 
-static enum ent_err software_leaf(struct ent_engine *e)
+static enum ent_err started(struct ent_engine *e, void *ctx)
 {
     struct ent_leaf_software_start m = {0};
     struct ent_identity id;
 
+    (void)ctx;
     ent_identity(&id);
     ENT_TRY(ent_sha256_file(ENT_IDENTITY_OWN_FILE, m.elf));
     memcpy(m.build_id, id.build_id, sizeof m.build_id);
@@ -397,15 +403,8 @@ static enum ent_err software_leaf(struct ent_engine *e)
 
 enum ent_err ent_audit_start(struct ent_engine *e)
 {
-    enum ent_err err;
-
-    ENT_TRY(ent_store_begin(e->store));
-    err = software_leaf(e);
-    if (err != ENT_E_OK) {
-        ent_store_rollback(e->store);
-        return err;
-    }
-    ENT_TRY(ent_store_commit(e->store));
+    ENT_TRY(ent_party_let_go(e));
+    ENT_TRY(ent_audit_together(e, started, NULL));
     ent_audit_publish(e);
     return e->fatal;
 }

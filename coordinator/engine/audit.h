@@ -114,6 +114,9 @@ void ent_audit_committed(struct ent_engine *e);
 /* One leaf outside of rounds. */
 ENT_MUST enum ent_err ent_audit_append(struct ent_engine *e, enum ent_leaf_type type,
                                        const void *message, uint64_t *idx);
+/* What belongs together, in one transaction. */
+typedef enum ent_err (*ent_audit_fn)(struct ent_engine *e, void *ctx);
+ENT_MUST enum ent_err ent_audit_together(struct ent_engine *e, ent_audit_fn what, void *ctx);
 ENT_MUST enum ent_err ent_audit_operator(struct ent_engine *e, enum ent_log_action action,
                                          const void *subject, size_t len);
 /* The leaf round.open of the current attempt, out of the log, and its hash. */
@@ -135,6 +138,9 @@ void ent_audit_ask_gate(struct ent_engine *e, const struct ent_action *action);
 bool ent_audit_may_send(const struct ent_engine *e, uint32_t kind);
 /* The run's end is told once it is covered. */
 void ent_audit_end(struct ent_engine *e, enum ent_err code);
+ENT_MUST enum ent_err ent_audit_witness_key(const struct ent_engine *e,
+                                            const struct ent_leaf_witness *witness,
+                                            struct ent_vkey *out);
 /* "brand-c (last seen 14:02), brand-d": who has not cosigned the newest note; "" when nobody is waited for. */
 void ent_audit_awaited(const struct ent_engine *e, char *out, size_t cap);
 void ent_audit_say_waits(struct ent_engine *e);

@@ -68,6 +68,7 @@ void ent_conns_unbind(struct ent_engine *e, struct ent_conn *conn)
     ent_uploads_cancel(e, member, true);
     down = ent_engine_event(e, ENT_EV_DOWN, member);
     ent_engine_feed(e, &down);
+    ent_party_cosigned(e, member, UINT64_MAX); /* one that leaves is out with its connection */
 }
 
 void ent_conns_bind(struct ent_engine *e, struct ent_conn *conn, uint32_t member)

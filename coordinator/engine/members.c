@@ -77,3 +77,17 @@ void ent_members_names(const struct ent_engine *e, ent_member_test wanted, char 
         (void)snprintf(out + used, cap - used, " and %zu more", left_out);
     }
 }
+
+void ent_members_out(struct ent_engine *e, uint32_t member, const char *why)
+{
+    struct ent_event event = ent_engine_event(e, ENT_EV_REVOKED, member);
+    struct ent_conn *conn = ent_conns_of(e, member);
+
+    e->members[member].revoked = true;
+    if (conn != NULL) {
+        ent_message_refuse(e, conn, ENT_E_REVOKED, 0, why);
+        ent_conns_unbind(e, conn);
+        ent_post_close(e, conn);
+    }
+    ent_engine_feed(e, &event);
+}

@@ -332,6 +332,8 @@ void ent_act_sweep(struct ent_engine *e); /* models that a round left over, if o
 ENT_MUST enum ent_err ent_members_load(struct ent_engine *e);
 ENT_MUST enum ent_err ent_members_add(struct ent_engine *e, const struct ent_store_member *from);
 uint32_t ent_members_find(const struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES]);
+/* It is no member any more: told why, hung up, dropped from the round. The store knows it already. */
+void ent_members_out(struct ent_engine *e, uint32_t member, const char *why);
 /* Names of the members for which `wanted` says yes, "brand-a, brand-b and 3 more". */
 typedef bool (*ent_member_test)(const struct ent_engine *e, uint32_t member);
 void ent_members_names(const struct ent_engine *e, ent_member_test wanted, char *out, size_t cap);

@@ -182,8 +182,8 @@ void ent_audit_say_waits(struct ent_engine *e)
 
 /* ---- cosignatures ---- */
 
-static enum ent_err witness_key(const struct ent_engine *e, const struct ent_leaf_witness *w,
-                                struct ent_vkey *out)
+enum ent_err ent_audit_witness_key(const struct ent_engine *e, const struct ent_leaf_witness *w,
+                                   struct ent_vkey *out)
 {
     char hex[2 * ENT_WIRE_HANDLE_BYTES + 1];
     char name[NAME_MAX_BYTES];
@@ -218,7 +218,7 @@ static enum ent_err check(const struct ent_engine *e, size_t place, const struct
 
     ENT_REQUIRE(m->size == n->size && memcmp(m->root, n->root, sizeof n->root) == 0,
                 ENT_E_SIGNATURE, "it cosigned another head than the one that it was sent");
-    ENT_TRY(witness_key(e, &n->set.list[place], &key));
+    ENT_TRY(ent_audit_witness_key(e, &n->set.list[place], &key));
     ENT_TRY(ent_note_parse((const char *)n->text.data, n->text.len, &note));
     write_line(&key, m, line);
     return ent_note_check_line(&note, line, strlen(line), &key, &time_s);
@@ -268,6 +268,7 @@ void ent_audit_cosign(struct ent_engine *e, struct ent_conn *conn, const struct 
     }
     if (conn->log.behind && m->size == conn->log.sent) {
         ent_audit_send(e, conn); /* and what it lacks still */
+        ent_party_welcome(e, conn);
         return;
     }
     if (m->size < n->size) {
