@@ -148,12 +148,12 @@ enum ent_err ent_audit_load(struct ent_engine *e)
     ent_buf_init(&a->proposal, ENT_LOG_SET_MAX_BYTES);
     ent_buf_init(&a->note.text, ENT_NOTE_MAX_BYTES);
     ENT_TRY(ent_store_log_genesis(e->store, &a->genesis));
-    ENT_TRY(
-        ent_store_log_each(e->store, ENT_LEAF_WITNESS_SET, 0, UINT64_MAX, load_set, e));
-    ENT_TRY(
-        ent_store_log_each(e->store, ENT_LEAF_MEMBER_LEAVE, 0, UINT64_MAX, load_left, e));
+    ENT_TRY(ent_store_log_each(e->store, ENT_LEAF_WITNESS_SET, 0, UINT64_MAX, load_set, e));
+    ENT_TRY(ent_store_log_each(e->store, ENT_LEAF_MEMBER_LEAVE, 0, UINT64_MAX, load_left, e));
     ENT_TRY(newest_close(e));
     ENT_TRY(newest_quorum(e));
+    a->end_waits = e->last_end.run != 0 && !ent_audit_may_send(e, ENT_OFFER_BEST);
+    a->end_code = e->last_end.code;
     err = ent_store_set_proposed(e->store, &a->proposal_version, &a->proposal);
     ENT_TRY(err == ENT_E_NOT_FOUND ? ENT_E_OK : err);
     if (e->run.config.run != 0) {

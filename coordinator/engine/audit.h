@@ -56,8 +56,8 @@ struct ent_audit_note {
     bool line_stored[ENT_LOG_WITNESSES_MAX];
     uint32_t n_cosigned;
     bool quorum;
-    bool stored;   /* with its quorum */
-    bool dirty;    /* there is something to be stored */
+    bool stored;       /* with its quorum */
+    bool dirty;        /* there is something to be stored */
     uint64_t dirty_ms; /* monotonic, since when */
 };
 
@@ -74,12 +74,12 @@ struct ent_audit {
     struct ent_audit_note note;
     uint64_t cosigned; /* largest size with a quorum; 0: none */
     struct ent_audit_gate gate;
-    bool said_waits;    /* of this note */
+    bool said_waits;     /* of this note */
     struct ent_buf open; /* leaf round.open of the current attempt */
     uint64_t open_leaf;
     bool has_close;
     uint64_t close_leaf; /* newest round.close */
-    bool end_waits;     /* the run is over, and its end is not told before the witnesses cover it */
+    bool end_waits; /* the run is over, and its end is not told before the witnesses cover it */
     enum ent_err end_code;
     /* config.set of the run */
     uint64_t config_leaf;
@@ -92,8 +92,8 @@ struct ent_audit {
 };
 
 struct ent_conn_log {
-    uint64_t sent;   /* leaves that it has or was sent */
-    bool behind;     /* it gets the rest once it has cosigned up to `sent` */
+    uint64_t sent; /* leaves that it has or was sent */
+    bool behind;   /* it gets the rest once it has cosigned up to `sent` */
 };
 
 struct ent_member_log {

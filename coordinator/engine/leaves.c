@@ -130,20 +130,18 @@ static enum ent_err accept_leaf(struct ent_leaves *l, const struct ent_row *row)
 /* The member's own word, where it was that. */
 static bool own_word(const struct ent_said *said, const struct ent_row *row)
 {
-    return row->kind == ENT_ROW_REJECT
-               ? is_of(said, ENT_MSG_DECLINE, row)
-               : row->code == ENT_E_LOST && is_of(said, ENT_MSG_LOST, row);
+    return row->kind == ENT_ROW_REJECT ? is_of(said, ENT_MSG_DECLINE, row)
+                                       : row->code == ENT_E_LOST && is_of(said, ENT_MSG_LOST, row);
 }
 
 static enum ent_err end_leaf(struct ent_leaves *l, const struct ent_row *row)
 {
     const struct ent_leaves_member *from = l->member(l->ctx, row->member);
     const struct ent_round_member *m = &l->round->members[row->member];
-    struct ent_leaf_update_reject leaf = {
-        .attempt = row->attempt,
-        .phase = l->begun ? ENT_PHASE_UPDATE : ENT_PHASE_JOIN,
-        .code = row->code,
-        .has_said = own_word(&from->ending, row)};
+    struct ent_leaf_update_reject leaf = {.attempt = row->attempt,
+                                          .phase = l->begun ? ENT_PHASE_UPDATE : ENT_PHASE_JOIN,
+                                          .code = row->code,
+                                          .has_said = own_word(&from->ending, row)};
 
     memcpy(leaf.handle, l->handle(l->ctx, row->member), sizeof leaf.handle);
     if (leaf.has_said) {
@@ -224,10 +222,10 @@ static enum ent_err close_leaves(struct ent_leaves *l, const struct ent_row *row
 
 static enum ent_err abort_leaf(struct ent_leaves *l, const struct ent_row *row)
 {
-    struct ent_leaf_round_abort m = {
-        .attempt = row->attempt,
-        .code = row->code,
-        .inputs_arrived = ent_round_count(l->round, ENT_STANDING_ACCEPTED) > 0};
+    struct ent_leaf_round_abort m = {.attempt = row->attempt,
+                                     .code = row->code,
+                                     .inputs_arrived =
+                                         ent_round_count(l->round, ENT_STANDING_ACCEPTED) > 0};
 
     memcpy(m.round_open, l->round_open, sizeof m.round_open);
     return l->emit(l->ctx, ENT_LEAF_ROUND_ABORT, row, &m);

@@ -30,7 +30,7 @@ struct ent_leaf_statement ent_said_statement(const struct ent_said *said);
 struct ent_leaves_member {
     struct ent_said join;
     struct ent_said update;
-    struct ent_said ending; /* Decline or Lost */
+    struct ent_said ending;                   /* Decline or Lost */
     uint8_t sealed[ENT_LOG_AUDITORS_MAX][32]; /* copies of its update that are kept */
     size_t n_sealed;
 };
@@ -43,7 +43,8 @@ struct ent_leaves {
     const struct ent_leaves_member *(*member)(void *ctx, uint32_t index);
     const uint8_t *(*handle)(void *ctx, uint32_t index);
     const struct ent_leaf_config_set *config; /* RUN_START */
-    const struct ent_msg_round_open *open; /* OPEN: without those invited, which are filled in here */
+    const struct ent_msg_round_open
+        *open;              /* OPEN: without those invited, which are filled in here */
     uint8_t round_open[32]; /* leaf hash of the attempt's round.open */
     const struct ent_msg_metric *metrics; /* of the evaluation that closes */
     size_t n_metrics;

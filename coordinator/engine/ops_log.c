@@ -123,8 +123,7 @@ static enum ent_err store_auditor(struct ent_engine *e, void *ctx)
     memcpy(leaf.sign_pub, a->sign_pub, sizeof leaf.sign_pub);
     ENT_TRY(ent_leaf_name_commit(a->name_salt, a->name, leaf.name_commit));
     ENT_TRY(ent_sha256(a->seal_pub, sizeof a->seal_pub, fingerprint));
-    ENT_TRY(
-        ent_audit_operator(e, ENT_LOG_ADMIT_AUDITOR, fingerprint, sizeof fingerprint));
+    ENT_TRY(ent_audit_operator(e, ENT_LOG_ADMIT_AUDITOR, fingerprint, sizeof fingerprint));
     ENT_TRY(ent_audit_append(e, ENT_LEAF_AUDITOR_ADMIT, &leaf, &a->leaf));
     return ent_store_auditor_add(e->store, a);
 }

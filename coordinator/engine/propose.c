@@ -244,10 +244,8 @@ static enum ent_err freeze(struct ent_engine *e, const struct opened *p)
     ENT_TRY(ent_grow(&h->sets, &h->cap_sets, h->n_sets + 1, sizeof *h->sets));
     ENT_TRY(ent_audit_together(e, append_set, &f));
     set = &h->sets[h->n_sets++];
-    *set = (struct ent_log_set){.leaf = f.idx,
-                                .version = p->body.version,
-                                .bad = p->body.bad,
-                                .n = p->body.n_witnesses};
+    *set = (struct ent_log_set){
+        .leaf = f.idx, .version = p->body.version, .bad = p->body.bad, .n = p->body.n_witnesses};
     memcpy(set->list, p->body.witnesses, set->n * sizeof *set->list);
     ent_buf_clear(&e->audit.proposal);
     ent_engine_say(e, ENT_SAY_OPERATOR,

@@ -157,8 +157,8 @@ void ent_audit_awaited(const struct ent_engine *e, char *out, size_t cap)
         if (e->members[member].log.last_seen_ms != 0) {
             ent_time_text(e->members[member].log.last_seen_ms, when);
         }
-        len = snprintf(out + used, cap - used, "%s%s", used > 0 ? ", " : "",
-                       e->members[member].name);
+        len =
+            snprintf(out + used, cap - used, "%s%s", used > 0 ? ", " : "", e->members[member].name);
         used += len > 0 ? (size_t)len : 0;
         if (e->members[member].conn == 0) {
             len = snprintf(out + used, cap - used, " (last seen %s)", when);

@@ -3,11 +3,11 @@
 #ifndef ENT_TESTS_COORDINATOR_ENGINE_FED_H
 #define ENT_TESTS_COORDINATOR_ENGINE_FED_H
 
+#include "common/crypto/base64.h"
 #include "common/json/json.h"
 #include "common/net/link_mem.h"
-#include "common/wire/wire.h"
-#include "common/crypto/base64.h"
 #include "common/tlog/note.h"
+#include "common/wire/wire.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/store/log.h"
 
