@@ -253,6 +253,7 @@ enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
     ent_json_put_key_uint(out, "run", e->run.config.run);
     ent_json_put_key_uint(out, "rounds", ent_engine_total_rounds(e));
     ent_json_put_key_bool(out, "serving", !e->options.offline);
+    ENT_TRY(ent_ops_put_kept(e, out));
     ent_engine_say(e, ENT_SAY_OPERATOR, "run %u stored", (unsigned)e->run.config.run);
     return ENT_E_OK;
 }

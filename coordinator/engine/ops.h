@@ -31,6 +31,9 @@ ENT_MUST enum ent_err ent_ops_action(struct ent_engine *e, enum ent_log_action a
                                      const void *subject, size_t len);
 /* A run needs a frozen witness set, and min_members of at least its quorum. */
 ENT_MUST enum ent_err ent_ops_check_witnesses(const struct ent_engine *e, uint32_t min_members);
+/* "auditors": how many updates are sealed to, "plain": whether they are kept unsealed. */
+ENT_MUST enum ent_err ent_ops_put_kept(struct ent_engine *e, struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_status_log(struct ent_engine *e, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_roster(struct ent_engine *e, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out);
 

@@ -161,3 +161,15 @@ enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct ent_json *
     ent_engine_say(e, ENT_SAY_OPERATOR, "auditor %.16s... admitted", hex);
     return ENT_E_OK;
 }
+
+enum ent_err ent_ops_put_kept(struct ent_engine *e, struct ent_json_writer *out)
+{
+    struct ent_store_auditor *list = NULL;
+    size_t n = 0;
+
+    ENT_TRY(ent_store_auditors(e->store, &list, &n));
+    free(list);
+    ent_json_put_key_uint(out, "auditors", n);
+    ent_json_put_key_bool(out, "plain", e->home->config->plain_ms > 0);
+    return ENT_E_OK;
+}
