@@ -382,7 +382,7 @@ static void print_log(const struct ent_json *log, FILE *out)
 {
     const struct ent_json *asked = ent_json_get(log, "proposal");
 
-    if (ent_json_kind(log) != ENT_JSON_OBJECT) {
+    if (log == NULL) {
         return;
     }
     (void)fprintf(

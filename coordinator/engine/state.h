@@ -413,6 +413,12 @@ void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
                      const struct ent_link_event *event);
 void ent_refusal_count(struct ent_engine *e, uint32_t member, enum ent_err cause);
 
+/* ---- admit_sequence.c ---- */
+/* OK: new. REPEAT: the same number and the same bytes. REPLAY otherwise. A HELLO does not raise the number, being
+ * bound to its connection: an update that is offered again after it keeps its older one. */
+ENT_MUST enum ent_err ent_admit_sequence(struct ent_engine *e, uint32_t member,
+                                         const struct ent_envelope *env);
+
 /* ---- uploads.c ---- */
 /* The member's statement about the current attempt, checked against it. */
 void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
@@ -451,39 +457,6 @@ ENT_MUST enum ent_err ent_shelf_model(struct ent_engine *e, const uint8_t digest
                                       struct ent_blob **out);
 void ent_shelf_release(struct ent_engine *e);
 
-/* ---- fold.c ---- */
-void ent_fold_add(struct ent_engine *e, const struct ent_action *action);
-void ent_fold_clear(struct ent_engine *e);
-/* The row that names the current attempt, for the store. */
-struct ent_row ent_engine_attempt(const struct ent_engine *e);
-/* Sum, digest, model; answers the machine with RESULT or RESULT_FAILED. */
-void ent_fold_finish(struct ent_engine *e, const struct ent_action *action);
-
-/* ---- model.c ---- */
-/* The initial model out of the summed statistics. */
-ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim,
-                                             uint64_t round, uint8_t digest[32]);
-/* A new model file, streamed window by window: base + what the plan's server optimizer makes of
- * sum / (sum_w * 2^scale_bits). Windows are whole pieces, but for the last. */
-#define ENT_APPLY_PIECE ((size_t)256 * 1024)
-struct ent_apply;
-ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w,
-                                      struct ent_apply **out);
-ENT_MUST enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_t n);
-/* state: digest of the optimizer's state behind the round; zero: it has none. */
-ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32],
-                                       uint8_t state[32]);
-void ent_apply_discard(struct ent_apply *apply_take);
-
-/* ---- server.c ---- */
-struct ent_server;
-ENT_MUST enum ent_err ent_server_begin(struct ent_engine *e, struct ent_server **out);
-/* Of at most ENT_APPLY_PIECE places, one slice behind the other; `state` is filled in here. */
-ENT_MUST enum ent_err ent_server_slice(struct ent_server *server,
-                                       const struct ent_server_round *slice);
-ENT_MUST enum ent_err ent_server_commit(struct ent_server *server_take, uint8_t digest[32]);
-void ent_server_discard(struct ent_server *server_take); /* NULL is fine */
-
 /* ---- enroll.c ---- */
 void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_link_event *event);
@@ -497,5 +470,7 @@ ENT_MUST enum ent_err ent_own_store(struct ent_engine *e, const struct ent_row *
 void ent_own_forget(struct ent_engine *e);
 struct ent_json_writer;
 ENT_MUST enum ent_err ent_own_put(struct ent_engine *e, struct ent_json_writer *w, uint32_t run);
+
+#include "coordinator/engine/sum.h"
 
 #endif
