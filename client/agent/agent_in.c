@@ -248,6 +248,30 @@ static enum ent_err take_offer(struct ent_agent *agent, const struct ent_envelop
     return ent_blob_new_copy(m.content.data, m.content.len, &item->content);
 }
 
+/* The coordinator's signed word about an update: kept as it came, for a log that says something else later. */
+static enum ent_err keep_ack(struct ent_agent *agent, const struct ent_header *header,
+                             const struct ent_msg_ack *m)
+{
+    struct ent_attempt at = {header->run, header->round, header->attempt};
+    struct ent_receipt receipt;
+    enum ent_err err = ent_state_receipt_get(agent->state, at, &receipt);
+
+    if (err != ENT_E_OK) {
+        return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
+    }
+    if (!m->has_round_open || agent->frame.len > sizeof receipt.ack ||
+        memcmp(m->round_open, receipt.round_open, sizeof m->round_open) != 0 ||
+        memcmp(m->digest, receipt.digest, sizeof m->digest) != 0 ||
+        (receipt.has_ack && receipt.code == ENT_E_OK)) {
+        return ENT_E_OK; /* no receipt, or there is a better one */
+    }
+    receipt.has_ack = true;
+    receipt.code = m->code;
+    receipt.ack_len = agent->frame.len;
+    memcpy(receipt.ack, agent->frame.data, agent->frame.len);
+    return ent_state_receipt_put(agent->state, &receipt);
+}
+
 static enum ent_err take_ack(struct ent_agent *agent, const struct ent_envelope *envelope,
                              struct ent_agent_item *item)
 {
@@ -255,6 +279,7 @@ static enum ent_err take_ack(struct ent_agent *agent, const struct ent_envelope 
     struct ent_msg_ack m;
 
     ENT_TRY(ent_msg_ack_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    ENT_TRY(keep_ack(agent, &envelope->header, &m));
     item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_PROTOCOL;
     memcpy(item->ev.digest, m.digest, sizeof item->ev.digest);
     if (item->ev.code != ENT_E_OK) {
@@ -342,38 +367,62 @@ static enum ent_err take_renewed(struct ent_agent *agent, const struct ent_envel
     return ENT_E_OK;
 }
 
+/* What the session knows nothing of: done with at once. */
+typedef enum ent_err log_fn(struct ent_agent *agent, const struct ent_envelope *envelope);
+
 static const struct taker {
     enum ent_session_event_kind kind;
     take_fn *take;
+    log_fn *log;
 } takers[ENT_MSG_END_] = {
-    [ENT_MSG_WELCOME] = {ENT_SEV_WELCOME, take_welcome},
-    [ENT_MSG_REFUSED] = {ENT_SEV_REFUSED, take_refused},
-    [ENT_MSG_RUN_START] = {ENT_SEV_RUN_START, take_run_start},
-    [ENT_MSG_ROUND_OPEN] = {ENT_SEV_ROUND_OPEN, take_round_open},
-    [ENT_MSG_BEGIN] = {ENT_SEV_BEGIN, take_begin},
-    [ENT_MSG_OFFER] = {ENT_SEV_OFFER, take_offer},
-    [ENT_MSG_ACK] = {ENT_SEV_ACK, take_ack},
-    [ENT_MSG_ROUND_CLOSE] = {ENT_SEV_ROUND_CLOSE, take_round_close},
-    [ENT_MSG_RUN_END] = {ENT_SEV_RUN_END, take_run_end},
-    [ENT_MSG_RENEWED] = {ENT_SEV_RENEWED, take_renewed},
+    [ENT_MSG_WELCOME] = {ENT_SEV_WELCOME, take_welcome, NULL},
+    [ENT_MSG_REFUSED] = {ENT_SEV_REFUSED, take_refused, NULL},
+    [ENT_MSG_RUN_START] = {ENT_SEV_RUN_START, take_run_start, NULL},
+    [ENT_MSG_ROUND_OPEN] = {ENT_SEV_ROUND_OPEN, take_round_open, NULL},
+    [ENT_MSG_BEGIN] = {ENT_SEV_BEGIN, take_begin, NULL},
+    [ENT_MSG_OFFER] = {ENT_SEV_OFFER, take_offer, NULL},
+    [ENT_MSG_ACK] = {ENT_SEV_ACK, take_ack, NULL},
+    [ENT_MSG_ROUND_CLOSE] = {ENT_SEV_ROUND_CLOSE, take_round_close, NULL},
+    [ENT_MSG_RUN_END] = {ENT_SEV_RUN_END, take_run_end, NULL},
+    [ENT_MSG_RENEWED] = {ENT_SEV_RENEWED, take_renewed, NULL},
+    [ENT_MSG_LEAVES] = {ENT_SEV_EVENTS, NULL, ent_agent_take_leaves},
+    [ENT_MSG_CHECKPOINT] = {ENT_SEV_EVENTS, NULL, ent_agent_take_note},
+    [ENT_MSG_PROPOSE] = {ENT_SEV_EVENTS, NULL, ent_agent_take_propose},
 };
 
 /* Everything that the coordinator says in an envelope was signed by the log key that enrolment pinned. */
-static enum ent_err take_envelope(struct ent_agent *agent, const struct ent_link_event *event,
-                                  struct ent_agent_item *item)
+static enum ent_err open_envelope(struct ent_agent *agent, const struct ent_link_event *event,
+                                  struct ent_envelope *envelope)
 {
     struct ent_bytes body = {event->body.data, event->body.len};
-    struct ent_envelope envelope;
 
-    ENT_TRY(ent_wire_open(event->type, ENT_SENDER_COORDINATOR, body, &agent->arena, &envelope));
-    ENT_REQUIRE(memcmp(envelope.header.federation, agent->id.federation,
-                       sizeof envelope.header.federation) == 0,
+    ENT_TRY(ent_wire_open(event->type, ENT_SENDER_COORDINATOR, body, &agent->arena, envelope));
+    ENT_REQUIRE(memcmp(envelope->header.federation, agent->id.federation,
+                       sizeof envelope->header.federation) == 0,
                 ENT_E_PROTOCOL, "%s: of another federation", ent_msg_name(event->type));
     if (agent->log_key.key == NULL) {
         ENT_TRY(ent_wire_signer_init(&agent->log_key, agent->id.log_pub));
     }
-    ENT_TRY(ent_wire_verify_by(&envelope, &agent->log_key));
+    return ent_wire_verify_by(envelope, &agent->log_key);
+}
+
+static enum ent_err take_envelope(struct ent_agent *agent, const struct ent_link_event *event,
+                                  struct ent_agent_item *item)
+{
+    struct ent_envelope envelope;
+
+    ENT_TRY(open_envelope(agent, event, &envelope));
     return takers[event->type].take(agent, &envelope, item);
+}
+
+static enum ent_err take_log(struct ent_agent *agent, const struct ent_link_event *event)
+{
+    struct ent_envelope envelope;
+
+    ENT_TRY(open_envelope(agent, event, &envelope));
+    ENT_REQUIRE(agent->session.line == ENT_LINE_UP, ENT_E_PHASE, "%s: before the welcome",
+                ent_msg_name(event->type));
+    return takers[event->type].log(agent, &envelope);
 }
 
 static enum ent_err take_bare(struct ent_agent *agent, const struct ent_link_event *event,
@@ -418,7 +467,7 @@ static enum ent_err take_bare(struct ent_agent *agent, const struct ent_link_eve
     }
 }
 
-static void take_frame(struct ent_agent *agent, const struct ent_link_event *event)
+static enum ent_err take_item(struct ent_agent *agent, const struct ent_link_event *event)
 {
     bool enveloped = event->type < ENT_MSG_END_ && takers[event->type].take != NULL;
     struct ent_agent_item *item =
@@ -426,18 +475,31 @@ static void take_frame(struct ent_agent *agent, const struct ent_link_event *eve
     enum ent_err err;
 
     if (item == NULL) {
-        return;
+        return ENT_E_OK; /* said, and the agent stops */
     }
     item->ev.request = event->request;
-    ent_arena_release(&agent->arena);
-    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
     err = enveloped ? take_envelope(agent, event, item) : take_bare(agent, event, item);
     if (err != ENT_E_OK) {
-        ent_log_warn("dropped a message of the coordinator: %s", ent_err_message());
         ent_agent_item_free(item);
-        return;
+        return err;
     }
     ent_agent_push_last(agent, item);
+    return ENT_E_OK;
+}
+
+static void take_frame(struct ent_agent *agent, const struct ent_link_event *event)
+{
+    bool log = event->type < ENT_MSG_END_ && takers[event->type].log != NULL;
+    enum ent_err err;
+
+    ent_arena_release(&agent->arena);
+    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
+    agent->frame = (struct ent_bytes){event->body.data, event->body.len};
+    err = log ? take_log(agent, event) : take_item(agent, event);
+    agent->frame = (struct ent_bytes){0};
+    if (err != ENT_E_OK) {
+        ent_log_warn("dropped a message of the coordinator: %s", ent_err_message());
+    }
 }
 
 /* ---- link events ---- */

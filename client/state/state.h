@@ -226,14 +226,10 @@ ENT_MUST enum ent_err ent_state_models_prune(struct ent_state *state, size_t kee
                                              const uint8_t (*also)[ENT_SHA256_BYTES],
                                              size_t n_also);
 
-/* --- the log head seen last (waits for the audit log: nothing is put here yet) --- */
+/* --- the log head cosigned last: client/state/log.h --- */
 struct ent_tree_head {
     uint64_t size; /* 0 = none yet */
     uint8_t root[ENT_SHA256_BYTES];
 };
-/* A head never shrinks and never changes its root at the same size: PROTOCOL (the log was
- * rewritten). */
-ENT_MUST enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_head *head);
-ENT_MUST enum ent_err ent_state_head_get(struct ent_state *state, struct ent_tree_head *out);
 
 #endif
