@@ -61,7 +61,7 @@ ENT_MUST enum ent_err ent_mirror_settle(struct ent_mirror *mirror);
 
 /* The head cosigned last. */
 const struct ent_state_log *ent_mirror_head(const struct ent_mirror *mirror);
-/* Whether this leaf is the newest round.open under the head: OK; NOT_FOUND: the head does not reach it yet; PROTOCOL:
+/* Whether this leaf, a round.open, is under the head: OK; NOT_FOUND: the head does not reach it yet; PROTOCOL:
  * another leaf stands there. */
 ENT_MUST enum ent_err ent_mirror_covers(struct ent_mirror *mirror, uint64_t index,
                                         const uint8_t hash[ENT_SHA256_BYTES]);

@@ -218,6 +218,22 @@ enum ent_err ent_state_leaf_get(struct ent_state *state, uint64_t index, struct 
     return err;
 }
 
+enum ent_err ent_state_leaf_hash(struct ent_state *state, uint64_t index,
+                                 uint8_t out[ENT_SHA256_BYTES])
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(state->db, "SELECT hash FROM leaf WHERE idx = ?", &stmt));
+    ent_stmt_bind_u64(stmt, 1, index);
+    err = ent_stmt_one(stmt);
+    if (err == ENT_E_OK) {
+        err = ent_stmt_blob_exact(stmt, 0, out, ENT_SHA256_BYTES);
+    }
+    ent_stmt_free(stmt);
+    return err;
+}
+
 static enum ent_err hash_rows(struct ent_stmt *stmt, uint64_t size, ent_state_hash_fn each,
                               void *ctx)
 {

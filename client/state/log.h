@@ -39,6 +39,8 @@ ENT_MUST enum ent_err ent_state_leaf_put(struct ent_state *state, uint64_t index
 /* Appended. NOT_FOUND: not kept. */
 ENT_MUST enum ent_err ent_state_leaf_get(struct ent_state *state, uint64_t index,
                                          struct ent_buf *out);
+ENT_MUST enum ent_err ent_state_leaf_hash(struct ent_state *state, uint64_t index,
+                                          uint8_t out[ENT_SHA256_BYTES]); /* NOT_FOUND: not kept */
 /* Hashes of leaves 0 ... size - 1, in order, to `each`; NOT_FOUND when one is not kept. */
 typedef enum ent_err (*ent_state_hash_fn)(void *ctx, uint64_t index,
                                           const uint8_t hash[ENT_SHA256_BYTES]);

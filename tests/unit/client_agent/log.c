@@ -78,6 +78,22 @@ void script_take_cosign(struct script *s, uint64_t size)
     s->n_cosigned++;
 }
 
+/* A cosignature may have been overtaken by what the welcome asked for: it comes first. */
+static bool cosign_waits(struct script *s)
+{
+    for (size_t i = s->n_read; i < s->n_inbox; i++) {
+        if (s->inbox[i].type == ENT_MSG_COSIGN) {
+            struct script_frame frame = s->inbox[i];
+
+            memmove(s->inbox + s->n_read + 1, s->inbox + s->n_read,
+                    (i - s->n_read) * sizeof s->inbox[0]);
+            s->inbox[s->n_read] = frame;
+            return true;
+        }
+    }
+    return false;
+}
+
 void script_publish(struct script *s)
 {
     struct ent_buf note;
@@ -87,7 +103,7 @@ void script_publish(struct script *s)
     script_send_leaves(s);
     script_send_note(s, &note);
     ent_buf_release(&note);
-    if (!s->hold && s->n_read < s->n_inbox && s->inbox[s->n_read].type == ENT_MSG_COSIGN) {
+    if (!s->hold && cosign_waits(s)) {
         script_take_cosign(s, s->book.n);
     }
 }
