@@ -388,6 +388,7 @@ static const struct taker {
     [ENT_MSG_LEAVES] = {ENT_SEV_EVENTS, NULL, ent_agent_take_leaves},
     [ENT_MSG_CHECKPOINT] = {ENT_SEV_EVENTS, NULL, ent_agent_take_note},
     [ENT_MSG_PROPOSE] = {ENT_SEV_EVENTS, NULL, ent_agent_take_propose},
+    [ENT_MSG_PULL] = {ENT_SEV_EVENTS, NULL, ent_agent_take_pull},
 };
 
 /* Everything that the coordinator says in an envelope was signed by the log key that enrolment pinned. */

@@ -9,6 +9,7 @@
  *   agent_work.c  actions that compute, store
  *   agent_bytes.c bytes that come in; the end of rounds and runs
  *   agent_log.c   the audit log: leaves, notes, cosignatures, witnesses
+ *   agent_pull.c  what a coordinator that lost something gets back
  *   agent_renew.c renewal of the certificate
  *   agent_tls.c   the link of the ordinary program */
 #ifndef ENT_CLIENT_AGENT_AGENT_INTERNAL_H
@@ -164,6 +165,9 @@ ENT_MUST enum ent_err ent_agent_take_note(struct ent_agent *agent,
                                           const struct ent_envelope *envelope);
 ENT_MUST enum ent_err ent_agent_take_propose(struct ent_agent *agent,
                                              const struct ent_envelope *envelope);
+/* ---- agent_pull.c ---- */
+ENT_MUST enum ent_err ent_agent_take_pull(struct ent_agent *agent,
+                                          const struct ent_envelope *envelope);
 /* After a note: what waits becomes durable, then the cosignature leaves. Nothing without a note. */
 void ent_agent_settle_log(struct ent_agent *agent);
 

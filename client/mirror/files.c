@@ -1,8 +1,6 @@
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/mirror/mirror_internal.h"
 #include "common/base/file.h"
@@ -11,27 +9,10 @@ enum ent_err ent_mirror_write(const struct ent_mirror *mirror, const char *name,
                               size_t len)
 {
     char *path = NULL;
-    char *tmp = NULL;
-    int fd = -1;
-    enum ent_err err = ent_path_join(mirror->options.dir, name, &path);
+    enum ent_err err;
 
-    if (err == ENT_E_OK) {
-        err = ent_file_begin(path, 0600, &tmp, &fd);
-    }
-    if (err != ENT_E_OK) {
-        free(path);
-        return err;
-    }
-    err = ent_fd_write(fd, bytes, len);
-    if (err == ENT_E_OK && rename(tmp, path) != 0) {
-        err = ent_io_error("rename a file to", path);
-    }
-    if (err == ENT_E_OK) {
-        (void)close(fd);
-        free(tmp);
-    } else {
-        ent_file_discard(tmp, fd);
-    }
+    ENT_TRY(ent_path_join(mirror->options.dir, name, &path));
+    err = ent_state_write_file(path, bytes, len);
     free(path);
     return err;
 }
