@@ -125,6 +125,7 @@ enum ent_err ent_agent_may_join(struct ent_agent *agent)
     ENT_REQUIRE(is_invited(agent, agent->open), ENT_E_PROTOCOL,
                 "this member is not among the invited");
     memcpy(request.plan, m->plan, sizeof request.plan);
+    ENT_REQUIRE(!agent->options.leave, ENT_E_POLICY, "this member is leaving");
     ENT_TRY(check_log(agent));
     ENT_TRY(ent_policy_check_auditors(agent->config, (const uint8_t(*)[32])m->auditors,
                                       m->n_auditors, m->plain));

@@ -77,8 +77,9 @@ struct ent_agent {
     bool noted;                   /* a note was taken, and is to be settled after the next commit */
     bool cosign_due;
     struct ent_msg_cosign cosign;
-    bool check_waits; /* for the head to reach the opening of the session's round */
-    bool left;        /* the log holds this member's leaving */
+    bool check_waits;       /* for the head to reach the opening of the session's round */
+    bool left;              /* the log holds this member's leaving */
+    ent_conn_id leave_conn; /* on which it was asked for */
 
     struct ent_agent_item *first; /* items that wait */
     struct ent_agent_item *last;

@@ -24,6 +24,17 @@ static enum ent_err load_witness(struct ent_agent *agent)
     return err;
 }
 
+static enum ent_err check_not_gone(struct ent_agent *agent)
+{
+    struct ent_log_member own;
+    enum ent_err err = ent_state_log_member(agent->state, agent->id.handle, &own);
+
+    ENT_REQUIRE(err != ENT_E_OK || !own.gone, ENT_E_REVOKED,
+                "the log says that this member left or was revoked: enrol anew with another --dir "
+                "to come back");
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
+}
+
 enum ent_err ent_agent_open_log(struct ent_agent *agent)
 {
     struct ent_mirror_options options = {.dir = agent->dir,
@@ -37,7 +48,8 @@ enum ent_err ent_agent_open_log(struct ent_agent *agent)
 
     ENT_TRY(load_witness(agent));
     options.witness = agent->witness;
-    return ent_mirror_new(&options, &agent->mirror);
+    ENT_TRY(ent_mirror_new(&options, &agent->mirror));
+    return check_not_gone(agent);
 }
 
 /* What is out of order can only be put right by a new connection, whose HELLO says what this member has. */
@@ -124,6 +136,26 @@ static enum ent_err send_disputes(struct ent_agent *agent)
     return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }
 
+/* Asked for once a connection, when the log as it stands was seen; over when the log holds it and that was cosigned. */
+static enum ent_err go_on_leaving(struct ent_agent *agent)
+{
+    struct ent_msg_leave m;
+
+    if (agent->left) {
+        agent->status.left = true;
+        ent_agent_sayf(agent, ENT_SAY_LINE, "the log holds that this member left the federation");
+        ent_agent_stop(agent);
+        return ENT_E_OK;
+    }
+    if (!agent->options.leave || agent->conn == 0 || agent->leave_conn == agent->conn) {
+        return ENT_E_OK;
+    }
+    agent->leave_conn = agent->conn;
+    ENT_TRY(ent_csprng_bytes(&agent->csprng, m.salt, sizeof m.salt));
+    ent_agent_sayf(agent, ENT_SAY_LINE, "asked to leave; waiting for the log to hold it");
+    return ent_agent_send(agent, ENT_MSG_LEAVE, &m, NULL);
+}
+
 static enum ent_err settle(struct ent_agent *agent)
 {
     ENT_TRY(ent_state_flush(agent->state)); /* the head is durable before anybody hears of it */
@@ -133,7 +165,10 @@ static enum ent_err settle(struct ent_agent *agent)
         ENT_TRY(ent_agent_send_bare(agent, ENT_MSG_COSIGN, 0, &agent->cosign));
     }
     ENT_TRY(ent_mirror_settle(agent->mirror));
-    return agent->conn != 0 ? send_disputes(agent) : ENT_E_OK;
+    if (agent->conn != 0) {
+        ENT_TRY(send_disputes(agent));
+    }
+    return go_on_leaving(agent);
 }
 
 void ent_agent_settle_log(struct ent_agent *agent)

@@ -131,23 +131,26 @@ static enum ent_err advise(const char *dir, enum ent_err err)
                         finding, dir);
 }
 
-static enum ent_err open_in(struct ent_state *state, const char *dir)
+static enum ent_err open_db(struct ent_state *state, const char *dir)
 {
     char *path = NULL;
     enum ent_err err;
 
+    ENT_TRY(ent_path_join(dir, "state.db", &path));
+    err = ent_db_open(path, &schema, &state->db);
+    free(path);
+    return err;
+}
+
+static enum ent_err open_in(struct ent_state *state, const char *dir)
+{
     ENT_TRY(ent_path_join(dir, "updates", &state->updates));
     ENT_TRY(ent_path_join(dir, "models", &state->models));
     ENT_TRY(ent_path_join(dir, "optimizer", &state->optimizer));
     ENT_TRY(ent_dir_make(state->updates));
     ENT_TRY(ent_dir_make(state->models));
     ENT_TRY(ent_dir_make(state->optimizer));
-    ENT_TRY(ent_path_join(dir, "state.db", &path));
-    err = ent_db_open(path, &schema, &state->db);
-    free(path);
-    ENT_TRY(err);
-    /* DIR is locked anyway: locks of each statement would only cost time. */
-    ENT_TRY(ent_db_exec(state->db, "PRAGMA locking_mode=EXCLUSIVE"));
+    ENT_TRY(open_db(state, dir));
     ENT_TRY(ent_db_check(state->db));
     ENT_TRY(read_sequence(state));
     ENT_TRY(ent_state_sweep_updates(state));
@@ -163,6 +166,21 @@ enum ent_err ent_state_open(const char *dir, struct ent_state **out)
 
     ENT_TRY(ent_calloc(1, sizeof *state, &state));
     err = advise(dir, open_in(state, dir));
+    if (err != ENT_E_OK) {
+        ent_state_close(state);
+        return err;
+    }
+    *out = state;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_state_open_reader(const char *dir, struct ent_state **out)
+{
+    struct ent_state *state = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *state, &state));
+    err = advise(dir, open_db(state, dir));
     if (err != ENT_E_OK) {
         ent_state_close(state);
         return err;

@@ -27,6 +27,8 @@ struct ent_state;
 
 /* DIR must exist. Makes what is missing; removes files that no row speaks of (left by a crash). */
 ENT_MUST enum ent_err ent_state_open(const char *dir, struct ent_state **out);
+/* To look at, also while another process works in DIR: nothing is swept, nothing may be put. */
+ENT_MUST enum ent_err ent_state_open_reader(const char *dir, struct ent_state **out);
 void ent_state_close(struct ent_state *state); /* commits what waits */
 /* Makes durable what waits. */
 ENT_MUST enum ent_err ent_state_flush(struct ent_state *state);
