@@ -3,6 +3,7 @@
  *   agent.c       life, the loop
  *   agent_step.c  queue -> items -> session_step -> actions
  *   agent_in.c    link events and messages -> items (verified)
+ *   agent_in_round.c  those about a round
  *   agent_files.c plans and models on this disk
  *   agent_out.c   actions that send
  *   agent_check.c whether this member takes part
@@ -131,6 +132,22 @@ void ent_agent_fail(struct ent_agent *agent, enum ent_err err);
 
 /* ---- agent_in.c ---- */
 void ent_agent_take_event(struct ent_agent *agent, struct ent_link_event *event);
+/* What is stored for the attempt that the item names. */
+void ent_agent_look_up_update(struct ent_agent *agent, struct ent_agent_item *item);
+
+/* ---- agent_in_round.c: decode, fill the item; an error drops the message ---- */
+ENT_MUST enum ent_err ent_agent_take_round_open(struct ent_agent *agent,
+                                                const struct ent_envelope *envelope,
+                                                struct ent_agent_item *item);
+ENT_MUST enum ent_err ent_agent_take_begin(struct ent_agent *agent,
+                                           const struct ent_envelope *envelope,
+                                           struct ent_agent_item *item);
+/* Whether the message is about the session's round, as its RoundOpen was. */
+ENT_MUST enum ent_err ent_agent_check_round(const struct ent_agent *agent,
+                                            const struct ent_envelope *envelope,
+                                            const uint8_t *round_open);
+ENT_MUST enum ent_err ent_agent_keep_ack(struct ent_agent *agent, const struct ent_header *header,
+                                         const struct ent_msg_ack *m);
 
 /* ---- agent_files.c ---- */
 bool ent_agent_plan_here(const struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
