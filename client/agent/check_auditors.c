@@ -43,7 +43,10 @@ enum ent_err ent_check_auditors_read(const struct ent_workplace *w, struct ent_c
 
 static bool is_listed(const struct ent_workplace *w, const uint8_t key[ENT_WIRE_PUBLIC_BYTES])
 {
-    return ent_policy_check_auditors(w->config, (const uint8_t(*)[ENT_WIRE_PUBLIC_BYTES])key, 1,
+    uint8_t one[1][ENT_WIRE_PUBLIC_BYTES];
+
+    memcpy(one[0], key, sizeof one[0]);
+    return ent_policy_check_auditors(w->config, (const uint8_t(*)[ENT_WIRE_PUBLIC_BYTES])one, 1,
                                      false) == ENT_E_OK;
 }
 
