@@ -3,7 +3,7 @@
  *   make DIR         a federation with a log
  *   step DIR TAG     one step of the log; what it hands out is appended to DIR/handed
  *   look DIR         the head, after the whole start-up check; fails unless all that was handed out is a
- *                    prefix of it
+ *                    prefix of it; hands it out as well
  *   fill DIR N NOTES a log of N more leaves and NOTES notes
  *   time DIR         milliseconds of opening, and of the check of the log in it */
 #include <fcntl.h>
@@ -45,16 +45,23 @@ static enum ent_err make(const char *dir)
     return with(dir, begin, NULL);
 }
 
-static enum ent_err step(struct ent_store *store, const char *dir, char **args)
+static enum ent_err open_handed(const char *dir, int *fd)
 {
     char *path = NULL;
-    enum ent_err err;
-    int fd;
 
     ENT_TRY(ent_path_join(dir, "handed", &path));
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    *fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     free(path);
-    ENT_REQUIRE(fd >= 0, ENT_E_IO, "handed cannot be opened");
+    ENT_REQUIRE(*fd >= 0, ENT_E_IO, "handed cannot be opened");
+    return ENT_E_OK;
+}
+
+static enum ent_err step(struct ent_store *store, const char *dir, char **args)
+{
+    enum ent_err err;
+    int fd = -1;
+
+    ENT_TRY(open_handed(dir, &fd));
     err = log_step(store, (uint32_t)strtoul(args[0], NULL, 10), fd);
     (void)close(fd);
     return err;
@@ -67,11 +74,16 @@ static enum ent_err look(struct ent_store *store, const char *dir, char **args)
     char hex[65];
     char *path = NULL;
     enum ent_err err;
+    int fd = -1;
 
     (void)args;
     ENT_TRY(ent_path_join(dir, "handed", &path));
     err = log_check(store, path);
     free(path);
+    ENT_TRY(err);
+    ENT_TRY(open_handed(dir, &fd));
+    err = log_hand_out(store, fd);
+    (void)close(fd);
     ENT_TRY(err);
     ENT_TRY(ent_store_log_head(store, &size, root));
     ent_hex(root, sizeof root, hex);

@@ -1,6 +1,7 @@
 #include "tests/unit/coordinator_store/make_log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/file.h"
@@ -133,11 +134,42 @@ static enum ent_err is_prefix(struct ent_store *store, uint64_t size, const uint
     return ENT_E_OK;
 }
 
+/* The file of a digest that a leaf names. */
+static enum ent_err is_there(struct ent_store *store, const uint8_t digest[32])
+{
+    uint8_t found[32];
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_store_sealed_path(store, digest, &path));
+    err = ent_sha256_file(path, found);
+    free(path);
+    ENT_TRY(err);
+    ENT_REQUIRE(memcmp(found, digest, sizeof found) == 0, ENT_E_DIGEST,
+                "a sealed file is not what its leaf says");
+    return ENT_E_OK;
+}
+
+static enum ent_err check_sealed(struct ent_store *store)
+{
+    struct ent_store_kept *kept = NULL;
+    enum ent_err err = ENT_E_OK;
+    size_t n = 0;
+
+    ENT_TRY(ent_store_sealed_list(store, ENT_STORE_KEPT_ALL, UINT64_MAX, &kept, &n));
+    for (size_t i = 0; i < n && err == ENT_E_OK; i++) {
+        err = is_there(store, kept[i].digest);
+    }
+    free(kept);
+    return err;
+}
+
 enum ent_err log_check(struct ent_store *store, const char *handed)
 {
     struct ent_buf heads;
     enum ent_err err;
 
+    ENT_TRY(check_sealed(store));
     ent_buf_init(&heads, (size_t)1024 * 1024);
     err = ent_file_exists(handed) ? ent_file_read(handed, &heads) : ENT_E_OK;
     for (size_t at = 0; err == ENT_E_OK && at + 40 <= heads.len; at += 40) {

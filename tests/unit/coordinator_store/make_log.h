@@ -29,7 +29,8 @@ enum { LOG_STEP = 4 }; /* leaves */
 enum ent_err log_step(struct ent_store *store, uint32_t tag, int handed);
 /* The record of the committed head alone. */
 enum ent_err log_hand_out(struct ent_store *store, int fd);
-/* Every head in the file `handed` (none: fine) is a prefix of the log. DIGEST, NOT_FOUND. */
+/* Every head in the file `handed` (none: fine) is a prefix of the log, and every file that a leaf names
+ * is there. DIGEST, NOT_FOUND. */
 enum ent_err log_check(struct ent_store *store, const char *handed);
 
 /* From make.c: a store with a log of n leaves (genesis is the first). */
