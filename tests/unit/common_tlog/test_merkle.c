@@ -26,7 +26,9 @@ static void naive_root(const struct kept *kept, uint64_t size, uint8_t out[ENT_M
 {
     uint8_t(*row)[ENT_MERKLE_BYTES] = calloc(size + 1, ENT_MERKLE_BYTES);
 
-    CU_ASSERT_FATAL(row != NULL);
+    if (row == NULL) {
+        abort();
+    }
     if (size == 0) {
         ENT_OK(ent_sha256(NULL, 0, row[0]));
     } else {

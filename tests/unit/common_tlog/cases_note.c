@@ -5,7 +5,7 @@
 #include "common/tlog/proof.h"
 #include "common/tlog/witness.h"
 #include "tests/support/ent_test.h"
-#include "tests/unit/common_tlog/vectors.h"
+#include "tests/unit/common_tlog/cases.h"
 
 static size_t read_keys(const struct ent_json *c, struct ent_vkey keys[VECTOR_KEYS_MAX])
 {
