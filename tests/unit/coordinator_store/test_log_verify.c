@@ -115,3 +115,23 @@ ENT_TEST(log_verify, a_log_made_anew_is_found_by_its_notes)
     ent_store_close(other);
     ent_buf_release(&sql);
 }
+
+/* Leaves that are written as they should be, but say what no leaf there may say. */
+ENT_TEST(log_verify, leaves_of_another_time_and_federation)
+{
+    const char *dir = NULL;
+    struct ent_store *store = make_log(&dir, 4);
+
+    store->log.time_ms = 0;
+    ENT_OK(log_add(store, 9, NOW - 10));
+    ent_store_close(store);
+    ENT_FAILS(ent_store_open(dir, &store), ENT_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "leaf 4 is older"));
+
+    store = make_log(&dir, 4);
+    store->identity.federation[3] ^= 1;
+    ENT_OK(log_add(store, 9, NOW));
+    ent_store_close(store);
+    ENT_FAILS(ent_store_open(dir, &store), ENT_E_CORRUPT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "leaf 4 is of another federation"));
+}

@@ -66,6 +66,7 @@ ENT_TEST(sealed, named_by_digest_and_by_leaves)
     put(store, "plain payload", d[2]);
     put(store, "nobody names it", d[3]);
     CU_ASSERT_EQUAL(ent_store_sealed_files(store), 4);
+    CU_ASSERT(!ent_all_zero(store->sealed_dirty, sizeof store->sealed_dirty));
     ENT_OK(ent_sha256("sealed to one", 13, sum));
     CU_ASSERT(memcmp(sum, d[0], 32) == 0);
     ENT_OK(ent_store_sealed_path(store, d[0], &path));
@@ -77,6 +78,8 @@ ENT_TEST(sealed, named_by_digest_and_by_leaves)
     free(path);
     ent_buf_release(&found);
     ENT_OK(log_add_accept(store, sum, NULL, 0, NOW));
+    CU_ASSERT(ent_all_zero(store->sealed_dirty, sizeof store->sealed_dirty)); /* with the commit */
+    CU_ASSERT(!store->sealed_dirs);
     ENT_OK(log_add_accept(store, sum, d + 1, 1, NOW + 20));
     ENT_OK(log_add_accept(store, d[2], d + 2, 1, NOW + 10)); /* held at NOW + 20 */
     ENT_OK(log_add_accept(store, d[3], d, 1, NOW + 30));
