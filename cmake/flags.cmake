@@ -6,6 +6,8 @@ target_compile_options(ent_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
   -Wdouble-promotion -Wformat=2 -Wnull-dereference -Wpointer-arith -Wcast-qual -Wwrite-strings
   -fno-common -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/= -ffp-contract=off -fno-fast-math -fstack-protector-strong)
+# A program names its own build in the log (common/base/identity.h).
+target_link_options(ent_flags INTERFACE -Wl,--build-id=sha1)
 if(ENT_WERROR)
   target_compile_options(ent_flags INTERFACE -Werror)
 endif()

@@ -1,4 +1,4 @@
-/* HKDF with SHA-256 (RFC 5869). Waits for secure aggregation, whose masks come from agreed keys: nothing uses it yet. */
+/* HKDF with SHA-256 (RFC 5869): the keys of seals (hpke.h) and of noise (commit.h). */
 #ifndef ENT_COMMON_CRYPTO_HKDF_H
 #define ENT_COMMON_CRYPTO_HKDF_H
 

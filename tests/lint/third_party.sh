@@ -14,7 +14,7 @@ zlib client/data/
 protobuf-c/ common/schema/
 entente/ common/wire/ common/tlog/
 immintrin common/fixed/ common/math/'
-libc=' arpa/inet assert ctype dirent endian errno fcntl fenv float ftw getopt grp inttypes limits locale malloc math net/if netdb netinet/in netinet/tcp poll pthread pwd sched signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings sys/file sys/ioctl sys/mman sys/prctl sys/random sys/resource sys/socket sys/stat sys/statvfs sys/time sys/types sys/uio sys/un sys/wait termios time unistd xmmintrin '
+libc=' arpa/inet assert ctype dirent elf endian errno fcntl fenv float ftw getopt grp inttypes limits locale malloc math net/if netdb netinet/in netinet/tcp poll pthread pwd sched signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings sys/auxv sys/file sys/ioctl sys/mman sys/prctl sys/random sys/resource sys/socket sys/stat sys/statvfs sys/time sys/types sys/uio sys/un sys/wait termios time unistd xmmintrin '
 
 # shellcheck disable=SC2046 # file names without blanks
 grep -nE '^ *# *include *<' $(sources $product) /dev/null |

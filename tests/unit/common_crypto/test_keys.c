@@ -12,9 +12,18 @@
 #include "common/crypto/sign.h"
 #include "common/crypto/x509.h"
 #include "tests/support/ent_test.h"
+#include "tests/unit/common_crypto/inject.h"
 
 static bool inject;
 static uint64_t injected_value;
+static const uint8_t *next_bytes;
+static size_t next_len;
+
+void inject_next(const uint8_t *bytes, size_t len)
+{
+    next_bytes = bytes;
+    next_len = len;
+}
 
 void ent_hook_point(const char *name)
 {
@@ -30,6 +39,12 @@ bool ent_hook_planted(const char *bug)
 /* Gives injected_value once, then 0. */
 bool ent_hook_random(void *out, size_t len)
 {
+    if (next_bytes != NULL) {
+        CU_ASSERT_EQUAL_FATAL(len, next_len);
+        memcpy(out, next_bytes, len);
+        next_bytes = NULL;
+        return true;
+    }
     if (!inject) {
         return false;
     }

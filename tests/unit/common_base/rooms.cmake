@@ -1,0 +1,2 @@
+# As in a program, so that the commit is in it.
+ent_commit(test_common_base)
