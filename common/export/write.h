@@ -39,7 +39,8 @@ struct ent_export_source {
     size_t n_blobs; /* in any order; one that is listed twice is written once */
     enum ent_err (*blob)(void *ctx, size_t i, struct ent_export_blob *out);
     struct ent_bytes checkpoint; /* the newest note with a quorum (else the newest) */
-    struct ent_bytes policy;     /* tlog-policy text as the coordinator sees it; empty: none is written */
+    struct ent_bytes
+        policy; /* tlog-policy text as the coordinator sees it; empty: none is written */
 };
 
 /* to: a directory that is not there yet. EXISTS; CORRUPT when the leaves do not give the root of `checkpoint`, or a
