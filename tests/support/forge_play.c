@@ -42,7 +42,7 @@ static enum ent_err software(struct ent_forge *f)
                                            .version = "0.1.0",
                                            .commit = "unknown",
                                            .compiler = "gcc 12.2.0",
-                                           .flags = "-O2 -ffp-contract=off",
+                                           .flags = "-O2 -ffp-contract:off",
                                            .openssl = "3.0.17",
                                            .sqlite = "3.40.1"};
 
