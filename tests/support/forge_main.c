@@ -1,11 +1,12 @@
-/* entente-forge DIR: a forged federation's export and policy, for trying things out. */
+/* entente-forge DIR MEMBERS ROUNDS [SEED]: a forged federation's export (DIR) and policy (DIR.policy), for tests. */
 #include <stdlib.h>
 
 #include "tests/support/forge.h"
 
-static enum ent_err make(const char *dir, unsigned long members, unsigned long rounds)
+static enum ent_err make(const char *dir, unsigned long members, unsigned long rounds,
+                         unsigned long seed)
 {
-    struct ent_forge_options options = {.seed = 1,
+    struct ent_forge_options options = {.seed = seed,
                                         .n_members = members,
                                         .train_rounds = (uint32_t)rounds,
                                         .validate = true,
@@ -34,11 +35,12 @@ int main(int argc, char **argv)
 {
     enum ent_err err;
 
-    if (argc != 4) {
-        (void)fprintf(stderr, "usage: %s DIR MEMBERS ROUNDS\n", argv[0]);
+    if (argc != 4 && argc != 5) {
+        (void)fprintf(stderr, "usage: %s DIR MEMBERS ROUNDS [SEED]\n", argv[0]);
         return ent_err_exit(ENT_E_USAGE);
     }
-    err = make(argv[1], strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
+    err = make(argv[1], strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10),
+               argc == 5 ? strtoul(argv[4], NULL, 10) : 1);
     if (err != ENT_E_OK) {
         (void)fprintf(stderr, "%s: %s\n", argv[1], ent_err_message());
     }
