@@ -289,7 +289,11 @@ static int by_handle(const void *a, const void *b)
 static enum ent_err make_members(struct ent_forge *f)
 {
     size_t n = f->options.n_members;
+    uint64_t seed = f->options.seed;
 
+    if (f->options.member_seed != 0) {
+        f->options.seed = f->options.member_seed;
+    }
     ENT_TRY(ent_calloc(n, sizeof *f->members, &f->members));
     for (size_t i = 0; i < n; i++) {
         struct ent_forge_member *m = &f->members[i];
@@ -303,6 +307,7 @@ static enum ent_err make_members(struct ent_forge *f)
         ent_sign_key_pub(m->statement, m->statement_pub);
         ent_sign_key_pub(m->witness, m->witness_pub);
     }
+    f->options.seed = seed;
     qsort(f->members, n, sizeof *f->members, by_handle);
     return ENT_E_OK;
 }
@@ -345,6 +350,9 @@ static enum ent_err begin(struct ent_forge *f, const struct ent_forge_options *o
     ent_merkle_init(&f->tree);
     ENT_TRY(make_keys(f));
     ENT_TRY(ent_forge_found(f));
+    for (size_t i = 0; i < f->options.n_members && i < 64; i++) {
+        f->members[i].absent = (options->absent >> i & 1) != 0;
+    }
     return ent_forge_play_run(f);
 }
 

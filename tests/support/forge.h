@@ -28,7 +28,8 @@ enum ent_forge_fate {
     ENT_FORGE_REJECTED, /* joined; what it sent was refused */
     ENT_FORGE_LOST,     /* joined; update.dropout with its Lost */
     ENT_FORGE_TIMEOUT,  /* joined; update.dropout, the coordinator's word */
-    ENT_FORGE_ABORT     /* of nobody: the attempt ends in round.abort when updates had come */
+    ENT_FORGE_UNINVITED,
+    ENT_FORGE_ABORT /* of nobody: the attempt ends in round.abort when updates had come */
 };
 struct ent_forge_fault {
     uint64_t round;
@@ -52,8 +53,9 @@ typedef enum ent_err (*ent_forge_hook)(void *ctx, struct ent_forge_leaf_event *e
 
 struct ent_forge_options {
     uint64_t seed;
-    size_t n_members;   /* 1 ... 2000 */
-    size_t n_witnesses; /* the first so many; 0: all, at most 64 */
+    uint64_t member_seed; /* of the members' keys; 0: seed */
+    size_t n_members;     /* 1 ... 2000 */
+    size_t n_witnesses;   /* the first so many; 0: all, at most 64 */
     uint32_t train_rounds;
     bool validate;
     bool test;
@@ -61,6 +63,7 @@ struct ent_forge_options {
     bool plain;        /* or kept as they are */
     size_t dim;        /* integers of an update; 0: 16 */
     bool lean; /* payloads are not made, only named: for large logs. Not with auditors or plain */
+    uint64_t absent; /* bit i: member i takes part, but cosigns nothing after the first note */
     const struct ent_forge_fault *faults;
     size_t n_faults;
     ent_forge_hook hook;

@@ -31,12 +31,10 @@ static enum ent_err fill_open(struct ent_forge *f, struct ent_arena *arena,
                               struct ent_leaf_round_open *out)
 {
     const struct ent_forge_run *run = &f->run;
-    size_t n = f->options.n_members;
 
     *out = (struct ent_leaf_round_open){.attempt = run->attempt,
                                         .task = run->task,
                                         .split = run->split,
-                                        .n_invited = n,
                                         .min_members = f->quorum,
                                         .join_ms = 60000,
                                         .update_ms = 600000,
@@ -52,9 +50,11 @@ static enum ent_err fill_open(struct ent_forge *f, struct ent_arena *arena,
         memcpy(out->base, run->base, sizeof out->base);
         out->base_bytes = run->base_bytes;
     }
-    ENT_TRY(ent_arena_alloc(arena, n, sizeof *out->invited, &out->invited));
-    for (size_t i = 0; i < n; i++) {
-        memcpy(out->invited[i], f->members[i].handle, 16);
+    ENT_TRY(ent_arena_alloc(arena, f->options.n_members, 16, &out->invited));
+    for (size_t i = 0; i < f->options.n_members; i++) {
+        if (ent_forge_fate_of(f, i) != ENT_FORGE_UNINVITED) {
+            memcpy(out->invited[out->n_invited++], f->members[i].handle, 16);
+        }
     }
     ENT_TRY(ent_arena_alloc(arena, ENT_FORGE_AUDITORS_MAX, 32, &out->auditors));
     for (size_t i = 0; i < f->options.n_auditors; i++) {
@@ -191,7 +191,8 @@ static enum ent_err accept(struct ent_forge *f, size_t member, struct ent_arena 
 struct tally {
     uint8_t survivors[(ENT_WIRE_COHORT_MAX + 7) / 8];
     uint64_t sum_w;
-    size_t n;
+    size_t n_invited;
+    size_t n; /* accepted */
 };
 
 static void fill_result(struct ent_forge *f, struct ent_leaf_round_close *close)
@@ -224,7 +225,7 @@ static enum ent_err close_round(struct ent_forge *f, const struct tally *tally)
 {
     struct ent_leaf_round_close close = {
         .attempt = f->run.attempt,
-        .survivors = {tally->survivors, (f->options.n_members + 7) / 8},
+        .survivors = {tally->survivors, (tally->n_invited + 7) / 8},
         .sum_w = tally->sum_w};
     bool dropped;
 
@@ -252,7 +253,7 @@ static enum ent_err abort_round(struct ent_forge *f, size_t n_accepted)
 
 static bool comes(enum ent_forge_fate fate)
 {
-    return fate != ENT_FORGE_DECLINED && fate != ENT_FORGE_NO_JOIN;
+    return fate != ENT_FORGE_UNINVITED && fate != ENT_FORGE_DECLINED && fate != ENT_FORGE_NO_JOIN;
 }
 
 static enum ent_err phase_join(struct ent_forge *f, struct ent_arena *arena)
@@ -265,7 +266,7 @@ static enum ent_err phase_join(struct ent_forge *f, struct ent_arena *arena)
     for (size_t i = 0; i < f->options.n_members; i++) {
         enum ent_forge_fate fate = ent_forge_fate_of(f, i);
 
-        if (!comes(fate)) {
+        if (!comes(fate) && fate != ENT_FORGE_UNINVITED) {
             ENT_TRY(end(f, i, fate, arena));
         }
     }
@@ -276,8 +277,10 @@ static enum ent_err phase_update(struct ent_forge *f, struct ent_arena *arena, s
 {
     for (size_t i = 0; i < f->options.n_members; i++) {
         enum ent_forge_fate fate = ent_forge_fate_of(f, i);
+        size_t place = tally->n_invited;
         uint32_t weight = 0;
 
+        tally->n_invited += fate != ENT_FORGE_UNINVITED;
         if (!comes(fate)) {
             continue;
         }
@@ -287,7 +290,7 @@ static enum ent_err phase_update(struct ent_forge *f, struct ent_arena *arena, s
         }
         ENT_TRY(accept(f, i, arena, &weight));
         tally->sum_w += weight;
-        tally->survivors[i / 8] |= (uint8_t)(1u << (i % 8));
+        tally->survivors[place / 8] |= (uint8_t)(1u << (place % 8));
         tally->n++;
     }
     return ENT_E_OK;

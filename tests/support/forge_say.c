@@ -90,3 +90,37 @@ enum ent_err ent_forge_say_message(struct ent_forge *f, size_t member, unsigned 
     ent_buf_release(&payload);
     return err;
 }
+
+enum ent_err ent_forge_receipt(struct ent_forge *f, uint64_t round, size_t member,
+                               struct ent_buf *out)
+{
+    size_t at = ent_forge_find(f, ENT_LEAF_UPDATE_ACCEPT, round, member, 0);
+    size_t open = at;
+    struct ent_header header = {.type = ENT_MSG_ACK, .run = f->run_number, .round = round};
+    struct ent_msg_ack ack = {.has_round_open = true};
+    union ent_leaf_any any;
+    struct ent_leaf_frame frame;
+    struct ent_arena arena;
+    enum ent_err err;
+
+    ENT_BUG_ON(at == SIZE_MAX);
+    while (f->leaves[open].type != ENT_LEAF_ROUND_OPEN) {
+        open--;
+    }
+    ent_arena_init(&arena, ENT_WIRE_ARENA_BYTES);
+    err = ent_leaf_decode((struct ent_bytes){f->leaves[at].bytes, f->leaves[at].len}, &arena,
+                          &frame, &any);
+    if (err == ENT_E_OK) {
+        memcpy(ack.digest, any.update_accept.update.payload_sha256, sizeof ack.digest);
+        err = ent_sha256_leaf(f->leaves[open].bytes, f->leaves[open].len, ack.round_open);
+    }
+    if (err == ENT_E_OK) {
+        memcpy(header.federation, f->federation, sizeof header.federation);
+        header.attempt = f->leaves[at].attempt;
+        header.sequence = 1000000 + at; /* the coordinator's own counter */
+        ack.sequence = at;
+        err = ent_wire_seal(f->log, &header, &ack, out);
+    }
+    ent_arena_release(&arena);
+    return err;
+}
