@@ -41,8 +41,8 @@ struct ent_replay_finding {
 };
 
 struct ent_replay_options {
-    const char *policy;  /* paths; NULL: not given */
-    const char *key;     /* auditor.x25519 */
+    const char *policy;   /* paths; NULL: not given */
+    const char *key;      /* auditor.x25519 */
     uint64_t first, last; /* rounds that are reported, in every run; 0, 0: all */
 };
 
@@ -59,7 +59,7 @@ struct ent_replay {
     ENT_AUDIT_LIST(ent_replay_round, rounds);
     ENT_AUDIT_LIST(ent_replay_finding, findings);
     uint64_t n_identical;
-    uint64_t n_closed; /* in the range */
+    uint64_t n_closed;   /* in the range */
     uint64_t n_released; /* models and figures that are the replayed ones */
     uint64_t n_aborted;  /* attempts */
     enum ent_replay_status verdict;

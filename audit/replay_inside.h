@@ -100,8 +100,8 @@ ENT_MUST enum ent_err ent_replay_accept(struct ent_replaying *r,
                                         const struct ent_leaf_update_accept *accept);
 /* All accepted updates, opened, checked and added: *agg is NULL unless the sum is the logged one. The caller frees. */
 ENT_MUST enum ent_err ent_replay_sum(struct ent_replaying *r,
-                                     const struct ent_leaf_round_close *close,
-                                     struct ent_agg **agg, const int64_t **sum, size_t *dim);
+                                     const struct ent_leaf_round_close *close, struct ent_agg **agg,
+                                     const int64_t **sum, size_t *dim);
 
 /* ---- replay_run.c ---- */
 ENT_MUST enum ent_err ent_replay_begin_run(struct ent_replaying *r, uint64_t seq,
