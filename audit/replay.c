@@ -7,6 +7,7 @@
 #include "audit/replay_inside.h"
 #include "common/base/mem.h"
 #include "common/fixed/selftest.h"
+#include "common/math/math.h"
 
 /* ---- findings ---- */
 
@@ -70,7 +71,12 @@ void ent_replay_break(struct ent_replaying *r, enum ent_replay_status status, co
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     (void)snprintf(r->run.broken, sizeof r->run.broken, "%s", text);
-    say(r, status, r->at.open, text);
+    if (!r->at.open) {
+        ent_replay_say(r, status, false, "the run of leaf %llu: %.300s",
+                       (unsigned long long)r->run.seq, text);
+        return;
+    }
+    say(r, status, true, text);
 }
 
 bool ent_replay_is_fatal(enum ent_err err)
@@ -240,6 +246,7 @@ static enum ent_err prepare(struct ent_replaying *r)
     ENT_TRY(ent_fixed_selftest(bytes));
     ENT_TRY(ent_sha256(bytes, sizeof bytes, r->out->selftest));
     ent_identity(&r->out->build);
+    r->out->kernels = ent_math_kernel_name();
     (void)snprintf(r->out->origin, sizeof r->out->origin, "%s", claim->origin);
     r->out->size = claim->size;
     memcpy(r->out->root, claim->root, sizeof r->out->root);

@@ -52,6 +52,7 @@ struct ent_replay {
     uint8_t root[32];
     bool root_ok; /* the leaves give the note's root: otherwise nothing was replayed */
     struct ent_identity build;
+    const char *kernels;      /* which path of common/math this machine takes */
     uint8_t selftest[32];     /* of this build on this machine */
     uint64_t n_starts;        /* of the coordinator, as logged ... */
     uint64_t n_starts_differ; /* ... with another self-test digest */

@@ -77,8 +77,9 @@ static enum ent_err print_head(const struct ent_replay *replay, struct ent_buf *
 
     ENT_TRY(ent_buf_addf(out, "origin      %s   size %llu\n", replay->origin,
                          (unsigned long long)replay->size));
-    ENT_TRY(ent_buf_addf(out, "compiler    %s\nflags       %s\nbuild       %s\n",
-                         replay->build.compiler, replay->build.flags, replay->build.build_id));
+    ENT_TRY(ent_buf_addf(out, "compiler    %s\nflags       %s\nkernels     %s\nbuild       %s\n",
+                         replay->build.compiler, replay->build.flags, replay->kernels,
+                         replay->build.build_id));
     ent_hex(replay->selftest, sizeof replay->selftest, digest);
     return ent_buf_addf(out, "self-test   %s (%s)\n", digest, selftest_text(replay));
 }
@@ -155,6 +156,7 @@ static void put_build(struct ent_json_writer *w, const struct ent_replay *replay
     ent_json_put_key_string(w, "commit", replay->build.commit);
     ent_json_put_key_string(w, "compiler", replay->build.compiler);
     ent_json_put_key_string(w, "flags", replay->build.flags);
+    ent_json_put_key_string(w, "kernels", replay->kernels);
     ent_json_put_key_string(w, "build_id", replay->build.build_id);
     put_hex(w, "selftest", replay->selftest);
     ent_json_put_close(w);
