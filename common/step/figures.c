@@ -24,6 +24,9 @@ int64_t ent_step_nano(double value)
 {
     double scaled = value * NANO;
 
+    if (isnan(value)) {
+        return 0;
+    }
     if (scaled >= 0x1p63 - 1024.0 || scaled <= -0x1p63) {
         return scaled > 0 ? INT64_MAX : -INT64_MAX;
     }

@@ -129,7 +129,7 @@ struct ent_step_figures {
 ENT_MUST enum ent_err ent_step_evaluate(const struct ent_plan *plan, const int64_t *sum, size_t dim,
                                         struct ent_step_figures *out);
 
-/* A figure as it is told and logged, in 10^-9: what does not fit ends at the largest. */
+/* A figure as it is told and logged, in 10^-9: what does not fit ends at the largest, NaN is 0. */
 int64_t ent_step_nano(double value);
 
 #endif
