@@ -32,6 +32,7 @@ struct replay_options {
     unsigned runs; /* 0: one; a second one starts from the first one's model */
     void (*hook)(void *ctx, struct replay_event *event);
     void *ctx;
+    const char *dir; /* where it is written; NULL: a directory that goes with the program */
 };
 
 struct replay_blob {
@@ -88,5 +89,15 @@ void replay_world_replay(const struct replay_world *w, bool with_key, struct ent
 /* Whether a finding of that status has all of these words (NULL: no more). */
 bool replay_found(const struct ent_replay *replay, enum ent_replay_status status, const char *a,
                   const char *b);
+
+/* ---- what its files share ---- */
+void replay_tell(struct replay_world *w, struct replay_event *event);
+/* hash: of the leaf, or NULL. */
+void replay_add_leaf(struct replay_world *w, uint16_t type, size_t member, union ent_leaf_any *any,
+                     uint8_t hash[32]);
+void replay_add_blob(struct replay_world *w, const void *bytes, size_t len, uint8_t digest[32]);
+void replay_add_config(struct replay_world *w);
+void replay_play_run(struct replay_world *w);
+void replay_write_files(struct replay_world *w);
 
 #endif
