@@ -138,13 +138,17 @@ static enum ent_err read_blob(struct ent_replaying *r, const struct ent_replay_u
                               uint64_t payload_bytes, const char *who, bool *found)
 {
     uint64_t want = payload_bytes + (u->is_plain ? 0 : ENT_HPKE_EXTRA_BYTES);
+    uint64_t len = 0;
     enum ent_err err;
 
     *found = false;
     ent_buf_clear(&r->bytes);
-    r->bytes.max = (size_t)want;
-    ENT_TRY(ent_buf_reserve(&r->bytes, (size_t)want));
-    err = ent_export_blob(r->export, u->blob, &r->bytes);
+    err = ent_export_blob_size(r->export, u->blob, &len);
+    if (err == ENT_E_OK && len == want) { /* nothing is allocated for what cannot be one */
+        r->bytes.max = (size_t)want;
+        ENT_TRY(ent_buf_reserve(&r->bytes, (size_t)want));
+        err = ent_export_blob(r->export, u->blob, &r->bytes);
+    }
     if (err == ENT_E_NOT_FOUND) {
         ent_replay_say(r, ENT_REPLAY_INCOMPLETE, true,
                        is_erased(r, u->blob) ? "the update of member %s was erased, as the log says"
@@ -157,7 +161,7 @@ static enum ent_err read_blob(struct ent_replaying *r, const struct ent_replay_u
                        "the retained update of member %s is not the one that the log names", who);
         return ENT_E_OK;
     }
-    if (err == ENT_E_LIMIT || (err == ENT_E_OK && r->bytes.len != want)) {
+    if (err == ENT_E_LIMIT || (err == ENT_E_OK && len != want)) {
         ent_replay_say(r, ENT_REPLAY_DIFFERS, true,
                        "the retained update of member %s is not as long as one of this task", who);
         return ENT_E_OK;
@@ -231,37 +235,57 @@ static enum ent_err add_one(struct ent_replaying *r, const struct ent_replay_upd
 
 /* ---- the sum ---- */
 
-/* Who is in the sum is what close says, bit by bit. */
+static bool is_counted(const struct ent_replaying *r, const struct ent_leaf_round_close *close,
+                       const uint8_t handle[16])
+{
+    for (size_t i = 0; i < r->at.n_invited; i++) {
+        if (memcmp(r->at.invited[i], handle, 16) == 0) {
+            return ent_leaf_survived(close->survivors, i);
+        }
+    }
+    return false;
+}
+
+static bool is_repeated(const struct ent_replaying *r, size_t update)
+{
+    for (size_t i = 0; i < update; i++) {
+        if (memcmp(r->at.updates[i].handle, r->at.updates[update].handle, 16) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who is in the sum is who its close says: each accepted once, each counted, and no other. */
 static bool check_survivors(struct ent_replaying *r, const struct ent_leaf_round_close *close)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < r->at.n_invited; i++) {
-        n += ent_leaf_survived(close->survivors, i) ? 1 : 0;
-    }
     for (size_t k = 0; k < r->at.n_updates; k++) {
-        bool found = false;
+        const uint8_t *handle = r->at.updates[k].handle;
+        char who[ENT_AUDIT_SHORT_BYTES];
 
-        for (size_t i = 0; i < r->at.n_invited && !found; i++) {
-            found = memcmp(r->at.invited[i], r->at.updates[k].handle, 16) == 0 &&
-                    ent_leaf_survived(close->survivors, i);
+        ent_audit_short(handle, 16, who);
+        if (is_repeated(r, k)) {
+            ent_replay_say(r, ENT_REPLAY_DIFFERS, true, "two updates of member %s were accepted",
+                           who);
+            return false;
         }
-        if (!found) {
-            char who[ENT_AUDIT_SHORT_BYTES];
-
-            ent_audit_short(r->at.updates[k].handle, 16, who);
+        if (!is_counted(r, close, handle)) {
             ent_replay_say(r, ENT_REPLAY_DIFFERS, true,
                            "the update of member %s was accepted, but its close does not count it",
                            who);
             return false;
         }
     }
+    for (size_t i = 0; i < r->at.n_invited; i++) {
+        n += ent_leaf_survived(close->survivors, i) ? 1 : 0;
+    }
     if (n != r->at.n_updates) {
         ent_replay_say(r, ENT_REPLAY_DIFFERS, true,
                        "its close counts %zu members, %zu were accepted", n, r->at.n_updates);
-        return false;
     }
-    return true;
+    return n == r->at.n_updates;
 }
 
 static enum ent_err new_sum(struct ent_replaying *r, size_t dim, struct ent_agg **agg)
@@ -296,13 +320,6 @@ static enum ent_err add_all(struct ent_replaying *r, uint64_t payload_bytes, str
         const struct ent_replay_update *u = &r->at.updates[i];
         bool good = false;
 
-        if (!u->has_blob) {
-            ent_replay_break(r, ENT_REPLAY_INCOMPLETE, "%s", why_none(r));
-            r->at.status =
-                r->at.status > ENT_REPLAY_INCOMPLETE ? r->at.status : ENT_REPLAY_INCOMPLETE;
-            *whole = false;
-            return ENT_E_OK;
-        }
         ENT_TRY(add_one(r, u, payload_bytes, agg, &good));
         *whole = *whole && good;
     }
@@ -352,6 +369,24 @@ static enum ent_err layout(struct ent_replaying *r, size_t *dim, uint64_t *bytes
     return ENT_E_OK;
 }
 
+static void at_least(struct ent_replaying *r, enum ent_replay_status status)
+{
+    r->at.status = r->at.status > status ? r->at.status : status;
+}
+
+/* Whether there is a copy for us of every update. */
+static bool is_kept(struct ent_replaying *r)
+{
+    for (size_t i = 0; i < r->at.n_updates; i++) {
+        if (!r->at.updates[i].has_blob) {
+            ent_replay_break(r, ENT_REPLAY_INCOMPLETE, "%s", why_none(r));
+            at_least(r, ENT_REPLAY_INCOMPLETE);
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum ent_err sum_up(struct ent_replaying *r, const struct ent_leaf_round_close *close,
                            struct ent_agg **agg, struct ent_agg_result *result)
 {
@@ -360,7 +395,7 @@ static enum ent_err sum_up(struct ent_replaying *r, const struct ent_leaf_round_
     bool good = false;
 
     ENT_TRY(layout(r, &dim, &bytes, &good));
-    if (!good || !check_survivors(r, close)) {
+    if (!good || !check_survivors(r, close) || !is_kept(r)) {
         return ENT_E_OK;
     }
     ENT_TRY(new_sum(r, dim, agg));
@@ -386,7 +421,7 @@ enum ent_err ent_replay_sum(struct ent_replaying *r, const struct ent_leaf_round
 
     *agg = NULL;
     if (r->run.plan == NULL) {
-        r->at.status = r->at.status > ENT_REPLAY_INCOMPLETE ? r->at.status : ENT_REPLAY_INCOMPLETE;
+        at_least(r, ENT_REPLAY_INCOMPLETE);
         return ENT_E_OK;
     }
     err = sum_up(r, close, agg, &result);
@@ -395,7 +430,7 @@ enum ent_err ent_replay_sum(struct ent_replaying *r, const struct ent_leaf_round
         *agg = NULL;
         return err;
     }
-    *sum = result.sum;
+    *sum = *agg != NULL ? result.sum : NULL; /* the aggregation's storage */
     *dim = result.dim;
     return ENT_E_OK;
 }

@@ -99,6 +99,7 @@ enum tamper {
     TAMPER_RELEASE,   /* model.release names another model */
     TAMPER_SURVIVORS, /* the close leaves one out */
     TAMPER_BASE,      /* the members trained on another model */
+    TAMPER_TWICE,     /* one member's update stands for another's */
     TAMPER_STATEMENT  /* an update that answers another round */
 };
 struct plot {
@@ -106,6 +107,26 @@ struct plot {
     uint64_t round;
     size_t member;
 };
+
+/* Keeps what one member said, and puts it where another says something (or the same member, a round later). */
+static void put_again(const struct plot *p, struct replay_event *e, uint64_t from, size_t member)
+{
+    static uint8_t header[512];
+    static uint8_t sealed[1][32];
+    static struct ent_leaf_statement said;
+    struct ent_leaf_update_accept *accept = &e->any->update_accept;
+
+    if (e->round == from && e->member == member) {
+        said = accept->update;
+        CU_ASSERT_TRUE_FATAL(said.header.len <= sizeof header);
+        memcpy(header, said.header.data, said.header.len);
+        memcpy(sealed, accept->sealed, sizeof sealed);
+        said.header.data = header;
+    } else if (e->round == p->round && e->member == p->member) {
+        accept->update = said;
+        accept->sealed = sealed;
+    }
+}
 
 static void tamper_leaf(const struct plot *p, struct replay_event *e)
 {
@@ -141,6 +162,12 @@ static void tamper(void *ctx, struct replay_event *e)
 {
     const struct plot *p = ctx;
 
+    if (e->any != NULL && e->type == ENT_LEAF_UPDATE_ACCEPT && p->what == TAMPER_TWICE) {
+        put_again(p, e, p->round, 0);
+    }
+    if (e->any != NULL && e->type == ENT_LEAF_UPDATE_ACCEPT && p->what == TAMPER_STATEMENT) {
+        put_again(p, e, p->round - 2, p->member);
+    }
     if (e->round != p->round) {
         return;
     }
@@ -207,6 +234,12 @@ ENT_TEST(replay, another_sum)
     fails(MOMENTUM, (struct plot){TAMPER_RESULT, 4, 0}, "is not the logged result", false);
     fails(EQUAL, (struct plot){TAMPER_SUM_W, 2, 0}, "weights of its updates", false);
     fails(EQUAL, (struct plot){TAMPER_SURVIVORS, 2, 1}, "does not count it", true);
+}
+
+ENT_TEST(replay, an_update_that_stands_for_another)
+{
+    fails(EQUAL, (struct plot){TAMPER_TWICE, 2, 2}, "two updates", false);
+    fails(EQUAL, (struct plot){TAMPER_STATEMENT, 4, 1}, "answers another round.open", true);
 }
 
 ENT_TEST(replay, another_model)
