@@ -251,7 +251,9 @@ static enum ent_err prepare(struct ent_replaying *r)
     r->out->size = claim->size;
     memcpy(r->out->root, claim->root, sizeof r->out->root);
     if (r->options->key != NULL) {
-        ENT_TRY(ent_x25519_key_load(r->options->key, &r->key));
+        if (ent_x25519_key_load(r->options->key, &r->key) != ENT_E_OK) {
+            return ENT_E_CONFIG; /* the auditor's own file: the message names it */
+        }
         ent_x25519_key_pub(r->key, r->pub);
     }
     return ENT_E_OK;

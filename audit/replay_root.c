@@ -68,7 +68,7 @@ static enum ent_err read_policy(const char *path, struct ent_tlog_policy *out)
         }
     }
     ent_buf_release(&text);
-    return err;
+    return err == ENT_E_OK || err == ENT_E_NO_MEMORY ? err : ENT_E_CONFIG; /* the auditor's file */
 }
 
 /* The note under the pinned policy: who signed it. */
