@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "audit/verbs.h"
+#include "audit/verify.h"
 #include "common/base/options.h"
 #include "common/crypto/secret.h"
 #include "common/crypto/sha256.h"
@@ -85,42 +86,20 @@ static const struct ent_verb verbs[] = {
 static const struct ent_program program = {"entente-audit", "checks a federation's log offline",
                                            verbs};
 
-static int status(enum ent_err err)
-{
-    switch (err) {
-    case ENT_E_OK:
-        return 0;
-    case ENT_E_VIOLATION:
-        return 1;
-    case ENT_E_USAGE:
-    case ENT_E_CONFIG:
-    case ENT_E_EXISTS:
-    case ENT_E_PERMISSION:
-        return 2;
-    case ENT_E_INCOMPLETE:
-        return 3;
-    case ENT_E_INTERNAL:
-    case ENT_E_NO_MEMORY:
-        return 5;
-    default:
-        return 4;
-    }
-}
-
 static const struct ent_exits exits = {
-    status, "Exit statuses:\n"
-            "    0  PASS: all that could be checked was, and nothing is wrong\n"
-            "    1  FAIL: a violation is proved\n"
-            "    2  the command line, or a file that belongs to it, is not right\n"
-            "    3  INCOMPLETE: nothing is wrong, and something could not be checked\n"
-            "    4  the export (or proof) cannot be read\n"
-            "    5  internal error, or out of memory\n"};
+    ent_audit_exit, "Exit statuses:\n"
+                    "    0  PASS: all that could be checked was, and nothing is wrong\n"
+                    "    1  FAIL: a violation is proved\n"
+                    "    2  the command line, or a file that belongs to it, is not right\n"
+                    "    3  INCOMPLETE: nothing is wrong, and something could not be checked\n"
+                    "    4  the export (or proof) cannot be read\n"
+                    "    5  internal error, or out of memory\n"};
 
 int main(int argc, char **argv)
 {
     if (ent_secret_init_process() != ENT_E_OK) {
         (void)fprintf(stderr, "entente-audit: %s\n", ent_err_message());
-        return status(ENT_E_INTERNAL);
+        return ent_audit_exit(ENT_E_INTERNAL);
     }
     ent_version_add(ent_crypto_library());
     ent_version_add(ent_schema_library());

@@ -131,3 +131,25 @@ enum ent_err ent_audit_outcome(const struct ent_audit_facts *facts)
     }
     return ENT_E_OK;
 }
+
+int ent_audit_exit(enum ent_err err)
+{
+    switch (err) {
+    case ENT_E_OK:
+        return 0;
+    case ENT_E_VIOLATION:
+        return 1;
+    case ENT_E_USAGE:
+    case ENT_E_CONFIG:
+    case ENT_E_EXISTS:
+    case ENT_E_PERMISSION:
+        return 2;
+    case ENT_E_INCOMPLETE:
+        return 3;
+    case ENT_E_INTERNAL:
+    case ENT_E_NO_MEMORY:
+        return 5;
+    default:
+        return 4;
+    }
+}

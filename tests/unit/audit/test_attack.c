@@ -45,7 +45,7 @@ static bool judge(const struct attack *attack, struct scene *s)
 
     ENT_OK(ent_export_open(s->export, &export));
     ENT_OK(ent_audit_verify(export, &s->verify, &facts));
-    status = ent_err_exit(ent_audit_outcome(&facts));
+    status = ent_audit_exit(ent_audit_outcome(&facts));
     list(&facts, ENT_AUDIT_FAIL, fail);
     list(&facts, ENT_AUDIT_INCOMPLETE, incomplete);
     same = strcmp(fail, attack->fail) == 0 && strcmp(incomplete, attack->incomplete) == 0 &&
