@@ -17,6 +17,11 @@ static enum ent_err done(void *ctx, struct ent_audit_job *job)
         return ent_audit_note_done(a, job->note, job->err);
     }
     a->facts->n_signatures++;
+    if (job->err == ENT_E_OK && job->copy_differs) {
+        return ent_audit_fail(a, 15, job->seq,
+                              "leaf %" PRIu64 ": the kept copy is not the update that was signed",
+                              job->seq);
+    }
     if (job->err == ENT_E_OK) {
         return ENT_E_OK;
     }
