@@ -48,8 +48,9 @@ uint32_t ent_audit_member_find(const struct ent_audit *a, const uint8_t handle[1
 /* ---- statements ---- */
 
 static enum ent_err submit(struct ent_audit *a, uint64_t seq, const struct ent_audit_said *said,
-                           uint32_t member)
+                           const struct ent_audit_heard *heard)
 {
+    uint32_t member = heard->member;
     struct ent_audit_job *job = NULL;
 
     if (a->live[member].statement == NULL) {
@@ -61,7 +62,8 @@ static enum ent_err submit(struct ent_audit *a, uint64_t seq, const struct ent_a
     job->seq = seq;
     job->member = member;
     job->what = said->what;
-    job->copy_differs = said->copy_differs;
+    job->copy_differs = said->copy_differs && /* of another round: that is said already */
+                        memcmp(heard->header.update.round_open, a->round.open_hash, 32) == 0;
     job->key = a->live[member].statement;
     job->header_len = said->header.len;
     memcpy(job->header, said->header.data, said->header.len);
@@ -91,7 +93,7 @@ static enum ent_err may_speak(struct ent_audit *a, uint64_t seq, const struct en
             member->standing == ENT_AUDIT_LEFT ? "it left" : "it was revoked");
     }
     out->good = true;
-    return submit(a, seq, said, out->member);
+    return submit(a, seq, said, out);
 }
 
 enum ent_err ent_audit_statement(struct ent_audit *a, uint64_t seq,
@@ -181,7 +183,7 @@ static enum ent_err check_request(struct ent_audit *a, const struct ent_audit_le
                                   .payload_sha256 = admit->request.payload_sha256,
                                   .signature = admit->request.signature,
                                   .what = "enrolment"};
-    struct ent_header header;
+    struct ent_audit_heard heard = {.member = m};
     enum ent_err err;
 
     if (!admit->has_request) {
@@ -189,15 +191,16 @@ static enum ent_err check_request(struct ent_audit *a, const struct ent_audit_le
                               "leaf %" PRIu64 ": a member is admitted that did not ask for it",
                               leaf->index);
     }
-    err = ent_leaf_header(admit->request.header, arena, &header);
+    err = ent_leaf_header(admit->request.header, arena, &heard.header);
     if (err == ENT_E_NO_MEMORY) {
         return err;
     }
-    if (err != ENT_E_OK || header.type != ENT_MSG_ENROLL_REQUEST || !header.from_member) {
+    if (err != ENT_E_OK || heard.header.type != ENT_MSG_ENROLL_REQUEST ||
+        !heard.header.from_member) {
         return ent_audit_fail(a, 8, leaf->index, "leaf %" PRIu64 ": this is no request to enrol",
                               leaf->index);
     }
-    return submit(a, leaf->index, &said, m);
+    return submit(a, leaf->index, &said, &heard);
 }
 
 enum ent_err ent_audit_member_admit(struct ent_audit *a, const struct ent_audit_leaf *leaf)
