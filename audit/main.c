@@ -6,6 +6,7 @@
 #include "common/base/options.h"
 #include "common/crypto/secret.h"
 #include "common/crypto/sha256.h"
+#include "common/math/math.h"
 #include "common/schema/library.h"
 
 #define AT(member_) offsetof(struct ent_audit_verb, member_)
@@ -48,6 +49,13 @@ static const struct ent_option verify_options[] = {
     THREADS,
     JSON,
     END};
+static const struct ent_option replay_options[] = {
+    POLICY,
+    KEY,
+    {"rounds", ENT_OPT_STRING, "A-B", "report these only; all", AT(rounds)},
+    {"quiet", ENT_OPT_FLAG, NULL, "no line a round", AT(quiet)},
+    JSON,
+    END};
 static const struct ent_option prove_options[] = {
     {"leaf", ENT_OPT_STRING, "N", "place of the leaf", AT(leaf)},
     {"member", ENT_OPT_STRING, "HANDLE", "or: how this member (32 hex digits) ended ...",
@@ -72,6 +80,9 @@ static const struct ent_verb verbs[] = {
     VERB("verify", "Check an export: history, signatures, cohorts, models", "EXPORT", 1,
          verify_options, ent_verb_audit_verify,
          "entente-audit verify acme.export --policy acme.policy --head brand-a.note"),
+    VERB("replay", "Add the kept updates again: the same sums, models and figures", "EXPORT", 1,
+         replay_options, ent_verb_audit_replay,
+         "entente-audit replay acme.export --policy acme.policy --key dpo/auditor.x25519"),
     VERB("prove", "Write the proof that one leaf is in the log", "EXPORT", 1, prove_options,
          ent_verb_audit_prove, "entente-audit prove acme.export --leaf 4711 --out p.tlog-proof"),
     VERB("check-proof", "Check such a proof by itself", "FILE", 1, check_proof_options,
@@ -103,5 +114,6 @@ int main(int argc, char **argv)
     }
     ent_version_add(ent_crypto_library());
     ent_version_add(ent_schema_library());
+    ent_version_add(ent_math_blas_text());
     return ent_program_run_with(&program, &exits, argc, argv);
 }
