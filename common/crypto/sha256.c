@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -79,6 +80,31 @@ enum ent_err ent_sha256(const void *bytes, size_t len, uint8_t out[ENT_SHA256_BY
     struct ent_part part = {bytes, len};
 
     return ent_sha256_parts(&part, 1, out);
+}
+
+enum ent_err ent_sha256_leaf_with(struct ent_sha256 *hash, const void *bytes, size_t len,
+                                  uint8_t out[ENT_SHA256_BYTES])
+{
+    ENT_TRY(ent_sha256_init(hash));
+    ent_sha256_add(hash, "\0", 1);
+    ent_sha256_add(hash, bytes, len);
+    ent_sha256_finish(hash, out);
+    return ENT_E_OK;
+}
+
+/* One update: each costs as much as a quarter of the hashing. */
+enum ent_err ent_sha256_node_with(struct ent_sha256 *hash, const uint8_t left[ENT_SHA256_BYTES],
+                                  const uint8_t right[ENT_SHA256_BYTES],
+                                  uint8_t out[ENT_SHA256_BYTES])
+{
+    uint8_t message[1 + 2 * ENT_SHA256_BYTES] = {1};
+
+    memcpy(message + 1, left, ENT_SHA256_BYTES);
+    memcpy(message + 1 + ENT_SHA256_BYTES, right, ENT_SHA256_BYTES);
+    ENT_TRY(ent_sha256_init(hash));
+    ent_sha256_add(hash, message, sizeof message);
+    ent_sha256_finish(hash, out);
+    return ENT_E_OK;
 }
 
 enum ent_err ent_sha256_leaf(const void *bytes, size_t len, uint8_t out[ENT_SHA256_BYTES])

@@ -39,6 +39,14 @@ ENT_MUST enum ent_err ent_sha256_leaf(const void *bytes, size_t len, uint8_t out
 ENT_MUST enum ent_err ent_sha256_node(const uint8_t left[ENT_SHA256_BYTES],
                                       const uint8_t right[ENT_SHA256_BYTES],
                                       uint8_t out[ENT_SHA256_BYTES]);
+/* The same with a context to work with, reused from call to call (all zero at first use, released by
+ * the caller): no allocation after the first. For trees, where these are called a million times. */
+ENT_MUST enum ent_err ent_sha256_leaf_with(struct ent_sha256 *hash, const void *bytes, size_t len,
+                                           uint8_t out[ENT_SHA256_BYTES]);
+ENT_MUST enum ent_err ent_sha256_node_with(struct ent_sha256 *hash,
+                                           const uint8_t left[ENT_SHA256_BYTES],
+                                           const uint8_t right[ENT_SHA256_BYTES],
+                                           uint8_t out[ENT_SHA256_BYTES]);
 /* Digest of a whole file, in constant memory. NOT_FOUND, IO. */
 ENT_MUST enum ent_err ent_sha256_file(const char *path, uint8_t out[ENT_SHA256_BYTES]);
 
