@@ -29,19 +29,22 @@ void ent_report_articles(struct ent_report *r);
 void ent_report_repeat(struct ent_report *r);
 void ent_report_limits(struct ent_report *r);
 void ent_report_annexes(struct ent_report *r);
-extern const char *const ent_report_css;
+extern const char *const ent_report_css[]; /* pieces, NULL behind the last */
 
 /* ---- pieces ---- */
 
 /* A section with its heading; ent_report_end closes it. */
 void ent_report_section(struct ent_report *r, const char *id, const char *title);
 void ent_report_end(struct ent_report *r);
-/* A table in a box that scrolls; heads: words split by '|', a word that begins with '#' is a column of numbers (`css` "n").
+/* A table in a box that scrolls; heads: words split by '|', a word that begins with '#' is a column of numbers (right-aligned).
  * ent_report_table_end closes it. */
 void ent_report_table(struct ent_report *r, const char *label, const char *heads);
 void ent_report_table_end(struct ent_report *r);
 /* Entries `term: text` of a list. */
 void ent_report_item(struct ent_report *r, const char *term, const char *fmt, ...) ENT_PRINTF(3, 4);
+/* The same with a text that is no prose: a digest, a root, a key. */
+void ent_report_code_item(struct ent_report *r, const char *term, const char *code);
+void ent_report_digest_item(struct ent_report *r, const char *term, const uint8_t digest[32]);
 void ent_report_cell(struct ent_report *r, const char *text);
 void ent_report_number(struct ent_report *r, uint64_t n);
 void ent_report_time(struct ent_report *r, uint64_t ms);
@@ -64,6 +67,9 @@ void ent_report_more(struct ent_report *r, const char *what, uint64_t listed, ui
 const char *ent_report_count(uint64_t n, char out[ENT_REPORT_NUMBER_BYTES]);
 /* Billionths as a decimal with at most 6 places. */
 const char *ent_report_nano(int64_t nano, char out[ENT_REPORT_NUMBER_BYTES]);
+/* As a signed note writes it: base64. */
+#define ENT_REPORT_ROOT_BYTES 48
+const char *ent_report_root(const uint8_t root[32], char out[ENT_REPORT_ROOT_BYTES]);
 const char *ent_report_task(uint32_t task, uint32_t split);
 const char *ent_report_action_word(uint32_t action);
 const char *ent_report_release_word(uint32_t kind);

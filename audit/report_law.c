@@ -258,16 +258,6 @@ static void put_command(struct ent_report *r, const char *verb, bool page)
     ent_html_text(r->h, "\n");
 }
 
-static void put_digest(struct ent_report *r, const char *what, bool has, const uint8_t digest[32])
-{
-    char hex[2 * 32 + 1];
-
-    if (has) {
-        ent_hex(digest, 32, hex);
-        ent_report_item(r, what, "SHA-256 %s", hex);
-    }
-}
-
 void ent_report_repeat(struct ent_report *r)
 {
     const struct ent_report_request *q = r->request;
@@ -298,8 +288,12 @@ void ent_report_repeat(struct ent_report *r)
     ent_html_close(r->h);
     ent_html_line(r->h);
     ent_html_open(r->h, "dl", "one");
-    put_digest(r, "File `checkpoint`", q->has_checkpoint, q->checkpoint_sha256);
-    put_digest(r, "Policy", q->has_policy, q->policy_sha256);
+    if (q->has_checkpoint) {
+        ent_report_digest_item(r, "SHA-256 of the export's checkpoint", q->checkpoint_sha256);
+    }
+    if (q->has_policy) {
+        ent_report_digest_item(r, "SHA-256 of the policy", q->policy_sha256);
+    }
     ent_report_item(r, "This program", "entente-audit %s, commit %s, %s", me.version, me.commit,
                     me.compiler);
     ent_html_close(r->h);

@@ -129,16 +129,18 @@ void ent_report_integrity(struct ent_report *r)
 {
     const struct ent_audit_facts *f = r->facts;
     char count[ENT_REPORT_NUMBER_BYTES];
-    char root[2 * 32 + 1];
-    char genesis[2 * 32 + 1];
+    char root[ENT_REPORT_ROOT_BYTES];
 
-    ent_hex(f->root, 32, root);
-    ent_hex(f->genesis_hash, 32, genesis);
     ent_report_section(r, "integrity", "Integrity");
     ent_html_open(r->h, "dl", NULL);
     ent_report_item(r, "Entries", "%s", ent_report_count(f->size, count));
-    ent_report_item(r, "Root", "%s", root);
-    ent_report_item(r, "First entry", "%s", f->has_genesis ? genesis : "not readable");
+    ent_report_code_item(r, "Root", ent_report_root(f->root, root));
+    ent_report_digest_item(r, "Root in hex", f->root);
+    if (f->has_genesis) {
+        ent_report_digest_item(r, "First entry (hash)", f->genesis_hash);
+    } else {
+        ent_report_item(r, "First entry", "not readable");
+    }
     ent_report_item(r, "Keys", "%s",
                     f->pinned ? "from a policy that was given for this check"
                               : "from nobody that is trusted: no policy was given");
@@ -222,12 +224,18 @@ static void kept(struct ent_report *r)
         plain += f->runs[i].leaf.plain ? 1 : 0;
         sealed += !f->runs[i].leaf.plain && f->runs[i].leaf.n_auditors > 0 ? 1 : 0;
     }
-    ent_html_putf(r->h, "p", NULL,
-                  "Of %zu %s, %zu kept updates sealed to an auditor, %zu kept them unsealed (7 "
-                  "days at most), "
-                  "%zu kept none. The log itself holds fingerprints, no customer's data.",
-                  f->n_runs, ent_plural(f->n_runs, "run", "runs"), sealed, plain,
-                  f->n_runs - plain - sealed);
+    ent_html_put(r->h, "p", NULL,
+                 "What became of the updates that the members sent. The log itself holds their "
+                 "fingerprints, and no "
+                 "customer's data.");
+    ent_html_open(r->h, "dl", NULL);
+    ent_report_item(r, "Kept sealed", "%zu %s", sealed, ent_plural(sealed, "run", "runs"));
+    ent_report_item(r, "Kept unsealed", "%zu %s (7 days at most)", plain,
+                    ent_plural(plain, "run", "runs"));
+    ent_report_item(r, "Not kept", "%zu %s", f->n_runs - plain - sealed,
+                    ent_plural(f->n_runs - plain - sealed, "run", "runs"));
+    ent_html_close(r->h);
+    ent_html_line(r->h);
 }
 
 void ent_report_erasure(struct ent_report *r)

@@ -83,7 +83,7 @@ static void figure_cell(struct ent_report *r, const uint8_t model[32])
         ent_report_cell(r, "not logged");
         return;
     }
-    ent_html_putf(r->h, "td", NULL, "%s (%s rows)", ent_report_nano(m->nano, text),
+    ent_html_putf(r->h, "td", "w", "%s (%s)", ent_report_nano(m->nano, text),
                   split == ENT_SPLIT_TEST         ? "test"
                   : split == ENT_SPLIT_VALIDATION ? "validation"
                                                   : "training");
@@ -93,7 +93,7 @@ static void model_row(struct ent_report *r, const struct ent_audit_release *m)
 {
     ent_html_open(r->h, "tr", NULL);
     ent_report_hex(r, "td", m->leaf.model, 32);
-    ent_report_cell(r, ent_report_release_word(m->leaf.kind));
+    ent_html_put(r->h, "td", "w", ent_report_release_word(m->leaf.kind));
     ent_report_number(r, m->run);
     if (m->leaf.train_round > 0) {
         ent_report_number(r, m->leaf.train_round);
@@ -115,7 +115,7 @@ static void model_table(struct ent_report *r, const char *label, bool all)
     uint64_t n = 0;
 
     ent_report_table(r, label,
-                     "Digest (SHA-256)|Kind|#Run|#Training round|AUC|Released at|#Entry|Noise");
+                     "Digest (SHA-256)|Kind|#Run|#Round|AUC (rows)|Released at|#Entry|Noise");
     for (size_t i = 0; i < f->n_releases; i++) {
         if (!all && f->releases[i].leaf.kind == ENT_LOG_TRAINED) {
             continue;
@@ -202,7 +202,7 @@ static void round_row(struct ent_report *r, const struct ent_audit_round *round)
     ent_report_number(r, round->run);
     ent_report_number(r, round->round);
     ent_report_number(r, round->attempt);
-    ent_report_cell(r, ent_report_task(round->task, round->split));
+    ent_html_put(r->h, "td", "w", ent_report_task(round->task, round->split));
     ent_report_time(r, round->open_ms);
     ent_report_number(r, round->invited);
     ent_report_number(r, round->accepted);
@@ -275,7 +275,7 @@ static void eval_row(struct ent_report *r, const struct ent_audit_eval *e)
     ent_html_open(r->h, "tr", NULL);
     ent_report_number(r, e->run);
     ent_report_number(r, e->round);
-    ent_report_cell(r, ent_report_task(ENT_TASK_EVALUATE, e->split));
+    ent_html_put(r->h, "td", "w", ent_report_task(ENT_TASK_EVALUATE, e->split));
     ent_report_number(r, e->members);
     ent_html_open(r->h, "td", "wide");
     for (size_t i = 0; i < e->n_metrics; i++) {

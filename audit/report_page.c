@@ -85,11 +85,10 @@ static void identity(struct ent_report *r)
     char first[ENT_TIME_TEXT_BYTES];
     char last[ENT_TIME_TEXT_BYTES];
     char count[ENT_REPORT_NUMBER_BYTES];
-    char root[2 * 32 + 1];
+    char root[ENT_REPORT_ROOT_BYTES];
 
     ent_time_text(f->first_ms, first);
     ent_time_text(f->last_ms, last);
-    ent_hex(f->root, 32, root);
     ent_html_open(r->h, "dl", "one");
     ent_report_item(r, "Period", "%s to %s (UTC)", f->size > 0 ? first : "-",
                     f->size > 0 ? last : "-");
@@ -97,7 +96,7 @@ static void identity(struct ent_report *r)
     ent_report_item(r, "Log", "%s", f->origin);
     ent_report_item(r, "Size", "%s %s", ent_report_count(f->size, count),
                     ent_plural(f->size, "entry", "entries"));
-    ent_report_item(r, "Root", "%s", root);
+    ent_report_code_item(r, "Root", ent_report_root(f->root, root));
     ent_html_close(r->h);
     ent_html_line(r->h);
 }
@@ -253,7 +252,9 @@ static void put_head(struct ent_report *r)
                   ent_audit_verdict_name(ent_audit_verdict(r->facts)));
     ent_html_line(r->h);
     ent_html_open(r->h, "style", NULL);
-    ent_html_raw(r->h, ent_report_css);
+    for (size_t i = 0; ent_report_css[i] != NULL; i++) {
+        ent_html_raw(r->h, ent_report_css[i]);
+    }
     ent_html_close(r->h);
     ent_html_line(r->h);
     ent_html_close(r->h);

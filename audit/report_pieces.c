@@ -6,7 +6,7 @@
 #include "audit/report_internal.h"
 #include "common/base/clock.h"
 
-#define HEAD_MAX_BYTES 64
+#define WRAPS_UP_TO 5 /* columns: a wider table scrolls on a phone */
 
 void ent_report_section(struct ent_report *r, const char *id, const char *title)
 {
@@ -35,11 +35,25 @@ static void put_head(struct ent_report *r, const char *word, size_t len)
     ent_html_close(r->h);
 }
 
+static size_t columns_of(const char *heads)
+{
+    size_t n = 1;
+
+    for (; *heads != '\0'; heads++) {
+        n += *heads == '|';
+    }
+    return n;
+}
+
 void ent_report_table(struct ent_report *r, const char *label, const char *heads)
 {
     /* A box that scrolls must be reachable by keyboard, and so needs a name. */
     const struct ent_html_attribute box[] = {
-        {"class", "t"}, {"role", "region"}, {"aria-label", label}, {"tabindex", "0"}, {NULL, NULL}};
+        {"class", columns_of(heads) > WRAPS_UP_TO ? "t many" : "t"},
+        {"role", "region"},
+        {"aria-label", label},
+        {"tabindex", "0"},
+        {NULL, NULL}};
 
     ent_html_open_with(r->h, "div", box);
     ent_html_open(r->h, "table", NULL);
@@ -79,6 +93,25 @@ void ent_report_item(struct ent_report *r, const char *term, const char *fmt, ..
     ent_html_put(r->h, "dd", NULL, text);
     ent_html_close(r->h);
     ent_html_line(r->h);
+}
+
+void ent_report_code_item(struct ent_report *r, const char *term, const char *code)
+{
+    ent_html_open(r->h, "div", NULL);
+    ent_html_put(r->h, "dt", NULL, term);
+    ent_html_open(r->h, "dd", NULL);
+    ent_html_put(r->h, "code", NULL, code);
+    ent_html_close(r->h);
+    ent_html_close(r->h);
+    ent_html_line(r->h);
+}
+
+void ent_report_digest_item(struct ent_report *r, const char *term, const uint8_t digest[32])
+{
+    char hex[2 * 32 + 1];
+
+    ent_hex(digest, 32, hex);
+    ent_report_code_item(r, term, hex);
 }
 
 void ent_report_cell(struct ent_report *r, const char *text)

@@ -17,11 +17,8 @@ static const char *stated(const char *text)
 
 static void put_digest(struct ent_report *r, const char *term, bool has, const uint8_t digest[32])
 {
-    char hex[2 * 32 + 1];
-
     if (has) {
-        ent_hex(digest, 32, hex);
-        ent_report_item(r, term, "SHA-256 %s", hex);
+        ent_report_digest_item(r, term, digest);
     } else {
         ent_report_item(r, term, "not stated");
     }
@@ -171,13 +168,15 @@ static void standing(struct ent_report *r, const struct ent_audit_member *m)
 
     ent_time_text(m->admit_ms, since);
     ent_html_open(r->h, "td", NULL);
-    ent_html_textf(r->h, "since %.10s", since);
+    ent_html_putf(r->h, "span", "w", "since %.10s", since);
     if (m->standing != ENT_AUDIT_ADMITTED) {
         ent_time_text(m->end_ms, until);
-        ent_html_textf(r->h, "; %s %.10s, entry %" PRIu64,
-                       m->standing == ENT_AUDIT_LEFT ? "left" : "revoked", until, m->end_seq);
+        ent_html_text(r->h, " ");
+        ent_html_putf(r->h, "span", "w", "%s %.10s",
+                      m->standing == ENT_AUDIT_LEFT ? "left" : "revoked", until);
+        ent_html_textf(r->h, " (entry %" PRIu64 ")", m->end_seq);
     }
-    ent_html_text(r->h, m->witness ? "; witness" : "");
+    ent_html_text(r->h, m->witness ? " witness" : "");
     ent_html_close(r->h);
 }
 

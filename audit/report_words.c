@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit/report_internal.h"
+#include "common/crypto/base64.h"
 #include "common/task/task.h"
 
 const char *ent_report_count(uint64_t n, char out[ENT_REPORT_NUMBER_BYTES])
@@ -37,6 +38,13 @@ const char *ent_report_nano(int64_t nano, char out[ENT_REPORT_NUMBER_BYTES])
     return out;
 }
 
+const char *ent_report_root(const uint8_t root[32], char out[ENT_REPORT_ROOT_BYTES])
+{
+    ENT_BUG_ON(ent_base64_len(ENT_BASE64, 32) >= ENT_REPORT_ROOT_BYTES);
+    ent_base64_encode(ENT_BASE64, root, 32, out);
+    return out;
+}
+
 const char *ent_report_task(uint32_t task, uint32_t split)
 {
     switch (task) {
@@ -47,15 +55,15 @@ const char *ent_report_task(uint32_t task, uint32_t split)
     case ENT_TASK_EVALUATE:
         break;
     default:
-        return "of a task that this program does not know";
+        return "unknown task";
     }
     switch (split) {
     case ENT_SPLIT_TRAIN:
-        return "evaluation on training rows";
+        return "evaluation (training)";
     case ENT_SPLIT_VALIDATION:
-        return "evaluation on validation rows";
+        return "evaluation (validation)";
     case ENT_SPLIT_TEST:
-        return "evaluation on test rows";
+        return "evaluation (test)";
     default:
         return "evaluation";
     }
@@ -91,13 +99,13 @@ const char *ent_report_release_word(uint32_t kind)
 {
     switch (kind) {
     case ENT_LOG_INITIAL:
-        return "initial model";
+        return "first model";
     case ENT_LOG_TRAINED:
-        return "model of a training round";
+        return "training round";
     case ENT_LOG_BEST:
         return "best model of the run";
     default:
-        return "model of a kind that this program does not know";
+        return "unknown kind";
     }
 }
 

@@ -1,0 +1,18 @@
+/* Facts of a federation that never was, for the tests of the report: three members, one run, some of everything. */
+#ifndef ENT_TESTS_UNIT_AUDIT_TEST_REPORT_SAMPLE_H
+#define ENT_TESTS_UNIT_AUDIT_TEST_REPORT_SAMPLE_H
+
+#include "audit/report.h"
+
+#define SAMPLE_MEMBERS 4
+#define SAMPLE_SALT 0x5A /* each byte of the salt of each name */
+
+enum sample_kind { SAMPLE_PASS, SAMPLE_FAIL, SAMPLE_INCOMPLETE };
+
+/* n_rounds: training rounds. Release with ent_audit_facts_release. */
+void sample_facts(enum sample_kind kind, size_t n_rounds, struct ent_audit_facts *out);
+/* Names, in order of the members. */
+extern const char *const sample_names[SAMPLE_MEMBERS];
+struct ent_report_request sample_request(void);
+
+#endif
