@@ -56,7 +56,7 @@ const char *const ent_report_css[] = {
     "td code{overflow-wrap:anywhere;font-size:.75rem}\n",
     ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.n+td:not(.n),"
     "th.n+th:not(.n){padding-left:.6rem}\n",
-    ".w{white-space:nowrap}.many .wide{min-width:14rem}figure{margin:0}\n",
+    ".w{white-space:nowrap}figure{margin:0}\n",
     ".m{display:inline-block;padding:0 .5em;border-radius:4px;font-weight:600;white-space:nowrap;"
     "background:var(--soft)}.m.good{background:var(--goodbg);color:var(--good)}.m.bad{background:"
     "var(--badbg);color:var(--bad)}.m.warn{background:var(--warnbg);color:var(--warn)}\n",
@@ -67,18 +67,24 @@ const char *const ent_report_css[] = {
     ".key{display:inline-block;width:.8em;height:.8em;margin:0 .35em 0 .9em;border:1px solid "
     "var(--mut)}.key:first-child{margin-left:0}.key.a{background:var(--acc)}.key.r{background:"
     "var(--rej)}.key.d{background:var(--drop)}.key.o{background:var(--line)}\n",
-    "@media (max-width:40rem){main{padding:1rem .9rem "
-    "3rem}h1{font-size:1.35rem}dl>div{grid-template-columns:1fr;gap:0}.many "
-    "table{min-width:40rem}.t{"
-    "border:1px solid var(--line);border-radius:6px;padding:0 .6rem}.t "
-    "tbody tr:last-child td{border-bottom:0}}\n",
+    "@media screen and (max-width:40rem){main{padding:1rem .9rem 3rem}h1{font-size:1.35rem}"
+    "dl>div{grid-template-columns:1fr;gap:0}.scrolls{border:1px solid "
+    "var(--line);border-radius:6px;"
+    "padding:0 .6rem}.scrolls table{min-width:52rem}.cards table,.cards tbody,.cards "
+    "tr{display:block}"
+    ".cards thead{display:none}.cards tr{border:1px solid "
+    "var(--line);border-radius:6px;padding:.4rem "
+    ".7rem;margin:.6rem 0}.cards td{display:grid;grid-template-columns:7rem 1fr;gap:.6rem;padding:"
+    ".15rem 0!important;border:0;text-align:left;white-space:normal}.cards td::before{content:attr("
+    "data-l);color:var(--mut)}}\n",
     "@page{size:A4;margin:16mm 14mm}\n",
     "@media "
     "print{:root{color-scheme:light;--fg:#000;--mut:#444;--bg:#fff;--soft:#f4f4f4;--line:#bbb;"
     "--good:#145430;--goodbg:#eef7f1;--bad:#8c1019;--badbg:#fdf0f0;--warn:#5f4000;--warnbg:#fdf7e8;"
     "--acc:#2d6a9f;--rej:#c4473a;--drop:#d9a441}body{font-size:10pt;line-height:1.4;"
     "-webkit-print-color-adjust:exact;print-color-adjust:exact}main{max-width:none;padding:0}nav{"
-    "display:none}.t{overflow:visible}.many table{min-width:0}table{font-size:8.5pt}thead{display:"
+    "display:none}.t{overflow:visible}.scrolls "
+    "table{min-width:0}table{font-size:8.5pt}thead{display:"
     "table-header-group}tr,.v,.note,pre,dl>div,figure,li{break-inside:avoid}h1,h2,h3{break-after:"
     "avoid}h2{margin-top:1.2rem}p{orphans:3;widows:3}td code{font-size:7pt}code,pre{font-size:8pt}"
     "a{text-decoration:none}}\n",

@@ -11,6 +11,8 @@ struct ent_report {
     const struct ent_audit_facts *facts;
     const struct ent_report_request *request;
     struct ent_html *h;
+    const char *heads;     /* of the open table, when its cells carry labels */
+    const char *next_head; /* of the cell that comes next */
 };
 
 /* The page, in this order (report_*.c). */
@@ -36,23 +38,31 @@ extern const char *const ent_report_css[]; /* pieces, NULL behind the last */
 /* A section with its heading; ent_report_end closes it. */
 void ent_report_section(struct ent_report *r, const char *id, const char *title);
 void ent_report_end(struct ent_report *r);
-/* A table in a box that scrolls; heads: words split by '|', a word that begins with '#' is a column of numbers (right-aligned).
- * ent_report_table_end closes it. */
-void ent_report_table(struct ent_report *r, const char *label, const char *heads);
+/* What a table does where it is wider than the screen: each row becomes a card with the heads as labels; its texts wrap; it
+ * scrolls in its box. */
+enum ent_report_kind { ENT_REPORT_CARDS, ENT_REPORT_WRAPS, ENT_REPORT_SCROLLS };
+/* heads: words split by '|' (a literal, kept until table_end), each at most 63 bytes; a word that begins with '#' is a column
+ * of numbers. Rows: ent_report_row, cells, ent_html_close. */
+void ent_report_table(struct ent_report *r, enum ent_report_kind kind, const char *label,
+                      const char *heads);
 void ent_report_table_end(struct ent_report *r);
 /* Entries `term: text` of a list. */
 void ent_report_item(struct ent_report *r, const char *term, const char *fmt, ...) ENT_PRINTF(3, 4);
 /* The same with a text that is no prose: a digest, a root, a key. */
 void ent_report_code_item(struct ent_report *r, const char *term, const char *code);
 void ent_report_digest_item(struct ent_report *r, const char *term, const uint8_t digest[32]);
+void ent_report_row(struct ent_report *r); /* ent_html_close ends it */
+/* A cell with more than a text; css: "n" number, "w" never wraps, "wide", NULL. */
+void ent_report_td(struct ent_report *r, const char *css);
+void ent_report_td_end(struct ent_report *r);
+void ent_report_text(struct ent_report *r, const char *css, const char *text);
+void ent_report_textf(struct ent_report *r, const char *css, const char *fmt, ...) ENT_PRINTF(3, 4);
 void ent_report_cell(struct ent_report *r, const char *text);
 void ent_report_number(struct ent_report *r, uint64_t n);
 void ent_report_time(struct ent_report *r, uint64_t ms);
-/* Hex in a cell or a paragraph, allowed to break. */
-void ent_report_hex(struct ent_report *r, const char *element, const uint8_t *bytes, size_t len);
-/* "entry 1,204" */
-void ent_report_entry(struct ent_report *r, uint64_t seq);
-/* Name where it was disclosed, and the short handle. In a cell. */
+/* Allowed to break; at most 32 bytes. */
+void ent_report_hex(struct ent_report *r, const uint8_t *bytes, size_t len);
+/* Name where it was disclosed, and the handle. */
 void ent_report_member(struct ent_report *r, const uint8_t handle[16]);
 /* A word on a coloured ground; css: good, bad, warn, none. */
 void ent_report_mark(struct ent_report *r, const char *css, const char *word);

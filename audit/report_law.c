@@ -179,16 +179,17 @@ void ent_report_articles(struct ent_report *r)
                  "and where. Whether an article "
                  "applies, and whether the evidence is enough, is a question of law that no "
                  "program answers.");
-    ent_report_table(r, "Articles", "Article|Asks to|Evidence|Where, and what is missing");
+    ent_report_table(r, ENT_REPORT_CARDS, "Articles",
+                     "Article|Asks to|Evidence|Where, and what is missing");
     for (size_t i = 0; i < ENT_REPORT_ARTICLES; i++) {
-        ent_html_open(r->h, "tr", NULL);
-        ent_html_put(r->h, "td", "w", articles[i].article);
+        ent_report_row(r);
+        ent_report_text(r, "w", articles[i].article);
         ent_report_cell(r, articles[i].asks);
-        ent_html_open(r->h, "td", NULL);
+        ent_report_td(r, NULL);
         ent_report_mark(r, articles[i].found ? "good" : "warn",
                         articles[i].found ? "found" : "not found");
-        ent_html_close(r->h);
-        ent_html_put(r->h, "td", "wide", articles[i].where);
+        ent_report_td_end(r);
+        ent_report_text(r, "wide", articles[i].where);
         ent_html_close(r->h);
         ent_html_line(r->h);
     }

@@ -21,18 +21,18 @@ static void check_row(struct ent_report *r, unsigned number)
     };
     const struct ent_audit_check *c = &r->facts->checks[number - 1];
 
-    ent_html_open(r->h, "tr", NULL);
-    ent_html_putf(r->h, "td", "w", "V%u", number);
-    ent_html_open(r->h, "td", NULL);
+    ent_report_row(r);
+    ent_report_textf(r, "w", "V%u", number);
+    ent_report_td(r, NULL);
     ent_report_mark(r, marks[c->status].css, marks[c->status].word);
-    ent_html_close(r->h);
+    ent_report_td_end(r);
     ent_report_cell(r, ent_audit_check_name(number));
     if (c->n_fail > 0 || c->n_incomplete > 0) {
-        ent_html_putf(r->h, "td", "wide",
-                      "%" PRIu64 " violated, %" PRIu64 " not checkable: see above%s%s", c->n_fail,
-                      c->n_incomplete, c->text[0] != '\0' ? "; " : "", c->text);
+        ent_report_textf(r, "wide",
+                         "%" PRIu64 " violated, %" PRIu64 " not checkable: see above%s%s",
+                         c->n_fail, c->n_incomplete, c->text[0] != '\0' ? "; " : "", c->text);
     } else {
-        ent_html_put(r->h, "td", "wide", c->text[0] != '\0' ? c->text : "-");
+        ent_report_text(r, "wide", c->text[0] != '\0' ? c->text : "-");
     }
     ent_html_close(r->h);
     ent_html_line(r->h);
@@ -96,19 +96,19 @@ static void witness_sets(struct ent_report *r)
         return;
     }
     ent_html_put(r->h, "h3", NULL, "Witnesses");
-    ent_report_table(r, "Witness sets",
+    ent_report_table(r, ENT_REPORT_CARDS, "Witness sets",
                      "#Version|Set at|#Entry|#Witnesses|#Needed|#May be bad|Members");
     for (size_t i = 0; i < f->n_sets && i < ENT_REPORT_ROWS_MAX; i++) {
         const struct ent_audit_set *s = &f->sets[i];
 
-        ent_html_open(r->h, "tr", NULL);
+        ent_report_row(r);
         ent_report_number(r, s->version);
         ent_report_time(r, s->ms);
-        ent_report_entry(r, s->seq);
+        ent_report_number(r, s->seq);
         ent_report_number(r, s->n);
         ent_report_number(r, s->quorum);
         ent_report_number(r, s->bad);
-        ent_html_open(r->h, "td", NULL);
+        ent_report_td(r, NULL);
         for (size_t w = 0; w < s->n; w++) {
             const char *name = ent_report_name_of(r->request->names, s->witnesses[w].handle, 16);
             char brief[ENT_AUDIT_SHORT_BYTES];
@@ -116,7 +116,7 @@ static void witness_sets(struct ent_report *r)
             ent_audit_short(s->witnesses[w].handle, 16, brief);
             ent_html_textf(r->h, "%s%s", w > 0 ? ", " : "", name != NULL ? name : brief);
         }
-        ent_html_close(r->h);
+        ent_report_td_end(r);
         ent_html_close(r->h);
         ent_html_line(r->h);
     }
@@ -150,7 +150,7 @@ void ent_report_integrity(struct ent_report *r)
     ent_html_close(r->h);
     ent_html_line(r->h);
     ent_html_put(r->h, "h3", NULL, "Checks");
-    ent_report_table(r, "Checks", "Check|Status|What is checked|Result");
+    ent_report_table(r, ENT_REPORT_WRAPS, "Checks", "Check|Status|What is checked|Result");
     for (unsigned i = 1; i <= ENT_AUDIT_CHECKS; i++) {
         check_row(r, i);
     }
@@ -171,19 +171,19 @@ static void subject(struct ent_report *r, const struct ent_audit_action *a)
     } else if (name != NULL) {
         ent_report_member(r, a->subject);
     } else {
-        ent_report_hex(r, "td", a->subject, a->subject_len < 32 ? a->subject_len : 32);
+        ent_report_hex(r, a->subject, a->subject_len < 32 ? a->subject_len : 32);
     }
 }
 
 static void action_row(struct ent_report *r, const struct ent_audit_action *a)
 {
-    ent_html_open(r->h, "tr", NULL);
+    ent_report_row(r);
     ent_report_time(r, a->ms);
-    ent_html_putf(r->h, "td", NULL, "The operator %s", ent_report_action_word(a->action));
+    ent_report_textf(r, NULL, "The operator %s", ent_report_action_word(a->action));
     subject(r, a);
     ent_report_cell(r, a->reason == 0 ? "not said" : ent_report_code(a->reason));
     ent_report_cell(r, a->outcome == 0 ? "done" : ent_report_code(a->outcome));
-    ent_report_entry(r, a->seq);
+    ent_report_number(r, a->seq);
     ent_html_close(r->h);
     ent_html_line(r->h);
 }
@@ -202,7 +202,7 @@ void ent_report_actions(struct ent_report *r)
     ent_html_put(r->h, "p", NULL,
                  "What people did with the coordinator, as it wrote it down in the step in which "
                  "it took effect.");
-    ent_report_table(r, "Human actions",
+    ent_report_table(r, ENT_REPORT_CARDS, "Human actions",
                      "At|What|Member or digest it concerned|Reason|Outcome|#Entry");
     for (size_t i = 0; i < listed; i++) {
         action_row(r, &f->actions[i]);
@@ -255,15 +255,15 @@ void ent_report_erasure(struct ent_report *r)
     if (f->n_erasures == 0) {
         ent_html_put(r->h, "p", NULL, "Nothing was erased by an entry of the log.");
     } else {
-        ent_report_table(r, "Erasures", "At|#Files erased|Because|#Entry");
+        ent_report_table(r, ENT_REPORT_CARDS, "Erasures", "At|#Files erased|Because|#Entry");
         for (size_t i = 0; i < listed; i++) {
             const struct ent_audit_erasure *e = &f->erasures[i];
 
-            ent_html_open(r->h, "tr", NULL);
+            ent_report_row(r);
             ent_report_time(r, e->ms);
             ent_report_number(r, e->n_blobs);
             ent_report_cell(r, ent_report_basis_word(e->basis));
-            ent_report_entry(r, e->seq);
+            ent_report_number(r, e->seq);
             ent_html_close(r->h);
             ent_html_line(r->h);
         }
@@ -281,14 +281,14 @@ void ent_report_erasure(struct ent_report *r)
 
 static void build_row(struct ent_report *r, const struct ent_audit_build *b)
 {
-    ent_html_open(r->h, "tr", NULL);
+    ent_report_row(r);
     ent_report_time(r, b->ms);
-    ent_html_putf(r->h, "td", NULL, "%s, commit %s", b->leaf.version, b->leaf.commit);
-    ent_report_hex(r, "td", b->leaf.elf, 32);
-    ent_html_putf(r->h, "td", NULL, "%s; %s", b->leaf.compiler, b->leaf.flags);
-    ent_html_putf(r->h, "td", NULL, "%s; %s", b->leaf.openssl, b->leaf.sqlite);
-    ent_report_hex(r, "td", b->leaf.selftest, 32);
-    ent_report_entry(r, b->seq);
+    ent_report_textf(r, NULL, "%s, commit %s", b->leaf.version, b->leaf.commit);
+    ent_report_hex(r, b->leaf.elf, 32);
+    ent_report_textf(r, NULL, "%s; %s", b->leaf.compiler, b->leaf.flags);
+    ent_report_textf(r, NULL, "%s; %s", b->leaf.openssl, b->leaf.sqlite);
+    ent_report_hex(r, b->leaf.selftest, 32);
+    ent_report_number(r, b->seq);
     ent_html_close(r->h);
     ent_html_line(r->h);
 }
@@ -304,7 +304,7 @@ void ent_report_builds(struct ent_report *r)
         ent_report_end(r);
         return;
     }
-    ent_report_table(r, "Software",
+    ent_report_table(r, ENT_REPORT_CARDS, "Software",
                      "Started at|Version|Program (SHA-256)|Compiler, flags|Libraries|Self-test "
                      "(SHA-256)|#Entry");
     for (size_t i = 0; i < listed; i++) {

@@ -11,9 +11,9 @@
 static void kind_row(struct ent_report *r, const char *kind, const char *tells, uint64_t n,
                      uint64_t covered)
 {
-    ent_html_open(r->h, "tr", NULL);
+    ent_report_row(r);
     ent_report_cell(r, kind);
-    ent_html_put(r->h, "td", "wide", tells);
+    ent_report_text(r, "wide", tells);
     ent_report_number(r, n);
     ent_report_number(r, covered);
     ent_report_number(r, n > covered ? n - covered : 0);
@@ -53,7 +53,7 @@ void ent_report_privacy(struct ent_report *r)
         ent_plural(total, "release", "releases"));
     ent_html_close(r->h);
     ent_html_line(r->h);
-    ent_report_table(r, "Releases by kind",
+    ent_report_table(r, ENT_REPORT_CARDS, "Releases by kind",
                      "Kind|What it holds|#Released|#Covered by noise|#Not covered");
     kind_row(r, "Pooled statistics",
              "sums over all accepted members (counts, means, spreads, categories), from which the "
@@ -83,26 +83,26 @@ static void figure_cell(struct ent_report *r, const uint8_t model[32])
         ent_report_cell(r, "not logged");
         return;
     }
-    ent_html_putf(r->h, "td", "w", "%s (%s)", ent_report_nano(m->nano, text),
-                  split == ENT_SPLIT_TEST         ? "test"
-                  : split == ENT_SPLIT_VALIDATION ? "validation"
-                                                  : "training");
+    ent_report_textf(r, "w", "%s (%s)", ent_report_nano(m->nano, text),
+                     split == ENT_SPLIT_TEST         ? "test"
+                     : split == ENT_SPLIT_VALIDATION ? "validation"
+                                                     : "training");
 }
 
 static void model_row(struct ent_report *r, const struct ent_audit_release *m)
 {
-    ent_html_open(r->h, "tr", NULL);
-    ent_report_hex(r, "td", m->leaf.model, 32);
-    ent_html_put(r->h, "td", "w", ent_report_release_word(m->leaf.kind));
+    ent_report_row(r);
+    ent_report_hex(r, m->leaf.model, 32);
+    ent_report_text(r, "w", ent_report_release_word(m->leaf.kind));
     ent_report_number(r, m->run);
     if (m->leaf.train_round > 0) {
         ent_report_number(r, m->leaf.train_round);
     } else {
-        ent_html_put(r->h, "td", "n", "-");
+        ent_report_text(r, "n", "-");
     }
     figure_cell(r, m->leaf.model);
     ent_report_time(r, m->ms);
-    ent_report_entry(r, m->seq);
+    ent_report_number(r, m->seq);
     ent_report_cell(r, m->leaf.dp_covered ? "yes" : "no");
     ent_html_close(r->h);
     ent_html_line(r->h);
@@ -114,7 +114,7 @@ static void model_table(struct ent_report *r, const char *label, bool all)
     uint64_t listed = 0;
     uint64_t n = 0;
 
-    ent_report_table(r, label,
+    ent_report_table(r, all ? ENT_REPORT_SCROLLS : ENT_REPORT_CARDS, label,
                      "Digest (SHA-256)|Kind|#Run|#Round|AUC (rows)|Released at|#Entry|Noise");
     for (size_t i = 0; i < f->n_releases; i++) {
         if (!all && f->releases[i].leaf.kind == ENT_LOG_TRAINED) {
@@ -198,23 +198,22 @@ static const char *outcome_word(const struct ent_audit_round *round)
 
 static void round_row(struct ent_report *r, const struct ent_audit_round *round)
 {
-    ent_html_open(r->h, "tr", NULL);
+    ent_report_row(r);
     ent_report_number(r, round->run);
     ent_report_number(r, round->round);
     ent_report_number(r, round->attempt);
-    ent_html_put(r->h, "td", "w", ent_report_task(round->task, round->split));
+    ent_report_text(r, "w", ent_report_task(round->task, round->split));
     ent_report_time(r, round->open_ms);
     ent_report_number(r, round->invited);
     ent_report_number(r, round->accepted);
     ent_report_number(r, round->rejected);
     ent_report_number(r, round->dropped);
     if (round->outcome == ENT_AUDIT_ROUND_ABORTED) {
-        ent_html_putf(r->h, "td", NULL, "%s: %s", outcome_word(round),
-                      ent_report_code(round->code));
+        ent_report_textf(r, NULL, "%s: %s", outcome_word(round), ent_report_code(round->code));
     } else {
         ent_report_cell(r, outcome_word(round));
     }
-    ent_report_entry(r, round->open_seq);
+    ent_report_number(r, round->open_seq);
     ent_html_close(r->h);
     ent_html_line(r->h);
 }
@@ -230,7 +229,7 @@ static void annex_rounds(struct ent_report *r)
         ent_report_end(r);
         return;
     }
-    ent_report_table(r, "Rounds",
+    ent_report_table(r, ENT_REPORT_SCROLLS, "Rounds",
                      "#Run|#Round|#Attempt|Task|Opened "
                      "at|#Invited|#Accepted|#Rejected|#Dropped|Outcome|#Entry");
     for (size_t i = 0; i < listed; i++) {
@@ -247,19 +246,20 @@ static void annex_statistics(struct ent_report *r)
     size_t listed = 0;
 
     ent_html_put(r->h, "h3", NULL, "Pooled statistics");
-    ent_report_table(r, "Statistics", "#Run|#Round|#Members|Released at|#Entry|Noise");
+    ent_report_table(r, ENT_REPORT_SCROLLS, "Statistics",
+                     "#Run|#Round|#Members|Released at|#Entry|Noise");
     for (size_t i = 0; i < f->n_rounds && listed < ENT_REPORT_ROWS_MAX; i++) {
         const struct ent_audit_round *round = &f->rounds[i];
 
         if (!ent_report_is_statistics(round)) {
             continue;
         }
-        ent_html_open(r->h, "tr", NULL);
+        ent_report_row(r);
         ent_report_number(r, round->run);
         ent_report_number(r, round->round);
         ent_report_number(r, round->accepted);
         ent_report_time(r, round->end_ms);
-        ent_report_entry(r, round->end_seq);
+        ent_report_number(r, round->end_seq);
         ent_report_cell(r, "no");
         ent_html_close(r->h);
         ent_html_line(r->h);
@@ -272,19 +272,19 @@ static void eval_row(struct ent_report *r, const struct ent_audit_eval *e)
 {
     char text[ENT_REPORT_NUMBER_BYTES];
 
-    ent_html_open(r->h, "tr", NULL);
+    ent_report_row(r);
     ent_report_number(r, e->run);
     ent_report_number(r, e->round);
-    ent_html_put(r->h, "td", "w", ent_report_task(ENT_TASK_EVALUATE, e->split));
+    ent_report_text(r, "w", ent_report_task(ENT_TASK_EVALUATE, e->split));
     ent_report_number(r, e->members);
-    ent_html_open(r->h, "td", "wide");
+    ent_report_td(r, "wide");
     for (size_t i = 0; i < e->n_metrics; i++) {
         ent_html_textf(r->h, "%s%s %s", i > 0 ? ", " : "", e->metrics[i].name,
                        ent_report_nano(e->metrics[i].nano, text));
     }
-    ent_html_close(r->h);
+    ent_report_td_end(r);
     ent_report_time(r, e->ms);
-    ent_report_entry(r, e->seq);
+    ent_report_number(r, e->seq);
     ent_report_cell(r, e->dp_covered ? "yes" : "no");
     ent_html_close(r->h);
     ent_html_line(r->h);
@@ -296,7 +296,7 @@ static void annex_figures(struct ent_report *r)
     size_t listed = f->n_evals < ENT_REPORT_ROWS_MAX ? f->n_evals : ENT_REPORT_ROWS_MAX;
 
     ent_html_put(r->h, "h3", NULL, "Evaluation figures");
-    ent_report_table(r, "Evaluation figures",
+    ent_report_table(r, ENT_REPORT_SCROLLS, "Evaluation figures",
                      "#Run|#Round|What|#Members|Figures|Released at|#Entry|Noise");
     for (size_t i = 0; i < listed; i++) {
         eval_row(r, &f->evals[i]);

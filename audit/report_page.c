@@ -128,18 +128,18 @@ void ent_report_verdict(struct ent_report *r)
 
 static void finding_row(struct ent_report *r, const struct ent_audit_finding *finding)
 {
-    ent_html_open(r->h, "tr", NULL);
-    ent_html_open(r->h, "td", NULL);
+    ent_report_row(r);
+    ent_report_td(r, NULL);
     ent_report_mark(r, finding->status == ENT_AUDIT_FAIL ? "bad" : "warn",
                     finding->status == ENT_AUDIT_FAIL ? "FAIL" : "INCOMPLETE");
-    ent_html_close(r->h);
-    ent_html_putf(r->h, "td", "w", "V%u", finding->check);
+    ent_report_td_end(r);
+    ent_report_textf(r, "w", "V%u", finding->check);
     if (finding->has_seq) {
-        ent_report_entry(r, finding->seq);
+        ent_report_number(r, finding->seq);
     } else {
-        ent_html_put(r->h, "td", "n", "-");
+        ent_report_text(r, "n", "-");
     }
-    ent_html_put(r->h, "td", "wide", finding->text);
+    ent_report_text(r, "wide", finding->text);
     ent_html_close(r->h);
     ent_html_line(r->h);
 }
@@ -170,7 +170,7 @@ void ent_report_findings(struct ent_report *r)
                  "Each line is one contradiction. \"Entry\" is the place in the log, by which "
                  "operator, members and auditor can "
                  "find it in their own copies.");
-    ent_report_table(r, "Violations", "Status|Check|#Entry|What is wrong");
+    ent_report_table(r, ENT_REPORT_WRAPS, "Violations", "Status|Check|#Entry|What is wrong");
     listed = finding_rows(r, ENT_AUDIT_FAIL);
     ent_report_table_end(r);
     ent_report_more(r, "violations", listed, listed, n_fail > listed ? n_fail - listed : 0);
@@ -187,13 +187,13 @@ static void skip_rows(struct ent_report *r)
         if (c->status != ENT_AUDIT_SKIP) {
             continue;
         }
-        ent_html_open(r->h, "tr", NULL);
-        ent_html_open(r->h, "td", NULL);
+        ent_report_row(r);
+        ent_report_td(r, NULL);
         ent_report_mark(r, "none", "SKIP");
-        ent_html_close(r->h);
-        ent_html_putf(r->h, "td", "w", "V%u", i + 1);
-        ent_html_put(r->h, "td", "n", "-");
-        ent_html_putf(r->h, "td", "wide", "%s: %s", ent_audit_check_name(i + 1), c->text);
+        ent_report_td_end(r);
+        ent_report_textf(r, "w", "V%u", i + 1);
+        ent_report_text(r, "n", "-");
+        ent_report_textf(r, "wide", "%s: %s", ent_audit_check_name(i + 1), c->text);
         ent_html_close(r->h);
         ent_html_line(r->h);
     }
@@ -219,7 +219,8 @@ void ent_report_unchecked(struct ent_report *r)
                  "version has no such feature, or "
                  "there is nothing in the log that the check would look at; the verdict does not "
                  "depend on it.");
-    ent_report_table(r, "What was not checked", "Status|Check|#Entry|What, and why");
+    ent_report_table(r, ENT_REPORT_WRAPS, "What was not checked",
+                     "Status|Check|#Entry|What, and why");
     listed = finding_rows(r, ENT_AUDIT_INCOMPLETE);
     skip_rows(r);
     ent_report_table_end(r);

@@ -77,24 +77,24 @@ static void runs(struct ent_report *r)
         return;
     }
     ent_report_table(
-        r, "Runs",
+        r, ENT_REPORT_CARDS, "Runs",
         "#Run|Set at|#Entry|Plan (SHA-256)|#Training rounds|#Fewest members|Updates kept "
         "for an auditor");
     for (size_t i = 0; i < listed; i++) {
         const struct ent_audit_run *run = &f->runs[i];
 
-        ent_html_open(r->h, "tr", NULL);
+        ent_report_row(r);
         ent_report_number(r, run->run);
         ent_report_time(r, run->ms);
-        ent_report_entry(r, run->seq);
-        ent_report_hex(r, "td", run->leaf.plan, 32);
+        ent_report_number(r, run->seq);
+        ent_report_hex(r, run->leaf.plan, 32);
         ent_report_number(r, run->leaf.train_rounds);
         ent_report_number(r, run->leaf.min_members);
         if (run->leaf.plain) {
             ent_report_cell(r, "unsealed, 7 days at most");
         } else if (run->leaf.n_auditors > 0) {
-            ent_html_putf(r->h, "td", NULL, "sealed to %zu %s", run->leaf.n_auditors,
-                          ent_plural(run->leaf.n_auditors, "auditor", "auditors"));
+            ent_report_textf(r, NULL, "sealed to %zu %s", run->leaf.n_auditors,
+                             ent_plural(run->leaf.n_auditors, "auditor", "auditors"));
         } else {
             ent_report_cell(r, "none: cannot be replayed");
         }
@@ -115,16 +115,17 @@ static void auditors(struct ent_report *r)
                      "None. Nobody but the members themselves can open an update.");
         return;
     }
-    ent_report_table(r, "Auditors", "Name|Admitted|#Entry|Key that updates are sealed to (X25519)");
+    ent_report_table(r, ENT_REPORT_CARDS, "Auditors",
+                     "Name|Admitted|#Entry|Key that updates are sealed to (X25519)");
     for (size_t i = 0; i < f->n_auditors && i < ENT_REPORT_ROWS_MAX; i++) {
         const struct ent_audit_auditor *a = &f->auditors[i];
         const char *name = ent_report_name_of(r->request->names, a->leaf.seal_pub, 32);
 
-        ent_html_open(r->h, "tr", NULL);
+        ent_report_row(r);
         ent_report_cell(r, name != NULL ? name : "not disclosed");
         ent_report_time(r, a->ms);
-        ent_report_entry(r, a->seq);
-        ent_report_hex(r, "td", a->leaf.seal_pub, 32);
+        ent_report_number(r, a->seq);
+        ent_report_hex(r, a->leaf.seal_pub, 32);
         ent_html_close(r->h);
         ent_html_line(r->h);
     }
@@ -149,7 +150,7 @@ static void reasons(struct ent_report *r, const struct ent_audit_member *m)
 {
     const char *before = "";
 
-    ent_html_open(r->h, "td", NULL);
+    ent_report_td(r, NULL);
     for (uint32_t code = 0; code <= ENT_E_COUNT; code++) {
         if (m->ends[code] > 0) {
             ent_html_textf(r->h, "%s%s (%" PRIu32 ")", before, ent_report_code(code),
@@ -158,7 +159,7 @@ static void reasons(struct ent_report *r, const struct ent_audit_member *m)
         }
     }
     ent_html_text(r->h, before[0] == '\0' ? "-" : "");
-    ent_html_close(r->h);
+    ent_report_td_end(r);
 }
 
 static void standing(struct ent_report *r, const struct ent_audit_member *m)
@@ -167,7 +168,7 @@ static void standing(struct ent_report *r, const struct ent_audit_member *m)
     char until[ENT_TIME_TEXT_BYTES];
 
     ent_time_text(m->admit_ms, since);
-    ent_html_open(r->h, "td", NULL);
+    ent_report_td(r, NULL);
     ent_html_putf(r->h, "span", "w", "since %.10s", since);
     if (m->standing != ENT_AUDIT_ADMITTED) {
         ent_time_text(m->end_ms, until);
@@ -177,7 +178,7 @@ static void standing(struct ent_report *r, const struct ent_audit_member *m)
         ent_html_textf(r->h, " (entry %" PRIu64 ")", m->end_seq);
     }
     ent_html_text(r->h, m->witness ? " witness" : "");
-    ent_html_close(r->h);
+    ent_report_td_end(r);
 }
 
 static void member_rows(struct ent_report *r)
@@ -187,7 +188,7 @@ static void member_rows(struct ent_report *r)
     for (size_t i = 0; i < f->n_members && i < ENT_REPORT_ROWS_MAX; i++) {
         const struct ent_audit_member *m = &f->members[i];
 
-        ent_html_open(r->h, "tr", NULL);
+        ent_report_row(r);
         ent_report_member(r, m->handle);
         standing(r, m);
         ent_report_number(r, m->invited);
@@ -210,15 +211,15 @@ static void objections(struct ent_report *r)
         return;
     }
     ent_html_put(r->h, "h3", NULL, "Objections of members");
-    ent_report_table(r, "Objections",
+    ent_report_table(r, ENT_REPORT_CARDS, "Objections",
                      "Member|At|#Entry|#Round|#Attempt|What it holds against the log");
     for (size_t i = 0; i < f->n_disputes && i < ENT_REPORT_ROWS_MAX; i++) {
         const struct ent_audit_dispute *d = &f->disputes[i];
 
-        ent_html_open(r->h, "tr", NULL);
+        ent_report_row(r);
         ent_report_member(r, d->handle);
         ent_report_time(r, d->ms);
-        ent_report_entry(r, d->seq);
+        ent_report_number(r, d->seq);
         ent_report_number(r, d->round);
         ent_report_number(r, d->attempt);
         ent_report_cell(r, d->proved        ? "a receipt that contradicts the log"
@@ -386,7 +387,7 @@ void ent_report_members(struct ent_report *r)
                            : "Members stand in the log under a random handle. No name was "
                              "disclosed for this page (--disclose).");
     ent_report_table(
-        r, "Members",
+        r, ENT_REPORT_CARDS, "Members",
         "Member|Membership|#Invited|#Accepted|#Rejected|#Dropped|#Did not join|Reasons of "
         "rejections and dropouts");
     member_rows(r);
