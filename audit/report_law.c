@@ -147,7 +147,7 @@ static void ai_19(const struct ent_audit_facts *f, struct ent_report_article *a)
     if (!usable(f, a)) {
         return;
     }
-    ent_duration_text(f->last_ms - f->first_ms, covered);
+    ent_duration_text(f->last_ms > f->first_ms ? f->last_ms - f->first_ms : 0, covered);
     a->found = months >= AI_ACT_19_MONTHS;
     if (months > 0) {
         where(a, "the operator states that the log is kept for %" PRIu32 " %s (Federation)", months,
