@@ -1,5 +1,4 @@
 /* The page for a compliance officer: what it must say, and what no log can make it say. */
-#include <ctype.h>
 #include <string.h>
 
 #include "common/json/json.h"
@@ -9,44 +8,6 @@
 #include "tests/support/ent_test.h"
 
 #define HOSTILE "\"><script>alert('1')</script>&<img src=x>"
-
-struct page {
-    struct ent_buf buf;
-    const char *text;
-};
-
-static void make(struct page *page, const struct ent_audit_facts *facts,
-                 const struct ent_report_request *request)
-{
-    ent_buf_init(&page->buf, ENT_REPORT_PAGE_MAX_BYTES);
-    ENT_OK(ent_report_html(facts, request, &page->buf));
-    ENT_OK(ent_buf_str(&page->buf, &page->text));
-}
-
-static void make_sample(struct page *page, enum sample_kind kind, size_t n_rounds)
-{
-    const struct ent_report_request request = sample_request();
-    struct ent_audit_facts facts;
-
-    sample_facts(kind, n_rounds, &facts);
-    make(page, &facts, &request);
-    ent_audit_facts_release(&facts);
-}
-
-static bool says(const struct page *page, const char *text)
-{
-    return strstr(page->text, text) != NULL;
-}
-
-static size_t count(const struct page *page, const char *text)
-{
-    size_t n = 0;
-
-    for (const char *at = page->text; (at = strstr(at, text)) != NULL; at += strlen(text)) {
-        n++;
-    }
-    return n;
-}
 
 /* ---- form ---- */
 
@@ -59,12 +20,12 @@ ENT_TEST(report, every_page_is_well_formed)
 
     for (int kind = SAMPLE_PASS; kind <= SAMPLE_INCOMPLETE; kind++) {
         for (size_t i = 0; i < sizeof n_rounds / sizeof n_rounds[0]; i++) {
-            make_sample(&page, (enum sample_kind)kind, n_rounds[i]);
+            page_sample(&page, (enum sample_kind)kind, n_rounds[i]);
             CU_ASSERT_PTR_NULL(page_check(page.text, NULL));
             ent_buf_release(&page.buf);
         }
     }
-    make(&page, &nothing, &request);
+    page_make(&page, &nothing, &request);
     CU_ASSERT_PTR_NULL(page_check(page.text, NULL));
     ent_buf_release(&page.buf);
 }
@@ -99,7 +60,7 @@ ENT_TEST(report, every_section_is_there_once_and_in_order)
         const char *before;
         struct page page;
 
-        make_sample(&page, (enum sample_kind)kind, 3);
+        page_sample(&page, (enum sample_kind)kind, 3);
         before = page.text;
         for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
             char id[64];
@@ -108,7 +69,7 @@ ENT_TEST(report, every_section_is_there_once_and_in_order)
             (void)snprintf(id, sizeof id, "<section id=\"%s\"", ids[i]);
             at = strstr(before, id);
             CU_ASSERT_PTR_NOT_NULL_FATAL(at);
-            CU_ASSERT_EQUAL(count(&page, id), 1);
+            CU_ASSERT_EQUAL(page_count(&page, id), 1);
             before = at;
         }
         ent_buf_release(&page.buf);
@@ -137,14 +98,14 @@ ENT_TEST(report, nothing_comes_from_outside)
                                         "http-equiv=\"refresh"};
     struct page page;
 
-    make_sample(&page, SAMPLE_FAIL, 3);
+    page_sample(&page, SAMPLE_FAIL, 3);
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
-        CU_ASSERT_FALSE(says(&page, never[i]));
+        CU_ASSERT_FALSE(page_says(&page, never[i]));
     }
-    CU_ASSERT(says(&page, "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
-                          "&#39;none&#39;; style-src &#39;unsafe-inline&#39;\" />"));
+    CU_ASSERT(page_says(&page, "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
+                               "&#39;none&#39;; style-src &#39;unsafe-inline&#39;\" />"));
     /* links lead to places of the page itself */
-    CU_ASSERT_EQUAL(count(&page, "href=\""), count(&page, "href=\"#"));
+    CU_ASSERT_EQUAL(page_count(&page, "href=\""), page_count(&page, "href=\"#"));
     ent_buf_release(&page.buf);
 }
 
@@ -153,8 +114,8 @@ ENT_TEST(report, the_same_facts_give_the_same_bytes)
     struct page a;
     struct page b;
 
-    make_sample(&a, SAMPLE_PASS, 5);
-    make_sample(&b, SAMPLE_PASS, 5);
+    page_sample(&a, SAMPLE_PASS, 5);
+    page_sample(&b, SAMPLE_PASS, 5);
     CU_ASSERT_EQUAL(a.buf.len, b.buf.len);
     CU_ASSERT_EQUAL(memcmp(a.buf.data, b.buf.data, a.buf.len), 0);
     ent_buf_release(&a.buf);
@@ -220,12 +181,12 @@ ENT_TEST(report, no_text_of_the_log_becomes_markup)
         } else {
             (void)snprintf(name.name, sizeof name.name, "plain");
         }
-        make(&page, &facts, &request);
+        page_make(&page, &facts, &request);
         ent_buf_init(&skeletons[hostile], ENT_REPORT_PAGE_MAX_BYTES);
         CU_ASSERT_PTR_NULL(page_check(page.text, &skeletons[hostile]));
-        CU_ASSERT_FALSE(says(&page, "<script"));
-        CU_ASSERT_FALSE(says(&page, "<img"));
-        CU_ASSERT_EQUAL(says(&page, "&lt;script&gt;alert(&#39;1&#39;)"), hostile == 1);
+        CU_ASSERT_FALSE(page_says(&page, "<script"));
+        CU_ASSERT_FALSE(page_says(&page, "<img"));
+        CU_ASSERT_EQUAL(page_says(&page, "&lt;script&gt;alert(&#39;1&#39;)"), hostile == 1);
         ent_buf_release(&page.buf);
         ent_audit_facts_release(&facts);
         (void)snprintf(name.name, sizeof name.name, "%s", HOSTILE);
@@ -256,9 +217,9 @@ ENT_TEST(report, numbers_of_a_damaged_log_do_no_harm)
     facts.evals[0].metrics[0].nano = INT64_MIN;
     facts.evals[0].split = UINT32_MAX;
     facts.members[0].ends[ENT_E_COUNT] = UINT32_MAX;
-    make(&page, &facts, &request);
+    page_make(&page, &facts, &request);
     CU_ASSERT_PTR_NULL(page_check(page.text, NULL));
-    CU_ASSERT(says(&page, "-9223372036.854776"));
+    CU_ASSERT(page_says(&page, "-9223372036.854776"));
     ent_buf_release(&page.buf);
     ent_audit_facts_release(&facts);
 }
@@ -267,9 +228,9 @@ ENT_TEST(report, long_tables_are_cut_and_say_so)
 {
     struct page page;
 
-    make_sample(&page, SAMPLE_PASS, 1100);
+    page_sample(&page, SAMPLE_PASS, 1100);
     CU_ASSERT_PTR_NULL(page_check(page.text, NULL));
-    CU_ASSERT(says(&page, "A further 201 rounds are not listed on this page"));
+    CU_ASSERT(page_says(&page, "A further 201 rounds are not listed on this page"));
     ent_buf_release(&page.buf);
 }
 
@@ -281,26 +242,26 @@ ENT_TEST(report, verdict_stands_above_all_and_violations_follow)
     const char *verdict;
     const char *finding;
 
-    make_sample(&page, SAMPLE_PASS, 3);
-    CU_ASSERT(says(&page, "<p class=\"word\">PASS</p>"));
-    CU_ASSERT_FALSE(says(&page, "id=\"findings\""));
+    page_sample(&page, SAMPLE_PASS, 3);
+    CU_ASSERT(page_says(&page, "<p class=\"word\">PASS</p>"));
+    CU_ASSERT_FALSE(page_says(&page, "id=\"findings\""));
     ent_buf_release(&page.buf);
 
-    make_sample(&page, SAMPLE_FAIL, 3);
+    page_sample(&page, SAMPLE_FAIL, 3);
     verdict = strstr(page.text, "<p class=\"word\">FAIL</p>");
     finding = strstr(page.text, "then neither accepted, rejected nor dropped");
     CU_ASSERT_PTR_NOT_NULL_FATAL(verdict);
     CU_ASSERT_PTR_NOT_NULL_FATAL(finding);
     CU_ASSERT(verdict < finding);
     CU_ASSERT(finding < strstr(page.text, "id=\"unchecked\""));
-    CU_ASSERT(says(&page, "A violation is proved, at 2 places"));
-    CU_ASSERT(says(&page, "<div>57</div>")); /* the place in the log */
-    CU_ASSERT(says(&page, "36 sealed updates were not opened"));
+    CU_ASSERT(page_says(&page, "A violation is proved, at 2 places"));
+    CU_ASSERT(page_says(&page, "<div>57</div>")); /* the place in the log */
+    CU_ASSERT(page_says(&page, "36 sealed updates were not opened"));
     ent_buf_release(&page.buf);
 
-    make_sample(&page, SAMPLE_INCOMPLETE, 3);
-    CU_ASSERT(says(&page, "<p class=\"word\">INCOMPLETE</p>"));
-    CU_ASSERT(says(&page, "1 thing could not be checked"));
+    page_sample(&page, SAMPLE_INCOMPLETE, 3);
+    CU_ASSERT(page_says(&page, "<p class=\"word\">INCOMPLETE</p>"));
+    CU_ASSERT(page_says(&page, "1 thing could not be checked"));
     CU_ASSERT(strstr(page.text, "36 sealed updates") < strstr(page.text, "id=\"federation\""));
     ent_buf_release(&page.buf);
 }
@@ -313,9 +274,9 @@ ENT_TEST(report, without_a_policy_it_says_so)
 
     sample_facts(SAMPLE_INCOMPLETE, 1, &facts);
     facts.pinned = false;
-    make(&page, &facts, &request);
-    CU_ASSERT(says(&page, "No policy of a member was given"));
-    CU_ASSERT_EQUAL(count(&page, ">not found</span>"), 5);
+    page_make(&page, &facts, &request);
+    CU_ASSERT(page_says(&page, "No policy of a member was given"));
+    CU_ASSERT_EQUAL(page_count(&page, ">not found</span>"), 5);
     ent_buf_release(&page.buf);
     ent_audit_facts_release(&facts);
 }
@@ -329,8 +290,8 @@ ENT_TEST(report, every_release_is_listed_as_not_covered)
     struct page page;
 
     sample_facts(SAMPLE_PASS, 3, &facts);
-    make(&page, &facts, &request);
-    CU_ASSERT(says(&page, "every release below is not covered by noise (10 of 10 releases)"));
+    page_make(&page, &facts, &request);
+    CU_ASSERT(page_says(&page, "every release below is not covered by noise (10 of 10 releases)"));
     annex = strstr(page.text, "id=\"annex-b\"");
     CU_ASSERT_PTR_NOT_NULL_FATAL(annex);
     for (size_t i = 0; i < facts.n_releases; i++) {
@@ -351,11 +312,11 @@ ENT_TEST(report, every_release_is_listed_as_not_covered)
     /* a log that claims noise is told apart, and not believed */
     facts.releases[0].leaf.dp_covered = true;
     facts.evals[0].dp_covered = true;
-    make(&page, &facts, &request);
-    CU_ASSERT_FALSE(says(&page, "every release below"));
-    CU_ASSERT(says(&page, "releases below are not covered by noise (8 of 10 releases)"));
-    CU_ASSERT(
-        says(&page, "Of 2 the log says that noise covers them: this program cannot check that."));
+    page_make(&page, &facts, &request);
+    CU_ASSERT_FALSE(page_says(&page, "every release below"));
+    CU_ASSERT(page_says(&page, "releases below are not covered by noise (8 of 10 releases)"));
+    CU_ASSERT(page_says(
+        &page, "Of 2 the log says that noise covers them: this program cannot check that."));
     ent_buf_release(&page.buf);
     ent_audit_facts_release(&facts);
 }
@@ -374,7 +335,7 @@ ENT_TEST(report, the_best_model_has_its_figure_of_test_rows)
             facts.evals[i].split == ENT_SPLIT_TEST ? 812345678 : 700000000;
     }
     ent_hex(facts.releases[facts.n_releases - 1].leaf.model, 32, hex);
-    make(&page, &facts, &request);
+    page_make(&page, &facts, &request);
     row = strstr(page.text, hex);
     CU_ASSERT_PTR_NOT_NULL_FATAL(row);
     row = strstr(row, "0.812346 (test)");
@@ -399,113 +360,14 @@ ENT_TEST(report, members_have_their_counts_and_reasons)
     m->ends[ENT_E_TIMEOUT] = 95;
     m->ends[ENT_E_NONFINITE] = 3;
     m->ends[ENT_E_COUNT] = 1;
-    make(&page, &facts, &request);
-    CU_ASSERT(says(&page, "no answer in time (95), a value is NaN or infinite (3), a reason that "
-                          "this program does not know (1)"));
-    CU_ASSERT(says(&page, "<div>1,001</div>"));
-    CU_ASSERT(says(&page, "<div>902</div>"));
-    CU_ASSERT(says(&page, "No name was disclosed"));
-    CU_ASSERT(says(&page, "11 rounds in the log"));
-    ent_buf_release(&page.buf);
-    ent_audit_facts_release(&facts);
-}
-
-/* ---- law ---- */
-
-ENT_TEST(report, it_never_says_that_anything_complies)
-{
-    for (int kind = SAMPLE_PASS; kind <= SAMPLE_INCOMPLETE; kind++) {
-        struct page page;
-
-        make_sample(&page, (enum sample_kind)kind, 3);
-        for (size_t i = 0; i < page.buf.len; i++) {
-            page.buf.data[i] = (uint8_t)tolower(page.buf.data[i]);
-        }
-        CU_ASSERT_FALSE(says(&page, "complian"));
-        CU_ASSERT_FALSE(says(&page, "complies"));
-        ent_buf_release(&page.buf);
-    }
-}
-
-/* Evidence of five articles; what is taken away is missed in its row alone. */
-ENT_TEST(report, articles_follow_what_the_log_holds)
-{
-    static const struct {
-        const char *misses; /* article */
-        int taken;
-    } cases[] = {{NULL, 0},        {"GDPR 30", 1},   {"GDPR 35", 2},
-                 {"AI Act 19", 3}, {"AI Act 12", 4}, {"GDPR 5(2)", 5}};
-    const struct ent_report_request request = sample_request();
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ent_audit_facts facts;
-        const char *row;
-        struct page page;
-
-        sample_facts(SAMPLE_PASS, 2, &facts);
-        switch (cases[i].taken) {
-        case 1:
-            facts.processing[0].leaf.recipients[0] = '\0';
-            break;
-        case 2:
-            facts.processing[0].leaf.has_dpia = false;
-            break;
-        case 3:
-            facts.processing[0].leaf.retention_months = 5;
-            break;
-        case 4:
-            facts.n_builds = 0;
-            break;
-        case 5:
-            facts.cosigned_size = 0;
-            break;
-        default:
-            break;
-        }
-        make(&page, &facts, &request);
-        CU_ASSERT_EQUAL(count(&page, ">found</span>"), cases[i].misses == NULL ? 5 : 4);
-        CU_ASSERT_EQUAL(count(&page, ">not found</span>"), cases[i].misses == NULL ? 0 : 1);
-        if (cases[i].misses != NULL) {
-            row = strstr(strstr(page.text, "id=\"articles\""), cases[i].misses);
-            CU_ASSERT_PTR_NOT_NULL_FATAL(row);
-            CU_ASSERT(strstr(row, ">not found</span>") < strstr(row, "</tr>"));
-        }
-        ent_buf_release(&page.buf);
-        ent_audit_facts_release(&facts);
-    }
-}
-
-ENT_TEST(report, a_violated_log_is_evidence_of_nothing)
-{
-    struct page page;
-
-    make_sample(&page, SAMPLE_FAIL, 3);
-    CU_ASSERT_EQUAL(count(&page, ">not found</span>"), 5);
-    CU_ASSERT_EQUAL(count(&page, ">found</span>"), 0);
-    ent_buf_release(&page.buf);
-}
-
-/* ---- how to repeat ---- */
-
-ENT_TEST(report, commands_can_be_pasted)
-{
-    static const char *const heads[] = {"it's a.note"};
-    struct ent_report_request request = sample_request();
-    struct ent_audit_facts facts;
-    struct page page;
-
-    request.heads = heads;
-    request.n_heads = 1;
-    request.since = 12;
-    memset(request.checkpoint_sha256, 0xAB, 32);
-    sample_facts(SAMPLE_PASS, 1, &facts);
-    make(&page, &facts, &request);
-    CU_ASSERT(says(&page,
-                   "entente-audit verify &#39;four shops.export&#39; --policy north.policy --head "
-                   "&#39;it&#39;\\&#39;&#39;s a.note&#39; --since 12\n"));
-    CU_ASSERT(says(&page, " --out report.html\n"));
-    CU_ASSERT(says(&page, "&#39;four shops.export&#39;/verify.py"));
-    CU_ASSERT(says(&page, "abababababababab"));
+    page_make(&page, &facts, &request);
+    CU_ASSERT(page_says(&page,
+                        "no answer in time (95), a value is NaN or infinite (3), a reason that "
+                        "this program does not know (1)"));
+    CU_ASSERT(page_says(&page, "<div>1,001</div>"));
+    CU_ASSERT(page_says(&page, "<div>902</div>"));
+    CU_ASSERT(page_says(&page, "No name was disclosed"));
+    CU_ASSERT(page_says(&page, "11 rounds in the log"));
     ent_buf_release(&page.buf);
     ent_audit_facts_release(&facts);
 }

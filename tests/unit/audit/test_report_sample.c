@@ -285,3 +285,36 @@ struct ent_report_request sample_request(void)
                                        .has_checkpoint = true,
                                        .has_policy = true};
 }
+
+void page_make(struct page *page, const struct ent_audit_facts *facts,
+               const struct ent_report_request *request)
+{
+    ent_buf_init(&page->buf, ENT_REPORT_PAGE_MAX_BYTES);
+    ENT_OK(ent_report_html(facts, request, &page->buf));
+    ENT_OK(ent_buf_str(&page->buf, &page->text));
+}
+
+void page_sample(struct page *page, enum sample_kind kind, size_t n_rounds)
+{
+    const struct ent_report_request request = sample_request();
+    struct ent_audit_facts facts;
+
+    sample_facts(kind, n_rounds, &facts);
+    page_make(page, &facts, &request);
+    ent_audit_facts_release(&facts);
+}
+
+bool page_says(const struct page *page, const char *text)
+{
+    return strstr(page->text, text) != NULL;
+}
+
+size_t page_count(const struct page *page, const char *text)
+{
+    size_t n = 0;
+
+    for (const char *at = page->text; (at = strstr(at, text)) != NULL; at += strlen(text)) {
+        n++;
+    }
+    return n;
+}

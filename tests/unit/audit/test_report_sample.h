@@ -15,4 +15,14 @@ void sample_facts(enum sample_kind kind, size_t n_rounds, struct ent_audit_facts
 extern const char *const sample_names[SAMPLE_MEMBERS];
 struct ent_report_request sample_request(void);
 
+struct page {
+    struct ent_buf buf; /* released by the test */
+    const char *text;
+};
+void page_make(struct page *page, const struct ent_audit_facts *facts,
+               const struct ent_report_request *request);
+void page_sample(struct page *page, enum sample_kind kind, size_t n_rounds);
+bool page_says(const struct page *page, const char *text);
+size_t page_count(const struct page *page, const char *text);
+
 #endif
