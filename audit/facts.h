@@ -14,7 +14,10 @@
 #define ENT_AUDIT_MEMBERS_MAX ((size_t)4096)
 #define ENT_AUDIT_ROUNDS_MAX ((size_t)65536) /* attempts count */
 #define ENT_AUDIT_LIST_MAX ((size_t)16384)   /* releases, evaluations, actions, runs, ... */
+#define ENT_AUDIT_EVALS_MAX ((size_t)4096)
 #define ENT_AUDIT_BUILDS_MAX ((size_t)1024)
+#define ENT_AUDIT_RUNS_MAX ((size_t)4096)
+#define ENT_AUDIT_METRICS 8                 /* of one evaluation */
 #define ENT_AUDIT_FINDINGS_MAX ((size_t)64) /* kept of one check and status; more are counted */
 #define ENT_AUDIT_TEXT_MAX 400
 
@@ -79,6 +82,8 @@ struct ent_audit_round { /* one attempt */
     uint64_t open_seq;
     uint64_t open_ms;
     uint8_t open_hash[32];
+    uint64_t cosigned_size; /* that round.open names */
+    uint64_t begin_seq;     /* first leaf of phase UPDATE; 0: it did not begin */
     uint32_t invited;
     uint32_t joined;
     uint32_t accepted;
@@ -111,7 +116,7 @@ struct ent_audit_eval {
     uint32_t members;
     bool dp_covered;
     size_t n_metrics;
-    struct ent_msg_metric metrics[8]; /* the first */
+    struct ent_msg_metric metrics[ENT_AUDIT_METRICS]; /* the first */
 };
 struct ent_audit_action {
     uint64_t seq;

@@ -4,6 +4,7 @@
 #ifndef ENT_AUDIT_VERBS_H
 #define ENT_AUDIT_VERBS_H
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/options.h"
 
@@ -19,8 +20,9 @@ struct ent_audit_verb {
     const char *member; /* handle in hex */
     uint64_t since;
     uint64_t max_age_hours;
-    uint64_t leaf;
+    const char *leaf; /* number */
     uint64_t round;
+    uint64_t run;
     uint64_t attempt;
     uint64_t threads;
     bool json;
@@ -28,6 +30,12 @@ struct ent_audit_verb {
     struct ent_option_list heads;
     struct ent_option_list receipts;
 };
+
+/* Paths and numbers of a verb as ent_audit_verify takes them (borrowed). */
+struct ent_audit_options;
+void ent_audit_options_of(const struct ent_audit_verb *verb, struct ent_audit_options *out);
+/* Text to standard output. IO. */
+ENT_MUST enum ent_err ent_audit_write(const struct ent_buf *text);
 
 enum ent_err ent_verb_audit_verify(const void *options, const char *const *args, size_t n_args);
 enum ent_err ent_verb_audit_replay(const void *options, const char *const *args, size_t n_args);

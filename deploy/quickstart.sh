@@ -101,6 +101,11 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
+say "auditor: its keys; updates will be sealed to it, and each member lists it in client.yaml"
+"$bin/entente-audit" keygen --dir "$top/auditor" | tee "$top/logs/auditor.log"
+fingerprint=$(grep -oE '[0-9a-f]{64}' "$top/logs/auditor.log" | head -n 1)
+"$bin/entente-coordinator" admit-auditor --dir "$top/coordinator" "$top/auditor/auditor.pub"
+
 members=()
 for csv in "$top"/data/member-*.csv; do
     name=$(basename "$csv" .csv)
@@ -116,6 +121,7 @@ for name in "${members[@]}"; do
     sed -e "s|^coordinator:.*|$(grep '^coordinator:' "$me/client.yaml")|" \
         -e "s|path: .*|path: $top/data/$name.csv|" -e "s|^split_file:.*|split_file: $top/data/$name.test|" \
         "$top/client.yaml" >"$me/client.yaml.new"
+    echo "auditors: [\"$fingerprint\"]" >>"$me/client.yaml.new"
     mv "$me/client.yaml.new" "$me/client.yaml"
     "$bin/entente-client" check --dir "$me" --plan "$top/plan.yaml" >"$top/logs/$name.check.log" ||
         { cat "$top/logs/$name.check.log" >&2; fail "$name cannot take part"; }
@@ -130,6 +136,7 @@ for name in "${members[@]}"; do
     "$bin/entente-client" run --dir "$top/$name" --once >"$top/logs/$name.run.log" 2>&1 &
     pids+=("$!")
 done
+"$bin/entente-coordinator" policy --dir "$top/coordinator" # who cosigns the log: signed by all members
 "$bin/entente-coordinator" start --dir "$top/coordinator" "$top/plan.yaml"
 # Of the coordinator's lines: who is here, every tenth training round, troubles, the end.
 tail -n +1 -f --pid="$serve" "$top/logs/coordinator.log" | awk '
@@ -186,8 +193,24 @@ for name in "${members[@]}"; do
         --input "$top/data/$name.csv" --output "$top/$name/scores.csv" >>"$top/logs/score.log" 2>&1 ||
         fail "$name could not score"
 done
+say "audit: the export, a member's policy and head, the auditor's key"
+"$bin/entente-coordinator" export --dir "$top/coordinator" --to "$top/quickstart.export"
+policy=$top/${members[0]}/witness.policy
+"$bin/entente-audit" verify "$top/quickstart.export" --policy "$policy" --head "$top/${members[0]}/head.note" --model "$model" |
+    tee "$top/logs/verify.log" || fail "the export does not verify"
+"$bin/entente-audit" replay "$top/quickstart.export" --policy "$policy" --key "$top/auditor/auditor.x25519" |
+    tee "$top/logs/replay.log" | tail -n 3 || fail "the rounds cannot be replayed"
+"$bin/entente-audit" report "$top/quickstart.export" --policy "$policy" --out "$top/report.html" >/dev/null ||
+    fail "no report"
+cat <<TXT
+
+proved      the log is one history that a quorum of the members cosigned; each update in it was signed by its member; and
+            the model is exactly what those updates add up to, recomputed from the sealed copies to the last bit
+not proved  that the members' data is real, or that nobody can learn from the model: no noise covers its releases yet
+TXT
+
 say "done in $(($(date +%s) - started)) s after the build"
 cat <<TXT
 to explore: $(basename "$top")/coordinator (entente-coordinator status --dir quickstart/coordinator), the members' directories
-(scores.csv, global.safetensors), plan.yaml and logs; the programs are in build/release/bin
+(scores.csv, global.safetensors), plan.yaml, quickstart.export, report.html and logs; the programs are in build/release/bin
 TXT

@@ -208,14 +208,21 @@ static void blob_path(const uint8_t digest[32], char out[80])
     (void)snprintf(out, 80, "blob/%.2s/%s", hex, hex);
 }
 
-enum ent_err ent_export_blob_size(struct ent_export *export, const uint8_t digest[32],
+enum ent_err ent_export_blob_open(struct ent_export *export, const uint8_t digest[32], int *fd,
                                   uint64_t *size)
 {
     char path[80];
-    int fd = -1;
 
     blob_path(digest, path);
-    ENT_TRY(ent_export_file_open(export->fd, path, &fd, size));
+    return ent_export_file_open(export->fd, path, fd, size);
+}
+
+enum ent_err ent_export_blob_size(struct ent_export *export, const uint8_t digest[32],
+                                  uint64_t *size)
+{
+    int fd = -1;
+
+    ENT_TRY(ent_export_blob_open(export, digest, &fd, size));
     (void)close(fd);
     return ENT_E_OK;
 }
@@ -240,14 +247,13 @@ enum ent_err ent_export_blob(struct ent_export *export, const uint8_t digest[32]
     return is_digest(got, digest, path);
 }
 
-static enum ent_err hash_fd(int fd, const char *path, uint8_t out[32])
+static enum ent_err hash_fd(int fd, uint8_t out[32])
 {
     struct ent_sha256 hash = {0};
     uint8_t piece[16384];
     size_t n = sizeof piece;
     enum ent_err err = ent_sha256_init(&hash);
 
-    (void)path;
     while (err == ENT_E_OK && n == sizeof piece) {
         err = ent_fd_read(fd, piece, sizeof piece, &n);
         if (err == ENT_E_OK) {
@@ -271,7 +277,7 @@ enum ent_err ent_export_blob_check(struct ent_export *export, const uint8_t dige
 
     blob_path(digest, path);
     ENT_TRY(ent_export_file_open(export->fd, path, &fd, &size));
-    err = hash_fd(fd, path, got);
+    err = hash_fd(fd, got);
     (void)close(fd);
     ENT_TRY(err);
     return is_digest(got, digest, path);

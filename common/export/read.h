@@ -15,7 +15,7 @@
 #include "common/tlog/tiles.h"
 
 /* Stored notes of one export: about three a round. */
-#define ENT_EXPORT_NOTES_MAX ((size_t)1 << 20)
+#define ENT_EXPORT_NOTES_MAX ((size_t)1 << 18)
 
 struct ent_export;
 
@@ -63,6 +63,9 @@ ENT_MUST enum ent_err ent_export_node(void *ctx, unsigned level, uint64_t index,
 /* Whether blob/<aa>/<digest> is there, and its length. NOT_FOUND. */
 ENT_MUST enum ent_err ent_export_blob_size(struct ent_export *export, const uint8_t digest[32],
                                            uint64_t *size);
+/* Opens it for reading; the caller closes *fd. NOT_FOUND. */
+ENT_MUST enum ent_err ent_export_blob_open(struct ent_export *export, const uint8_t digest[32],
+                                           int *fd, uint64_t *size);
 /* Appends it (LIMIT beyond the buffer's maximum), its digest verified: DIGEST. NOT_FOUND. */
 ENT_MUST enum ent_err ent_export_blob(struct ent_export *export, const uint8_t digest[32],
                                       struct ent_buf *out);

@@ -73,6 +73,7 @@ federate() { # dir, plan; members are the CSV files of dir/data
         name=$(basename "$csv" .csv)
         until grep -q "^$name is here" "$dir/serve.log"; do kill -0 "$serve"; sleep 0.05; done
     done
+    "$bin/entente-coordinator" policy --dir "$dir/fed" >>"$dir/log" 2>&1
     "$bin/entente-coordinator" start --dir "$dir/fed" "$plan" >>"$dir/log"
     for pid in "${pids[@]}"; do wait "$pid"; done
     pids=()

@@ -83,6 +83,7 @@ YAML
     for i in $(seq "$members"); do
         until grep -qs "^m$i is here" "$dir/serve.log"; do sleep 0.02; done
     done
+    "$bin/entente-coordinator" policy --dir "$dir/fed" >>"$dir/log" 2>&1
 }
 
 down() {

@@ -57,6 +57,7 @@ done
 for name in s0 s1 s2; do # the run starts when all are here
     until grep -q "^$name is here" "$dir/serve.log"; do kill -0 "$serve"; sleep 0.05; done
 done
+"$bin/entente-coordinator" policy --dir "$dir/fed" >>"$dir/log" 2>&1
 "$bin/entente-coordinator" start --dir "$dir/fed" "$dir/plan.yaml" >>"$dir/log" 2>&1
 real=$dir/s0/global.safetensors
 wait "${pids[@]}" || fail "a member: $(tail -n 3 "$dir"/s?.log)"

@@ -55,6 +55,7 @@ done
 for name in s0 s1 s2 s3; do # the run starts when all are here
     until grep -q "^$name is here" "$dir/serve.log"; do kill -0 "$serve"; sleep 0.05; done
 done
+"$bin/entente-coordinator" policy --dir "$dir/fed" >>"$dir/log" 2>&1
 "$bin/entente-coordinator" start --dir "$dir/fed" "$dir/plan.yaml" >>"$dir/log" 2>&1
 wait "${pids[@]}" || fail "a member: $(tail -n 3 "$dir"/s?.log)"
 pids=()

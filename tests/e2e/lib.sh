@@ -22,6 +22,7 @@ PLAN=$TOP/plan.yaml
 mkdir "$LOGS" "$TOP/bin"
 ln -s "$BIN/entente-coordinator" "$TOP/bin/coordinator" # short names, also for timeout and others that start programs
 ln -s "$BIN/entente-client" "$TOP/bin/client"
+ln -s "$BIN/entente-audit" "$TOP/bin/audit"
 PATH=$TOP/bin:$PATH
 declare -A PID=()
 declare -A STATUS=() # of those that ended
@@ -188,9 +189,21 @@ fed_config() { # NAME CSV
     { grep '^coordinator:' "$me/client.yaml"; sed -E "s|^( *)path:.*|\1path: \"$2\"|" "$TOP/client.yaml"; } >"$me/new"
     mv "$me/new" "$me/client.yaml"
 }
-fed_enrol() { # member-1 to member-N
+fed_enrol() { # member-1 to member-N, and they agree to be the witnesses: no round opens before
     local i
     for i in $(seq "$1"); do fed_enrol_one "member-$i"; done
+    fed_policy "$1"
+}
+# member-1 to member-N run for as long as it takes to agree to the witness set
+fed_policy() {
+    local i
+    for i in $(seq "$1"); do bg "witness-$i" "$BIN/entente-client" run --dir "$TOP/member-$i"; done
+    coordinator policy --dir "$FED" --wait 30 >"$LOGS/policy.log" 2>&1 || fail "policy: $(tail -n 3 "$LOGS/policy.log")"
+    for i in $(seq "$1"); do wait_for 10 test -s "$TOP/member-$i/witness.policy" || fail "member-$i has no witness.policy"; done
+    for i in $(seq "$1"); do
+        kill -INT "${PID[witness-$i]}"
+        expect_exit "witness-$i" 10
+    done
 }
 # member NAME [OPTIONS]: run --once in the background. CLIENT=PROGRAM: another one
 member() {

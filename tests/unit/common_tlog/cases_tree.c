@@ -3,7 +3,7 @@
 
 #include "common/tlog/tiles.h"
 #include "tests/support/ent_test.h"
-#include "tests/unit/common_tlog/vectors.h"
+#include "tests/unit/common_tlog/cases.h"
 
 static bool same_hash(const uint8_t *a, const uint8_t *b)
 {

@@ -5,7 +5,7 @@
 #include "common/tlog/proof.h"
 #include "common/tlog/witness.h"
 #include "tests/support/ent_test.h"
-#include "tests/unit/common_tlog/vectors.h"
+#include "tests/unit/common_tlog/cases.h"
 
 static size_t read_keys(const struct ent_json *c, struct ent_vkey keys[VECTOR_KEYS_MAX])
 {
@@ -118,7 +118,7 @@ static void read_policy(const struct ent_json *c, struct ent_tlog_policy *out)
             made.log = keys[i];
             continue;
         }
-        (void)snprintf(w->name, sizeof w->name, "%s", keys[i].name);
+        memcpy(w->name, keys[i].name, sizeof w->name);
         w->key = keys[i];
         w->in_quorum = is_of(ent_json_get(quorum, "of"), keys[i].name);
         made.n_witnesses++;

@@ -7,7 +7,7 @@
 #include "common/crypto/base64.h"
 #include "common/tlog/lines.h"
 #include "tests/support/ent_test.h"
-#include "tests/unit/common_tlog/vectors.h"
+#include "tests/unit/common_tlog/cases.h"
 
 #define FILE_MAX ((size_t)4 * 1024 * 1024)
 #define KINDS_SKIPPED_MAX 8
@@ -29,6 +29,7 @@ static const struct {
     {"equivocation", vec_equivocation},
     {"tlog_proof", vec_tlog_proof},
     {"upstream_note", vec_upstream_note},
+    {"hpke", NULL}, /* test_hpke_vectors.c has it */
 };
 
 const char *vec_string(const struct ent_json *c, const char *key)
@@ -191,7 +192,7 @@ static void run_case(struct vectors *v, const struct ent_json *c)
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(kinds); i++) {
         if (strcmp(kinds[i].kind, kind) == 0) {
-            bool ok = kinds[i].run(v, c);
+            bool ok = kinds[i].run == NULL || kinds[i].run(v, c);
 
             if (!ok) {
                 (void)fprintf(stderr, "case %s: %s\n", vec_string(c, "id"), ent_err_message());
