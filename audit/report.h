@@ -26,7 +26,7 @@ struct ent_report_names {
 
 /* Lines `handle salt name` (hex, hex, the rest of the line), of an auditor `x25519-key salt name`; empty lines and those
  * that begin with # are passed over. Each must open the name_commit of its member.admit or auditor.admit.
- * DATA, DIGEST (the salt or the name is another one): the line is named, `out` stays empty. */
+ * CONFIG (no such file, or a line that is none, or whose salt or name is another one: it is named); `out` stays empty. */
 ENT_MUST enum ent_err ent_report_names_read(const struct ent_audit_facts *facts, const char *path,
                                             struct ent_report_names *out);
 void ent_report_names_release(struct ent_report_names *names);

@@ -250,7 +250,7 @@ static void put_command(struct ent_report *r, const char *verb, bool page)
         ent_html_textf(r->h, " --since %" PRIu64, q->since);
     }
     if (q->max_age_hours > 0) {
-        ent_html_textf(r->h, " --max-age-hours %" PRIu64, q->max_age_hours);
+        ent_html_textf(r->h, " --max-age %" PRIu64, q->max_age_hours);
     }
     if (page) {
         put_option(r, "disclose", q->disclose);

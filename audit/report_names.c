@@ -55,16 +55,16 @@ static enum ent_err read_line(struct line *line, struct ent_report_name *out,
     out->who_len = strlen(who) / 2;
     ENT_REQUIRE((strlen(who) == 32 || strlen(who) == 64) &&
                     ent_unhex(who, out->who, out->who_len) == ENT_E_OK,
-                ENT_E_DATA,
+                ENT_E_CONFIG,
                 "%s: line %zu: begins with the handle of a member (32 hex digits) or the key of an "
                 "auditor (64)",
                 line->path, line->number);
-    ENT_REQUIRE(strlen(salt_hex) == 2 * ENT_SALT_BYTES &&
+    ENT_REQUIRE(strlen(salt_hex) == (size_t)2 * ENT_SALT_BYTES &&
                     ent_unhex(salt_hex, salt, ENT_SALT_BYTES) == ENT_E_OK,
-                ENT_E_DATA, "%s: line %zu: the second word is the salt, 64 hex digits", line->path,
-                line->number);
+                ENT_E_CONFIG, "%s: line %zu: the second word is the salt, 64 hex digits",
+                line->path, line->number);
     ENT_REQUIRE(
-        len > 0 && len < sizeof out->name && ent_text_is_name(line->at, len), ENT_E_DATA,
+        len > 0 && len < sizeof out->name && ent_text_is_name(line->at, len), ENT_E_CONFIG,
         "%s: line %zu: behind the salt stands the name, letters, digits and . _ : / @ + -, at "
         "most %zu",
         line->path, line->number, sizeof out->name - 1);
@@ -82,16 +82,16 @@ static enum ent_err check_line(const struct ent_audit_facts *facts, const struct
     char brief[ENT_AUDIT_SHORT_BYTES];
 
     ent_audit_short(name->who, name->who_len, brief);
-    ENT_REQUIRE(logged != NULL, ENT_E_DATA, "%s: line %zu: nobody in this log is %s", line->path,
+    ENT_REQUIRE(logged != NULL, ENT_E_CONFIG, "%s: line %zu: nobody in this log is %s", line->path,
                 line->number, brief);
     for (size_t i = 0; i < names->n; i++) {
         ENT_REQUIRE(names->names[i].who_len != name->who_len ||
                         memcmp(names->names[i].who, name->who, name->who_len) != 0,
-                    ENT_E_DATA, "%s: line %zu: %s stands twice", line->path, line->number, brief);
+                    ENT_E_CONFIG, "%s: line %zu: %s stands twice", line->path, line->number, brief);
     }
     ENT_TRY(ent_leaf_name_commit(salt, name->name, opened));
     ENT_REQUIRE(
-        memcmp(opened, logged, sizeof opened) == 0, ENT_E_DIGEST,
+        memcmp(opened, logged, sizeof opened) == 0, ENT_E_CONFIG,
         "%s: line %zu: salt and name of %s do not open the commitment in the log: one of them "
         "is wrong, and the report names nobody by it",
         line->path, line->number, brief);
@@ -110,8 +110,8 @@ static enum ent_err take_line(const struct ent_audit_facts *facts, struct line *
     }
     ENT_TRY(read_line(line, &name, salt));
     ENT_TRY(check_line(facts, line, names, &name, salt));
-    ENT_REQUIRE(names->n < ENT_REPORT_NAMES_MAX, ENT_E_LIMIT, "%s: more than %zu names", line->path,
-                ENT_REPORT_NAMES_MAX);
+    ENT_REQUIRE(names->n < ENT_REPORT_NAMES_MAX, ENT_E_CONFIG, "%s: more than %zu names",
+                line->path, ENT_REPORT_NAMES_MAX);
     ENT_TRY(ent_grow(&names->names, &names->cap, names->n + 1, sizeof *names->names));
     names->names[names->n++] = name;
     return ENT_E_OK;
@@ -124,7 +124,7 @@ static enum ent_err take_lines(const struct ent_audit_facts *facts, const char *
     const char *ended;
     char *next;
 
-    ENT_REQUIRE(text->len == 0 || memchr(text->data, '\0', text->len) == NULL, ENT_E_DATA,
+    ENT_REQUIRE(text->len == 0 || memchr(text->data, '\0', text->len) == NULL, ENT_E_CONFIG,
                 "%s: a zero byte: this is no file of names", path);
     ENT_TRY(ent_buf_str(text, &ended));
     for (next = ended[0] != '\0' ? (char *)text->data : NULL; next != NULL; line.number++) {
@@ -153,6 +153,8 @@ enum ent_err ent_report_names_read(const struct ent_audit_facts *facts, const ch
     err = ent_file_read(path, &text);
     if (err == ENT_E_OK) {
         err = take_lines(facts, path, &text, &names);
+    } else if (err != ENT_E_NO_MEMORY) {
+        err = ENT_E_CONFIG; /* the message stays */
     }
     ent_buf_wipe(&text); /* salts: who has one can try names */
     if (err != ENT_E_OK) {

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "audit/report.h"
 #include "audit/verbs.h"
@@ -123,12 +122,22 @@ static enum ent_err print(const struct ent_audit_verb *verb, const struct ent_au
         ent_audit_verdict_text(facts, words);
         err = ent_buf_addf(&text, "report  %s\nVERDICT %s", verb->out, words);
     }
-    if (err == ENT_E_OK && (fwrite(text.data, 1, text.len, stdout) != text.len ||
-                            putchar('\n') == EOF || fflush(stdout) != 0)) {
-        err = ent_io_error("write", "standard output");
+    if (err == ENT_E_OK) {
+        err = ent_buf_add_u8(&text, '\n');
+    }
+    if (err == ENT_E_OK) {
+        err = ent_audit_write(&text);
     }
     ent_buf_release(&text);
     return err;
+}
+
+/* That the page cannot be written is no fault of the export: the status of a command line that is not right. */
+static enum ent_err write_file(const char *path, const struct ent_buf *page)
+{
+    enum ent_err err = ent_file_write_atomic(path, page->data, page->len, 0600);
+
+    return err == ENT_E_IO || err == ENT_E_NOT_FOUND ? ENT_E_CONFIG : err;
 }
 
 static enum ent_err write_page(const struct ent_audit_verb *verb, struct ent_export *export,
@@ -143,37 +152,21 @@ static enum ent_err write_page(const struct ent_audit_verb *verb, struct ent_exp
     ent_buf_init(&page, ENT_REPORT_PAGE_MAX_BYTES);
     err = ent_report_html(facts, &request, &page);
     if (err == ENT_E_OK) {
-        err = ent_file_write_atomic(verb->out, page.data, page.len, 0600);
+        err = write_file(verb->out, &page);
     }
     ent_buf_release(&page);
     ENT_TRY(err);
     return print(verb, facts, &request);
 }
 
-static struct ent_audit_options options_of(const struct ent_audit_verb *verb)
-{
-    return (struct ent_audit_options){
-        .policy = verb->policy,
-        .model = verb->model,
-        .key = verb->key,
-        .heads = verb->heads.values,
-        .n_heads = verb->heads.n,
-        .receipts = verb->receipts.values,
-        .n_receipts = verb->receipts.n,
-        .since = verb->since,
-        .max_age_s = verb->max_age_hours * 3600,
-        .now_s = (uint64_t)time(NULL),
-        .threads = (unsigned)verb->threads,
-    };
-}
-
 static enum ent_err report(const struct ent_audit_verb *verb, struct ent_export *export,
                            struct ent_audit_facts *facts)
 {
-    const struct ent_audit_options options = options_of(verb);
+    struct ent_audit_options options;
     struct ent_report_names names = {0};
     enum ent_err err;
 
+    ent_audit_options_of(verb, &options);
     ENT_TRY(ent_audit_verify(export, &options, facts));
     if (verb->disclose != NULL) {
         ENT_TRY(ent_report_names_read(facts, verb->disclose, &names));
@@ -192,6 +185,8 @@ enum ent_err ent_verb_audit_report(const void *options, const char *const *args,
     enum ent_err err;
 
     (void)n_args;
+    ENT_REQUIRE(verb->threads <= 64, ENT_E_USAGE, "--threads takes at most 64");
+    ENT_REQUIRE(verb->max_age_hours <= 1000000, ENT_E_USAGE, "--max-age takes at most 1000000");
     ENT_TRY(check_out(verb, args[0]));
     err = ent_export_open(args[0], &export);
     if (err == ENT_E_OK) {

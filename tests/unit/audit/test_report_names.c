@@ -81,20 +81,19 @@ ENT_TEST(report_names, nothing_else_is_taken)
 {
     static const struct {
         const char *text;
-        enum ent_err err;
         const char *says;
     } cases[] = {
-        {"%H " OTHER_SALT " north shop\n", ENT_E_DIGEST, "line 1"},
-        {"\n%H " SALT_HEX " north  shop\n", ENT_E_DIGEST, "line 2"},
-        {"%H " SALT_HEX " south shop\n", ENT_E_DIGEST, "do not open the commitment"},
-        {"%H " SALT_HEX " north shop\n%H " SALT_HEX " north shop\n", ENT_E_DATA, "twice"},
-        {"00000000000000000000000000000000 " SALT_HEX " north shop\n", ENT_E_DATA, "nobody"},
-        {"%A " SALT_HEX " bureau\n", ENT_E_DIGEST, "line 1"},
-        {"north " SALT_HEX " shop\n", ENT_E_DATA, "handle"},
-        {"%H 5a5a north shop\n", ENT_E_DATA, "salt"},
-        {"%H " SALT_HEX "\n", ENT_E_DATA, "name"},
-        {"%H " SALT_HEX " <b>north</b>\n", ENT_E_DATA, "name"},
-        {"%H\n", ENT_E_DATA, "salt"},
+        {"%H " OTHER_SALT " north shop\n", "line 1"},
+        {"\n%H " SALT_HEX " north  shop\n", "line 2"},
+        {"%H " SALT_HEX " south shop\n", "do not open the commitment"},
+        {"%H " SALT_HEX " north shop\n%H " SALT_HEX " north shop\n", "twice"},
+        {"00000000000000000000000000000000 " SALT_HEX " north shop\n", "nobody"},
+        {"%A " SALT_HEX " bureau\n", "line 1"},
+        {"north " SALT_HEX " shop\n", "handle"},
+        {"%H 5a5a north shop\n", "salt"},
+        {"%H " SALT_HEX "\n", "name"},
+        {"%H " SALT_HEX " <b>north</b>\n", "name"},
+        {"%H\n", "salt"},
     };
     struct ent_audit_facts facts;
 
@@ -102,7 +101,7 @@ ENT_TEST(report_names, nothing_else_is_taken)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct ent_report_names names = {0};
 
-        ENT_FAILS(read_text(&facts, cases[i].text, &names), cases[i].err);
+        ENT_FAILS(read_text(&facts, cases[i].text, &names), ENT_E_CONFIG);
         CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), cases[i].says));
         /* a salt lets others try names: no error repeats one */
         CU_ASSERT_PTR_NULL(strstr(ent_err_message(), "5a5a"));
