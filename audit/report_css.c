@@ -56,7 +56,7 @@ const char *const ent_report_css[] = {
     "td code{overflow-wrap:anywhere;font-size:.75rem}\n",
     ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.n+td:not(.n),"
     "th.n+th:not(.n){padding-left:.6rem}\n",
-    ".w{white-space:nowrap}td.wide{width:60%}figure{margin:0}\n",
+    ".w{white-space:nowrap}td.fill{width:100%}figure{margin:0}\n",
     ".m{display:inline-block;padding:0 .5em;border-radius:4px;font-weight:600;white-space:nowrap;"
     "background:var(--soft)}.m.good{background:var(--goodbg);color:var(--good)}.m.bad{background:"
     "var(--badbg);color:var(--bad)}.m.warn{background:var(--warnbg);color:var(--warn)}\n",

@@ -47,11 +47,11 @@ static void verdict_sentence(struct ent_report *r, enum ent_audit_verdict verdic
     switch (verdict) {
     case ENT_AUDIT_PASS:
         ent_html_put(r->h, "p", NULL,
-                     "The record is whole and unchanged, the members that were asked to witness it "
-                     "have signed it, and "
-                     "every check that this program can make on it was made without finding a "
-                     "violation. What that does "
-                     "not say stands at the end of this page.");
+                     "The record is whole and unchanged, as many of its members as are needed have "
+                     "signed it, and every check that this "
+                     "program can make on it was made without finding a violation. What that does "
+                     "not say stands at the end of "
+                     "this page.");
         return;
     case ENT_AUDIT_VIOLATED:
         ent_html_putf(r->h, "p", NULL,
@@ -139,7 +139,7 @@ static void finding_row(struct ent_report *r, const struct ent_audit_finding *fi
     } else {
         ent_report_text(r, "n", "-");
     }
-    ent_report_text(r, "wide", finding->text);
+    ent_report_text(r, "fill", finding->text);
     ent_html_close(r->h);
     ent_html_line(r->h);
 }
@@ -193,7 +193,7 @@ static void skip_rows(struct ent_report *r)
         ent_report_td_end(r);
         ent_report_textf(r, "w", "V%u", i + 1);
         ent_report_text(r, "n", "-");
-        ent_report_textf(r, "wide", "%s: %s", ent_audit_check_name(i + 1), c->text);
+        ent_report_textf(r, "fill", "%s: %s", ent_audit_check_name(i + 1), c->text);
         ent_html_close(r->h);
         ent_html_line(r->h);
     }
