@@ -2,9 +2,11 @@
 #include <stddef.h>
 
 #include "audit/verbs.h"
+#include "audit/verify.h"
 #include "common/base/options.h"
 #include "common/crypto/secret.h"
 #include "common/crypto/sha256.h"
+#include "common/math/math.h"
 #include "common/schema/library.h"
 
 #define AT(member_) offsetof(struct ent_audit_verb, member_)
@@ -56,6 +58,13 @@ static const struct ent_option report_options[] = {
     {"disclose", ENT_OPT_STRING, "FILE", "names: lines of handle, salt, name", AT(disclose)},
     INPUTS,
     END};
+static const struct ent_option replay_options[] = {
+    POLICY,
+    KEY,
+    {"rounds", ENT_OPT_STRING, "A-B", "report these only; all", AT(rounds)},
+    {"quiet", ENT_OPT_FLAG, NULL, "no line a round", AT(quiet)},
+    JSON,
+    END};
 static const struct ent_option prove_options[] = {
     {"leaf", ENT_OPT_STRING, "N", "place of the leaf", AT(leaf)},
     {"member", ENT_OPT_STRING, "HANDLE", "or: how this member (32 hex digits) ended ...",
@@ -80,6 +89,9 @@ static const struct ent_verb verbs[] = {
     VERB("verify", "Check an export: history, signatures, cohorts, models", "EXPORT", 1,
          verify_options, ent_verb_audit_verify,
          "entente-audit verify acme.export --policy acme.policy --head brand-a.note"),
+    VERB("replay", "Add the kept updates again: the same sums, models and figures", "EXPORT", 1,
+         replay_options, ent_verb_audit_replay,
+         "entente-audit replay acme.export --policy acme.policy --key dpo/auditor.x25519"),
     VERB("report", "Verify, and write one page for a compliance officer", "EXPORT", 1,
          report_options, ent_verb_audit_report,
          "entente-audit report acme.export --policy acme.policy --out report.html"),
@@ -97,44 +109,23 @@ static const struct ent_verb verbs[] = {
 static const struct ent_program program = {"entente-audit", "checks a federation's log offline",
                                            verbs};
 
-static int status(enum ent_err err)
-{
-    switch (err) {
-    case ENT_E_OK:
-        return 0;
-    case ENT_E_VIOLATION:
-        return 1;
-    case ENT_E_USAGE:
-    case ENT_E_CONFIG:
-    case ENT_E_EXISTS:
-    case ENT_E_PERMISSION:
-        return 2;
-    case ENT_E_INCOMPLETE:
-        return 3;
-    case ENT_E_INTERNAL:
-    case ENT_E_NO_MEMORY:
-        return 5;
-    default:
-        return 4;
-    }
-}
-
 static const struct ent_exits exits = {
-    status, "Exit statuses:\n"
-            "    0  PASS: all that could be checked was, and nothing is wrong\n"
-            "    1  FAIL: a violation is proved\n"
-            "    2  the command line, or a file that belongs to it, is not right\n"
-            "    3  INCOMPLETE: nothing is wrong, and something could not be checked\n"
-            "    4  the export (or proof) cannot be read\n"
-            "    5  internal error, or out of memory\n"};
+    ent_audit_exit, "Exit statuses:\n"
+                    "    0  PASS: all that could be checked was, and nothing is wrong\n"
+                    "    1  FAIL: a violation is proved\n"
+                    "    2  the command line, or a file that belongs to it, is not right\n"
+                    "    3  INCOMPLETE: nothing is wrong, and something could not be checked\n"
+                    "    4  the export (or proof) cannot be read\n"
+                    "    5  internal error, or out of memory\n"};
 
 int main(int argc, char **argv)
 {
     if (ent_secret_init_process() != ENT_E_OK) {
         (void)fprintf(stderr, "entente-audit: %s\n", ent_err_message());
-        return status(ENT_E_INTERNAL);
+        return ent_audit_exit(ENT_E_INTERNAL);
     }
     ent_version_add(ent_crypto_library());
     ent_version_add(ent_schema_library());
+    ent_version_add(ent_math_blas_text());
     return ent_program_run_with(&program, &exits, argc, argv);
 }
