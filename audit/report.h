@@ -9,6 +9,7 @@
 #include "audit/facts.h"
 
 #define ENT_REPORT_PAGE_MAX_BYTES ((size_t)32 * 1024 * 1024)
+#define ENT_REPORT_JSON_MAX_BYTES ((size_t)128 * 1024 * 1024)
 #define ENT_REPORT_NAMES_MAX (ENT_AUDIT_MEMBERS_MAX + 64) /* members and auditors */
 #define ENT_REPORT_NAMES_MAX_BYTES ((size_t)2 * 1024 * 1024)
 

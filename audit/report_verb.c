@@ -115,7 +115,7 @@ static enum ent_err print(const struct ent_audit_verb *verb, const struct ent_au
     char words[ENT_AUDIT_TEXT_MAX];
     enum ent_err err;
 
-    ent_buf_init(&text, ENT_REPORT_PAGE_MAX_BYTES);
+    ent_buf_init(&text, ENT_REPORT_JSON_MAX_BYTES);
     if (verb->json) {
         err = ent_report_json(facts, request, &text);
     } else {
