@@ -37,17 +37,26 @@
         "json", ENT_OPT_FLAG, NULL, "one JSON object instead of text", AT(json)                    \
     }
 
-static const struct ent_option verify_options[] = {
-    POLICY,
-    HEADS,
-    {"receipt", ENT_OPT_LIST, "FILE", "a member's receipt: the log must count that update",
-     AT(receipts)},
-    {"model", ENT_OPT_STRING, "FILE", "a model in use: must be one that was released", AT(model)},
-    {"since", ENT_OPT_UINT, "ROUND", "kept updates of rounds before are not asked for", AT(since)},
-    KEY,
-    {"max-age", ENT_OPT_UINT, "HOURS", "of the newest cosignature; not checked", AT(max_age_hours)},
-    THREADS,
-    JSON,
+/* What verify and report look at. */
+#define INPUTS                                                                                     \
+    POLICY, HEADS,                                                                                 \
+        {"receipt", ENT_OPT_LIST, "FILE", "a member's receipt: the log must count that update",    \
+         AT(receipts)},                                                                            \
+        {"model", ENT_OPT_STRING, "FILE", "a model in use: must be one that was released",         \
+         AT(model)},                                                                               \
+        {"since", ENT_OPT_UINT, "ROUND", "kept updates of rounds before are not asked for",        \
+         AT(since)},                                                                               \
+        KEY,                                                                                       \
+        {"max-age", ENT_OPT_UINT, "HOURS", "of the newest cosignature; not checked",               \
+         AT(max_age_hours)},                                                                       \
+        THREADS, JSON
+
+static const struct ent_option verify_options[] = {INPUTS, END};
+static const struct ent_option report_options[] = {
+    {"out", ENT_OPT_REQUIRED_STRING, "FILE", "the page (HTML); what stood there is replaced",
+     AT(out)},
+    {"disclose", ENT_OPT_STRING, "FILE", "names: lines of handle, salt, name", AT(disclose)},
+    INPUTS,
     END};
 static const struct ent_option replay_options[] = {
     POLICY,
@@ -83,6 +92,9 @@ static const struct ent_verb verbs[] = {
     VERB("replay", "Add the kept updates again: the same sums, models and figures", "EXPORT", 1,
          replay_options, ent_verb_audit_replay,
          "entente-audit replay acme.export --policy acme.policy --key dpo/auditor.x25519"),
+    VERB("report", "Verify, and write one page for a compliance officer", "EXPORT", 1,
+         report_options, ent_verb_audit_report,
+         "entente-audit report acme.export --policy acme.policy --out report.html"),
     VERB("prove", "Write the proof that one leaf is in the log", "EXPORT", 1, prove_options,
          ent_verb_audit_prove, "entente-audit prove acme.export --leaf 4711 --out p.tlog-proof"),
     VERB("check-proof", "Check such a proof by itself", "FILE", 1, check_proof_options,

@@ -397,6 +397,7 @@ static enum ent_err end_one(struct ent_audit *a, const struct ent_audit_leaf *le
     a->round.dropped += !rejected;
     a->facts->members[member].rejected += rejected;
     a->facts->members[member].dropped += !rejected;
+    a->facts->members[member].ends[end->code < ENT_E_COUNT ? end->code : ENT_E_COUNT]++;
     return ENT_E_OK;
 }
 
