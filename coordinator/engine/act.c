@@ -279,7 +279,7 @@ static void end(struct ent_engine *e, enum ent_err code)
 {
     e->run = (struct ent_store_run){0};
     ent_engine_unhold(e);
-    ent_audit_end(e, code);
+    ent_audit_run_over(e, code);
 }
 
 void ent_act(struct ent_engine *e, const struct ent_action *action)

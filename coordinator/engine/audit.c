@@ -193,7 +193,7 @@ enum ent_err ent_audit_load(struct ent_engine *e)
     return ENT_E_OK;
 }
 
-void ent_audit_release(struct ent_engine *e)
+void ent_audit_forget(struct ent_engine *e)
 {
     struct ent_audit *a = &e->audit;
 

@@ -112,7 +112,7 @@ struct ent_member_log {
 
 /* ---- audit.c: leaves and commits ---- */
 ENT_MUST enum ent_err ent_audit_load(struct ent_engine *e);
-void ent_audit_release(struct ent_engine *e);
+void ent_audit_forget(struct ent_engine *e);
 /* In the transaction: leaves of the rows that are about to commit, what members cosigned. */
 ENT_MUST enum ent_err ent_audit_commit_rows(struct ent_engine *e);
 void ent_audit_committed(struct ent_engine *e);
@@ -146,7 +146,7 @@ void ent_audit_ask_gate(struct ent_engine *e, const struct ent_action *action);
 /* Whether the witnesses have covered what bytes of this kind (enum ent_offer_kind) come from. */
 bool ent_audit_may_send(const struct ent_engine *e, uint32_t kind);
 /* The run's end is told once it is covered. */
-void ent_audit_end(struct ent_engine *e, enum ent_err code);
+void ent_audit_run_over(struct ent_engine *e, enum ent_err code);
 ENT_MUST enum ent_err ent_audit_witness_key(const struct ent_engine *e,
                                             const struct ent_leaf_witness *witness,
                                             struct ent_vkey *out);

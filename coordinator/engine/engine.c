@@ -157,7 +157,7 @@ void ent_engine_free(struct ent_engine *e)
     free(e->fold.inputs);
     free(e->conns);
     ent_own_forget(e);
-    ent_audit_release(e);
+    ent_audit_forget(e);
     free(e->members);
     free(e->member_refused);
     free(e->machine_members);

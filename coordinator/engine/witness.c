@@ -122,7 +122,7 @@ void ent_audit_ask_gate(struct ent_engine *e, const struct ent_action *action)
     look(e);
 }
 
-void ent_audit_end(struct ent_engine *e, enum ent_err code)
+void ent_audit_run_over(struct ent_engine *e, enum ent_err code)
 {
     e->audit.end_waits = true;
     e->audit.end_code = code;
