@@ -151,7 +151,7 @@ static void on_opened(struct ent_engine *e, const struct ent_row *row)
     e->open_before_ms = 0;
     e->metrics.known = false;
     ent_fold_clear(e);
-    ent_engine_fail(e, ent_audit_load_open(e));
+    ent_engine_fail(e, ent_trail_load_open(e));
     if (row->attempt > 1) {
         ent_engine_say(e, ENT_SAY_ROUND, "round %llu: attempt %u", (unsigned long long)row->round,
                        (unsigned)row->attempt);
@@ -264,7 +264,7 @@ static void end(struct ent_engine *e, enum ent_err code)
 {
     e->run = (struct ent_store_run){0};
     ent_engine_unhold(e);
-    ent_audit_end(e, code);
+    ent_trail_end(e, code);
 }
 
 void ent_act(struct ent_engine *e, const struct ent_action *action)
@@ -305,7 +305,7 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
         say_closed(e, &action->row);
         break;
     case ENT_ACT_GATE:
-        ent_audit_ask_gate(e, action);
+        ent_trail_ask_gate(e, action);
         break;
     case ENT_ACT_SEND_ABORT:
         ent_message_abort(e, action);
@@ -323,7 +323,7 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
         say_stalled(e, action);
         break;
     case ENT_ACT_WITNESSES:
-        ent_audit_say_waits(e);
+        ent_trail_say_waits(e);
         break;
     }
 }
