@@ -266,6 +266,38 @@ ENT_TEST(report, verdict_stands_above_all_and_violations_follow)
     ent_buf_release(&page.buf);
 }
 
+ENT_TEST(report, what_was_not_given_is_named)
+{
+    static const char *const lines[] = {
+        "Whether each sum and each model is the result", "Whose record this is.",
+        "Whether a member saw more of this log",
+        "Whether the model in use is one of those released.", "What the sealed updates hold."};
+    static const char *const heads[] = {"north.note"};
+    struct ent_report_request request = sample_request();
+    struct ent_audit_facts facts;
+    struct page page;
+
+    sample_facts(SAMPLE_PASS, 1, &facts);
+    request.policy = NULL;
+    page_make(&page, &facts, &request);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        CU_ASSERT(page_says(&page, lines[i]));
+    }
+    ent_buf_release(&page.buf);
+
+    request = sample_request();
+    request.heads = heads;
+    request.n_heads = 1;
+    request.model = "global.safetensors";
+    request.key = "auditor.x25519";
+    page_make(&page, &facts, &request);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        CU_ASSERT_EQUAL(page_says(&page, lines[i]), i == 0);
+    }
+    ent_buf_release(&page.buf);
+    ent_audit_facts_release(&facts);
+}
+
 ENT_TEST(report, without_a_policy_it_says_so)
 {
     const struct ent_report_request request = sample_request();
