@@ -220,7 +220,7 @@ static void not_given(struct ent_report *r)
     ent_html_put(r->h, "h3", NULL, "Not looked at");
     ent_html_open(r->h, "ul", NULL);
     put_reason(r, "Whether each sum and each model is the result of its updates.",
-               "That is `entente-audit replay`, by an auditor that was admitted before the run.");
+               "That is entente-audit replay, by an auditor that was admitted before the run.");
     if (q->policy == NULL) {
         put_reason(r, "Whose record this is.", "No policy was given (--policy, from a member).");
     }
