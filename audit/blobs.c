@@ -133,16 +133,25 @@ static enum ent_err check_models(struct ent_audit *a)
 
 static enum ent_err check_missing(struct ent_audit *a)
 {
+    uint64_t n_erased = 0;
+
     for (size_t i = 0; i < a->n_missing; i++) {
         const struct ent_audit_missing *m = &a->missing[i];
 
         if (was_erased(a, m->digest)) {
+            n_erased++;
             continue;
         }
         ENT_TRY(ent_audit_fail(a, 16, m->seq,
                                "leaf %" PRIu64 ": the kept update of round %" PRIu64
                                " is missing, and no blob.erase says why",
                                m->seq, m->round));
+    }
+    if (n_erased > 0) {
+        ENT_TRY(ent_audit_find(a, 15, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
+                               "%" PRIu64 " kept updates were erased, as the log says: they cannot "
+                               "be looked at any more",
+                               n_erased));
     }
     return ENT_E_OK;
 }
