@@ -50,22 +50,23 @@ void ent_audit_facts_release(struct ent_audit_facts *facts)
     *facts = (struct ent_audit_facts){0};
 }
 
-enum ent_err ent_audit_more(void *list, size_t *n, size_t *cap, size_t size, size_t max,
-                            uint64_t *lost, void *out)
+enum ent_err ent_audit_more(const struct ent_audit_list *list, void *out)
 {
     void *array;
     char *at = NULL;
 
-    if (*n >= max) {
-        (*lost)++;
+    if (*list->n >= list->max) {
+        if (list->lost != NULL) {
+            (*list->lost)++;
+        }
         memcpy(out, &at, sizeof at);
         return ENT_E_OK;
     }
-    ENT_TRY(ent_grow(list, cap, *n + 1, size));
-    memcpy(&array, list, sizeof array);
-    at = (char *)array + *n * size;
-    (*n)++;
-    memset(at, 0, size);
+    ENT_TRY(ent_grow(list->list, list->cap, *list->n + 1, list->size));
+    memcpy(&array, list->list, sizeof array);
+    at = (char *)array + *list->n * list->size;
+    (*list->n)++;
+    memset(at, 0, list->size);
     memcpy(out, &at, sizeof at);
     return ENT_E_OK;
 }
