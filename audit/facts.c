@@ -6,6 +6,7 @@
 
 #include "audit/inside.h"
 #include "common/base/mem.h"
+#include "common/schema/text.h"
 
 const char *ent_audit_check_name(unsigned number)
 {
@@ -71,6 +72,15 @@ enum ent_err ent_audit_more(const struct ent_audit_list *list, void *out)
     return ENT_E_OK;
 }
 
+/* File names of the caller may hold anything; what is printed and what is JSON does not. */
+static void tame(char text[ENT_AUDIT_TEXT_MAX])
+{
+    char copy[ENT_AUDIT_TEXT_MAX];
+
+    ent_text_fit(text, copy, sizeof copy - 1);
+    memcpy(text, copy, sizeof copy);
+}
+
 enum ent_err ent_audit_find(struct ent_audit *a, unsigned check, enum ent_audit_status status,
                             uint64_t seq, const char *fmt, ...)
 {
@@ -93,6 +103,7 @@ enum ent_err ent_audit_find(struct ent_audit *a, unsigned check, enum ent_audit_
     va_start(args, fmt);
     (void)vsnprintf(finding->text, sizeof finding->text, fmt, args);
     va_end(args);
+    tame(finding->text);
     return ENT_E_OK;
 }
 
@@ -102,10 +113,11 @@ void ent_audit_say(struct ent_audit *a, unsigned check, enum ent_audit_status st
     struct ent_audit_check *c = &a->facts->checks[check - 1];
     va_list args;
 
-    c->status = c->status > status ? c->status : status;
     va_start(args, fmt);
     (void)vsnprintf(c->text, sizeof c->text, fmt, args);
     va_end(args);
+    tame(c->text);
+    c->status = c->status > status ? c->status : status;
 }
 
 enum ent_audit_verdict ent_audit_verdict(const struct ent_audit_facts *facts)
