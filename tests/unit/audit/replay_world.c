@@ -88,6 +88,9 @@ void replay_add_leaf(struct replay_world *w, uint16_t type, size_t member, union
     }
     ent_buf_init(leaf, ENT_LEAF_MAX_BYTES);
     ENT_OK(ent_leaf_encode(&frame, any, leaf));
+    event.any = NULL;
+    event.raw = leaf;
+    replay_tell(w, &event);
     ENT_OK(ent_sha256_leaf(leaf->data, leaf->len, own));
     ENT_OK(ent_merkle_append(&w->tree, &w->hash, own, NULL, NULL));
     if (hash != NULL) {

@@ -14,14 +14,15 @@
 
 enum replay_keep { REPLAY_SEALED, REPLAY_PLAIN, REPLAY_NOTHING };
 
-/* What the hook may change: a leaf that is about to be logged (any), the model file that a round is about to release, or
- * the bytes of an update that are about to be kept; the others are NULL. */
+/* What the hook may change: a leaf that is about to be logged (any), and again as bytes (raw); the model file that a round
+ * is about to release; the bytes of an update that are about to be kept. The others are NULL. */
 struct replay_event {
     uint16_t type;
     uint32_t run;
     uint64_t round;
     size_t member;
     union ent_leaf_any *any;
+    struct ent_buf *raw;
     struct ent_buf *kept;
     struct ent_buf *model;
 };
