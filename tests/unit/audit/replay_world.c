@@ -123,8 +123,8 @@ void replay_add_config(struct replay_world *w)
     c->validate = true;
     c->test = true;
     c->join_ms = c->update_ms = c->retry_ms = 1000;
-    c->plain = w->options->keep == REPLAY_PLAIN;
-    if (w->options->keep == REPLAY_SEALED) {
+    c->plain = w->options->keep == REPLAY_PLAIN || w->options->keep == REPLAY_BOTH;
+    if (w->options->keep == REPLAY_SEALED || w->options->keep == REPLAY_BOTH) {
         ent_x25519_key_pub(w->auditor, auditors[0]);
         c->auditors = auditors;
         c->n_auditors = 1;

@@ -41,6 +41,33 @@ ENT_TEST(replay_files, an_export_for_each_server_optimizer)
               "0.01}}");
 }
 
+/* ---- two copies ---- */
+
+ENT_TEST(replay_files, the_auditors_copy_outlasts_the_plain_one)
+{
+    struct replay_options options = {.aggregation = "weights: equal", .keep = REPLAY_BOTH};
+    struct replay_world w;
+    struct ent_replay replay;
+
+    replay_world_make(&w, &options);
+    replay_world_replay(&w, false, &replay); /* plain copies are for everybody */
+    CU_ASSERT_EQUAL(replay.verdict, ENT_REPLAY_IDENTICAL);
+    ent_replay_release(&replay);
+    for (size_t round = 1; round <= REPLAY_ROUNDS; round++) {
+        for (size_t i = 0; i < REPLAY_MEMBERS; i++) {
+            ENT_OK(ent_file_remove(replay_world_blob(&w, w.kept[1][round][i])));
+        }
+    }
+    replay_world_replay(&w, true, &replay);
+    CU_ASSERT_EQUAL(replay.verdict, ENT_REPLAY_IDENTICAL);
+    CU_ASSERT_EQUAL(replay.n_identical, REPLAY_ROUNDS);
+    ent_replay_release(&replay);
+    replay_world_replay(&w, false, &replay);
+    CU_ASSERT_EQUAL(replay.verdict, ENT_REPLAY_INCOMPLETE);
+    ent_replay_release(&replay);
+    replay_world_release(&w);
+}
+
 /* ---- logs that say anything ---- */
 
 struct noise {
