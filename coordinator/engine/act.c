@@ -151,7 +151,7 @@ static void on_opened(struct ent_engine *e, const struct ent_row *row)
     e->open_before_ms = 0;
     e->metrics.known = false;
     ent_fold_clear(e);
-    ent_engine_fail(e, ent_message_open_hash(e));
+    ent_engine_fail(e, ent_audit_load_open(e));
     if (row->attempt > 1) {
         ent_engine_say(e, ENT_SAY_ROUND, "round %llu: attempt %u", (unsigned long long)row->round,
                        (unsigned)row->attempt);
@@ -181,7 +181,6 @@ static void on_ended(struct ent_engine *e, const struct ent_row *row)
     ent_engine_fail(e, ent_engine_test_metrics(e, row->run, &end->test));
     memcpy(end->plan, e->plan->digest, sizeof end->plan);
     memcpy(end->best, row->model, sizeof end->best);
-    e->ended_run = row->run;
     if (!ent_all_zero(e->round.state, 32)) {
         sweep_models(e, false);
     }
@@ -261,23 +260,11 @@ static void discard(struct ent_engine *e, const struct ent_row *row)
     ent_engine_fail(e, ent_store_update_discard(e->store, row->run, row->round, row->attempt));
 }
 
-static void say_end(struct ent_engine *e, enum ent_err code)
+static void end(struct ent_engine *e, enum ent_err code)
 {
-    ent_engine_say(e, ENT_SAY_RUN, "run %u %s", (unsigned)e->ended_run,
-                   code == ENT_E_OK ? "is complete" : "was stopped");
-    ent_message_end(e, NULL);
     e->run = (struct ent_store_run){0};
     ent_engine_unhold(e);
-}
-
-static void open_gate(struct ent_engine *e, const struct ent_action *action)
-{
-    struct ent_event gate = ent_engine_event(e, ENT_EV_GATE, ENT_NO_MEMBER);
-
-    /* The commit is the gate; with the audit log the witnesses' quorum will be. */
-    gate.round = action->row.round;
-    gate.attempt = action->row.attempt;
-    ent_engine_feed(e, &gate);
+    ent_audit_end(e, code);
 }
 
 void ent_act(struct ent_engine *e, const struct ent_action *action)
@@ -318,7 +305,7 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
         say_closed(e, &action->row);
         break;
     case ENT_ACT_GATE:
-        open_gate(e, action);
+        ent_audit_ask_gate(e, action);
         break;
     case ENT_ACT_SEND_ABORT:
         ent_message_abort(e, action);
@@ -327,13 +314,16 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
                        ent_err_text(action->code));
         break;
     case ENT_ACT_SEND_END:
-        say_end(e, action->code);
+        end(e, action->code);
         break;
     case ENT_ACT_TIMER:
         e->timer_ms = action->at_ms;
         break;
     case ENT_ACT_STALLED:
         say_stalled(e, action);
+        break;
+    case ENT_ACT_WITNESSES:
+        ent_audit_say_waits(e);
         break;
     }
 }

@@ -46,7 +46,7 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
         ent_refusal_count(e, conn->member, ENT_E_REPEAT);
         return;
     }
-    if (u->unstored) {
+    if (u->pending) {
         ent_engine_feed(e, &event); /* a repeat, or nothing that could be taken */
         return;
     }
@@ -64,6 +64,7 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
                              .bytes = env->header.update.payload_bytes,
                              .is_small = env->payload_len > 0};
     memcpy(u->digest, env->payload_sha256, sizeof u->digest);
+    ent_said_take(&e->members[conn->member].log.says.update, env);
     if (u->is_small) {
         ent_engine_fail(e, ent_blob_new_copy(env->payload, env->payload_len, &u->content));
     }
@@ -157,7 +158,8 @@ static void take_content(struct ent_engine *e, uint32_t member)
     }
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
     ent_engine_feed(e, &event);
-    u->unstored = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
+    u->pending = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
+    u->unstored = u->pending;
 }
 
 void ent_uploads_granted(struct ent_engine *e, uint32_t member)
@@ -200,6 +202,7 @@ void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row)
 {
     struct ent_upload *u = &e->members[row->member].upload;
 
+    u->pending = false;
     u->unstored = false;
     drop_content(u);
 }
@@ -406,6 +409,7 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
     struct ent_upload *u = member != ENT_NO_MEMBER ? &e->members[member].upload : NULL;
     struct ent_event event;
     enum ent_err err = ENT_E_OK;
+    bool again;
 
     if (u == NULL || u->state != ENT_UPLOAD_ARRIVING || u->request != request) {
         ent_sink_free(sink_take);
@@ -423,6 +427,8 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
         say_bad(e, member, err, ent_err_message());
         return;
     }
+    again = e->round.members[member].damaged;
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
     ent_engine_feed(e, &event);
+    u->pending = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
 }
