@@ -239,7 +239,7 @@ enum ent_err ent_forge_publish(struct ent_forge *f)
 
     ENT_TRY(ent_grow(&f->notes, &f->cap_notes, f->n_notes + 1, sizeof *f->notes));
     ENT_TRY(ent_merkle_root(&f->tree, &f->hash, root));
-    ent_buf_init(&note.text, ENT_LOG_NOTE_MAX_BYTES);
+    ent_buf_init(&note.text, ENT_NOTE_MAX_BYTES);
     err = ent_forge_sign_note(f, &note, root);
     if (err == ENT_E_OK) {
         err = cosign_all(f, &note, root);
