@@ -109,6 +109,9 @@ static enum ent_err check_models(struct ent_audit *a)
     for (size_t i = 0; i < a->facts->n_runs; i++) {
         const struct ent_audit_run *run = &a->facts->runs[i];
 
+        if (run->run == 0) { /* no round was played under it */
+            continue;
+        }
         ENT_TRY(check_blob(a, run->leaf.plan, run->seq, "plan"));
         if (run->leaf.has_base) {
             ENT_TRY(check_blob(a, run->leaf.base, run->seq, "base model"));
@@ -146,9 +149,8 @@ static enum ent_err check_missing(struct ent_audit *a)
     }
     if (n_erased > 0) {
         ENT_TRY(ent_audit_find(a, 15, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
-                               "%" PRIu64
-                               " kept updates were erased, as the log says: replay cannot "
-                               "use them",
+                               "%" PRIu64 " kept updates were erased, as the log says: they cannot "
+                               "be looked at any more",
                                n_erased));
     }
     return ENT_E_OK;

@@ -99,18 +99,17 @@ enum ent_err ent_audit_dispute_leaf(struct ent_audit *a, const struct ent_audit_
                                   .signature = dispute->signature,
                                   .what = "dispute"};
     struct ent_msg_dispute m;
-    struct ent_header header;
+    struct ent_audit_heard heard = {.member = ENT_AUDIT_NOBODY};
     struct ent_arena arena;
-    uint32_t member = ENT_AUDIT_NOBODY;
     enum ent_err err;
 
     ENT_TRY(ent_sha256(dispute->payload.data, dispute->payload.len, digest));
     ent_arena_init(&arena, 2 * ENT_WIRE_ARENA_BYTES);
-    err = ent_audit_statement(a, leaf->index, &said, &arena, &header, &member);
-    if (err == ENT_E_OK && member != ENT_AUDIT_NOBODY) {
+    err = ent_audit_statement(a, leaf->index, &said, &arena, &heard);
+    if (err == ENT_E_OK && heard.good) {
         err = ent_msg_dispute_decode(dispute->payload.data, dispute->payload.len, &arena, &m);
         if (err == ENT_E_OK) {
-            err = take_dispute(a, leaf, &m, member, &arena);
+            err = take_dispute(a, leaf, &m, heard.member, &arena);
         } else if (err != ENT_E_NO_MEMORY) {
             err = ent_audit_fail(a, 8, leaf->index, "leaf %" PRIu64 ": a malformed dispute",
                                  leaf->index);

@@ -21,29 +21,46 @@ enum ent_err ent_audit_config(struct ent_audit *a, const struct ent_audit_leaf *
                                leaf->index, a->round.round));
     }
     ENT_TRY(ent_audit_models_settled(a, leaf->index));
-    a->run = (struct ent_audit_run){
-        .seq = leaf->index, .ms = leaf->frame.time_ms, .run = leaf->frame.run, .leaf = *config};
+    a->next =
+        (struct ent_audit_run){.seq = leaf->index, .ms = leaf->frame.time_ms, .leaf = *config};
     for (size_t i = 0; i < config->n_auditors && i < ENT_LOG_AUDITORS_MAX; i++) {
-        memcpy(a->run.auditors[i], config->auditors[i], sizeof a->run.auditors[i]);
+        memcpy(a->next.auditors[i], config->auditors[i], sizeof a->next.auditors[i]);
     }
-    a->run.leaf.auditors = NULL;
+    a->next.leaf.auditors = NULL;
+    a->has_next = true;
+    ENT_TRY(ENT_AUDIT_MORE(a->facts, runs, ENT_AUDIT_RUNS_MAX, &run));
+    if (run != NULL) {
+        *run = a->next;
+    }
+    return ENT_E_OK;
+}
+
+/* A round names it: its run begins. */
+static enum ent_err begin_run(struct ent_audit *a, const struct ent_audit_leaf *leaf)
+{
+    a->run = a->next;
+    a->run.run = leaf->frame.run;
     a->has_run = true;
-    a->run_opened = false;
+    a->has_next = false;
     a->last_task = 0;
     a->last_split = 0;
     a->last_aborted = false;
     a->last_round = 0;
     a->train_done = 0;
-    a->has_model = config->has_base;
-    memcpy(a->model, config->base, sizeof a->model);
+    a->has_model = a->run.leaf.has_base;
+    memcpy(a->model, a->run.leaf.base, sizeof a->model);
     a->has_best = false;
     a->best_rows = 0;
     a->best_train = 0;
-    ENT_TRY(ENT_AUDIT_MORE(a->facts, runs, ENT_AUDIT_RUNS_MAX, &run));
-    if (run != NULL) {
-        *run = a->run;
+    if (a->facts->n_runs > 0 && a->facts->runs[a->facts->n_runs - 1].seq == a->run.seq) {
+        a->facts->runs[a->facts->n_runs - 1].run = leaf->frame.run;
     }
-    return ENT_E_OK;
+    if (leaf->frame.run > a->last_run) {
+        return ENT_E_OK;
+    }
+    return ent_audit_fail(a, 7, leaf->index,
+                          "leaf %" PRIu64 ": run %" PRIu32 " does not follow run %" PRIu32,
+                          leaf->index, leaf->frame.run, a->last_run);
 }
 
 /* ---- the configuration that it names ---- */
@@ -63,7 +80,10 @@ static enum ent_err check_config(struct ent_audit *a, const struct ent_audit_lea
     const struct ent_leaf_config_set *config = &a->run.leaf;
     const char *differs = NULL;
 
-    if (!a->has_run || open->config != a->run.seq) {
+    if (a->has_next && open->config == a->next.seq) {
+        ENT_TRY(begin_run(a, leaf));
+    }
+    if (!a->has_run || a->has_next || open->config != a->run.seq) {
         return ent_audit_fail(a, 7, leaf->index,
                               "leaf %" PRIu64 ": round %" PRIu64 " names leaf %" PRIu64
                               " as its configuration, which is not the newest before it",
@@ -152,8 +172,8 @@ static enum ent_err check_place(struct ent_audit *a, const struct ent_audit_leaf
                               "leaf %" PRIu64 " opens round %" PRIu64 " of a run that was over",
                               leaf->index, leaf->frame.round);
     }
-    if (leaf->frame.round == due.round && open->attempt == due.attempt && open->task == due.task &&
-        open->split == due.split) {
+    if (leaf->frame.run == a->run.run && leaf->frame.round == due.round &&
+        open->attempt == due.attempt && open->task == due.task && open->split == due.split) {
         return ENT_E_OK;
     }
     return ent_audit_fail(a, 7, leaf->index,
@@ -162,26 +182,6 @@ static enum ent_err check_place(struct ent_audit *a, const struct ent_audit_leaf
                           ", attempt %" PRIu32 " (task %" PRIu32 ", rows %" PRIu32 ")",
                           leaf->index, leaf->frame.round, open->attempt, open->task, open->split,
                           due.round, due.attempt, due.task, due.split);
-}
-
-/* Runs count up; all rounds under one config.set are of one run. */
-static enum ent_err check_run(struct ent_audit *a, const struct ent_audit_leaf *leaf)
-{
-    bool fits = a->run_opened ? leaf->frame.run == a->run.run : leaf->frame.run > a->last_run;
-
-    if (!fits) {
-        ENT_TRY(ent_audit_fail(
-            a, 7, leaf->index, "leaf %" PRIu64 ": run %" PRIu32 " does not follow run %" PRIu32,
-            leaf->index, leaf->frame.run, a->run_opened ? a->run.run : a->last_run));
-    }
-    if (!a->run_opened) {
-        a->run_opened = true;
-        a->run.run = leaf->frame.run;
-        if (a->facts->n_runs > 0 && a->facts->runs[a->facts->n_runs - 1].seq == a->run.seq) {
-            a->facts->runs[a->facts->n_runs - 1].run = leaf->frame.run;
-        }
-    }
-    return ENT_E_OK;
 }
 
 /* ---- V11: the model it works on ---- */
@@ -215,7 +215,7 @@ static enum ent_err check_quorum(struct ent_audit *a, const struct ent_audit_lea
             named > leaf->index ? "does not exist yet" : "is older than the one named before"));
     }
     if (a->has_begun && named <= a->begun_open_seq) {
-        ENT_TRY(ent_audit_fail(a, 5, leaf->index,
+        ENT_TRY(ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, leaf->index,
                                "leaf %" PRIu64 ": a round before began, and no quorum covers its "
                                "opening (leaf %" PRIu64 "): the newest is at size %" PRIu64,
                                leaf->index, a->begun_open_seq, named));
@@ -227,7 +227,6 @@ static enum ent_err check_quorum(struct ent_audit *a, const struct ent_audit_lea
 enum ent_err ent_audit_course_open(struct ent_audit *a, const struct ent_audit_leaf *leaf)
 {
     ENT_TRY(check_config(a, leaf));
-    ENT_TRY(check_run(a, leaf));
     ENT_TRY(check_place(a, leaf));
     ENT_TRY(check_base(a, leaf));
     return check_quorum(a, leaf);

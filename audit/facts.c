@@ -144,6 +144,7 @@ static size_t add_checks(const struct ent_audit_facts *facts, char *out, size_t 
         while (last + 1 < ENT_AUDIT_CHECKS && facts->checks[last + 1].status != ENT_AUDIT_SKIP) {
             last++;
         }
+        last = last - i >= 2 ? last : i; /* two are named each */
         n += (size_t)snprintf(out + n, room - n, "%sV%u", n > 0 ? ", " : "", i + 1);
         if (last > i) {
             n += (size_t)snprintf(out + n, room - n, "-V%u", last + 1);

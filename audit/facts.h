@@ -68,6 +68,7 @@ struct ent_audit_member {
     uint32_t dropped;
     uint32_t withheld; /* invited, did not join: rerolls */
     uint32_t disputes;
+    uint32_t ends[ENT_E_COUNT + 1]; /* rejected and dropped by code; the last: codes unknown here */
 };
 
 enum ent_audit_outcome { ENT_AUDIT_ROUND_OPEN, ENT_AUDIT_ROUND_CLOSED, ENT_AUDIT_ROUND_ABORTED };

@@ -109,9 +109,10 @@ struct ent_audit {
     uint64_t sum_w;
 
     /* the run */
-    struct ent_audit_run run; /* of the newest config.set */
+    struct ent_audit_run run; /* whose rounds are played */
     bool has_run;
-    bool run_opened; /* a round of it was opened */
+    struct ent_audit_run next; /* a config.set that no round named yet */
+    bool has_next;
     uint32_t last_run;
     uint64_t last_round;
     uint32_t last_attempt;
@@ -197,21 +198,28 @@ ENT_MUST enum ent_err ent_audit_member_revoke(struct ent_audit *a,
                                               const struct ent_audit_leaf *leaf);
 ENT_MUST enum ent_err ent_audit_member_leave(struct ent_audit *a,
                                              const struct ent_audit_leaf *leaf);
-/* A statement that stands in leaf `seq`: type of the message, decoded header, federation, a sender that
- * may speak, and (on the pool) its signature. *member: the sender; NOBODY when a finding says why
- * it is not usable. `who`: the sender it must have; NULL: any. */
+/* A statement that stands in a leaf, and what is checked of it: type of the message, federation, a
+ * sender that may speak, and (on the pool) its signature. */
 struct ent_audit_said {
     unsigned type;
     struct ent_bytes header;
     const uint8_t *payload_sha256;
     const uint8_t *signature;
-    const uint8_t *who;
-    const char *what; /* static: "update" */
+    const uint8_t *who; /* the sender it must have; NULL: any */
+    const char *what;   /* static: "update" */
+    bool
+        copy_differs; /* V15, said only when the signature holds: otherwise that is what is wrong */
+};
+/* member: the sender, also where a finding says what is wrong with it (good = false); NOBODY: no member
+ * at all, or no header. */
+struct ent_audit_heard {
+    struct ent_header header;
+    uint32_t member;
+    bool good;
 };
 ENT_MUST enum ent_err ent_audit_statement(struct ent_audit *a, uint64_t seq,
                                           const struct ent_audit_said *said,
-                                          struct ent_arena *arena, struct ent_header *header,
-                                          uint32_t *member);
+                                          struct ent_arena *arena, struct ent_audit_heard *out);
 
 /* rounds.c: V7, V9, V10. */
 ENT_MUST enum ent_err ent_audit_config(struct ent_audit *a, const struct ent_audit_leaf *leaf);

@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "audit/verbs.h"
+#include "audit/verify.h"
 #include "common/base/options.h"
 #include "common/crypto/secret.h"
 #include "common/crypto/sha256.h"
@@ -36,17 +37,26 @@
         "json", ENT_OPT_FLAG, NULL, "one JSON object instead of text", AT(json)                    \
     }
 
-static const struct ent_option verify_options[] = {
-    POLICY,
-    HEADS,
-    {"receipt", ENT_OPT_LIST, "FILE", "a member's receipt: the log must count that update",
-     AT(receipts)},
-    {"model", ENT_OPT_STRING, "FILE", "a model in use: must be one that was released", AT(model)},
-    {"since", ENT_OPT_UINT, "ROUND", "kept updates of rounds before are not asked for", AT(since)},
-    KEY,
-    {"max-age", ENT_OPT_UINT, "HOURS", "of the newest cosignature; not checked", AT(max_age_hours)},
-    THREADS,
-    JSON,
+/* What verify and report look at. */
+#define INPUTS                                                                                     \
+    POLICY, HEADS,                                                                                 \
+        {"receipt", ENT_OPT_LIST, "FILE", "a member's receipt: the log must count that update",    \
+         AT(receipts)},                                                                            \
+        {"model", ENT_OPT_STRING, "FILE", "a model in use: must be one that was released",         \
+         AT(model)},                                                                               \
+        {"since", ENT_OPT_UINT, "ROUND", "kept updates of rounds before are not asked for",        \
+         AT(since)},                                                                               \
+        KEY,                                                                                       \
+        {"max-age", ENT_OPT_UINT, "HOURS", "of the newest cosignature; not checked",               \
+         AT(max_age_hours)},                                                                       \
+        THREADS, JSON
+
+static const struct ent_option verify_options[] = {INPUTS, END};
+static const struct ent_option report_options[] = {
+    {"out", ENT_OPT_REQUIRED_STRING, "FILE", "the page (HTML); what stood there is replaced",
+     AT(out)},
+    {"disclose", ENT_OPT_STRING, "FILE", "names: lines of handle, salt, name", AT(disclose)},
+    INPUTS,
     END};
 static const struct ent_option replay_options[] = {
     POLICY,
@@ -82,6 +92,9 @@ static const struct ent_verb verbs[] = {
     VERB("replay", "Add the kept updates again: the same sums, models and figures", "EXPORT", 1,
          replay_options, ent_verb_audit_replay,
          "entente-audit replay acme.export --policy acme.policy --key dpo/auditor.x25519"),
+    VERB("report", "Verify, and write one page for a compliance officer", "EXPORT", 1,
+         report_options, ent_verb_audit_report,
+         "entente-audit report acme.export --policy acme.policy --out report.html"),
     VERB("prove", "Write the proof that one leaf is in the log", "EXPORT", 1, prove_options,
          ent_verb_audit_prove, "entente-audit prove acme.export --leaf 4711 --out p.tlog-proof"),
     VERB("check-proof", "Check such a proof by itself", "FILE", 1, check_proof_options,
@@ -96,42 +109,20 @@ static const struct ent_verb verbs[] = {
 static const struct ent_program program = {"entente-audit", "checks a federation's log offline",
                                            verbs};
 
-static int status(enum ent_err err)
-{
-    switch (err) {
-    case ENT_E_OK:
-        return 0;
-    case ENT_E_VIOLATION:
-        return 1;
-    case ENT_E_USAGE:
-    case ENT_E_CONFIG:
-    case ENT_E_EXISTS:
-    case ENT_E_PERMISSION:
-        return 2;
-    case ENT_E_INCOMPLETE:
-        return 3;
-    case ENT_E_INTERNAL:
-    case ENT_E_NO_MEMORY:
-        return 5;
-    default:
-        return 4;
-    }
-}
-
 static const struct ent_exits exits = {
-    status, "Exit statuses:\n"
-            "    0  PASS: all that could be checked was, and nothing is wrong\n"
-            "    1  FAIL: a violation is proved\n"
-            "    2  the command line, or a file that belongs to it, is not right\n"
-            "    3  INCOMPLETE: nothing is wrong, and something could not be checked\n"
-            "    4  the export (or proof) cannot be read\n"
-            "    5  internal error, or out of memory\n"};
+    ent_audit_exit, "Exit statuses:\n"
+                    "    0  PASS: all that could be checked was, and nothing is wrong\n"
+                    "    1  FAIL: a violation is proved\n"
+                    "    2  the command line, or a file that belongs to it, is not right\n"
+                    "    3  INCOMPLETE: nothing is wrong, and something could not be checked\n"
+                    "    4  the export (or proof) cannot be read\n"
+                    "    5  internal error, or out of memory\n"};
 
 int main(int argc, char **argv)
 {
     if (ent_secret_init_process() != ENT_E_OK) {
         (void)fprintf(stderr, "entente-audit: %s\n", ent_err_message());
-        return status(ENT_E_INTERNAL);
+        return ent_audit_exit(ENT_E_INTERNAL);
     }
     ent_version_add(ent_crypto_library());
     ent_version_add(ent_schema_library());

@@ -48,8 +48,9 @@ uint32_t ent_audit_member_find(const struct ent_audit *a, const uint8_t handle[1
 /* ---- statements ---- */
 
 static enum ent_err submit(struct ent_audit *a, uint64_t seq, const struct ent_audit_said *said,
-                           uint32_t member)
+                           const struct ent_audit_heard *heard)
 {
+    uint32_t member = heard->member;
     struct ent_audit_job *job = NULL;
 
     if (a->live[member].statement == NULL) {
@@ -61,6 +62,8 @@ static enum ent_err submit(struct ent_audit *a, uint64_t seq, const struct ent_a
     job->seq = seq;
     job->member = member;
     job->what = said->what;
+    job->copy_differs = said->copy_differs && /* of another round: that is said already */
+                        memcmp(heard->header.update.round_open, a->round.open_hash, 32) == 0;
     job->key = a->live[member].statement;
     job->header_len = said->header.len;
     memcpy(job->header, said->header.data, said->header.len);
@@ -71,34 +74,37 @@ static enum ent_err submit(struct ent_audit *a, uint64_t seq, const struct ent_a
 }
 
 static enum ent_err may_speak(struct ent_audit *a, uint64_t seq, const struct ent_audit_said *said,
-                              const struct ent_header *header, uint32_t *member)
+                              struct ent_audit_heard *out)
 {
     char name[ENT_AUDIT_SHORT_BYTES];
-    uint32_t m = ent_audit_member_find(a, header->sender);
+    const struct ent_audit_member *member;
 
-    ent_audit_short(header->sender, sizeof header->sender, name);
-    if (m == ENT_AUDIT_NOBODY) {
+    ent_audit_short(out->header.sender, sizeof out->header.sender, name);
+    if (out->member == ENT_AUDIT_NOBODY) {
         return ent_audit_fail(a, 8, seq,
                               "leaf %" PRIu64 ": %s of %s, who was never admitted before", seq,
                               said->what, name);
     }
-    if (a->facts->members[m].standing != ENT_AUDIT_ADMITTED) {
+    member = &a->facts->members[out->member];
+    if (member->standing != ENT_AUDIT_ADMITTED) {
         return ent_audit_fail(
             a, 8, seq, "leaf %" PRIu64 ": %s of %s, whose key ended with leaf %" PRIu64 " (%s)",
-            seq, said->what, name, a->facts->members[m].end_seq,
-            a->facts->members[m].standing == ENT_AUDIT_LEFT ? "it left" : "it was revoked");
+            seq, said->what, name, member->end_seq,
+            member->standing == ENT_AUDIT_LEFT ? "it left" : "it was revoked");
     }
-    *member = m;
-    return submit(a, seq, said, m);
+    out->good = true;
+    return submit(a, seq, said, out);
 }
 
 enum ent_err ent_audit_statement(struct ent_audit *a, uint64_t seq,
                                  const struct ent_audit_said *said, struct ent_arena *arena,
-                                 struct ent_header *header, uint32_t *member)
+                                 struct ent_audit_heard *out)
 {
-    enum ent_err err = ent_leaf_header(said->header, arena, header);
+    enum ent_err err = ent_leaf_header(said->header, arena, &out->header);
+    const char *wrong = NULL;
 
-    *member = ENT_AUDIT_NOBODY;
+    out->member = ENT_AUDIT_NOBODY;
+    out->good = false;
     if (err == ENT_E_NO_MEMORY) {
         return err;
     }
@@ -106,19 +112,19 @@ enum ent_err ent_audit_statement(struct ent_audit *a, uint64_t seq,
         return ent_audit_fail(a, 8, seq, "leaf %" PRIu64 ": %s: its header is malformed", seq,
                               said->what);
     }
-    if (header->type != said->type || !header->from_member) {
-        return ent_audit_fail(a, 7, seq, "leaf %" PRIu64 ": what is called %s is signed as %s", seq,
-                              said->what, ent_msg_name(header->type));
+    out->member = ent_audit_member_find(a, out->header.sender);
+    if (out->header.type != said->type || !out->header.from_member) {
+        wrong = "is signed as something else";
+    } else if (memcmp(out->header.federation, a->facts->federation,
+                      sizeof out->header.federation) != 0) {
+        wrong = "was signed for another federation";
+    } else if (said->who != NULL && memcmp(out->header.sender, said->who, 16) != 0) {
+        wrong = "was signed by another member";
     }
-    if (memcmp(header->federation, a->facts->federation, sizeof header->federation) != 0) {
-        return ent_audit_fail(a, 7, seq, "leaf %" PRIu64 ": %s was signed for another federation",
-                              seq, said->what);
+    if (wrong != NULL) {
+        return ent_audit_fail(a, 7, seq, "leaf %" PRIu64 ": the %s %s", seq, said->what, wrong);
     }
-    if (said->who != NULL && memcmp(header->sender, said->who, 16) != 0) {
-        return ent_audit_fail(a, 7, seq, "leaf %" PRIu64 ": %s was signed by another member", seq,
-                              said->what);
-    }
-    return may_speak(a, seq, said, header, member);
+    return may_speak(a, seq, said, out);
 }
 
 /* ---- admission ---- */
@@ -177,7 +183,7 @@ static enum ent_err check_request(struct ent_audit *a, const struct ent_audit_le
                                   .payload_sha256 = admit->request.payload_sha256,
                                   .signature = admit->request.signature,
                                   .what = "enrolment"};
-    struct ent_header header;
+    struct ent_audit_heard heard = {.member = m};
     enum ent_err err;
 
     if (!admit->has_request) {
@@ -185,15 +191,16 @@ static enum ent_err check_request(struct ent_audit *a, const struct ent_audit_le
                               "leaf %" PRIu64 ": a member is admitted that did not ask for it",
                               leaf->index);
     }
-    err = ent_leaf_header(admit->request.header, arena, &header);
+    err = ent_leaf_header(admit->request.header, arena, &heard.header);
     if (err == ENT_E_NO_MEMORY) {
         return err;
     }
-    if (err != ENT_E_OK || header.type != ENT_MSG_ENROLL_REQUEST || !header.from_member) {
+    if (err != ENT_E_OK || heard.header.type != ENT_MSG_ENROLL_REQUEST ||
+        !heard.header.from_member) {
         return ent_audit_fail(a, 8, leaf->index, "leaf %" PRIu64 ": this is no request to enrol",
                               leaf->index);
     }
-    return submit(a, leaf->index, &said, m);
+    return submit(a, leaf->index, &said, &heard);
 }
 
 enum ent_err ent_audit_member_admit(struct ent_audit *a, const struct ent_audit_leaf *leaf)
@@ -263,9 +270,8 @@ enum ent_err ent_audit_member_leave(struct ent_audit *a, const struct ent_audit_
                                   .signature = leave->request.signature,
                                   .who = leave->handle,
                                   .what = "leave"};
-    struct ent_header header;
+    struct ent_audit_heard heard;
     struct ent_arena arena;
-    uint32_t m;
     enum ent_err err;
 
     if (!leave->has_request) {
@@ -274,10 +280,10 @@ enum ent_err ent_audit_member_leave(struct ent_audit *a, const struct ent_audit_
                               leaf->index);
     }
     ent_arena_init(&arena, ENT_WIRE_ARENA_BYTES);
-    err = ent_audit_statement(a, leaf->index, &said, &arena, &header, &m);
+    err = ent_audit_statement(a, leaf->index, &said, &arena, &heard);
     ent_arena_release(&arena);
-    if (err != ENT_E_OK || m == ENT_AUDIT_NOBODY) {
+    if (err != ENT_E_OK || !heard.good) {
         return err;
     }
-    return end_member(a, leaf, m, ENT_AUDIT_LEFT);
+    return end_member(a, leaf, heard.member, ENT_AUDIT_LEFT);
 }

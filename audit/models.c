@@ -141,20 +141,20 @@ static enum ent_err check_best(struct ent_audit *a, const struct ent_audit_leaf 
 static enum ent_err check_release(struct ent_audit *a, const struct ent_audit_leaf *leaf)
 {
     const struct ent_leaf_model_release *release = &leaf->any.model_release;
+    bool owed = a->owes_release;
     uint32_t kind = a->last_task == ENT_TASK_TRAIN ? ENT_LOG_TRAINED : ENT_LOG_INITIAL;
 
     if (release->kind == ENT_LOG_BEST) {
         return check_best(a, leaf);
     }
-    if (a->open || !a->owes_release || memcmp(release->model, a->owed, 32) != 0 ||
-        release->kind != kind ||
+    a->owes_release = false;
+    if (a->open || !owed || memcmp(release->model, a->owed, 32) != 0 || release->kind != kind ||
         release->train_round != (kind == ENT_LOG_TRAINED ? a->train_done : 0)) {
         return ent_audit_fail(a, 11, leaf->index,
                               "leaf %" PRIu64 ": the released model is not the result of the round "
                               "before",
                               leaf->index);
     }
-    a->owes_release = false;
     return ENT_E_OK;
 }
 

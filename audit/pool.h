@@ -36,7 +36,8 @@ struct ent_audit_job {
     enum ent_err err; /* set by the worker: OK, SIGNATURE, NO_MEMORY; of a note also DATA */
     uint64_t seq;
     uint32_t member;
-    const char *what; /* static */
+    const char *what;  /* static */
+    bool copy_differs; /* of the caller */
     const struct ent_sign_pub *key;
     size_t header_len;
     uint8_t header[ENT_WIRE_HEADER_MAX_BYTES];

@@ -131,12 +131,11 @@ static enum ent_err take_agreed(struct ent_audit *a, const struct ent_audit_leaf
                                       .payload_sha256 = set->agreed[i].payload_sha256,
                                       .signature = set->agreed[i].signature,
                                       .what = "agreement to a witness set"};
-        struct ent_header header;
-        uint32_t m;
+        struct ent_audit_heard heard;
         bool again = false;
 
-        ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &header, &m));
-        if (m == ENT_AUDIT_NOBODY) {
+        ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &heard));
+        if (!heard.good) {
             continue;
         }
         if (memcmp(set->agreed[i].payload_sha256, digest, sizeof digest) != 0) {
@@ -146,10 +145,10 @@ static enum ent_err take_agreed(struct ent_audit *a, const struct ent_audit_leaf
             continue;
         }
         for (size_t j = 0; j < *n; j++) {
-            again = again || memcmp(handles + 16 * j, header.sender, 16) == 0;
+            again = again || memcmp(handles + 16 * j, heard.header.sender, 16) == 0;
         }
         if (!again) {
-            memcpy(handles + 16 * (*n)++, header.sender, 16);
+            memcpy(handles + 16 * (*n)++, heard.header.sender, 16);
         }
     }
     return ENT_E_OK;

@@ -175,7 +175,13 @@ static enum ent_err check_newest(struct ent_audit *a)
     uint64_t size = ent_export_claim(a->export)->size;
     uint64_t age_s;
 
-    if (facts->cosigned_size != size) {
+    if (facts->cosigned_size != size && facts->cosigned_need == 0) {
+        ENT_TRY(
+            ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
+                           "no cosignature counts on the newest note; the last with a quorum has "
+                           "size %" PRIu64,
+                           facts->cosigned_size));
+    } else if (facts->cosigned_size != size) {
         ENT_TRY(
             ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
                            "the newest note has %" PRIu32 " of the %" PRIu32

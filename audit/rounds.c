@@ -101,15 +101,18 @@ static enum ent_err in_round(struct ent_audit *a, const struct ent_audit_leaf *l
                           leaf->index, ent_leaf_name(leaf->frame.type), leaf->frame.round);
 }
 
+/* Whether it was signed for the open attempt; *good becomes false otherwise. */
 static enum ent_err bound(struct ent_audit *a, uint64_t seq, const char *what,
-                          const struct ent_header *header, const uint8_t *round_open)
+                          struct ent_audit_heard *heard, const uint8_t *round_open)
 {
+    const struct ent_header *header = &heard->header;
     bool same = header->run == a->round.run && header->round == a->round.round &&
                 header->attempt == a->round.attempt;
 
     if (same && (round_open == NULL || memcmp(round_open, a->round.open_hash, 32) == 0)) {
         return ENT_E_OK;
     }
+    heard->good = false;
     return ent_audit_fail(a, 7, seq,
                           "leaf %" PRIu64 ": %s was signed for another round (run %" PRIu32
                           ", round %" PRIu64 ", attempt %" PRIu32 ") or another opening of it",
@@ -136,38 +139,10 @@ static void begin(struct ent_audit *a, uint64_t seq)
     }
 }
 
-static enum ent_err take_join(struct ent_audit *a, const struct ent_audit_leaf *leaf,
-                              struct ent_arena *arena)
+static enum ent_err joined(struct ent_audit *a, const struct ent_audit_leaf *leaf, uint32_t member)
 {
-    const struct ent_leaf_round_join *join = &leaf->any.round_join;
-    uint8_t digest[32];
-    struct ent_audit_said said = {.type = ENT_MSG_JOIN,
-                                  .header = join->header,
-                                  .payload_sha256 = digest,
-                                  .signature = join->signature,
-                                  .what = "join"};
-    struct ent_audit_invited *invited;
-    struct ent_header header;
-    struct ent_msg_join m;
-    uint32_t member;
-    enum ent_err err;
+    struct ent_audit_invited *invited = ent_audit_invited_of(a, member);
 
-    ENT_TRY(ent_sha256(join->payload.data, join->payload.len, digest));
-    ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &header, &member));
-    if (member == ENT_AUDIT_NOBODY) {
-        return ENT_E_OK;
-    }
-    err = ent_msg_join_decode(join->payload.data, join->payload.len, arena, &m);
-    if (err == ENT_E_NO_MEMORY) {
-        return err;
-    }
-    if (err != ENT_E_OK) {
-        return ent_audit_fail(a, 7, leaf->index, "leaf %" PRIu64 ": its join is malformed",
-                              leaf->index);
-    }
-    ENT_TRY(bound(a, leaf->index, said.what, &header, m.round_open));
-    ENT_TRY(saw(a, leaf->index, member, m.seen_size, m.seen_root));
-    invited = ent_audit_invited_of(a, member);
     if (invited == NULL || invited->place != ENT_AUDIT_INVITED || a->begun) {
         return ent_audit_fail(a, 7, leaf->index,
                               "leaf %" PRIu64 ": a join of somebody who was not awaited any more",
@@ -178,6 +153,40 @@ static enum ent_err take_join(struct ent_audit *a, const struct ent_audit_leaf *
     a->round.joined++;
     a->facts->members[member].joined++;
     return ENT_E_OK;
+}
+
+static enum ent_err take_join(struct ent_audit *a, const struct ent_audit_leaf *leaf,
+                              struct ent_arena *arena)
+{
+    const struct ent_leaf_round_join *join = &leaf->any.round_join;
+    uint8_t digest[32];
+    struct ent_audit_said said = {.type = ENT_MSG_JOIN,
+                                  .header = join->header,
+                                  .payload_sha256 = digest,
+                                  .signature = join->signature,
+                                  .what = "join"};
+    struct ent_audit_heard heard;
+    struct ent_msg_join m;
+    enum ent_err err;
+
+    ENT_TRY(ent_sha256(join->payload.data, join->payload.len, digest));
+    ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &heard));
+    if (heard.member == ENT_AUDIT_NOBODY) {
+        return ENT_E_OK;
+    }
+    err = ent_msg_join_decode(join->payload.data, join->payload.len, arena, &m);
+    if (err == ENT_E_NO_MEMORY) {
+        return err;
+    }
+    if (err != ENT_E_OK) {
+        return ent_audit_fail(a, 7, leaf->index, "leaf %" PRIu64 ": its join is malformed",
+                              leaf->index);
+    }
+    if (heard.good) {
+        ENT_TRY(bound(a, leaf->index, said.what, &heard, m.round_open));
+        ENT_TRY(saw(a, leaf->index, heard.member, m.seen_size, m.seen_root));
+    }
+    return joined(a, leaf, heard.member);
 }
 
 enum ent_err ent_audit_join(struct ent_audit *a, const struct ent_audit_leaf *leaf)
@@ -225,7 +234,6 @@ static enum ent_err check_weight(struct ent_audit *a, const struct ent_audit_lea
     uint32_t due = 1;
 
     a->n_weights++;
-    a->sum_w += weight;
     if (a->round.task == ENT_TASK_TRAIN && a->opened.weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
         if (ent_weight_of_bucket(s->rows_log2, &due) != ENT_E_OK) {
             return ent_audit_fail(a, 10, leaf->index,
@@ -247,11 +255,14 @@ static enum ent_err check_weight(struct ent_audit *a, const struct ent_audit_lea
 /* ---- update.accept ---- */
 
 static enum ent_err check_update(struct ent_audit *a, const struct ent_audit_leaf *leaf,
-                                 const struct ent_header *header, uint32_t member)
+                                 struct ent_audit_heard *heard)
 {
-    const struct ent_update_statement *s = &header->update;
+    const struct ent_update_statement *s = &heard->header.update;
 
-    ENT_TRY(bound(a, leaf->index, "update", header, s->round_open));
+    ENT_TRY(bound(a, leaf->index, "update", heard, s->round_open));
+    if (!heard->good) {
+        return ENT_E_OK; /* what it says is of elsewhere */
+    }
     if (s->has_base != a->opened.has_base ||
         (s->has_base && memcmp(s->base, a->opened.base, sizeof s->base) != 0)) {
         ENT_TRY(ent_audit_fail(a, 7, leaf->index,
@@ -260,36 +271,18 @@ static enum ent_err check_update(struct ent_audit *a, const struct ent_audit_lea
                                "round's",
                                leaf->index));
     }
-    ENT_TRY(saw(a, leaf->index, member, s->seen_size, s->seen_root));
-    ENT_TRY(check_weight(a, leaf, s, member));
-    return ent_audit_seals_of(a, leaf, header);
+    ENT_TRY(saw(a, leaf->index, heard->member, s->seen_size, s->seen_root));
+    ENT_TRY(check_weight(a, leaf, s, heard->member));
+    return ent_audit_seals_of(a, leaf, &heard->header);
 }
 
-static enum ent_err take_accept(struct ent_audit *a, const struct ent_audit_leaf *leaf,
-                                struct ent_arena *arena)
+/* Also of a statement that is not good: the log counts it, and one finding is enough. */
+static enum ent_err accepted(struct ent_audit *a, const struct ent_audit_leaf *leaf,
+                             uint32_t member)
 {
-    const struct ent_leaf_statement *update = &leaf->any.update_accept.update;
-    struct ent_audit_said said = {.type = ENT_MSG_UPDATE,
-                                  .header = update->header,
-                                  .payload_sha256 = update->payload_sha256,
-                                  .signature = update->signature,
-                                  .what = "update"};
-    struct ent_audit_invited *invited;
-    struct ent_header header;
-    uint32_t member;
+    struct ent_audit_invited *invited = ent_audit_invited_of(a, member);
 
-    begin(a, leaf->index);
-    if (!leaf->any.update_accept.has_update) {
-        return ent_audit_fail(a, 8, leaf->index,
-                              "leaf %" PRIu64 ": an update is accepted that nobody signed",
-                              leaf->index);
-    }
-    ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &header, &member));
-    if (member == ENT_AUDIT_NOBODY) {
-        return ENT_E_OK;
-    }
-    ENT_TRY(check_update(a, leaf, &header, member));
-    invited = ent_audit_invited_of(a, member);
+    a->sum_w += leaf->any.update_accept.weight;
     if (invited == NULL || invited->place != ENT_AUDIT_JOINED) {
         return ent_audit_fail(
             a, invited != NULL && invited->place == ENT_AUDIT_ENDED ? 9 : 7, leaf->index,
@@ -302,6 +295,35 @@ static enum ent_err take_accept(struct ent_audit *a, const struct ent_audit_leaf
     a->round.accepted++;
     a->facts->members[member].accepted++;
     return ENT_E_OK;
+}
+
+static enum ent_err take_accept(struct ent_audit *a, const struct ent_audit_leaf *leaf,
+                                struct ent_arena *arena)
+{
+    const struct ent_leaf_update_accept *accept = &leaf->any.update_accept;
+    struct ent_audit_said said = {.type = ENT_MSG_UPDATE,
+                                  .header = accept->update.header,
+                                  .payload_sha256 = accept->update.payload_sha256,
+                                  .signature = accept->update.signature,
+                                  .what = "update"};
+    struct ent_audit_heard heard;
+
+    begin(a, leaf->index);
+    if (!accept->has_update) {
+        return ent_audit_fail(a, 8, leaf->index,
+                              "leaf %" PRIu64 ": an update is accepted that nobody signed",
+                              leaf->index);
+    }
+    said.copy_differs = a->run.leaf.plain && accept->n_sealed == 1 &&
+                        memcmp(accept->sealed[0], said.payload_sha256, 32) != 0;
+    ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &heard));
+    if (heard.member == ENT_AUDIT_NOBODY) {
+        return ENT_E_OK;
+    }
+    if (heard.good) {
+        ENT_TRY(check_update(a, leaf, &heard));
+    }
+    return accepted(a, leaf, heard.member);
 }
 
 enum ent_err ent_audit_accept(struct ent_audit *a, const struct ent_audit_leaf *leaf)
@@ -332,22 +354,18 @@ static enum ent_err check_said(struct ent_audit *a, const struct ent_audit_leaf 
                                   .signature = end->said.signature,
                                   .who = end->handle,
                                   .what = "decline"};
-    struct ent_header header;
-    uint32_t member;
-    enum ent_err err = ent_leaf_header(said.header, arena, &header);
+    struct ent_audit_heard heard;
+    enum ent_err err = ent_leaf_header(said.header, arena, &heard.header);
 
     if (err == ENT_E_NO_MEMORY) {
         return err;
     }
-    if (err == ENT_E_OK && header.type == ENT_MSG_LOST) {
+    if (err == ENT_E_OK && heard.header.type == ENT_MSG_LOST) {
         said.type = ENT_MSG_LOST;
         said.what = "word that it lost its update";
     }
-    ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &header, &member));
-    if (member == ENT_AUDIT_NOBODY) {
-        return ENT_E_OK;
-    }
-    return bound(a, leaf->index, said.what, &header, NULL);
+    ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &heard));
+    return heard.good ? bound(a, leaf->index, said.what, &heard, NULL) : ENT_E_OK;
 }
 
 static enum ent_err end_one(struct ent_audit *a, const struct ent_audit_leaf *leaf)
@@ -379,6 +397,7 @@ static enum ent_err end_one(struct ent_audit *a, const struct ent_audit_leaf *le
     a->round.dropped += !rejected;
     a->facts->members[member].rejected += rejected;
     a->facts->members[member].dropped += !rejected;
+    a->facts->members[member].ends[end->code < ENT_E_COUNT ? end->code : ENT_E_COUNT]++;
     return ENT_E_OK;
 }
 

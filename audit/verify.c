@@ -17,6 +17,11 @@ static enum ent_err done(void *ctx, struct ent_audit_job *job)
         return ent_audit_note_done(a, job->note, job->err);
     }
     a->facts->n_signatures++;
+    if (job->err == ENT_E_OK && job->copy_differs) {
+        return ent_audit_fail(a, 15, job->seq,
+                              "leaf %" PRIu64 ": the kept copy is not the update that was signed",
+                              job->seq);
+    }
     if (job->err == ENT_E_OK) {
         return ENT_E_OK;
     }
@@ -130,4 +135,26 @@ enum ent_err ent_audit_outcome(const struct ent_audit_facts *facts)
         break;
     }
     return ENT_E_OK;
+}
+
+int ent_audit_exit(enum ent_err err)
+{
+    switch (err) {
+    case ENT_E_OK:
+        return 0;
+    case ENT_E_VIOLATION:
+        return 1;
+    case ENT_E_USAGE:
+    case ENT_E_CONFIG:
+    case ENT_E_EXISTS:
+    case ENT_E_PERMISSION:
+        return 2;
+    case ENT_E_INCOMPLETE:
+        return 3;
+    case ENT_E_INTERNAL:
+    case ENT_E_NO_MEMORY:
+        return 5;
+    default:
+        return 4;
+    }
 }

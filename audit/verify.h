@@ -38,5 +38,7 @@ ENT_MUST enum ent_err ent_audit_print_json(const struct ent_audit_facts *facts,
                                            struct ent_buf *out);
 /* The error that a verdict ends the program with: OK, VIOLATION, INCOMPLETE. */
 ENT_MUST enum ent_err ent_audit_outcome(const struct ent_audit_facts *facts);
+/* What the program ends with: 0 PASS, 1 FAIL, 2 usage, 3 INCOMPLETE, 4 unreadable, 5 internal. */
+int ent_audit_exit(enum ent_err err);
 
 #endif

@@ -17,7 +17,7 @@
 
 static double seconds(void)
 {
-    struct ent_clock clock = ent_clock_real();
+    struct ent_clock clock = ent_clock_system();
 
     return (double)ent_clock_mono(&clock) / 1000;
 }

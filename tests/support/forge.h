@@ -125,6 +125,7 @@ struct ent_forge_run {
     uint8_t best[32];
     uint32_t best_round;
     uint8_t open_hash[32];
+    uint32_t n_accepted; /* in the attempt that ended last */
 };
 
 struct ent_forge {

@@ -214,7 +214,7 @@ static enum ent_err evaluated(struct ent_forge *f)
 {
     struct ent_msg_metric metrics[] = {{.name = "log_loss"}, {.name = "rows"}};
     struct ent_leaf_eval_result leaf = {.split = f->run.split,
-                                        .members = (uint32_t)f->options.n_members,
+                                        .members = f->run.n_accepted,
                                         .metrics = metrics,
                                         .n_metrics = ENT_ARRAY_LEN(metrics)};
 

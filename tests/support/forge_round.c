@@ -215,9 +215,6 @@ static enum ent_err make_model(struct ent_forge *f)
     }
     f->run.has_model = true;
     f->run.model_bytes = sizeof bytes;
-    if (f->options.lean) {
-        return ent_sha256(bytes, sizeof bytes, f->run.model);
-    }
     return ent_forge_add_blob(f, bytes, sizeof bytes, f->run.model);
 }
 
@@ -310,6 +307,7 @@ enum ent_err ent_forge_attempt(struct ent_forge *f, bool *closed)
         err = phase_update(f, &arena, tally);
     }
     if (err == ENT_E_OK) {
+        f->run.n_accepted = (uint32_t)tally->n;
         *closed = ent_forge_fate_of(f, ENT_FORGE_NOBODY) != ENT_FORGE_ABORT;
         err = *closed ? close_round(f, tally) : abort_round(f, tally->n);
     }

@@ -8,6 +8,8 @@
 #include "common/tlog/witness.h"
 #include "tests/unit/audit/attack.h"
 
+#define BACK_AT 4 /* round that a restored coordinator opens once more */
+
 /* ---- controls ---- */
 
 static void honest(struct scene *s)
@@ -196,34 +198,42 @@ static void other_head(struct scene *s, struct ent_header *header)
     }
 }
 
+/* A join that says to have seen another head, signed by its member. */
+static enum ent_err rejoin(struct scene *s, struct ent_forge_leaf_event *event,
+                           scene_header_fn change)
+{
+    struct ent_leaf_round_join *leaf = &event->any->round_join;
+    struct ent_leaf_statement said = {.header = leaf->header};
+    struct ent_header header = {0}; /* only to hand the head to `change` */
+    struct ent_msg_join join;
+    struct ent_buf payload;
+
+    ENT_TRY(ent_msg_join_decode(leaf->payload.data, leaf->payload.len, &s->arena, &join));
+    header.update.seen_size = join.seen_size;
+    change(s, &header);
+    join.seen_size = header.update.seen_size;
+    memcpy(join.seen_root, header.update.seen_root, sizeof join.seen_root);
+    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
+    ENT_TRY(ent_msg_join_encode(&join, &payload));
+    leaf->payload = scene_copy(s, (struct ent_bytes){payload.data, payload.len});
+    ENT_TRY(ent_sha256(payload.data, payload.len, said.payload_sha256));
+    ENT_TRY(ent_forge_sign(event->forge->members[event->member].statement, &said));
+    memcpy(leaf->signature, said.signature, sizeof said.signature);
+    ent_buf_release(&payload);
+    return ENT_E_OK;
+}
+
 /* Member 4 was shown the other history: what it signs says so. All others take part in this one. */
 static enum ent_err split(void *ctx, struct ent_forge_leaf_event *event)
 {
     struct scene *s = ctx;
-    union ent_leaf_any *any = event->any;
 
     if (event->frame->type == ENT_LEAF_SOFTWARE_START) {
-        any->software_start.elf[0] ^= 1;
+        event->any->software_start.elf[0] ^= 1;
     } else if (event->frame->type == ENT_LEAF_ROUND_JOIN && event->member == 4) {
-        struct ent_msg_join join;
-        struct ent_leaf_statement said = {.header = any->round_join.header};
-        struct ent_header header = {0};
-        struct ent_buf payload;
-
-        ENT_TRY(ent_msg_join_decode(any->round_join.payload.data, any->round_join.payload.len,
-                                    &s->arena, &join));
-        header.update.seen_size = join.seen_size;
-        other_head(s, &header);
-        memcpy(join.seen_root, header.update.seen_root, sizeof join.seen_root);
-        ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
-        ENT_TRY(ent_msg_join_encode(&join, &payload));
-        any->round_join.payload = scene_copy(s, (struct ent_bytes){payload.data, payload.len});
-        ENT_TRY(ent_sha256(payload.data, payload.len, said.payload_sha256));
-        ENT_TRY(ent_forge_sign(event->forge->members[4].statement, &said));
-        memcpy(any->round_join.signature, said.signature, sizeof said.signature);
-        ent_buf_release(&payload);
+        return rejoin(s, event, other_head);
     } else if (event->frame->type == ENT_LEAF_UPDATE_ACCEPT && event->member == 4) {
-        scene_restate(s, &any->update_accept.update, other_head,
+        scene_restate(s, &event->any->update_accept.update, other_head,
                       event->forge->members[4].statement);
     }
     return ENT_E_OK;
@@ -338,39 +348,41 @@ static enum ent_err went_on(void *ctx, struct ent_forge_leaf_event *event)
 {
     struct scene *s = ctx;
 
-    if (event->frame->round < 4) {
-        return ENT_E_OK;
+    /* what members sign holds the newest head that they saw: of the history that was lost */
+    return event->frame->type == ENT_LEAF_ROUND_JOIN && event->frame->round == BACK_AT
+               ? rejoin(s, event, newest_head)
+               : ENT_E_OK;
+}
+
+/* The log ends with `n` leaves, and with a note that nobody cosigns: 409, this history went back. */
+static void end_at(struct ent_forge *forge, size_t n)
+{
+    struct ent_forge_rebuild with = {0};
+
+    while (forge->n_leaves > n) {
+        ent_forge_remove(forge, forge->n_leaves - 1);
+    }
+    while (forge->n_notes > 0 && forge->notes[forge->n_notes - 1].size > n) {
+        ent_buf_release(&forge->notes[--forge->n_notes].text);
     }
     for (size_t i = 0; i < ATTACK_MEMBERS; i++) {
-        event->forge->members[i].absent = true; /* 409: none cosigns a history that went back */
+        forge->members[i].absent = true;
     }
-    if (event->frame->type ==
-        ENT_LEAF_UPDATE_ACCEPT) { /* what they sign holds the newest head they saw */
-        scene_restate(s, &event->any->update_accept.update, newest_head,
-                      event->forge->members[event->member].statement);
-    }
-    return ENT_E_OK;
+    ENT_OK(ent_forge_rebuild(forge, &with));
 }
 
 static void restored(struct scene *s)
 {
     scene_play(s, s->variant == 0 ? went_on : NULL);
-    if (s->variant > 0) { /* a member brings the head that it cosigned before */
-        struct ent_forge_rebuild with = {0};
-
+    if (s->variant == 0) { /* the round was opened once more, and members joined */
+        end_at(s->forge,
+               ent_forge_find(s->forge, ENT_LEAF_UPDATE_ACCEPT, BACK_AT, ENT_FORGE_NOBODY, 0));
+    } else { /* a member brings the head that it cosigned before */
         scene_head(s, s->other, s->other->n_notes - 1);
-        for (size_t i = 0; i < 3; i++) {
-            ent_forge_remove(s->forge, s->forge->n_leaves - 1);
-        }
-        s->forge->n_notes--;
-        ent_buf_release(&s->forge->notes[s->forge->n_notes].text);
-        for (size_t i = 0; i < ATTACK_MEMBERS; i++) {
-            s->forge->members[i].absent = true;
-        }
-        ENT_OK(ent_forge_rebuild(s->forge, &with));
+        end_at(s->forge, s->forge->n_leaves - 3);
         scene_act(s->forge, ENT_LOG_RECOVER);
-        ENT_OK(ent_forge_publish(s->forge));
     }
+    ENT_OK(ent_forge_publish(s->forge));
     scene_export(s, true);
 }
 

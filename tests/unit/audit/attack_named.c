@@ -311,7 +311,7 @@ static void erase(struct scene *s)
 const struct attack attacks_named[] = {
     {0, "honest model file", model_file, 0, "", "", 0},
     {6, "model file swapped", model_file, 1, "V11", "", 1},
-    {6, "another model released than the round made", model_chain, 0, "V11", "V16", 1},
+    {6, "another model released than the round made", model_chain, 0, "V11", "", 1},
     {6, "round from another model than the one before made", model_chain, 1, "V11", "", 1},
     {16, "garbage under seal", garbage, 0, "V15", "", 1},
     {16, "seal of another update", garbage, 1, "V15", "", 1},
@@ -327,7 +327,7 @@ const struct attack attacks_named[] = {
     {21, "number that loses its upper bits", parser, 4, "V1", "", 1},
     {21, "string beyond the end", parser, 5, "V1", "", 1},
     {21, "frame of another length", parser, 6, "V1", "", 1},
-    {0, "retained update erased, and the log says so", erase, 1, "", "", 0},
+    {23, "retained update erased, and the log says so", erase, 1, "", "V15", 3},
     {23, "retained update erased quietly", erase, 0, "V16", "", 1},
     {23, "plan erased quietly", erase, 2, "V16", "", 1},
 };

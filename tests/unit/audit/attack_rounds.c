@@ -170,6 +170,7 @@ static enum ent_err again(void *ctx, struct ent_forge_leaf_event *event)
         keep_statement(s, said); /* of the training round before */
     } else if (event->frame->round == ROUND && s->variant == 0) {
         *said = s->kept;
+        memcpy(event->any->update_accept.sealed[0], said->payload_sha256, 32); /* and its copy */
     } else if (event->frame->round == ROUND) { /* what the member itself signed, elsewhere */
         scene_restate(s, said, changes[s->variant], event->forge->members[MEMBER].statement);
     }
@@ -201,8 +202,12 @@ static enum ent_err forge_it(void *ctx, struct ent_forge_leaf_event *event)
         any->round_join.signature[40] ^= 1;
     } else if (scene_is(s, event, ENT_LEAF_UPDATE_ACCEPT)) {
         if (s->variant == 0) {
-            any->update_accept.update.payload_sha256[0] ^=
-                1;                    /* another update under its signature */
+            static const uint8_t bytes[32 + 4 * 16] = {1}; /* an update of the coordinator's own */
+            uint8_t digest[32];
+
+            ENT_TRY(ent_forge_add_blob(event->forge, bytes, sizeof bytes, digest));
+            memcpy(any->update_accept.update.payload_sha256, digest, sizeof digest);
+            memcpy(any->update_accept.sealed[0], digest, sizeof digest);
         } else if (s->variant == 1) { /* the coordinator signs for the member */
             scene_restate(s, &any->update_accept.update, unchanged, event->forge->log);
         }
@@ -260,8 +265,8 @@ static enum ent_err reconfigure(void *ctx, struct ent_forge_leaf_event *event)
         return ENT_E_OK;
     }
     switch (s->variant) {
-    case 0: /* another plan, and rounds go on as if nothing was */
-        s->config.plan[0] ^= 1;
+    case 0: /* another one, and rounds go on as if nothing was */
+        s->config.train_rounds++;
         return ent_forge_append(forge, ENT_LEAF_CONFIG_SET, ENT_FORGE_NOBODY, &s->config);
     case 1: /* the round names no configuration */
         event->any->round_open.config--;
@@ -290,6 +295,7 @@ const struct attack attacks_rounds[] = {
     {9, "weight doubled, and the sum of weights", weight, 0, "V10", "", 1},
     {9, "weight doubled, not the sum", weight, 1, "V10", "", 1},
     {14, "old update again", replayed, 0, "V7", "", 1},
+    /* the member itself has none in this round then: its cohort and its sum are wrong, too */
     {14, "update of another federation", replayed, 1, "V7", "", 1},
     {14, "update of another opening of the round", replayed, 2, "V7", "", 1},
     {14, "update of another base model", replayed, 3, "V7", "", 1},

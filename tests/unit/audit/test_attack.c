@@ -24,11 +24,32 @@ static void list(const struct ent_audit_facts *facts, enum ent_audit_status stat
     }
 }
 
+/* As audit/main.c ends with. */
+static int exit_of(enum ent_err err)
+{
+    switch (err) {
+    case ENT_E_OK:
+        return 0;
+    case ENT_E_VIOLATION:
+        return 1;
+    case ENT_E_INCOMPLETE:
+        return 3;
+    default:
+        return 4;
+    }
+}
+
+/* The first two of each check. */
 static void print_findings(const struct ent_audit_facts *facts)
 {
+    size_t n[ENT_AUDIT_CHECKS + 1] = {0};
+
     for (size_t i = 0; i < facts->n_findings; i++) {
         const struct ent_audit_finding *f = &facts->findings[i];
 
+        if (++n[f->check] > 2) {
+            continue;
+        }
         (void)printf("      %s V%u: %s\n", f->status == ENT_AUDIT_FAIL ? "FAIL" : "INCOMPLETE",
                      f->check, f->text);
     }
@@ -45,7 +66,7 @@ static bool judge(const struct attack *attack, struct scene *s)
 
     ENT_OK(ent_export_open(s->export, &export));
     ENT_OK(ent_audit_verify(export, &s->verify, &facts));
-    status = ent_err_exit(ent_audit_outcome(&facts));
+    status = exit_of(ent_audit_outcome(&facts));
     list(&facts, ENT_AUDIT_FAIL, fail);
     list(&facts, ENT_AUDIT_INCOMPLETE, incomplete);
     same = strcmp(fail, attack->fail) == 0 && strcmp(incomplete, attack->incomplete) == 0 &&
@@ -100,7 +121,7 @@ static bool run(const struct attack *attack)
 
 static void run_all(const struct attack *attacks, size_t n)
 {
-    (void)printf("\nrow  attack %55s expected            found\n", "");
+    (void)printf("\n%-67s %-16s  %s\n", "row  attack", "expected", "found");
     for (size_t i = 0; i < n; i++) {
         CU_ASSERT(run(&attacks[i]));
     }
