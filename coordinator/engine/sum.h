@@ -21,6 +21,7 @@ ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t
                                              uint64_t round, uint8_t digest[32]);
 /* A new model file, streamed window by window: base + what the plan's server optimizer makes of
  * sum / (sum_w * 2^scale_bits). Windows are whole pieces (ENT_STEP_PIECE), but for the last. */
+
 struct ent_apply;
 ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w,
                                       struct ent_apply **out);
