@@ -63,7 +63,7 @@ static void copy_over(const char *from, const char *to, const char *name)
     char *path = in(to, name);
     struct ent_buf bytes;
 
-    ent_buf_init(&bytes, ENT_LOG_NOTE_MAX_BYTES);
+    ent_buf_init(&bytes, ENT_NOTE_MAX_BYTES);
     ENT_OK(ent_file_read_in(from, name, &bytes));
     ENT_OK(ent_file_write_atomic(path, bytes.data, bytes.len, 0600));
     ent_buf_release(&bytes);
