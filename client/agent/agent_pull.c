@@ -106,7 +106,7 @@ static enum ent_err send_note(struct ent_agent *agent, const struct ent_msg_pull
     struct ent_buf note;
     enum ent_err err;
 
-    ent_buf_init(&note, ENT_WIRE_NOTE_MAX_BYTES * 2);
+    ent_buf_init(&note, (size_t)ENT_WIRE_NOTE_MAX_BYTES * 2);
     err = ent_state_log_note(agent->state, &note);
     if (err == ENT_E_OK || err == ENT_E_NOT_FOUND) {
         err = send_piece(agent, pull, note.data, note.len);
