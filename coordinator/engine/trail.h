@@ -87,6 +87,10 @@ struct ent_trail {
     size_t n_auditors;
     bool plain;
     uint64_t purge_due_ms; /* monotonic */
+    /* Models that were released as initial or best ones: they stay, an export holds them. */
+    uint8_t (*released)[32];
+    size_t n_released;
+    size_t cap_released;
     /* a set that members are asked to agree to */
     struct ent_buf proposal;
     uint32_t proposal_version;
@@ -106,7 +110,7 @@ struct ent_member_log {
     uint32_t disputes; /* in this run of the program */
 };
 
-/* ---- audit.c: leaves and commits ---- */
+/* ---- trail.c: leaves and commits ---- */
 ENT_MUST enum ent_err ent_trail_load(struct ent_engine *e);
 void ent_trail_release(struct ent_engine *e);
 /* In the transaction: leaves of the rows that are about to commit, what members cosigned. */
