@@ -181,6 +181,14 @@ static struct ent_bytes header_bytes(struct scene *s, const struct ent_header *h
     return out;
 }
 
+size_t scene_payload_bytes(struct scene *s, const struct ent_leaf_statement *update)
+{
+    struct ent_header header;
+
+    ENT_OK(ent_leaf_header(update->header, &s->arena, &header));
+    return header.update.payload_bytes;
+}
+
 void scene_restate(struct scene *s, struct ent_leaf_statement *statement, scene_header_fn change,
                    const struct ent_sign_key *key)
 {
