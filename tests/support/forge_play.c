@@ -259,12 +259,10 @@ static bool select_next(struct ent_forge *f)
     } else if (was == ENT_TASK_TRAIN && f->options.validate) {
         run->task = ENT_TASK_EVALUATE;
         run->split = ENT_SPLIT_VALIDATION;
-    } else if (was == ENT_TASK_EVALUATE && split == ENT_SPLIT_TEST) {
-        return false;
-    } else if (run->train_round < f->options.train_rounds) {
+    } else if (split != ENT_SPLIT_TEST && run->train_round < f->options.train_rounds) {
         run->task = ENT_TASK_TRAIN;
         run->train_round++;
-    } else if (f->options.test && run->has_best) {
+    } else if (split != ENT_SPLIT_TEST && f->options.test && run->has_best) {
         run->task = ENT_TASK_EVALUATE;
         run->split = ENT_SPLIT_TEST;
     } else {

@@ -107,8 +107,8 @@ static void cut_tail(struct scene *s)
     if (s->variant == 0) {
         scene_head(s, s->other, s->other->n_notes - 1);
     } else { /* a day later nobody has cosigned anything newer */
-        s->verify.now_s = newest->time_s + 48 * 3600;
-        s->verify.max_age_s = 24 * 3600;
+        s->verify.now_s = newest->time_s + UINT64_C(48) * 3600;
+        s->verify.max_age_s = UINT64_C(24) * 3600;
     }
     for (size_t i = 0; i < 2; i++) {
         ent_buf_release(&s->forge->notes[--s->forge->n_notes].text);
