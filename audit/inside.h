@@ -145,7 +145,9 @@ struct ent_audit {
     uint64_t n_seen;  /* heads that were recomputed */
     uint64_t n_seals; /* looked at */
     uint64_t n_seals_opened;
-    uint64_t n_seals_foreign; /* not sealed to --key */
+    uint64_t n_seals_foreign; /* updates that are not sealed to --key; */
+    uint64_t first_foreign;   /* their first leaf */
+    uint64_t last_foreign;
     uint64_t n_weights;
     uint64_t n_cohorts;
     uint64_t n_releases;

@@ -4,6 +4,7 @@
 
 #include "common/base/mem.h"
 #include "common/crypto/sign.h"
+#include "common/fixed/selftest.h"
 #include "common/task/task.h"
 #include "tests/support/forge_inside.h"
 
@@ -42,12 +43,14 @@ static enum ent_err software(struct ent_forge *f)
                                            .version = "0.1.0",
                                            .commit = "unknown",
                                            .compiler = "gcc 12.2.0",
-                                           .flags = "-O2 -ffp-contract:off",
+                                           .flags = "-O2 -ffp-contract-off",
                                            .openssl = "3.0.17",
                                            .sqlite = "3.40.1"};
+    uint8_t bytes[ENT_SELFTEST_BYTES];
 
     ENT_TRY(ent_forge_derive(f, "elf", 0, 0, leaf.elf));
-    ENT_TRY(ent_forge_derive(f, "selftest", 0, 0, leaf.selftest));
+    ENT_TRY(ent_fixed_selftest(bytes));
+    ENT_TRY(ent_sha256(bytes, sizeof bytes, leaf.selftest));
     return put(f, ENT_LEAF_SOFTWARE_START, ENT_FORGE_NOBODY, &leaf);
 }
 
@@ -256,12 +259,10 @@ static bool select_next(struct ent_forge *f)
     } else if (was == ENT_TASK_TRAIN && f->options.validate) {
         run->task = ENT_TASK_EVALUATE;
         run->split = ENT_SPLIT_VALIDATION;
-    } else if (was == ENT_TASK_EVALUATE && split == ENT_SPLIT_TEST) {
-        return false;
-    } else if (run->train_round < f->options.train_rounds) {
+    } else if (split != ENT_SPLIT_TEST && run->train_round < f->options.train_rounds) {
         run->task = ENT_TASK_TRAIN;
         run->train_round++;
-    } else if (f->options.test && run->has_best) {
+    } else if (split != ENT_SPLIT_TEST && f->options.test && run->has_best) {
         run->task = ENT_TASK_EVALUATE;
         run->split = ENT_SPLIT_TEST;
     } else {

@@ -15,6 +15,19 @@ static bool dir_has(const struct script *s, const char *name)
     return ent_file_exists(path);
 }
 
+/* What another process sees of it is committed. */
+static void expect_durable(const struct script *s, const struct ent_msg_cosign *cosign)
+{
+    struct ent_state *reader = NULL;
+    struct ent_tree_head head;
+
+    ENT_OK(ent_state_open_reader(s->dir, &reader));
+    ENT_OK(ent_state_head_get(reader, &head));
+    CU_ASSERT_EQUAL(head.size, cosign->size);
+    CU_ASSERT_EQUAL(memcmp(head.root, cosign->root, 32), 0);
+    ent_state_close(reader);
+}
+
 ENT_TEST(log, a_head_costs_no_commit_of_its_own_when_a_join_follows)
 {
     struct ent_msg_round_open open;
@@ -31,6 +44,7 @@ ENT_TEST(log, a_head_costs_no_commit_of_its_own_when_a_join_follows)
     s.hold = false;
     script_pump(&s);
     script_take_cosign(&s, s.book.n); /* before the join that names it */
+    expect_durable(&s, &s.cosign);
     (void)script_take(&s, ENT_MSG_JOIN, &join, NULL);
     CU_ASSERT_EQUAL(join.seen_size, s.book.n);
     CU_ASSERT_EQUAL(memcmp(join.seen_root, s.cosign.root, 32), 0);
@@ -48,6 +62,7 @@ ENT_TEST(log, what_it_saw_stands_in_hello_and_in_its_update)
 
     script_running(&s);
     CU_ASSERT_EQUAL(s.n_cosigned, 1); /* once a note */
+    expect_durable(&s, &s.cosign);
     open = script_open_msg(&s, ENT_TASK_STATS);
     script_open(&s, &open);
     (void)script_take(&s, ENT_MSG_JOIN, NULL, NULL);
