@@ -35,7 +35,7 @@ static enum ent_err read_policy(const char *path, struct ent_tlog_policy *out)
     if (err == ENT_E_OK) {
         err = ent_tlog_policy_parse((const char *)text.data, text.len, out);
         if (err != ENT_E_OK && err != ENT_E_NO_MEMORY) {
-            err = ent_err_prefix(err, "%s: ", path);
+            err = ent_err_prefix(err, "%s", path);
         }
     }
     ent_buf_release(&text);
@@ -73,8 +73,11 @@ static enum ent_err judge_note(const struct ent_tlog_proof *proof, const char *p
     o->n_counted = quorum.n_counted;
     o->reached = quorum.reached;
     o->verdict = quorum.reached ? ENT_E_OK : ENT_E_INCOMPLETE;
-    o->why = quorum.reached ? "signed by the log and a quorum of its witnesses"
-                            : "the checkpoint lacks cosignatures";
+    o->why = quorum.reached
+                 ? "signed by the log and a quorum of its witnesses"
+                 : "too few members cosigned the checkpoint that it carries (a proof of a "
+                   "member's carries that member's own; entente-audit prove EXPORT "
+                   "takes all)";
     return ENT_E_OK;
 }
 

@@ -43,7 +43,7 @@ static enum ent_err load_policy(struct ent_audit *a)
     if (err == ENT_E_OK) {
         err = ent_tlog_policy_parse((const char *)text.data, text.len, &a->policy);
         if (err != ENT_E_OK && err != ENT_E_NO_MEMORY) {
-            err = ent_err_prefix(err, "%s: ", a->options->policy);
+            err = ent_err_prefix(err, "%s", a->options->policy);
         }
     }
     ent_buf_release(&text);

@@ -104,6 +104,9 @@ static enum ent_err ask(struct report *r)
                      ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
     }
     ask_parts(r);
+    if (ent_check_auditors_ask(r->w, &r->auditors) != ENT_E_OK) {
+        note_verdict(r, ENT_E_POLICY);
+    }
     if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
         ent_plan_fixed_weight(plan, r->w->name) == 0) {
         note_verdict(r, ent_err_note(ENT_E_CONFIG, "the plan gives %s no weight (fixed weights)",
@@ -468,10 +471,10 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
         err = look_for_leaks(&report);
     }
     if (err == ENT_E_OK) {
-        err = ask(&report);
+        err = ent_check_auditors_read(&w, &report.auditors);
     }
     if (err == ENT_E_OK) {
-        err = ent_check_auditors_read(&w, &report.auditors);
+        err = ask(&report);
     }
     if (err == ENT_E_OK && verb->json) {
         err = print_json(&report);

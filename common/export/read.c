@@ -100,6 +100,9 @@ static enum ent_err list_sizes(struct ent_export *export)
     struct dirent *entry;
     enum ent_err err = ENT_E_OK;
 
+    if (fd < 0 && errno == ENOENT) {
+        return ENT_E_OK; /* the log is exported before a quorum cosigned anything */
+    }
     if (dir == NULL) {
         if (fd >= 0) {
             (void)close(fd);

@@ -335,6 +335,9 @@ static enum ent_err carry_out(struct ent_engine *e, const struct ent_json *reque
     if (strcmp(verb, "export") == 0) {
         return ent_ops_export(e, request, out);
     }
+    if (strcmp(verb, "disclose") == 0) {
+        return ent_ops_disclose(e, request, out);
+    }
     return ent_err_note(ENT_E_USAGE, "no request %s", verb);
 }
 
