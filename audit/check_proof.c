@@ -116,7 +116,7 @@ static enum ent_err print_text(const struct outcome *o, struct ent_buf *out)
                              ent_leaf_name(o->frame.type), when, o->frame.run, o->frame.round));
     }
     if (o->pinned) {
-        ENT_TRY(ent_buf_addf(out, "quorum   %zu of %zu cosignatures\n", o->n_counted, o->k));
+        ENT_TRY(ent_buf_addf(out, "quorum   %zu cosignatures, %zu needed\n", o->n_counted, o->k));
     }
     return ent_buf_addf(out, "VERDICT %s: %s\n",
                         o->verdict == ENT_E_OK          ? "PASS"

@@ -162,6 +162,10 @@ static enum ent_err check_pinned(struct ent_audit *a)
         ENT_TRY(ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
                                "the policy names no first leaf (# entente-genesis)"));
     }
+    if (facts->n_sets == 0 && facts->n_rounds == 0) { /* exported before anything was computed */
+        return ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
+                              "the log ends before its first witness set: nobody vouches for it");
+    }
     if (a->pinned_set == 0) {
         ENT_TRY(ent_audit_fail(a, 5, facts->n_sets > 0 ? facts->sets[0].seq : ENT_AUDIT_NO_SEQ,
                                "the log's witness sets are not the one that the policy names"));

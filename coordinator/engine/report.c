@@ -399,9 +399,10 @@ static void print_log(const struct ent_json *log, FILE *out)
     }
     if (ent_json_len(ent_json_get(log, "witnesses")) == 0) {
         (void)fprintf(out,
-                      "log: %llu leaves; nobody witnesses it yet: entente-coordinator policy, once "
+                      "log: %llu %s; nobody witnesses it yet: entente-coordinator policy, once "
                       "the members are enrolled and connected\n",
-                      (unsigned long long)number(log, "size"));
+                      (unsigned long long)number(log, "size"),
+                      ent_plural(number(log, "size"), "leaf", "leaves"));
         print_asked(asked, out);
         return;
     }

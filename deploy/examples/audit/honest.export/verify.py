@@ -145,6 +145,6 @@ try:
 except Violation as reason:
     verdict, status = "FAIL: %s" % reason, 1
 except (Unchecked, OSError, ValueError, KeyError, IndexError) as reason:
-    verdict, status = "INCOMPLETE: %s: %s" % (type(reason).__name__, reason), 3
+    verdict, status = "INCOMPLETE: %s" % (reason if type(reason) in (Unchecked, FileNotFoundError) else repr(reason)), 3
 print("VERDICT " + verdict)
 sys.exit(status)
