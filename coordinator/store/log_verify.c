@@ -276,28 +276,29 @@ static void install(struct ent_store *store, const struct verifier *v)
     memcpy(log->root, v->head.root, sizeof log->root);
 }
 
+static enum ent_err verify(struct verifier *v)
+{
+    ENT_TRY(ent_log_read_head(v->store, &v->head));
+    if (v->head.size == 0) {
+        return check_empty(v->store);
+    }
+    ENT_TRY(start(v));
+    ENT_TRY(check_all(v));
+    return check_head(v);
+}
+
+/* In one read transaction: head, leaves and notes are those of one moment, whoever else writes. */
 enum ent_err ent_store_log_verify(struct ent_store *store)
 {
     struct verifier v = {.store = store};
     enum ent_err err;
 
     ENT_BUG_ON(ent_db_in_transaction(store->db));
-    ENT_TRY(ent_log_read_head(store, &v.head));
-    if (v.head.size == 0) {
-        ENT_TRY(check_empty(store));
-        install(store, &v);
-        return ENT_E_OK;
-    }
-    err = start(&v);
-    if (err == ENT_E_OK) {
-        err = check_all(&v);
-    }
-    if (err == ENT_E_OK) {
-        err = check_head(&v);
-    }
+    ENT_TRY(ent_db_exec(store->db, "BEGIN"));
+    err = verify(&v);
     release(&v);
-    if (err == ENT_E_OK) {
-        install(store, &v);
-    }
-    return err;
+    ent_db_rollback(store->db);
+    ENT_TRY(err);
+    install(store, &v);
+    return ENT_E_OK;
 }

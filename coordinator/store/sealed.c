@@ -157,8 +157,13 @@ static enum ent_err sync_dir(struct ent_store *store, unsigned first)
     return ENT_E_OK;
 }
 
+/* The directories themselves first: also those that a process before this one made and did not live to
+ * synchronise, so once after each opening. */
 enum ent_err ent_store_sealed_sync(struct ent_store *store)
 {
+    if (ent_all_zero(store->sealed_dirty, sizeof store->sealed_dirty)) {
+        return ENT_E_OK;
+    }
     if (store->sealed_dirs) {
         ENT_TRY(ent_dir_sync(store->sealed));
         ENT_TRY(ent_parent_sync(store->sealed));

@@ -124,6 +124,7 @@ static enum ent_err ready_to_write(struct ent_store *store)
     ENT_TRY(ent_dir_make(store->models));
     ENT_TRY(ent_dir_make(store->updates));
     ENT_TRY(ent_dir_make(store->sealed));
+    store->sealed_dirs = true;
     ENT_TRY(ent_small_restore(store));
     return ent_store_log_verify(store);
 }

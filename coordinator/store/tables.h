@@ -23,7 +23,7 @@ struct ent_store {
     char *sealed;             /* DIR/sealed */
     uint8_t
         sealed_dirty[32]; /* a bit for each directory in it that got a name since the last sync */
-    bool sealed_dirs;     /* directories were made in it */
+    bool sealed_dirs;     /* directories were made in it, perhaps before it was opened */
     uint64_t n_sealed;
     char *models;  /* DIR/models */
     char *updates; /* DIR/updates */
