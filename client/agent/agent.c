@@ -63,6 +63,7 @@ static enum ent_err open_all(struct ent_agent *agent)
     ENT_TRY(open_config(agent));
     ENT_TRY(open_selftest(agent));
     ENT_TRY(ent_state_open(agent->dir, &agent->state));
+    ENT_TRY(ent_agent_open_log(agent));
     ENT_TRY(ent_pipeline_new(agent->config, agent->id.name, &agent->pipeline));
     ENT_TRY(open_session(agent));
     if (transport->open == NULL) {
@@ -120,7 +121,9 @@ void ent_agent_free(struct ent_agent *agent)
     ent_blob_unref(agent->payload);
     ent_tls_key_free(agent->renew_key);
     ent_pipeline_free(agent->pipeline);
+    ent_mirror_free(agent->mirror);
     ent_state_close(agent->state);
+    ent_sign_key_free(agent->witness);
     ent_client_config_free(agent->config);
     ent_identity_release(&agent->id);
     if (agent->lock_fd >= 0) {

@@ -247,7 +247,7 @@ static enum ent_err fix_auditors(struct ent_engine *e)
     size_t n = 0;
 
     ENT_TRY(ent_store_auditors(e->store, &list, &n));
-    a->n_auditors = n < ENT_LOG_AUDITORS_MAX ? n : ENT_LOG_AUDITORS_MAX;
+    a->n_auditors = n < ENT_LOG_AUDITORS_MAX - 1 ? n : ENT_LOG_AUDITORS_MAX - 1;
     for (size_t i = 0; i < a->n_auditors; i++) {
         memcpy(a->auditors[i], list[i].seal_pub, sizeof a->auditors[i]);
     }
@@ -368,6 +368,9 @@ enum ent_err ent_audit_housekeeping(struct ent_engine *e)
 {
     const struct ent_audit_note *n = &e->audit.note;
 
+    if (e->started && e->now_ms >= e->audit.purge_due_ms) {
+        ENT_TRY(ent_seal_purge(e));
+    }
     return n->dirty && e->now_ms >= n->dirty_ms + LATE_MS ? ent_audit_flush(e) : ENT_E_OK;
 }
 
@@ -405,6 +408,8 @@ enum ent_err ent_audit_start(struct ent_engine *e)
 {
     ENT_TRY(ent_party_let_go(e));
     ENT_TRY(ent_audit_together(e, started, NULL));
+    ENT_TRY(ent_processing_start(e));
+    ENT_TRY(ent_seal_start(e));
     ent_audit_publish(e);
     return e->fatal;
 }

@@ -86,6 +86,7 @@ struct ent_audit {
     uint8_t auditors[ENT_LOG_AUDITORS_MAX][32];
     size_t n_auditors;
     bool plain;
+    uint64_t purge_due_ms; /* monotonic */
     /* a set that members are asked to agree to */
     struct ent_buf proposal;
     uint32_t proposal_version;
@@ -165,6 +166,18 @@ ENT_MUST enum ent_err ent_party_dispute(struct ent_engine *e, uint32_t member,
 void ent_party_cosigned(struct ent_engine *e, uint32_t member, uint64_t size);
 /* At start: those who left and were not let go yet. */
 ENT_MUST enum ent_err ent_party_let_go(struct ent_engine *e);
+
+/* ---- seal.c: what is kept of updates ---- */
+struct ent_blob;
+/* Of an update that arrived and was checked; noted for its leaf. */
+ENT_MUST enum ent_err ent_seal_update(struct ent_engine *e, uint32_t member,
+                                      const struct ent_blob *payload);
+/* Unsealed copies whose time is over; a leaf says so first. */
+ENT_MUST enum ent_err ent_seal_purge(struct ent_engine *e);
+ENT_MUST enum ent_err ent_seal_start(struct ent_engine *e);
+
+/* ---- processing.c ---- */
+ENT_MUST enum ent_err ent_processing_start(struct ent_engine *e);
 
 /* ---- propose.c: the next witness set ---- */
 /* All enrolled members; *is_new: it is not the set that the log has (or asks for) already. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/crypto/csprng.h"
+#include "common/crypto/x25519.h"
 #include "coordinator/engine/ops.h"
 
 struct acting {
@@ -141,6 +142,7 @@ enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct ent_json *
 
     ENT_TRY(key_of(request, "x25519", a.seal_pub));
     ENT_TRY(key_of(request, "ed25519", a.sign_pub));
+    ENT_TRY(ent_x25519_pub_check(a.seal_pub));
     ENT_TRY(ent_sign_pub_check(a.sign_pub));
     if (ent_json_get(request, "name") != NULL) {
         ENT_TRY(ent_json_string(ent_json_get(request, "name"), "name", &name));
@@ -150,8 +152,9 @@ enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct ent_json *
     memcpy(a.name, name, strlen(name) + 1);
     ENT_TRY(ent_store_auditors(e->store, &list, &n));
     free(list);
-    ENT_REQUIRE(n < ENT_LOG_AUDITORS_MAX, ENT_E_LIMIT, "a federation has %d auditors at most",
-                ENT_LOG_AUDITORS_MAX);
+    /* One place of a leaf is left for the unsealed copy. */
+    ENT_REQUIRE(n < ENT_LOG_AUDITORS_MAX - 1, ENT_E_LIMIT, "a federation has %d auditors at most",
+                ENT_LOG_AUDITORS_MAX - 1);
     ENT_TRY(ent_csprng_bytes(&random, a.name_salt, sizeof a.name_salt));
     ENT_TRY(ent_audit_together(e, store_auditor, &a));
     ENT_TRY(ent_sha256(a.seal_pub, sizeof a.seal_pub, fingerprint));

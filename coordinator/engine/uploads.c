@@ -151,6 +151,9 @@ static void take_content(struct ent_engine *e, uint32_t member)
         say_bad(e, member, err, ent_err_message());
         return;
     }
+    if (!again) {
+        ent_engine_fail(e, ent_seal_update(e, member, u->content));
+    }
     if (again) {
         ent_engine_fail(e,
                         ent_store_small_put(e->store, &row, e->members[member].handle,
@@ -385,6 +388,7 @@ static enum ent_err keep(struct ent_engine *e, uint32_t member, struct ent_sink 
 
 static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct ent_sink *sink)
 {
+    bool again = e->round.members[member].damaged; /* its leaf stands */
     const struct ent_upload *u = &e->members[member].upload;
     struct ent_blob *blob = NULL;
     uint8_t digest[32];
@@ -395,6 +399,9 @@ static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct en
                 "the bytes that arrived are not those that were signed");
     ENT_TRY(ent_sink_blob(sink, &blob));
     err = ent_uploads_check(e, member, blob);
+    if (err == ENT_E_OK && !again) {
+        ent_engine_fail(e, ent_seal_update(e, member, blob));
+    }
     if (err == ENT_E_OK) {
         err = keep(e, member, sink, blob);
     }
