@@ -1,0 +1,516 @@
+/* Lost leaves, and what belongs to them, into the store. */
+#include "coordinator/store/recover.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/crypto/csprng.h"
+#include "coordinator/store/tables.h"
+
+#define DECODE_MAX ((size_t)4 * 1024 * 1024) /* bytes for one decoded leaf */
+/* Numbers that a member, or the coordinator, can have used since the newest that is known. */
+#define SEQUENCE_GAP ((uint64_t)1 << 20)
+#define OWN_SEQUENCE_GAP ((uint64_t)1 << 40)
+
+/* ---- bundles ---- */
+
+enum ent_err ent_recover_each(const struct ent_recover_leaves *leaves, ent_store_leaf_fn each,
+                              void *ctx)
+{
+    const uint8_t *bytes = leaves->bundle.data;
+    size_t left = leaves->bundle.len;
+
+    for (uint64_t i = 0; i < leaves->n; i++) {
+        size_t len = left >= 2 ? (size_t)bytes[0] << 8 | bytes[1] : 0;
+
+        ENT_REQUIRE(left >= 2 && left - 2 >= len, ENT_E_DATA, "leaf %llu is cut off",
+                    (unsigned long long)(leaves->first + i));
+        ENT_TRY(each(ctx, leaves->first + i, (struct ent_bytes){bytes + 2, len}));
+        bytes += 2 + len;
+        left -= 2 + len;
+    }
+    ENT_REQUIRE(left == 0, ENT_E_DATA, "%zu bytes behind the last leaf", left);
+    return ENT_E_OK;
+}
+
+struct rooting {
+    struct ent_merkle tree;
+    struct ent_sha256 hash;
+    const uint8_t *federation;
+    uint64_t time_ms;
+};
+
+static enum ent_err check_leaf(struct rooting *r, uint64_t idx, struct ent_bytes leaf)
+{
+    struct ent_leaf_frame frame;
+    union ent_leaf_any any;
+    struct ent_arena arena;
+    enum ent_err err;
+
+    ent_arena_init(&arena, DECODE_MAX);
+    err = ent_leaf_decode(leaf, &arena, &frame, &any);
+    ent_arena_release(&arena);
+    ENT_TRY(err);
+    ENT_REQUIRE(frame.seq == idx && idx == r->tree.size, ENT_E_PROTOCOL,
+                "it says that it is leaf %llu", (unsigned long long)frame.seq);
+    ENT_REQUIRE(memcmp(frame.federation, r->federation, sizeof frame.federation) == 0,
+                ENT_E_PROTOCOL, "it is of another federation");
+    ENT_REQUIRE(frame.time_ms >= r->time_ms, ENT_E_PROTOCOL, "it is older than the one before it");
+    r->time_ms = frame.time_ms;
+    return ENT_E_OK;
+}
+
+static enum ent_err add_leaf(void *ctx, uint64_t idx, struct ent_bytes leaf)
+{
+    struct rooting *r = ctx;
+    uint8_t hash[ENT_MERKLE_BYTES];
+    enum ent_err err = check_leaf(r, idx, leaf);
+
+    if (err != ENT_E_OK) {
+        return ent_err_prefix(err, "leaf %llu", (unsigned long long)idx);
+    }
+    ENT_TRY(ent_sha256_leaf_with(&r->hash, leaf.data, leaf.len, hash));
+    return ent_merkle_append(&r->tree, &r->hash, hash, NULL, NULL);
+}
+
+enum ent_err ent_store_recover_root(struct ent_store *store,
+                                    const struct ent_recover_leaves *leaves,
+                                    uint8_t root[ENT_MERKLE_BYTES])
+{
+    struct rooting r = {.federation = store->identity.federation};
+    struct ent_log_head head;
+    enum ent_err err;
+
+    ENT_TRY(ent_log_read_head(store, &head));
+    ENT_REQUIRE(head.size == leaves->first, ENT_E_PROTOCOL,
+                "the leaves begin at %llu, the log here ends at %llu",
+                (unsigned long long)leaves->first, (unsigned long long)head.size);
+    r.time_ms = head.time_ms;
+    ENT_TRY(ent_merkle_load(ent_store_log_node, store, head.size, &r.tree));
+    err = ent_recover_each(leaves, add_leaf, &r);
+    if (err == ENT_E_OK) {
+        err = ent_merkle_root(&r.tree, &r.hash, root);
+    }
+    ent_sha256_release(&r.hash);
+    return err;
+}
+
+/* ---- a look ahead ---- */
+
+static enum ent_err project_leaf(void *ctx, uint64_t idx, struct ent_bytes leaf)
+{
+    (void)idx;
+    return ent_projection_leaf(ctx, leaf);
+}
+
+struct looking {
+    struct ent_store *store;
+    struct ent_recover_needs *needs;
+    size_t cap;
+};
+
+static enum ent_err copy_plan(struct ent_stmt *stmt, void *out)
+{
+    const uint8_t *bytes = NULL;
+    size_t len = 0;
+
+    ENT_TRY(ent_stmt_blob(stmt, 0, &bytes, &len));
+    return ent_buf_add(out, bytes, len);
+}
+
+/* Of any run of the store. NOT_FOUND. */
+static enum ent_err own_plan(struct ent_store *store, const uint8_t *digest, struct ent_buf *out)
+{
+    struct ent_stmt *stmt = NULL;
+
+    ENT_TRY(ent_tables_prepare(store, "SELECT plan FROM run WHERE plan_digest = ? LIMIT 1", &stmt));
+    ent_stmt_bind_blob(stmt, 1, digest, ENT_STORE_DIGEST_BYTES);
+    return ent_tables_one(stmt, copy_plan, out);
+}
+
+static enum ent_err need_plan(struct looking *l, const uint8_t *digest)
+{
+    struct ent_recover_needs *needs = l->needs;
+    struct ent_buf plan;
+    enum ent_err err;
+
+    for (size_t i = 0; i < needs->n_plans; i++) {
+        if (memcmp(needs->plans[i], digest, ENT_STORE_DIGEST_BYTES) == 0) {
+            return ENT_E_OK;
+        }
+    }
+    ent_buf_init(&plan, ENT_STORE_PLAN_MAX);
+    err = own_plan(l->store, digest, &plan);
+    ent_buf_release(&plan);
+    if (err != ENT_E_NOT_FOUND) {
+        return err;
+    }
+    ENT_TRY(ent_grow(&needs->plans, &l->cap, needs->n_plans + 1, sizeof *needs->plans));
+    memcpy(needs->plans[needs->n_plans++], digest, ENT_STORE_DIGEST_BYTES);
+    return ENT_E_OK;
+}
+
+static enum ent_err look_at(void *ctx, const struct ent_recovered *change)
+{
+    return change->kind == ENT_RECOVERED_RUN ? need_plan(ctx, change->config->plan) : ENT_E_OK;
+}
+
+static void need_model(struct ent_store *store, struct ent_recover_needs *needs,
+                       const uint8_t *digest)
+{
+    for (size_t i = 0; i < needs->n_models; i++) {
+        if (memcmp(needs->models[i], digest, ENT_STORE_DIGEST_BYTES) == 0) {
+            return;
+        }
+    }
+    if (!ent_all_zero(digest, ENT_STORE_DIGEST_BYTES) && !ent_store_model_exists(store, digest)) {
+        memcpy(needs->models[needs->n_models++], digest, ENT_STORE_DIGEST_BYTES);
+    }
+}
+
+static enum ent_err need_files(struct ent_store *store, const struct ent_projection *p,
+                               struct ent_recover_needs *needs)
+{
+    char *path = NULL;
+
+    needs->lost_start = p->started_unseen;
+    need_model(store, needs, p->ended_best);
+    if (!ent_round_active(&p->round)) {
+        return ENT_E_OK;
+    }
+    needs->run = p->round.config.run;
+    needs->round = p->round.round;
+    need_model(store, needs, p->round.base);
+    need_model(store, needs, p->round.model);
+    need_model(store, needs, p->round.best);
+    if (!ent_all_zero(p->round.state, sizeof p->round.state)) {
+        ENT_TRY(ent_store_state_path(store, p->round.state, &path));
+        needs->lacks_state = !ent_file_exists(path);
+        free(path);
+    }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_store_recover_look(struct ent_store *store,
+                                    const struct ent_recover_leaves *leaves,
+                                    struct ent_recover_needs *out)
+{
+    struct ent_recover_needs needs = {0};
+    struct looking looking = {.store = store, .needs = &needs};
+    struct ent_projection p;
+    enum ent_err err = ent_projection_init(&p, look_at, &looking);
+
+    if (err == ENT_E_OK) {
+        err = ent_projection_load(&p, store);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_recover_each(leaves, project_leaf, &p);
+    }
+    if (err == ENT_E_OK) {
+        err = need_files(store, &p, &needs);
+    }
+    ent_projection_release(&p);
+    if (err != ENT_E_OK) {
+        ent_recover_needs_release(&needs);
+        return err;
+    }
+    *out = needs;
+    return ENT_E_OK;
+}
+
+void ent_recover_needs_release(struct ent_recover_needs *needs)
+{
+    free(needs->plans);
+    *needs = (struct ent_recover_needs){0};
+}
+
+/* ---- changes ---- */
+
+struct applying {
+    struct ent_store *store;
+    const struct ent_recover_input *input;
+    struct ent_projection *projection;
+    uint64_t *sequences; /* [ENT_ROUND_MEMBERS_MAX] highest that leaves show; 0: none */
+};
+
+static enum ent_err run_change(struct ent_store *store, struct ent_stmt *stmt_take)
+{
+    enum ent_err err = ent_tables_change(store, stmt_take);
+
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
+}
+
+static enum ent_err insert_run(struct applying *a, const struct ent_recovered *c,
+                               const struct ent_buf *plan)
+{
+    const struct ent_leaf_config_set *m = c->config;
+    const uint64_t numbers[] = {m->train_rounds, m->min_members, m->attempts,  m->join_ms,
+                                m->update_ms,    m->retry_ms,    m->gather_ms, m->validate,
+                                m->test,         m->patience,    m->best_by};
+    struct ent_stmt *stmt = NULL;
+
+    ENT_TRY(ent_tables_prepare(a->store,
+                               "INSERT INTO run(run, plan_digest, plan, base, state, created_ms, "
+                               "train_rounds, min_members, attempts, join_ms, update_ms, retry_ms,"
+                               " gather_ms, validate, test, patience, best_by)"
+                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                               &stmt));
+    ent_stmt_bind_u64(stmt, 1, c->run);
+    ent_stmt_bind_blob(stmt, 2, m->plan, sizeof m->plan);
+    ent_stmt_bind_blob(stmt, 3, plan->data, plan->len);
+    ent_tables_bind_digest(stmt, 4, m->base);
+    ent_stmt_bind_u64(stmt, 5, c->time_ms);
+    for (size_t i = 0; i < ENT_ARRAY_LEN(numbers); i++) {
+        ent_stmt_bind_u64(stmt, (int)i + 6, numbers[i]);
+    }
+    return ent_tables_done(stmt, ent_stmt_run(stmt));
+}
+
+static enum ent_err add_run(struct applying *a, const struct ent_recovered *c)
+{
+    uint8_t digest[ENT_STORE_DIGEST_BYTES];
+    struct ent_buf plan;
+    enum ent_err err;
+
+    ent_buf_init(&plan, ENT_STORE_PLAN_MAX);
+    err = own_plan(a->store, c->config->plan, &plan);
+    if (err == ENT_E_NOT_FOUND) {
+        err = a->input->plan(a->input->ctx, c->config->plan, &plan);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_sha256(plan.data, plan.len, digest);
+    }
+    if (err == ENT_E_OK && memcmp(digest, c->config->plan, sizeof digest) != 0) {
+        err = ent_err_note(ENT_E_DIGEST, "the plan of run %u is another one", (unsigned)c->run);
+    }
+    if (err == ENT_E_OK) {
+        err = insert_run(a, c, &plan);
+    }
+    ent_buf_release(&plan);
+    return err;
+}
+
+/* What its statistics stated is what its updates weigh. */
+static enum ent_err set_rows(struct applying *a, const struct ent_row *row)
+{
+    struct ent_stmt *stmt = NULL;
+
+    ENT_TRY(ent_tables_prepare(a->store,
+                               "UPDATE event SET rows = ? WHERE run = ? AND kind = 6 AND task = 1"
+                               " AND member = ? AND rows = ?",
+                               &stmt));
+    ent_stmt_bind_u64(stmt, 1, row->weight);
+    ent_stmt_bind_u64(stmt, 2, row->run);
+    ent_stmt_bind_u64(stmt, 3, row->member);
+    ent_stmt_bind_u64(stmt, 4, ENT_ROUND_ROWS_UNKNOWN);
+    return run_change(a->store, stmt);
+}
+
+static enum ent_err add_row(struct applying *a, const struct ent_recovered *c)
+{
+    ENT_TRY(ent_store_append_row(a->store, c->row, c->time_ms));
+    if (c->by_rows) {
+        ENT_TRY(set_rows(a, c->row));
+    }
+    return c->row->kind == ENT_ROW_CLOSE || c->row->kind == ENT_ROW_ABORT
+               ? ent_store_small_forget(a->store, c->row)
+               : ENT_E_OK;
+}
+
+static enum ent_err insert_member(struct applying *a, const struct ent_recovered *c)
+{
+    struct ent_stmt *stmt = NULL;
+    char hex[2 * ENT_STORE_ID_BYTES + 1];
+    char name[ENT_STORE_NAME_MAX + 1];
+
+    ent_hex(c->handle, ENT_STORE_ID_BYTES, hex);
+    (void)snprintf(name, sizeof name, "recovered-%s", hex);
+    ENT_TRY(ent_tables_prepare(a->store,
+                               "INSERT INTO member(handle, name, state, invited_ms)"
+                               " VALUES(?, ?, 1, ?) ON CONFLICT(handle) DO NOTHING",
+                               &stmt));
+    ent_stmt_bind_blob(stmt, 1, c->handle, ENT_STORE_ID_BYTES);
+    ent_stmt_bind_text(stmt, 2, name);
+    ent_stmt_bind_u64(stmt, 3, c->time_ms);
+    return ent_tables_done(stmt, ent_stmt_run(stmt));
+}
+
+static enum ent_err add_member(struct applying *a, const struct ent_recovered *c)
+{
+    const struct ent_leaf_member_admit *m = c->admit;
+    struct ent_stmt *stmt = NULL;
+
+    ENT_TRY(insert_member(a, c));
+    ENT_TRY(ent_tables_prepare(a->store,
+                               "UPDATE member SET idx = ?, state = 2, statement_pub = ?,"
+                               " witness_pub = ?, nonce_commit = ?, enrolled_ms = ?"
+                               " WHERE handle = ? AND state = 1",
+                               &stmt));
+    ent_stmt_bind_u64(stmt, 1, c->member);
+    ent_stmt_bind_blob(stmt, 2, m->statement_pub, sizeof m->statement_pub);
+    ent_stmt_bind_blob(stmt, 3, m->witness_pub, sizeof m->witness_pub);
+    ent_stmt_bind_blob(stmt, 4, m->nonce_commit, sizeof m->nonce_commit);
+    ent_stmt_bind_u64(stmt, 5, c->time_ms);
+    ent_stmt_bind_blob(stmt, 6, c->handle, ENT_STORE_ID_BYTES);
+    ENT_TRY(ent_tables_change(a->store, stmt));
+    ENT_TRY(ent_tables_prepare(
+        a->store, "UPDATE token SET used_ms = ? WHERE handle = ? AND used_ms IS NULL", &stmt));
+    ent_stmt_bind_u64(stmt, 1, c->time_ms);
+    ent_stmt_bind_blob(stmt, 2, c->handle, ENT_STORE_ID_BYTES);
+    return run_change(a->store, stmt);
+}
+
+static enum ent_err add_auditor(struct applying *a, const struct ent_recovered *c)
+{
+    struct ent_store_auditor auditor = {.admitted_ms = c->time_ms, .leaf = c->leaf};
+    char hex[2 * 8 + 1];
+
+    memcpy(auditor.seal_pub, c->auditor->seal_pub, sizeof auditor.seal_pub);
+    memcpy(auditor.sign_pub, c->auditor->sign_pub, sizeof auditor.sign_pub);
+    ent_hex(auditor.seal_pub, 8, hex);
+    (void)snprintf(auditor.name, sizeof auditor.name, "recovered-%s", hex);
+    return ent_store_auditor_add(a->store, &auditor);
+}
+
+static enum ent_err revoke(struct applying *a, const struct ent_recovered *c)
+{
+    enum ent_err err = ent_store_revoke(a->store, c->handle, c->time_ms);
+
+    return err == ENT_E_EXISTS || err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
+}
+
+static enum ent_err apply(void *ctx, const struct ent_recovered *c)
+{
+    struct applying *a = ctx;
+
+    switch (c->kind) {
+    case ENT_RECOVERED_RUN:
+        return add_run(a, c);
+    case ENT_RECOVERED_CANCEL:
+        return ent_store_run_cancel(a->store, c->run, c->time_ms);
+    case ENT_RECOVERED_ROW:
+        return add_row(a, c);
+    case ENT_RECOVERED_MEMBER:
+        return add_member(a, c);
+    case ENT_RECOVERED_REVOKE:
+        return revoke(a, c);
+    case ENT_RECOVERED_NONCE:
+        return ent_store_set_nonce_commit(a->store, c->member, c->digest);
+    case ENT_RECOVERED_SAID:
+        if (a->sequences[c->member] < c->sequence) {
+            a->sequences[c->member] = c->sequence;
+        }
+        return ENT_E_OK;
+    case ENT_RECOVERED_AUDITOR:
+        return add_auditor(a, c);
+    case ENT_RECOVERED_SET:
+        return ent_store_set_drop(a->store);
+    case ENT_RECOVERED_FIGURES:
+        return ent_store_put_figures(a->store, c->figures);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err take_leaf(void *ctx, uint64_t idx, struct ent_bytes leaf)
+{
+    struct applying *a = ctx;
+
+    (void)idx;
+    ENT_TRY(ent_store_log_append_bytes(a->store, leaf, NULL));
+    return ent_projection_leaf(a->projection, leaf);
+}
+
+/* Who owes an update of the open attempt may have sent it under a number just above those that leaves show: it is the
+ * same bytes that come again, and must not be taken for a replay. */
+static enum ent_err set_sequences(struct applying *a)
+{
+    const struct ent_round *r = &a->projection->round;
+
+    for (uint32_t i = 0; i < r->n_members; i++) {
+        bool owes = r->phase == ENT_PHASE_UPDATE && r->members[i].standing == ENT_STANDING_JOINED;
+        struct ent_store_member m;
+        uint64_t highest;
+
+        ENT_TRY(ent_store_find_index(a->store, i, &m));
+        highest = a->sequences[i] > m.last_sequence ? a->sequences[i] : m.last_sequence;
+        highest += owes ? 0 : SEQUENCE_GAP;
+        if (highest > m.last_sequence) {
+            ENT_TRY(ent_store_set_sequence(a->store, i, highest, m.last_seen_ms));
+        }
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err put_notes(struct applying *a)
+{
+    for (size_t i = 0; i < a->input->n_notes; i++) {
+        const struct ent_recover_note *note = &a->input->notes[i];
+
+        ENT_TRY(ent_store_ckpt_put(a->store, note->size, note->root, note->text));
+        for (size_t k = 0; k < note->n_lines; k++) {
+            ENT_TRY(ent_store_cosig_put(a->store, note->size, note->lines[k].handle,
+                                        note->lines[k].line));
+        }
+        if (note->quorum) {
+            ENT_TRY(ent_store_ckpt_set_quorum(a->store, note->size));
+        }
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err finish(struct applying *a)
+{
+    struct ent_leaf_operator_action m = {.action = ENT_LOG_RECOVER};
+    struct ent_leaf_frame frame = {.type = ENT_LEAF_OPERATOR_ACTION};
+    uint64_t first = 0;
+
+    ENT_TRY(set_sequences(a));
+    ENT_TRY(put_notes(a));
+    ENT_TRY(ent_store_counter_take(a->store, "sequence", OWN_SEQUENCE_GAP, &first));
+    return ent_store_log_append(a->store, &frame, &m, a->input->now_ms, NULL, NULL);
+}
+
+static enum ent_err apply_leaves(struct applying *a)
+{
+    ENT_TRY(ent_calloc(ENT_ROUND_MEMBERS_MAX, sizeof *a->sequences, &a->sequences));
+    ENT_TRY(ent_projection_load(a->projection, a->store));
+    return ent_recover_each(a->input->leaves, take_leaf, a);
+}
+
+/* whole: with all that makes it a recovery. */
+static enum ent_err in_transaction(struct ent_store *store, const struct ent_recover_input *input,
+                                   bool whole)
+{
+    struct ent_projection p;
+    struct applying a = {.store = store, .input = input, .projection = &p};
+    enum ent_err err;
+
+    ENT_TRY(ent_store_begin(store));
+    err = ent_projection_init(&p, apply, &a);
+    if (err == ENT_E_OK) {
+        err = apply_leaves(&a);
+    }
+    if (err == ENT_E_OK && whole) {
+        err = finish(&a);
+    }
+    free(a.sequences);
+    ent_projection_release(&p);
+    if (err != ENT_E_OK) {
+        ent_store_rollback(store);
+        return err;
+    }
+    return ent_store_commit(store);
+}
+
+enum ent_err ent_store_recover_leaves(struct ent_store *store,
+                                      const struct ent_recover_input *input)
+{
+    return in_transaction(store, input, false);
+}
+
+enum ent_err ent_store_recover(struct ent_store *store, const struct ent_recover_input *input)
+{
+    return in_transaction(store, input, true);
+}
