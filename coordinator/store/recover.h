@@ -75,7 +75,7 @@ void ent_projection_release(struct ent_projection *projection);
  * those before it. PROTOCOL, UNSUPPORTED as ent_leaf_decode. */
 ENT_MUST enum ent_err ent_projection_leaf(struct ent_projection *projection, struct ent_bytes leaf);
 
-/* ---- the store (recover.c) ---- */
+/* ---- the store (recover_look.c, recover.c) ---- */
 
 /* Leaves first, first + 1, ... as an entry bundle (each behind its big-endian u16 length). */
 struct ent_recover_leaves {
@@ -109,6 +109,10 @@ ENT_MUST enum ent_err ent_store_recover_look(struct ent_store *store,
                                              const struct ent_recover_leaves *leaves,
                                              struct ent_recover_needs *out);
 void ent_recover_needs_release(struct ent_recover_needs *needs);
+/* Appends the plan of this digest, of any run of the store. NOT_FOUND, without a recorded message. */
+ENT_MUST enum ent_err ent_recover_own_plan(struct ent_store *store,
+                                           const uint8_t digest[ENT_STORE_DIGEST_BYTES],
+                                           struct ent_buf *out);
 
 struct ent_recover_line {
     uint8_t handle[ENT_STORE_ID_BYTES];

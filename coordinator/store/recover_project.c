@@ -1,28 +1,18 @@
 /* What leaves say of rows, runs and members. The machine is fed as it was when they were made; rows that have no leaf
  * (INVITE, BEGIN, RELEASE, STOP, END without a model) follow from what comes after them. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "coordinator/round/phases.h"
-#include "coordinator/store/recover.h"
+#include "coordinator/store/recover_at.h"
 
 /* Bytes for one decoded leaf. */
 #define DECODE_MAX ((size_t)4 * 1024 * 1024)
-#define NANO 1e9
-
-/* The leaf at hand. */
-struct at {
-    struct ent_projection *p;
-    const struct ent_leaf_frame *frame;
-    const union ent_leaf_any *any;
-    struct ent_arena *arena;
-};
 
 /* ---- emitting ---- */
 
-static struct ent_recovered change_of(const struct at *at, enum ent_recovered_kind kind)
+struct ent_recovered ent_at_change(const struct ent_at *at, enum ent_recovered_kind kind)
 {
     return (struct ent_recovered){.kind = kind,
                                   .leaf = at->frame->seq,
@@ -30,29 +20,29 @@ static struct ent_recovered change_of(const struct at *at, enum ent_recovered_ki
                                   .member = ENT_ROUND_NO_MEMBER};
 }
 
-static enum ent_err emit(const struct at *at, const struct ent_recovered *change)
+enum ent_err ent_at_emit(const struct ent_at *at, const struct ent_recovered *change)
 {
     return at->p->emit(at->p->ctx, change);
 }
 
-static enum ent_err put_row_of(const struct at *at, const struct ent_row *row, bool by_rows)
+enum ent_err ent_at_put_by_rows(const struct ent_at *at, const struct ent_row *row, bool by_rows)
 {
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_ROW);
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_ROW);
 
     ENT_TRY(ent_round_replay(&at->p->round, row));
     change.row = row;
     change.run = row->run;
     change.member = row->member;
     change.by_rows = by_rows;
-    return emit(at, &change);
+    return ent_at_emit(at, &change);
 }
 
-static enum ent_err put_row(const struct at *at, const struct ent_row *row)
+enum ent_err ent_at_put(const struct ent_at *at, const struct ent_row *row)
 {
-    return put_row_of(at, row, false);
+    return ent_at_put_by_rows(at, row, false);
 }
 
-static struct ent_row row_of(const struct at *at, enum ent_row_kind kind, uint32_t member)
+struct ent_row ent_at_row(const struct ent_at *at, enum ent_row_kind kind, uint32_t member)
 {
     const struct ent_round *r = &at->p->round;
 
@@ -65,14 +55,14 @@ static struct ent_row row_of(const struct at *at, enum ent_row_kind kind, uint32
                             .member = member};
 }
 
-static enum ent_err put_plain(const struct at *at, enum ent_row_kind kind)
+enum ent_err ent_at_put_plain(const struct ent_at *at, enum ent_row_kind kind)
 {
-    struct ent_row row = row_of(at, kind, ENT_ROUND_NO_MEMBER);
+    struct ent_row row = ent_at_row(at, kind, ENT_ROUND_NO_MEMBER);
 
-    return put_row(at, &row);
+    return ent_at_put(at, &row);
 }
 
-static enum ent_err unfit(const struct at *at, const char *why)
+enum ent_err ent_at_unfit(const struct ent_at *at, const char *why)
 {
     return ent_err_note(ENT_E_CORRUPT, "leaf %llu (%s) does not fit those before it: %s",
                         (unsigned long long)at->frame->seq, ent_leaf_name(at->frame->type), why);
@@ -90,23 +80,23 @@ static uint32_t find(const struct ent_projection *p, const uint8_t *handle)
     return ENT_ROUND_NO_MEMBER;
 }
 
-static enum ent_err member_of(const struct at *at, const uint8_t *handle, uint32_t *out)
+enum ent_err ent_at_member(const struct ent_at *at, const uint8_t *handle, uint32_t *out)
 {
     *out = find(at->p, handle);
-    return *out == ENT_ROUND_NO_MEMBER ? unfit(at, "no such member was admitted") : ENT_E_OK;
+    return *out == ENT_ROUND_NO_MEMBER ? ent_at_unfit(at, "no such member was admitted") : ENT_E_OK;
 }
 
 /* What a member said: its number was used. *member may be NULL. */
-static enum ent_err said(const struct at *at, struct ent_bytes header, uint32_t *member,
+enum ent_err ent_at_said(const struct ent_at *at, struct ent_bytes header, uint32_t *member,
                          struct ent_header *out)
 {
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_SAID);
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_SAID);
     struct ent_header h;
 
     ENT_TRY(ent_leaf_header(header, at->arena, &h));
-    ENT_TRY(member_of(at, h.sender, &change.member));
+    ENT_TRY(ent_at_member(at, h.sender, &change.member));
     change.sequence = h.sequence;
-    ENT_TRY(emit(at, &change));
+    ENT_TRY(ent_at_emit(at, &change));
     if (member != NULL) {
         *member = change.member;
     }
@@ -116,67 +106,67 @@ static enum ent_err said(const struct at *at, struct ent_bytes header, uint32_t 
     return ENT_E_OK;
 }
 
-static enum ent_err on_admit(const struct at *at)
+static enum ent_err on_admit(const struct ent_at *at)
 {
     struct ent_projection *p = at->p;
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_MEMBER);
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_MEMBER);
     const struct ent_leaf_member_admit *m = &at->any->member_admit;
 
     if (find(p, m->handle) != ENT_ROUND_NO_MEMBER) {
-        return unfit(at, "it is a member already");
+        return ent_at_unfit(at, "it is a member already");
     }
     ENT_REQUIRE(p->round.n_members < ENT_ROUND_MEMBERS_MAX, ENT_E_LIMIT, "the roster is full");
     memcpy(p->handles[p->round.n_members], m->handle, ENT_STORE_ID_BYTES);
     change.member = ent_round_add_member(&p->round, false);
     change.handle = m->handle;
     change.admit = m;
-    ENT_TRY(emit(at, &change));
-    return m->has_request ? said(at, m->request.header, NULL, NULL) : ENT_E_OK;
+    ENT_TRY(ent_at_emit(at, &change));
+    return m->has_request ? ent_at_said(at, m->request.header, NULL, NULL) : ENT_E_OK;
 }
 
 /* Also of somebody who was only invited: the store knows. */
-static enum ent_err on_revoke(const struct at *at)
+static enum ent_err on_revoke(const struct ent_at *at)
 {
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_REVOKE);
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_REVOKE);
 
     change.handle = at->any->member_revoke.handle;
     change.member = find(at->p, change.handle);
     if (change.member != ENT_ROUND_NO_MEMBER) {
         at->p->round.members[change.member].enrolled = false;
     }
-    return emit(at, &change);
+    return ent_at_emit(at, &change);
 }
 
-static enum ent_err on_auditor(const struct at *at)
+static enum ent_err on_auditor(const struct ent_at *at)
 {
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_AUDITOR);
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_AUDITOR);
 
     change.auditor = &at->any->auditor_admit;
-    return emit(at, &change);
+    return ent_at_emit(at, &change);
 }
 
-static enum ent_err on_set(const struct at *at)
+static enum ent_err on_set(const struct ent_at *at)
 {
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_SET);
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_SET);
 
     for (size_t i = 0; i < at->any->witness_set.n_agreed; i++) {
-        ENT_TRY(said(at, at->any->witness_set.agreed[i].header, NULL, NULL));
+        ENT_TRY(ent_at_said(at, at->any->witness_set.agreed[i].header, NULL, NULL));
     }
-    return emit(at, &change);
+    return ent_at_emit(at, &change);
 }
 
 /* ---- the run ---- */
 
-static enum ent_err end_run(const struct at *at, const uint8_t *model, uint32_t best_train)
+static enum ent_err end_run(const struct ent_at *at, const uint8_t *model, uint32_t best_train)
 {
     struct ent_projection *p = at->p;
     struct ent_row more = {0};
     struct ent_row row;
 
     if (p->round.phase == ENT_PHASE_RELEASE) {
-        ENT_TRY(put_plain(at, ENT_ROW_RELEASE));
+        ENT_TRY(ent_at_put_plain(at, ENT_ROW_RELEASE));
     }
-    row = row_of(at, ENT_ROW_END, ENT_ROUND_NO_MEMBER);
+    row = ent_at_row(at, ENT_ROW_END, ENT_ROUND_NO_MEMBER);
     row.code = ent_select_next(&p->round, &more) ? ENT_E_STOPPED : ENT_E_OK;
     row.best_train = best_train;
     if (model != NULL) {
@@ -184,25 +174,25 @@ static enum ent_err end_run(const struct at *at, const uint8_t *model, uint32_t 
     }
     p->ended_run = row.run;
     memcpy(p->ended_best, row.model, sizeof p->ended_best);
-    return put_row(at, &row);
+    return ent_at_put(at, &row);
 }
 
 /* A run that ended without a model says nothing of it; the next one does. */
-static enum ent_err end_silent(const struct at *at)
+static enum ent_err end_silent(const struct ent_at *at)
 {
     struct ent_projection *p = at->p;
 
     if (p->pending != 0 && p->pending != at->frame->run) {
-        struct ent_recovered change = change_of(at, ENT_RECOVERED_CANCEL);
+        struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_CANCEL);
 
         change.run = p->pending;
-        ENT_TRY(emit(at, &change));
+        ENT_TRY(ent_at_emit(at, &change));
         p->pending = 0;
     }
     return ent_round_active(&p->round) ? end_run(at, NULL, 0) : ENT_E_OK;
 }
 
-static struct ent_run_config config_of(const struct at *at)
+static struct ent_run_config config_of(const struct ent_at *at)
 {
     const struct ent_leaf_config_set *m = &at->any->config_set;
 
@@ -220,10 +210,10 @@ static struct ent_run_config config_of(const struct at *at)
                                    .best_by = (enum ent_round_best_by)m->best_by};
 }
 
-static enum ent_err on_config(const struct at *at)
+static enum ent_err on_config(const struct ent_at *at)
 {
     struct ent_projection *p = at->p;
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_RUN);
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_RUN);
     struct ent_run_config config = config_of(at);
     struct ent_row row = {.kind = ENT_ROW_RUN_START, .member = ENT_ROUND_NO_MEMBER};
 
@@ -232,22 +222,22 @@ static enum ent_err on_config(const struct at *at)
                 (unsigned long long)at->frame->seq);
     ENT_TRY(end_silent(at));
     if (p->pending != 0 && memcmp(p->plan, at->any->config_set.plan, sizeof p->plan) != 0) {
-        return unfit(at, "the stored run has another plan");
+        return ent_at_unfit(at, "the stored run has another plan");
     }
     if (p->pending == 0) {
         change.config = &at->any->config_set;
         change.run = config.run;
-        ENT_TRY(emit(at, &change));
+        ENT_TRY(ent_at_emit(at, &change));
     }
     p->pending = 0;
     p->started_unseen = false;
     memcpy(p->plan, at->any->config_set.plan, sizeof p->plan);
     ENT_TRY(ent_round_begin(&p->round, &config, at->any->config_set.base));
     row.run = config.run;
-    return put_row(at, &row);
+    return ent_at_put(at, &row);
 }
 
-static enum ent_err on_action(const struct at *at)
+static enum ent_err on_action(const struct ent_at *at)
 {
     const struct ent_leaf_operator_action *m = &at->any->operator_action;
     struct ent_projection *p = at->p;
@@ -258,7 +248,7 @@ static enum ent_err on_action(const struct at *at)
     if (m->action == ENT_LOG_START) {
         p->started_unseen = p->pending == 0;
     } else if (m->action == ENT_LOG_STOP && ent_round_active(&p->round)) {
-        return p->round.stopping ? ENT_E_OK : put_plain(at, ENT_ROW_STOP);
+        return p->round.stopping ? ENT_E_OK : ent_at_put_plain(at, ENT_ROW_STOP);
     } else if (m->action == ENT_LOG_STOP) {
         p->started_unseen = false;
         return end_silent(at);
@@ -266,7 +256,7 @@ static enum ent_err on_action(const struct at *at)
     return ENT_E_OK;
 }
 
-static enum ent_err on_release(const struct at *at)
+static enum ent_err on_release(const struct ent_at *at)
 {
     const struct ent_leaf_model_release *m = &at->any->model_release;
 
@@ -274,203 +264,19 @@ static enum ent_err on_release(const struct at *at)
         return ENT_E_OK; /* its round.close said it */
     }
     return ent_round_active(&at->p->round) ? end_run(at, m->model, m->train_round)
-                                           : unfit(at, "no run is going on");
+                                           : ent_at_unfit(at, "no run is going on");
 }
 
-/* ---- rounds ---- */
-
-static enum ent_err begun(const struct at *at)
-{
-    return at->p->round.phase == ENT_PHASE_JOIN ? put_plain(at, ENT_ROW_BEGIN) : ENT_E_OK;
-}
-
-static enum ent_err on_open(const struct at *at)
-{
-    struct ent_projection *p = at->p;
-    const struct ent_leaf_round_open *m = &at->any->round_open;
-    struct ent_row row = {.kind = ENT_ROW_OPEN,
-                          .run = at->frame->run,
-                          .round = at->frame->round,
-                          .attempt = m->attempt,
-                          .task = (enum ent_round_task)m->task,
-                          .split = (enum ent_round_split)m->split,
-                          .member = ENT_ROUND_NO_MEMBER};
-
-    if (p->round.phase == ENT_PHASE_RELEASE) {
-        ENT_TRY(put_plain(at, ENT_ROW_RELEASE));
-    }
-    memcpy(row.model, m->base, sizeof row.model);
-    ENT_TRY(put_row(at, &row));
-    p->open_ms = at->frame->time_ms;
-    for (uint32_t i = 0; i < p->round.n_members; i++) {
-        bool invited = false;
-
-        for (size_t j = 0; j < m->n_invited && !invited; j++) {
-            invited = memcmp(m->invited[j], p->handles[i], ENT_STORE_ID_BYTES) == 0;
-        }
-        if (invited) {
-            row = row_of(at, ENT_ROW_INVITE, i);
-            ENT_TRY(put_row(at, &row));
-        }
-    }
-    return ent_attempt_unended(&p->round) == m->n_invited ? ENT_E_OK
-                                                          : unfit(at, "it invites strangers");
-}
-
-static enum ent_err on_join(const struct at *at)
-{
-    const struct ent_leaf_round_join *m = &at->any->round_join;
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_NONCE);
-    struct ent_msg_join join;
-    struct ent_row row;
-
-    ENT_TRY(said(at, m->header, &change.member, NULL));
-    ENT_TRY(ent_msg_join_decode(m->payload.data, m->payload.len, at->arena, &join));
-    row = row_of(at, ENT_ROW_JOIN, change.member);
-    row.has_base = join.has_base;
-    ENT_TRY(put_row(at, &row));
-    change.digest = join.next_commit;
-    return emit(at, &change);
-}
-
-static enum ent_err on_accept(const struct at *at)
-{
-    const struct ent_leaf_update_accept *m = &at->any->update_accept;
-    uint32_t member = ENT_ROUND_NO_MEMBER;
-    struct ent_header header;
-    struct ent_row row;
-
-    ENT_REQUIRE(m->has_update, ENT_E_PROTOCOL, "leaf %llu: an accepted update without one",
-                (unsigned long long)at->frame->seq);
-    ENT_TRY(begun(at));
-    ENT_TRY(said(at, m->update.header, &member, &header));
-    row = row_of(at, ENT_ROW_ACCEPT, member);
-    row.weight = m->weight;
-    row.rows = row.task == ENT_ROUND_STATS ? ENT_ROUND_ROWS_UNKNOWN : 0;
-    memcpy(row.digest, m->update.payload_sha256, sizeof row.digest);
-    return put_row_of(at, &row, header.has_update && header.update.rows_log2 > 0);
-}
-
-static enum ent_err on_ended(const struct at *at)
-{
-    const struct ent_leaf_update_reject *m = &at->any->update_reject;
-    bool rejected = at->frame->type == ENT_LEAF_UPDATE_REJECT;
-    uint32_t member = ENT_ROUND_NO_MEMBER;
-    struct ent_row row;
-
-    ENT_REQUIRE(ent_err_valid(m->code), ENT_E_UNSUPPORTED, "leaf %llu: an unknown code %u",
-                (unsigned long long)at->frame->seq, (unsigned)m->code);
-    if (m->phase == ENT_PHASE_UPDATE) {
-        ENT_TRY(begun(at));
-    }
-    ENT_TRY(member_of(at, m->handle, &member));
-    if (m->has_said) {
-        ENT_TRY(said(at, m->said.header, NULL, NULL));
-    }
-    row = row_of(at, rejected ? ENT_ROW_REJECT : ENT_ROW_DROP, member);
-    row.attempt = m->attempt;
-    row.code = (enum ent_err)m->code;
-    return put_row(at, &row);
-}
-
-static enum ent_err put_figures(const struct at *at)
-{
-    struct ent_recovered change = change_of(at, ENT_RECOVERED_FIGURES);
-
-    change.figures = &at->p->figures;
-    change.run = at->p->figures.run;
-    return emit(at, &change);
-}
-
-static enum ent_err close_figures(const struct at *at)
-{
-    const struct ent_round *r = &at->p->round;
-    struct ent_store_figures f = {.run = r->config.run,
-                                  .round = r->round,
-                                  .attempt = r->attempt,
-                                  .task = r->task,
-                                  .split = r->split,
-                                  .train_round = r->train_done,
-                                  .accepted = ent_round_count(r, ENT_STANDING_ACCEPTED),
-                                  .duration_ms = at->frame->time_ms - at->p->open_ms,
-                                  .closed_ms = at->frame->time_ms,
-                                  .auc = (double)NAN,
-                                  .log_loss = (double)NAN};
-
-    f.invited = r->n_members - ent_round_count(r, ENT_STANDING_NONE);
-    if (at->p->open_ms == 0 || at->p->open_ms > at->frame->time_ms) {
-        f.duration_ms = 0; /* it opened before the copy was made */
-    }
-    at->p->figures = f;
-    return put_figures(at);
-}
-
-static enum ent_err on_close(const struct at *at)
-{
-    const struct ent_leaf_round_close *m = &at->any->round_close;
-    struct ent_row row;
-
-    ENT_TRY(begun(at));
-    row = row_of(at, ENT_ROW_CLOSE, ENT_ROUND_NO_MEMBER);
-    row.attempt = m->attempt;
-    row.sum_w = m->sum_w;
-    row.loss_sum = m->loss_sum;
-    row.rows = m->rows;
-    row.auc = m->auc;
-    memcpy(row.digest, m->result, sizeof row.digest);
-    memcpy(row.model, m->model, sizeof row.model);
-    memcpy(row.state, m->state, sizeof row.state);
-    ENT_TRY(put_row(at, &row));
-    return close_figures(at);
-}
-
-static enum ent_err on_abort(const struct at *at)
-{
-    const struct ent_leaf_round_abort *m = &at->any->round_abort;
-    struct ent_row row = row_of(at, ENT_ROW_ABORT, ENT_ROUND_NO_MEMBER);
-
-    ENT_REQUIRE(ent_err_valid(m->code), ENT_E_UNSUPPORTED, "leaf %llu: an unknown code %u",
-                (unsigned long long)at->frame->seq, (unsigned)m->code);
-    row.attempt = m->attempt;
-    row.code = (enum ent_err)m->code;
-    return put_row(at, &row);
-}
-
-static enum ent_err on_result(const struct at *at)
-{
-    const struct ent_leaf_eval_result *m = &at->any->eval_result;
-    struct ent_store_figures *f = &at->p->figures;
-
-    if (f->round != at->frame->round || f->run != at->frame->run || m->n_metrics == 0) {
-        return ENT_E_OK; /* the round closed before the copy was made */
-    }
-    f->has_metrics = true;
-    for (size_t i = 0; i < m->n_metrics; i++) {
-        double v = (double)m->metrics[i].nano / NANO;
-
-        if (strcmp(m->metrics[i].name, "auc") == 0) {
-            f->auc = v;
-        } else if (strcmp(m->metrics[i].name, "log_loss") == 0) {
-            f->log_loss = v;
-        } else if (strcmp(m->metrics[i].name, "rows") == 0) {
-            f->rows = (uint64_t)llround(v);
-        } else if (strcmp(m->metrics[i].name, "positives") == 0) {
-            f->positives = (uint64_t)llround(v);
-        }
-    }
-    return put_figures(at);
-}
-
-static enum ent_err on_leave(const struct at *at)
+static enum ent_err on_leave(const struct ent_at *at)
 {
     const struct ent_leaf_member_leave *m = &at->any->member_leave;
 
-    return m->has_request ? said(at, m->request.header, NULL, NULL) : ENT_E_OK;
+    return m->has_request ? ent_at_said(at, m->request.header, NULL, NULL) : ENT_E_OK;
 }
 
-static enum ent_err on_dispute(const struct at *at)
+static enum ent_err on_dispute(const struct ent_at *at)
 {
-    return said(at, at->any->dispute.header, NULL, NULL);
+    return ent_at_said(at, at->any->dispute.header, NULL, NULL);
 }
 
 /* ---- leaves ---- */
@@ -479,20 +285,20 @@ static enum ent_err on_dispute(const struct at *at)
 static const struct {
     unsigned type;
     bool of_round; /* run and round are the machine's */
-    enum ent_err (*take)(const struct at *at);
+    enum ent_err (*take)(const struct ent_at *at);
 } takers[] = {
     {ENT_LEAF_MEMBER_ADMIT, false, on_admit},     {ENT_LEAF_MEMBER_REVOKE, false, on_revoke},
     {ENT_LEAF_MEMBER_LEAVE, false, on_leave},     {ENT_LEAF_WITNESS_SET, false, on_set},
     {ENT_LEAF_AUDITOR_ADMIT, false, on_auditor},  {ENT_LEAF_CONFIG_SET, false, on_config},
-    {ENT_LEAF_OPERATOR_ACTION, false, on_action}, {ENT_LEAF_ROUND_OPEN, false, on_open},
-    {ENT_LEAF_ROUND_JOIN, true, on_join},         {ENT_LEAF_UPDATE_ACCEPT, true, on_accept},
-    {ENT_LEAF_UPDATE_REJECT, true, on_ended},     {ENT_LEAF_UPDATE_DROPOUT, true, on_ended},
-    {ENT_LEAF_ROUND_CLOSE, true, on_close},       {ENT_LEAF_ROUND_ABORT, true, on_abort},
-    {ENT_LEAF_EVAL_RESULT, true, on_result},      {ENT_LEAF_MODEL_RELEASE, false, on_release},
+    {ENT_LEAF_OPERATOR_ACTION, false, on_action}, {ENT_LEAF_ROUND_OPEN, false, ent_at_open},
+    {ENT_LEAF_ROUND_JOIN, true, ent_at_join},     {ENT_LEAF_UPDATE_ACCEPT, true, ent_at_accept},
+    {ENT_LEAF_UPDATE_REJECT, true, ent_at_ended}, {ENT_LEAF_UPDATE_DROPOUT, true, ent_at_ended},
+    {ENT_LEAF_ROUND_CLOSE, true, ent_at_close},   {ENT_LEAF_ROUND_ABORT, true, ent_at_abort},
+    {ENT_LEAF_EVAL_RESULT, true, ent_at_result},  {ENT_LEAF_MODEL_RELEASE, false, on_release},
     {ENT_LEAF_DISPUTE, false, on_dispute},
 };
 
-static enum ent_err take(const struct at *at)
+static enum ent_err take(const struct ent_at *at)
 {
     const struct ent_round *r = &at->p->round;
 
@@ -502,7 +308,7 @@ static enum ent_err take(const struct at *at)
         }
         if (takers[i].of_round &&
             (at->frame->run != r->config.run || at->frame->round != r->round || !r->begun)) {
-            return unfit(at, "it is not of the round that is open");
+            return ent_at_unfit(at, "it is not of the round that is open");
         }
         return takers[i].take(at);
     }
@@ -514,7 +320,7 @@ enum ent_err ent_projection_leaf(struct ent_projection *p, struct ent_bytes leaf
     struct ent_leaf_frame frame;
     union ent_leaf_any any;
     struct ent_arena arena;
-    struct at at = {p, &frame, &any, &arena};
+    struct ent_at at = {p, &frame, &any, &arena};
     enum ent_err err;
 
     ent_arena_init(&arena, DECODE_MAX);
