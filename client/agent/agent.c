@@ -195,8 +195,9 @@ enum ent_err ent_agent_run(struct ent_agent *agent, bool once)
             ent_agent_queue_wait(&agent->queue, wait);
         }
     }
-    let_it_flush(agent);
-    if (agent->status.code != ENT_E_OK) {
+    if (agent->status.code == ENT_E_OK) {
+        let_it_flush(agent); /* only who says goodbye waits for it to be gone */
+    } else {
         return ent_err_note(agent->status.code, "%s",
                             agent->why[0] != '\0' ? agent->why : ent_err_text(agent->status.code));
     }

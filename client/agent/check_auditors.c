@@ -41,13 +41,10 @@ enum ent_err ent_check_auditors_read(const struct ent_workplace *w, struct ent_c
     return err;
 }
 
-static bool is_listed(const struct ent_workplace *w, const uint8_t key[ENT_WIRE_PUBLIC_BYTES])
+static bool is_listed(const struct ent_workplace *w, const struct ent_check_auditors *auditors,
+                      size_t i)
 {
-    uint8_t one[1][ENT_WIRE_PUBLIC_BYTES];
-
-    memcpy(one[0], key, sizeof one[0]);
-    return ent_policy_check_auditors(w->config, (const uint8_t(*)[ENT_WIRE_PUBLIC_BYTES])one, 1,
-                                     false) == ENT_E_OK;
+    return ent_policy_check_auditors(w->config, &auditors->keys[i], 1, false) == ENT_E_OK;
 }
 
 enum ent_err ent_check_auditors_print(const struct ent_workplace *w,
@@ -65,7 +62,7 @@ enum ent_err ent_check_auditors_print(const struct ent_workplace *w,
     for (size_t i = 0; i < auditors->n; i++) {
         ENT_TRY(ent_policy_fingerprint(auditors->keys[i], hex));
         printf("  %s  %s\n", hex,
-               is_listed(w, auditors->keys[i])
+               is_listed(w, auditors, i)
                    ? "listed in client.yaml"
                    : "NOT LISTED in client.yaml: rounds with it are declined");
     }
@@ -88,7 +85,7 @@ enum ent_err ent_check_auditors_put(const struct ent_workplace *w,
         ENT_TRY(ent_policy_fingerprint(auditors->keys[i], hex));
         ent_json_put_object(json, ENT_JSON_INSERTION);
         ent_json_put_key_string(json, "fingerprint", hex);
-        ent_json_put_key_bool(json, "listed", is_listed(w, auditors->keys[i]));
+        ent_json_put_key_bool(json, "listed", is_listed(w, auditors, i));
         ent_json_put_close(json);
     }
     ent_json_put_close(json);
