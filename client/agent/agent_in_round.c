@@ -31,6 +31,10 @@ static enum ent_err keep_round_open(const struct ent_envelope *envelope,
     ENT_TRY(ent_calloc(m->n_invited, ENT_WIRE_HANDLE_BYTES, &open->handles));
     memcpy(open->handles, m->invited, m->n_invited * ENT_WIRE_HANDLE_BYTES);
     open->msg = *m;
+    if (m->n_auditors > 0) { /* what was decoded does not outlive the message */
+        memcpy(open->auditors, m->auditors, m->n_auditors * sizeof *m->auditors);
+    }
+    open->msg.auditors = open->auditors;
     open->msg.invited = open->handles;
     return ENT_E_OK;
 }

@@ -34,8 +34,9 @@
 
 /* The RoundOpen of a round, as far as later messages and tasks need it. */
 struct ent_open_round {
-    struct ent_msg_round_open msg; /* its `invited` is `handles` */
+    struct ent_msg_round_open msg; /* its lists are these two */
     uint8_t (*handles)[ENT_WIRE_HANDLE_BYTES];
+    uint8_t auditors[ENT_LOG_AUDITORS_MAX][ENT_WIRE_PUBLIC_BYTES];
     uint8_t hash[ENT_SHA256_BYTES];
 };
 

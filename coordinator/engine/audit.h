@@ -128,6 +128,10 @@ ENT_MUST enum ent_err ent_audit_housekeeping(struct ent_engine *e);
 ENT_MUST enum ent_err ent_audit_flush(struct ent_engine *e); /* what the witnesses said, now */
 
 /* ---- publish.c: leaves and notes on their way out ---- */
+/* The log's word on the tree of `size` leaves: a function of size and root alone. */
+ENT_MUST enum ent_err ent_audit_write_note(struct ent_engine *e, uint64_t size,
+                                           const uint8_t root[ENT_MERKLE_BYTES],
+                                           struct ent_buf *out);
 void ent_audit_publish(struct ent_engine *e); /* the head, to all */
 void ent_audit_welcome(struct ent_engine *e, struct ent_conn *conn);
 void ent_audit_send(struct ent_engine *e, struct ent_conn *conn); /* up to the newest note */

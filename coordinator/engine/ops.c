@@ -332,6 +332,9 @@ static enum ent_err carry_out(struct ent_engine *e, const struct ent_json *reque
     if (strcmp(verb, "admit-auditor") == 0) {
         return ent_ops_admit_auditor(e, request, out);
     }
+    if (strcmp(verb, "export") == 0) {
+        return ent_ops_export(e, request, out);
+    }
     return ent_err_note(ENT_E_USAGE, "no request %s", verb);
 }
 

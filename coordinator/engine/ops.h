@@ -7,6 +7,7 @@
  *   {"verb": "start", "name": FILE, "plan": TEXT [, "base": PATH]}     {"run": ..., "serving": bool, "rounds": ...}
  *   {"verb": "stop"}
  *   {"verb": "policy"}     {"frozen": bool, "version": ..., "awaited": [NAME], "policy": TEXT}
+ *   {"verb": "export", "to": PATH [, "since": ROUND]}
  *   {"verb": "admit-auditor", "x25519": HEX, "ed25519": HEX, "name": N}
  *
  * A request that cannot be carried out is answered {"error": {"code": "exists", "text": ...}}. */
@@ -26,6 +27,8 @@ ENT_MUST enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer 
 ENT_MUST enum ent_err ent_ops_policy(struct ent_engine *e, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct ent_json *request,
                                             struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_export(struct ent_engine *e, const struct ent_json *request,
+                                     struct ent_json_writer *out);
 /* One leaf operator.action by itself. */
 ENT_MUST enum ent_err ent_ops_action(struct ent_engine *e, enum ent_log_action action,
                                      const void *subject, size_t len);

@@ -31,9 +31,8 @@ static void release(struct sending *s)
 
 /* ---- notes ---- */
 
-/* The log's word on the tree of `size` leaves: a function of size and root alone. */
-static enum ent_err write_note(struct ent_engine *e, uint64_t size,
-                               const uint8_t root[ENT_MERKLE_BYTES], struct ent_buf *out)
+enum ent_err ent_audit_write_note(struct ent_engine *e, uint64_t size,
+                                  const uint8_t root[ENT_MERKLE_BYTES], struct ent_buf *out)
 {
     const char *origin = e->audit.genesis.log.name;
     struct ent_checkpoint checkpoint = {.size = size};
@@ -67,7 +66,7 @@ static enum ent_err take_head(struct ent_engine *e, bool *is_new)
     memcpy(n->root, root, sizeof n->root);
     ent_witness_in_force(&e->audit.history, e->audit.cosigned, &n->set);
     e->audit.said_waits = false;
-    return write_note(e, size, root, &n->text);
+    return ent_audit_write_note(e, size, root, &n->text);
 }
 
 /* ---- letters ---- */
@@ -126,7 +125,7 @@ static enum ent_err checkpoint_letter(struct ent_engine *e, struct sending *s, u
     if (size != n->size) {
         err = ent_store_log_root_at(e->store, size, root);
         if (err == ENT_E_OK) {
-            err = write_note(e, size, root, &older);
+            err = ent_audit_write_note(e, size, root, &older);
         }
         m.note = (struct ent_bytes){older.data, older.len};
     }

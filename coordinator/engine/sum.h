@@ -6,7 +6,6 @@
 #include "coordinator/round/round.h"
 
 struct ent_engine;
-struct ent_server_round;
 
 /* ---- fold.c ---- */
 void ent_fold_add(struct ent_engine *e, const struct ent_action *action);
@@ -21,8 +20,8 @@ void ent_fold_finish(struct ent_engine *e, const struct ent_action *action);
 ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim,
                                              uint64_t round, uint8_t digest[32]);
 /* A new model file, streamed window by window: base + what the plan's server optimizer makes of
- * sum / (sum_w * 2^scale_bits). Windows are whole pieces, but for the last. */
-#define ENT_APPLY_PIECE ((size_t)256 * 1024)
+ * sum / (sum_w * 2^scale_bits). Windows are whole pieces (ENT_STEP_PIECE), but for the last. */
+
 struct ent_apply;
 ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w,
                                       struct ent_apply **out);
@@ -31,14 +30,5 @@ ENT_MUST enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *s
 ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32],
                                        uint8_t state[32]);
 void ent_apply_discard(struct ent_apply *apply_take);
-
-/* ---- server.c ---- */
-struct ent_server;
-ENT_MUST enum ent_err ent_server_begin(struct ent_engine *e, struct ent_server **out);
-/* Of at most ENT_APPLY_PIECE places, one slice behind the other; `state` is filled in here. */
-ENT_MUST enum ent_err ent_server_slice(struct ent_server *server,
-                                       const struct ent_server_round *slice);
-ENT_MUST enum ent_err ent_server_commit(struct ent_server *server_take, uint8_t digest[32]);
-void ent_server_discard(struct ent_server *server_take); /* NULL is fine */
 
 #endif

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "common/base/file.h"
+#include "common/base/mem.h"
 #include "coordinator/engine/control.h"
 #include "coordinator/engine/verbs.h"
 
@@ -205,5 +206,65 @@ enum ent_err ent_verb_admit_auditor(const void *options, const char *const *args
                fingerprint);
     }
     ent_verb_forget(&reply, json);
+    return err;
+}
+
+/* ---- export ---- */
+
+/* The program that serves has another working directory. */
+static enum ent_err absolute(const char *path, char **out)
+{
+    char *here = NULL;
+    enum ent_err err;
+
+    if (path[0] == '/') {
+        return ent_strdup(path, out);
+    }
+    here = realpath(".", NULL);
+    ENT_REQUIRE(here != NULL, ENT_E_IO, "the working directory is not known; give --to as /...");
+    err = ent_path_join(here, path, out);
+    free(here);
+    return err;
+}
+
+static enum ent_err print_exported(const struct ent_json *json, const char *to)
+{
+    uint64_t size = 0;
+    uint64_t cosigned = 0;
+
+    ENT_TRY(ent_json_uint(ent_json_get(json, "size"), "size", INT64_MAX, &size));
+    ENT_TRY(ent_json_uint(ent_json_get(json, "cosigned"), "cosigned", INT64_MAX, &cosigned));
+    printf("%s: %llu leaves%s\ncheck it: entente-audit verify %s --policy FILE (a member's "
+           "witness.policy)\n",
+           to, (unsigned long long)size,
+           size <= cosigned ? ", cosigned by the witnesses" : ", NOT cosigned by a quorum yet", to);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_verb_export(const void *options, const char *const *args, size_t n_args)
+{
+    const struct ent_verb_options *o = options;
+    struct ent_json *json = NULL;
+    struct ent_buf reply;
+    char *to = NULL;
+    enum ent_err err;
+
+    (void)args;
+    (void)n_args;
+    ent_verb_log(o);
+    ENT_REQUIRE(o->since == NULL ||
+                    (o->since[0] != '\0' && strspn(o->since, "0123456789") == strlen(o->since)),
+                ENT_E_USAGE, "--since must be the number of a round");
+    ENT_TRY(absolute(o->to, &to));
+    {
+        const char *const pairs[][2] = {{"to", to}, {"since", o->since}, {NULL, NULL}};
+
+        err = ent_verb_ask(o->dir, "export", pairs, &reply, &json);
+    }
+    if (err == ENT_E_OK) {
+        err = print_exported(json, o->to);
+        ent_verb_forget(&reply, json);
+    }
+    free(to);
     return err;
 }

@@ -1,4 +1,3 @@
-#include "common/base/hooks.h"
 #include "coordinator/round/phases.h"
 
 void ent_join_open(struct ent_step *step, const struct ent_row *open)
@@ -120,7 +119,7 @@ void ent_join_next(struct ent_step *step)
 
     if (joined + waiting < r->config.min_members) { /* no answer can mend it */
         ent_attempt_abort(step, ENT_E_TOO_FEW);
-    } else if (waiting == 0 && (r->gate_open || ENT_HOOK_PLANTED("begin-without-gate"))) {
+    } else if (waiting == 0 && r->gate_open) {
         ent_update_begin(step);
     }
 }
