@@ -153,6 +153,9 @@ void ent_session_on_welcome(struct ent_session *s, const struct ent_session_even
     s->line = ENT_LINE_UP;
     s->backoff_ms = ENT_SESSION_BACKOFF_MIN_MS;
     ent_session_act(out, ENT_SACT_ADMIT);
+    if (ev->recovering) {
+        return; /* its rounds are those of before: what is stored of them stays */
+    }
     if (ev->id.run != 0 && (!s->has_run || s->run != ev->id.run)) {
         s->has_run = true;
         s->run = ev->id.run;
