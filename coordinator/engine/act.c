@@ -1,8 +1,10 @@
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/hooks.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "coordinator/engine/state.h"
 
 /* It was in the attempt and did nothing wrong: the attempt ended over others. */
@@ -107,19 +109,32 @@ static void say_closed(struct ent_engine *e, const struct ent_row *row)
                    names[0] != '\0' ? "; without " : "", names);
 }
 
-/* Nobody needs models of rounds past: newest, best and the run's base stay; while the run goes on, the newest state of its
+/* Nobody needs models of rounds past: newest, best, the run's initial one and its base stay; while the run goes on, the newest state of its
  * optimizer too. */
+static enum ent_err sweep(struct ent_engine *e, bool goes_on)
+{
+    const struct ent_audit *a = &e->audit;
+    uint8_t(*keep)[ENT_STORE_DIGEST_BYTES] = NULL;
+    size_t n = a->n_released;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(n + 3, sizeof *keep, &keep));
+    if (n > 0) { /* what an export shows */
+        memcpy(keep, a->released, n * sizeof *keep);
+    }
+    memcpy(keep[n++], e->round.model, 32);
+    memcpy(keep[n++], e->round.best, 32);
+    memcpy(keep[n], e->round.state, 32);
+    err = ent_store_model_sweep(e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep,
+                                goes_on ? n + 1 : n, NULL);
+    free(keep);
+    return err;
+}
+
 static void sweep_models(struct ent_engine *e, bool goes_on)
 {
-    uint8_t keep[3][ENT_STORE_DIGEST_BYTES];
-
     e->sweep_due = false;
-    memcpy(keep[0], e->round.model, 32);
-    memcpy(keep[1], e->round.best, 32);
-    memcpy(keep[2], e->round.state, 32);
-    ent_engine_fail(e,
-                    ent_store_model_sweep(e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep,
-                                          goes_on ? 3 : 2, NULL));
+    ent_engine_fail(e, sweep(e, goes_on));
 }
 
 void ent_act_sweep(struct ent_engine *e)

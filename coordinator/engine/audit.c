@@ -119,6 +119,35 @@ enum ent_err ent_audit_load_open(struct ent_engine *e)
     return ent_wire_round_open_hash(a->open.data, a->open.len, e->round_open);
 }
 
+static enum ent_err remember_release(struct ent_engine *e, const struct ent_leaf_model_release *m)
+{
+    struct ent_audit *a = &e->audit;
+
+    if (m->kind == ENT_LOG_TRAINED) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_grow(&a->released, &a->cap_released, a->n_released + 1, sizeof *a->released));
+    memcpy(a->released[a->n_released++], m->model, 32);
+    return ENT_E_OK;
+}
+
+static enum ent_err load_release(void *ctx, uint64_t idx, struct ent_bytes leaf)
+{
+    union ent_leaf_any any;
+    struct ent_leaf_frame frame;
+    struct ent_arena arena;
+    enum ent_err err;
+
+    (void)idx;
+    ent_arena_init(&arena, ENT_WIRE_ARENA_BYTES);
+    err = ent_leaf_decode(leaf, &arena, &frame, &any);
+    if (err == ENT_E_OK) {
+        err = remember_release(ctx, &any.model_release);
+    }
+    ent_arena_release(&arena);
+    return err;
+}
+
 static enum ent_err newest_close(struct ent_engine *e)
 {
     struct ent_audit *a = &e->audit;
@@ -150,6 +179,7 @@ enum ent_err ent_audit_load(struct ent_engine *e)
     ENT_TRY(ent_store_log_genesis(e->store, &a->genesis));
     ENT_TRY(ent_store_log_each(e->store, ENT_LEAF_WITNESS_SET, 0, UINT64_MAX, load_set, e));
     ENT_TRY(ent_store_log_each(e->store, ENT_LEAF_MEMBER_LEAVE, 0, UINT64_MAX, load_left, e));
+    ENT_TRY(ent_store_log_each(e->store, ENT_LEAF_MODEL_RELEASE, 0, UINT64_MAX, load_release, e));
     ENT_TRY(newest_close(e));
     ENT_TRY(newest_quorum(e));
     a->end_waits = e->last_end.run != 0 && !ent_audit_may_send(e, ENT_OFFER_BEST);
@@ -172,6 +202,7 @@ void ent_audit_release(struct ent_engine *e)
     ent_buf_release(&a->note.text);
     free(a->history.sets);
     free(a->history.left);
+    free(a->released);
 }
 
 /* ---- single leaves ---- */
@@ -235,6 +266,8 @@ static enum ent_err emit(void *ctx, enum ent_leaf_type type, const struct ent_ro
     } else if (type == ENT_LEAF_ROUND_CLOSE) {
         a->has_close = true;
         a->close_leaf = idx;
+    } else if (type == ENT_LEAF_MODEL_RELEASE) {
+        return remember_release(e, message);
     }
     return ENT_E_OK;
 }

@@ -87,6 +87,10 @@ struct ent_audit {
     size_t n_auditors;
     bool plain;
     uint64_t purge_due_ms; /* monotonic */
+    /* Models that were released as initial or best ones: they stay, an export holds them. */
+    uint8_t (*released)[32];
+    size_t n_released;
+    size_t cap_released;
     /* a set that members are asked to agree to */
     struct ent_buf proposal;
     uint32_t proposal_version;
