@@ -11,9 +11,6 @@
 #define PLANS_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define NOTES_MAX_BYTES ((size_t)16 * 1024 * 1024)
 #define STEP_MS 200
-#define REMAINS                                                                                    \
-    "wait for a member that keeps the log whole (mirror: full) and run recover again; if there "   \
-    "is none, this federation's log ends here: make a new federation with init"
 
 /* ---- who saw what ---- */
 
@@ -96,9 +93,22 @@ static enum ent_err check_seen(struct ent_recovery *r)
     return ENT_E_OK;
 }
 
+/* It saw more, or something else. */
+static enum ent_err is_other(struct ent_recovery *r, const struct ent_recover_peer *p, bool *other)
+{
+    uint8_t root[ENT_MERKLE_BYTES];
+
+    *other = p->heard && p->seen_size > r->here;
+    if (p->heard && p->seen_size > 0 && p->seen_size <= r->here) {
+        ENT_TRY(ent_store_log_root_at(r->store, p->seen_size, root));
+        *other = memcmp(root, p->seen_root, sizeof root) != 0;
+    }
+    return ENT_E_OK;
+}
+
 /* ---- notes ---- */
 
-static enum ent_err write_buf(void *ctx, const uint8_t *bytes, size_t len)
+enum ent_err ent_recover_write_buf(void *ctx, const uint8_t *bytes, size_t len)
 {
     return ent_buf_add(ctx, bytes, len);
 }
@@ -107,7 +117,7 @@ static enum ent_err write_buf(void *ctx, const uint8_t *bytes, size_t len)
 static void pull_note(struct ent_recovery *r, struct ent_recover_peer *p)
 {
     struct ent_note_opened opened;
-    enum ent_err err = ent_recover_pull(r, p, ENT_PULL_NOTE, NULL, write_buf, &p->note);
+    enum ent_err err = ent_recover_pull(r, p, ENT_PULL_NOTE, NULL, ent_recover_write_buf, &p->note);
 
     if (err == ENT_E_OK) {
         err = ent_note_open((const char *)p->note.data, p->note.len, r->genesis.log.name,
@@ -123,23 +133,25 @@ static void pull_note(struct ent_recovery *r, struct ent_recover_peer *p)
     memcpy(p->note_root, opened.checkpoint.root, sizeof p->note_root);
 }
 
-/* The newest note, and how many claim to have seen more than is here. */
-static enum ent_err find_newest(struct ent_recovery *r, uint64_t here,
-                                struct ent_recover_peer **newest, size_t *n_ahead)
+/* The newest note, and how many saw more (or something else) than is here. */
+static enum ent_err find_newest(struct ent_recovery *r, struct ent_recover_peer **newest,
+                                size_t *n_others)
 {
     *newest = NULL;
-    *n_ahead = 0;
+    *n_others = 0;
     for (size_t i = 0; i < r->n_peers; i++) {
         struct ent_recover_peer *p = &r->peers[i];
+        bool other = false;
 
-        if (!p->heard || p->seen_size <= here) {
+        ENT_TRY(is_other(r, p, &other));
+        if (!other) {
             continue;
         }
-        (*n_ahead)++;
+        (*n_others)++;
         if (p->conn != 0) {
             pull_note(r, p);
         }
-        if (p->note_size <= here) {
+        if (p->note_size == 0) {
             continue;
         }
         if (*newest != NULL && (*newest)->note_size == p->note_size &&
@@ -182,18 +194,52 @@ static enum ent_err take_bundle(struct ent_recovery *r, const struct ent_recover
     return ENT_E_OK;
 }
 
+/* How far they are those that are here: that much of the bundle goes. */
+static enum ent_err trim(struct ent_recovery *r)
+{
+    struct ent_recover_leaves *l = &r->leaves;
+    struct ent_buf ours;
+    size_t at = 0;
+    enum ent_err err = ENT_E_OK;
+
+    ent_buf_init(&ours, ENT_LEAF_MAX_BYTES);
+    while (err == ENT_E_OK && l->n > 0 && l->first < r->here) {
+        size_t len = (size_t)l->bundle.data[at] << 8 | l->bundle.data[at + 1];
+
+        ent_buf_clear(&ours);
+        err = ent_store_log_leaf(r->store, l->first, &ours);
+        if (err != ENT_E_OK || ours.len != len ||
+            memcmp(ours.data, l->bundle.data + at + 2, len) != 0) {
+            break;
+        }
+        at += len + 2;
+        l->first++;
+        l->n--;
+    }
+    memmove(l->bundle.data, l->bundle.data + at, l->bundle.len - at);
+    l->bundle.len -= at;
+    ent_buf_release(&ours);
+    return err;
+}
+
+/* From what a quorum cosigned on: behind it this directory may have gone on by itself. */
 static enum ent_err pull_leaves(struct ent_recovery *r, struct ent_recover_peer *p, uint64_t end)
 {
     struct ent_msg_pull pull = {.kind = ENT_PULL_LEAVES};
+    struct ent_store_ckpt ckpt = {0};
+    enum ent_err err =
+        ent_store_ckpt_newest(r->store, ENT_STORE_CKPT_QUORUM, UINT64_MAX, &ckpt, NULL);
 
+    ENT_TRY(err == ENT_E_NOT_FOUND ? ENT_E_OK : err);
     ent_buf_clear(&r->leaves.bundle);
     r->leaves.n = 0;
+    r->leaves.first = err == ENT_E_OK ? ckpt.size : 1;
     while (r->leaves.first + r->leaves.n < end) {
         pull.offset = r->leaves.first + r->leaves.n;
         ENT_TRY(ent_recover_ask(r, p, &pull));
         ENT_TRY(take_bundle(r, p, end));
     }
-    return ENT_E_OK;
+    return trim(r);
 }
 
 /* From one that has them all, and they lead to the note. */
@@ -222,131 +268,15 @@ static enum ent_err get_leaves(struct ent_recovery *r, const struct ent_recover_
                         err == ENT_E_OK ? "behind those that are here they do not lead to the note"
                                         : ent_err_message());
     }
-    r->leaves.n = 0;
+    r->leaves = (struct ent_recover_leaves){.first = r->here, .bundle = r->leaves.bundle};
     if (led_elsewhere) {
         return fork_of(newest->member.name, newest->note_size, newest->note_root, root);
     }
     return ent_err_note(ENT_E_NOT_FOUND,
                         "%s cosigned %llu leaves, here are %llu, and no member that is here has "
-                        "the missing ones: " REMAINS,
+                        "the missing ones: " ENT_RECOVER_REMAINS,
                         newest->member.name, (unsigned long long)newest->note_size,
-                        (unsigned long long)r->leaves.first);
-}
-
-/* ---- plans and models ---- */
-
-struct entry {
-    uint8_t digest[32];
-    uint32_t len;
-};
-
-static enum ent_err plan_of(void *ctx, const uint8_t *digest, struct ent_buf *out)
-{
-    struct ent_recovery *r = ctx;
-    struct entry entry;
-
-    for (size_t at = 0; at < r->plans.len; at += sizeof entry + entry.len) {
-        memcpy(&entry, r->plans.data + at, sizeof entry);
-        if (memcmp(entry.digest, digest, sizeof entry.digest) == 0) {
-            return ent_buf_add(out, r->plans.data + at + sizeof entry, entry.len);
-        }
-    }
-    return ent_err_note(ENT_E_INTERNAL, "a plan that was pulled is gone");
-}
-
-static enum ent_err pull_plan_of(struct ent_recovery *r, struct ent_recover_peer *p,
-                                 const uint8_t *digest, struct ent_buf *plan)
-{
-    uint8_t found[32];
-
-    ent_buf_clear(plan);
-    ENT_TRY(ent_recover_pull(r, p, ENT_PULL_PLAN, digest, write_buf, plan));
-    ENT_TRY(ent_sha256(plan->data, plan->len, found));
-    ENT_REQUIRE(memcmp(found, digest, sizeof found) == 0, ENT_E_DIGEST, "%s sent another plan",
-                p->member.name);
-    return ENT_E_OK;
-}
-
-static enum ent_err pull_plan(struct ent_recovery *r, const uint8_t digest[32])
-{
-    struct entry entry = {.len = 0};
-    struct ent_buf plan;
-    char hex[65];
-    enum ent_err err = ENT_E_NOT_FOUND;
-
-    ent_buf_init(&plan, ENT_STORE_PLAN_MAX);
-    for (size_t i = 0; i < r->n_peers && err != ENT_E_OK; i++) {
-        if (r->peers[i].conn != 0) {
-            err = pull_plan_of(r, &r->peers[i], digest, &plan);
-        }
-    }
-    if (err == ENT_E_OK) {
-        memcpy(entry.digest, digest, sizeof entry.digest);
-        entry.len = (uint32_t)plan.len;
-        err = ent_buf_add(&r->plans, &entry, sizeof entry);
-    } else {
-        ent_hex(digest, 32, hex);
-        err =
-            ent_err_note(ENT_E_NOT_FOUND, "no member that is here has the plan %s: " REMAINS, hex);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_buf_add(&r->plans, plan.data, plan.len);
-    }
-    ent_buf_release(&plan);
-    return err;
-}
-
-static enum ent_err write_model(void *ctx, const uint8_t *bytes, size_t len)
-{
-    return ent_store_model_write(ctx, bytes, len);
-}
-
-static enum ent_err pull_model_of(struct ent_recovery *r, struct ent_recover_peer *p,
-                                  const uint8_t digest[32])
-{
-    struct ent_store_writer *writer = NULL;
-    uint8_t found[32];
-    enum ent_err err;
-
-    ENT_TRY(ent_store_model_begin(r->store, &writer));
-    err = ent_recover_pull(r, p, ENT_PULL_MODEL, digest, write_model, writer);
-    if (err != ENT_E_OK) {
-        ent_store_model_discard(writer);
-        return err;
-    }
-    ENT_TRY(ent_store_model_commit(writer, found));
-    ENT_REQUIRE(memcmp(found, digest, sizeof found) == 0, ENT_E_DIGEST, "%s sent another model",
-                p->member.name);
-    return ENT_E_OK;
-}
-
-/* The log stands already: a model that nobody has holds the run, as it does after any loss. */
-static void pull_models(struct ent_recovery *r, const struct ent_recover_needs *needs)
-{
-    for (size_t m = 0; m < needs->n_models; m++) {
-        enum ent_err err = ENT_E_NOT_FOUND;
-        char hex[65];
-
-        for (size_t i = 0; i < r->n_peers && err != ENT_E_OK; i++) {
-            if (r->peers[i].conn != 0) {
-                err = pull_model_of(r, &r->peers[i], needs->models[m]);
-            }
-        }
-        ent_hex(needs->models[m], 32, hex);
-        ent_recover_say(r,
-                        err == ENT_E_OK
-                            ? "model %s: fetched"
-                            : "model %s: no member that is here has it; copy it into models/ from "
-                              "a backup, or end the run with stop",
-                        hex);
-    }
-    if (needs->lacks_state) {
-        ent_recover_say(r,
-                        "run %u will be held: the state of the server's optimizer is lost, and no "
-                        "member has it. Copy it from a newer backup, or stop: the run then ends "
-                        "with its best model so far",
-                        (unsigned)needs->run);
-    }
+                        (unsigned long long)r->here);
 }
 
 /* ---- the course ---- */
@@ -373,7 +303,7 @@ static void summary(struct ent_recovery *r, const struct ent_recover_needs *need
 static enum ent_err put_back(struct ent_recovery *r, const struct ent_recover_needs *needs)
 {
     struct ent_recover_input input = {.leaves = &r->leaves,
-                                      .plan = plan_of,
+                                      .plan = ent_recover_plan_of,
                                       .ctx = r,
                                       .now_ms = ent_clock_wall(&r->options.clock)};
     struct ent_recover_note *notes = NULL;
@@ -387,11 +317,27 @@ static enum ent_err put_back(struct ent_recovery *r, const struct ent_recover_ne
         err = ent_store_recover(r->store, &input);
     }
     if (err == ENT_E_OK) {
-        pull_models(r, needs);
+        ent_recover_pull_models(r, needs);
         summary(r, needs, &notes[input.n_notes - 1]);
     }
     ent_arena_release(&arena);
     return err;
+}
+
+/* Leaves of this directory's own that stand in the way. */
+static enum ent_err check_own(struct ent_recovery *r)
+{
+    uint64_t dropped = 0;
+
+    if (r->leaves.first < r->here) {
+        ENT_TRY(ent_store_recover_may_drop(r->store, r->leaves.first, &dropped));
+        ent_recover_say(r,
+                        "this directory was served as it was: %llu %s of its own that no member "
+                        "saw %s way to the members' from leaf %llu on",
+                        (unsigned long long)dropped, dropped == 1 ? "leaf" : "leaves",
+                        dropped == 1 ? "gives" : "give", (unsigned long long)r->leaves.first);
+    }
+    return ENT_E_OK;
 }
 
 static enum ent_err recover_up_to(struct ent_recovery *r, const struct ent_recover_peer *newest)
@@ -401,10 +347,11 @@ static enum ent_err recover_up_to(struct ent_recovery *r, const struct ent_recov
 
     ENT_TRY(get_leaves(r, newest));
     ENT_TRY(check_seen(r));
+    ENT_TRY(check_own(r));
     ENT_TRY(ent_store_recover_look(r->store, &r->leaves, &needs));
     err = ENT_E_OK;
     for (size_t i = 0; i < needs.n_plans && err == ENT_E_OK; i++) {
-        err = pull_plan(r, needs.plans[i]);
+        err = ent_recover_pull_plan(r, needs.plans[i]);
     }
     if (err == ENT_E_OK) {
         err = put_back(r, &needs);
@@ -417,24 +364,24 @@ enum ent_err ent_recovery_run(struct ent_recovery *r)
 {
     struct ent_recover_peer *newest = NULL;
     uint8_t root[ENT_MERKLE_BYTES];
-    size_t n_ahead = 0;
+    size_t n_others = 0;
 
     ent_buf_init(&r->leaves.bundle, LEAVES_MAX_BYTES);
     ent_buf_init(&r->plans, PLANS_MAX_BYTES);
-    ENT_TRY(ent_store_log_committed(r->store, &r->leaves.first, root));
+    ENT_TRY(ent_store_log_committed(r->store, &r->here, root));
+    r->leaves.first = r->here;
     ENT_TRY(gather(r));
-    ENT_TRY(check_seen(r)); /* leaves are none yet: those who saw no more than is here */
-    ENT_TRY(find_newest(r, r->leaves.first, &newest, &n_ahead));
-    if (n_ahead == 0) {
+    ENT_TRY(find_newest(r, &newest, &n_others));
+    if (n_others == 0) {
         ent_recover_say(r,
                         "nothing to recover: no member that came has seen more than the %llu "
                         "leaves that are here",
-                        (unsigned long long)r->leaves.first);
+                        (unsigned long long)r->here);
         return ENT_E_OK;
     }
     ENT_REQUIRE(newest != NULL, ENT_E_NOT_FOUND,
                 "members have seen more than the %llu leaves that are here, but none that is here "
-                "holds a note of it: " REMAINS,
-                (unsigned long long)r->leaves.first);
+                "holds a note of it: " ENT_RECOVER_REMAINS,
+                (unsigned long long)r->here);
     return recover_up_to(r, newest);
 }

@@ -148,8 +148,8 @@ static enum ent_err check_hello(struct ent_recovery *r, const struct ent_recover
     /* It may have enrolled behind the copy that is recovered: not for good. */
     ENT_REQUIRE(p != NULL, ENT_E_BUSY,
                 "the coordinator recovers its log and does not know this member yet");
-    ENT_REQUIRE(p->member.state != ENT_MEMBER_REVOKED, ENT_E_REVOKED,
-                "this member was revoked; ask the operator of the federation");
+    ENT_REQUIRE(p->member.state != ENT_MEMBER_REVOKED, ENT_E_BUSY,
+                "the coordinator recovers its log, in which this member was revoked");
     if (p->signer.key == NULL) {
         ENT_TRY(ent_wire_signer_init(&p->signer, p->member.keys.statement_pub));
     }

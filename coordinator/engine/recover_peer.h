@@ -10,6 +10,11 @@
 #include "coordinator/engine/recover.h"
 #include "coordinator/store/recover.h"
 
+/* What is left where the leaves cannot be had. */
+#define ENT_RECOVER_REMAINS                                                                        \
+    "wait for a member that keeps the log whole (mirror: full) and run recover again; if there "   \
+    "is none, this federation's log ends here: make a new federation with init"
+
 /* A member of the roster as it is here. */
 struct ent_recover_peer {
     struct ent_store_member member;
@@ -45,6 +50,7 @@ struct ent_recovery {
     size_t cap_strangers;
     struct ent_arena arena; /* of the message at hand */
     uint64_t sequence;
+    uint64_t here; /* leaves of this directory, before */
     struct ent_recover_leaves leaves;
     size_t from;          /* peer that gave them */
     struct ent_buf plans; /* one behind the other: digest, be32 length, bytes */
@@ -61,7 +67,18 @@ typedef enum ent_err (*ent_recover_write_fn)(void *ctx, const uint8_t *bytes, si
 ENT_MUST enum ent_err ent_recover_pull(struct ent_recovery *r, struct ent_recover_peer *peer,
                                        enum ent_pull_kind kind, const uint8_t *digest,
                                        ent_recover_write_fn write, void *ctx);
+enum ent_err ent_recover_write_buf(void *ctx, const uint8_t *bytes,
+                                   size_t len); /* a struct ent_buf */
 void ent_recover_bye(struct ent_recovery *r);
+
+/* ---- recover_files.c ---- */
+/* A plan that the leaves name, kept until they are put back. NOT_FOUND: nobody has it. */
+ENT_MUST enum ent_err ent_recover_pull_plan(struct ent_recovery *r, const uint8_t digest[32]);
+/* An ent_recover_plan_fn: one of those, or a bug. */
+ENT_MUST enum ent_err ent_recover_plan_of(void *recovery, const uint8_t digest[32],
+                                          struct ent_buf *out);
+/* Behind the commit. What nobody has is said. */
+void ent_recover_pull_models(struct ent_recovery *r, const struct ent_recover_needs *needs);
 
 /* ---- recover_note.c ---- */
 /* The notes that the leaves end in, with their cosignatures: sorted by size. `notes` and what they point to: the

@@ -260,6 +260,7 @@ static enum ent_err finish(struct applying *a)
 static enum ent_err apply_leaves(struct applying *a)
 {
     ENT_TRY(ent_calloc(ENT_ROUND_MEMBERS_MAX, sizeof *a->sequences, &a->sequences));
+    ENT_TRY(ent_log_drop(a->store, a->input->leaves->first));
     ENT_TRY(ent_projection_load(a->projection, a->store));
     return ent_recover_each(a->input->leaves, take_leaf, a);
 }

@@ -77,7 +77,9 @@ ENT_MUST enum ent_err ent_projection_leaf(struct ent_projection *projection, str
 
 /* ---- the store (recover_look.c, recover.c) ---- */
 
-/* Leaves first, first + 1, ... as an entry bundle (each behind its big-endian u16 length). */
+/* Leaves first, first + 1, ... as an entry bundle (each behind its big-endian u16 length). `first` may lie before the end
+ * of the log here: an old copy that was served for a moment has leaves of its own that no witness saw, and that stand in
+ * the way of those that all saw. They go, in the same transaction, if they are what a start alone writes. */
 struct ent_recover_leaves {
     struct ent_buf bundle;
     uint64_t first;
@@ -91,6 +93,11 @@ ENT_MUST enum ent_err ent_recover_each(const struct ent_recover_leaves *leaves,
 ENT_MUST enum ent_err ent_store_recover_root(struct ent_store *store,
                                              const struct ent_recover_leaves *leaves,
                                              uint8_t root[ENT_MERKLE_BYTES]);
+
+/* Whether the leaves from `first` on may go: software.start and operator.action alone, and no quorum behind them. CORRUPT
+ * says why not. *dropped: how many. */
+ENT_MUST enum ent_err ent_store_recover_may_drop(struct ent_store *store, uint64_t first,
+                                                 uint64_t *dropped);
 
 /* What has to be had beside the leaves, by digest. */
 #define ENT_RECOVER_MODELS_MAX 4

@@ -75,15 +75,15 @@ enum ent_err ent_store_recover_root(struct ent_store *store,
                                     uint8_t root[ENT_MERKLE_BYTES])
 {
     struct rooting r = {.federation = store->identity.federation};
-    struct ent_log_head head;
+    uint64_t size = 0;
     enum ent_err err;
 
-    ENT_TRY(ent_log_read_head(store, &head));
-    ENT_REQUIRE(head.size == leaves->first, ENT_E_PROTOCOL,
+    ENT_TRY(ent_store_log_size(store, &size));
+    ENT_REQUIRE(leaves->first <= size, ENT_E_PROTOCOL,
                 "the leaves begin at %llu, the log here ends at %llu",
-                (unsigned long long)leaves->first, (unsigned long long)head.size);
-    r.time_ms = head.time_ms;
-    ENT_TRY(ent_merkle_load(ent_store_log_node, store, head.size, &r.tree));
+                (unsigned long long)leaves->first, (unsigned long long)size);
+    ENT_TRY(leaves->first > 0 ? ent_log_time_of(store, leaves->first - 1, &r.time_ms) : ENT_E_OK);
+    ENT_TRY(ent_merkle_load(ent_store_log_node, store, leaves->first, &r.tree));
     err = ent_recover_each(leaves, add_leaf, &r);
     if (err == ENT_E_OK) {
         err = ent_merkle_root(&r.tree, &r.hash, root);
