@@ -112,6 +112,12 @@ static void go_on(struct ent_session *s, const struct ent_session_event *ev,
     s->accepted = ev->standing == ENT_SEEN_ACCEPTED;
     if (ev->standing >= ENT_SEEN_ACCEPTED) {
         s->stage = ENT_SESSION_DONE;
+    } else if (
+        !s->joined_seen) { /* RoundOpen follows, and is joined; again, if the coordinator lost that */
+        s->begun = false;
+        s->stage = s->stage == ENT_SESSION_OFFERED || s->stage == ENT_SESSION_SENDING
+                       ? ENT_SESSION_DONE
+                       : s->stage;
     } else if (s->stage == ENT_SESSION_OFFERED || s->stage == ENT_SESSION_SENDING) {
         ent_session_offer_again(s, out);
     }

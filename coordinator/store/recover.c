@@ -207,23 +207,17 @@ static enum ent_err take_leaf(void *ctx, uint64_t idx, struct ent_bytes leaf)
     return ent_projection_leaf(a->projection, leaf);
 }
 
-/* Who owes an update of the open attempt may have sent it under a number just above those that leaves show: it is the
- * same bytes that come again, and must not be taken for a replay. */
+/* Numbers that may have been used since the leaf that shows the highest. An update of the open attempt comes under its
+ * older one all the same (engine/admit_sequence.c). */
 static enum ent_err set_sequences(struct applying *a)
 {
-    const struct ent_round *r = &a->projection->round;
-
-    for (uint32_t i = 0; i < r->n_members; i++) {
-        bool owes = r->phase == ENT_PHASE_UPDATE && r->members[i].standing == ENT_STANDING_JOINED;
+    for (uint32_t i = 0; i < a->projection->round.n_members; i++) {
         struct ent_store_member m;
         uint64_t highest;
 
         ENT_TRY(ent_store_find_index(a->store, i, &m));
         highest = a->sequences[i] > m.last_sequence ? a->sequences[i] : m.last_sequence;
-        highest += owes ? 0 : SEQUENCE_GAP;
-        if (highest > m.last_sequence) {
-            ENT_TRY(ent_store_set_sequence(a->store, i, highest, m.last_seen_ms));
-        }
+        ENT_TRY(ent_store_set_sequence(a->store, i, highest + SEQUENCE_GAP, m.last_seen_ms));
     }
     return ENT_E_OK;
 }

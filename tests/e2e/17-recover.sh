@@ -78,6 +78,7 @@ recover 0 recover-last
 fed_serve
 fed_finish 3 90
 same_as_twin
+expect_no_line serve 'attempt 2' # what was joined and computed before is taken up, not asked for anew
 [ "$(leaves)" -gt "$seen" ] || fail "leaves were lost"
 
 say "nobody is there"
