@@ -7,16 +7,15 @@
 #include "audit/inside.h"
 #include "common/base/mem.h"
 
-#define PLAIN_MAX_MS ((uint64_t)7 * 24 * 3600 * 1000)
+#define DAY_MS ((uint64_t)24 * 3600 * 1000)
+#define PLAIN_MAX_MS (7 * DAY_MS)
 
 enum ent_err ent_audit_blob_missing(struct ent_audit *a, const uint8_t digest[32], uint64_t seq,
                                     uint64_t round)
 {
     struct ent_audit_missing *missing = NULL;
-    uint64_t lost = 0;
 
-    ENT_TRY(ent_audit_more(&a->missing, &a->n_missing, &a->cap_missing, sizeof *a->missing,
-                           ENT_AUDIT_TEMP_MAX, &lost, &missing));
+    ENT_TRY(ENT_AUDIT_MORE_OF(a, missing, ENT_AUDIT_TEMP_MAX, NULL, &missing));
     if (missing == NULL) {
         return ent_audit_find(a, 16, ENT_AUDIT_INCOMPLETE, seq,
                               "more than %zu blobs are missing: this one was not looked at",
@@ -43,15 +42,13 @@ enum ent_err ent_audit_erase(struct ent_audit *a, const struct ent_audit_leaf *l
     }
     for (size_t i = 0; i < erase->n_digests; i++) {
         struct ent_audit_missing *erased = NULL;
-        uint64_t lost = 0;
 
         if (ent_export_blob_size(a->export, erase->digests[i], &size) == ENT_E_OK) {
             ENT_TRY(ent_audit_fail(a, 16, leaf->index,
                                    "leaf %" PRIu64 ": a blob is said to be erased, and is here",
                                    leaf->index));
         }
-        ENT_TRY(ent_audit_more(&a->erased, &a->n_erased, &a->cap_erased, sizeof *a->erased,
-                               ENT_AUDIT_TEMP_MAX, &lost, &erased));
+        ENT_TRY(ENT_AUDIT_MORE_OF(a, erased, ENT_AUDIT_TEMP_MAX, NULL, &erased));
         if (erased != NULL) {
             memcpy(erased->digest, erase->digests[i], sizeof erased->digest);
             erased->seq = leaf->index;
@@ -102,10 +99,10 @@ static enum ent_err check_blob(struct ent_audit *a, const uint8_t digest[32], ui
     return err;
 }
 
+/* Plans, models that a run started from, and the best model of each run are kept for good; every other model is a
+ * function of the updates (replay makes it again). */
 static enum ent_err check_models(struct ent_audit *a)
 {
-    const struct ent_audit_release *newest = NULL;
-
     for (size_t i = 0; i < a->facts->n_runs; i++) {
         const struct ent_audit_run *run = &a->facts->runs[i];
 
@@ -120,15 +117,11 @@ static enum ent_err check_models(struct ent_audit *a)
     for (size_t i = 0; i < a->facts->n_releases; i++) {
         const struct ent_audit_release *r = &a->facts->releases[i];
 
-        if (r->leaf.kind == ENT_LOG_TRAINED) {
-            newest = r;
-        } else {
-            ENT_TRY(check_blob(a, r->leaf.model, r->seq,
-                               r->leaf.kind == ENT_LOG_BEST ? "best model" : "initial model"));
+        if (r->leaf.kind == ENT_LOG_BEST) {
+            ENT_TRY(check_blob(a, r->leaf.model, r->seq, "best model"));
         }
     }
-    return newest == NULL ? ENT_E_OK
-                          : check_blob(a, newest->leaf.model, newest->seq, "newest model");
+    return ENT_E_OK;
 }
 
 static enum ent_err check_missing(struct ent_audit *a)
@@ -167,7 +160,7 @@ enum ent_err ent_audit_blobs_end(struct ent_audit *a)
         ENT_TRY(ent_audit_fail(
             a, 16, a->oldest_plain_seq,
             "leaf %" PRIu64 ": an update is kept unsealed for %" PRIu64 " days; 7 are allowed",
-            a->oldest_plain_seq, (a->facts->last_ms - a->oldest_plain_ms) / (24 * 3600 * 1000)));
+            a->oldest_plain_seq, (a->facts->last_ms - a->oldest_plain_ms) / DAY_MS));
     }
     ent_audit_say(a, 16, ENT_AUDIT_OK,
                   "%" PRIu64 " plans and models are there; %zu blobs erased, as the log says",

@@ -43,10 +43,8 @@ static enum ent_err read_receipt(struct ent_audit *a, struct ent_bytes receipt,
 static enum ent_err add_claim(struct ent_audit *a, const struct ent_audit_claim *claim)
 {
     struct ent_audit_claim *at = NULL;
-    uint64_t lost = 0;
 
-    ENT_TRY(ent_audit_more(&a->claims, &a->n_claims, &a->cap_claims, sizeof *a->claims,
-                           ENT_AUDIT_LIST_MAX, &lost, &at));
+    ENT_TRY(ENT_AUDIT_MORE_OF(a, claims, ENT_AUDIT_LIST_MAX, NULL, &at));
     if (at == NULL) {
         return ent_audit_find(a, 9, ENT_AUDIT_INCOMPLETE, claim->seq,
                               "more than %zu receipts: this one was not looked at",

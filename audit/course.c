@@ -9,6 +9,29 @@
 #include "audit/round_inside.h"
 #include "common/task/task.h"
 
+/* Updates are sealed only to auditors whom the log admitted before. */
+static enum ent_err check_admitted(struct ent_audit *a, const struct ent_audit_leaf *leaf)
+{
+    const struct ent_leaf_config_set *config = &leaf->any.config_set;
+    char name[ENT_AUDIT_SHORT_BYTES];
+
+    for (size_t i = 0; i < config->n_auditors; i++) {
+        bool there = a->facts->lost_auditors > 0;
+
+        for (size_t j = 0; j < a->facts->n_auditors && !there; j++) {
+            there = memcmp(a->facts->auditors[j].leaf.seal_pub, config->auditors[i], 32) == 0;
+        }
+        if (!there) {
+            ent_audit_short(config->auditors[i], 32, name);
+            ENT_TRY(ent_audit_fail(a, 7, leaf->index,
+                                   "leaf %" PRIu64 " seals updates to %s, whom no auditor.admit "
+                                   "admitted",
+                                   leaf->index, name));
+        }
+    }
+    return ENT_E_OK;
+}
+
 enum ent_err ent_audit_config(struct ent_audit *a, const struct ent_audit_leaf *leaf)
 {
     const struct ent_leaf_config_set *config = &leaf->any.config_set;
@@ -26,6 +49,7 @@ enum ent_err ent_audit_config(struct ent_audit *a, const struct ent_audit_leaf *
     for (size_t i = 0; i < config->n_auditors && i < ENT_LOG_AUDITORS_MAX; i++) {
         memcpy(a->next.auditors[i], config->auditors[i], sizeof a->next.auditors[i]);
     }
+    ENT_TRY(check_admitted(a, leaf));
     a->next.leaf.auditors = NULL;
     a->has_next = true;
     ENT_TRY(ENT_AUDIT_MORE(a->facts, runs, ENT_AUDIT_RUNS_MAX, &run));

@@ -6,6 +6,7 @@
 
 #include "audit/inside.h"
 #include "common/base/mem.h"
+#include "common/schema/text.h"
 
 const char *ent_audit_check_name(unsigned number)
 {
@@ -50,24 +51,34 @@ void ent_audit_facts_release(struct ent_audit_facts *facts)
     *facts = (struct ent_audit_facts){0};
 }
 
-enum ent_err ent_audit_more(void *list, size_t *n, size_t *cap, size_t size, size_t max,
-                            uint64_t *lost, void *out)
+enum ent_err ent_audit_more(const struct ent_audit_list *list, void *out)
 {
     void *array;
     char *at = NULL;
 
-    if (*n >= max) {
-        (*lost)++;
+    if (*list->n >= list->max) {
+        if (list->lost != NULL) {
+            (*list->lost)++;
+        }
         memcpy(out, &at, sizeof at);
         return ENT_E_OK;
     }
-    ENT_TRY(ent_grow(list, cap, *n + 1, size));
-    memcpy(&array, list, sizeof array);
-    at = (char *)array + *n * size;
-    (*n)++;
-    memset(at, 0, size);
+    ENT_TRY(ent_grow(list->list, list->cap, *list->n + 1, list->size));
+    memcpy(&array, list->list, sizeof array);
+    at = (char *)array + *list->n * list->size;
+    (*list->n)++;
+    memset(at, 0, list->size);
     memcpy(out, &at, sizeof at);
     return ENT_E_OK;
+}
+
+/* File names of the caller may hold anything; what is printed and what is JSON does not. */
+static void tame(char text[ENT_AUDIT_TEXT_MAX])
+{
+    char copy[ENT_AUDIT_TEXT_MAX];
+
+    ent_text_fit(text, copy, sizeof copy - 1);
+    memcpy(text, copy, sizeof copy);
 }
 
 enum ent_err ent_audit_find(struct ent_audit *a, unsigned check, enum ent_audit_status status,
@@ -92,6 +103,7 @@ enum ent_err ent_audit_find(struct ent_audit *a, unsigned check, enum ent_audit_
     va_start(args, fmt);
     (void)vsnprintf(finding->text, sizeof finding->text, fmt, args);
     va_end(args);
+    tame(finding->text);
     return ENT_E_OK;
 }
 
@@ -101,10 +113,11 @@ void ent_audit_say(struct ent_audit *a, unsigned check, enum ent_audit_status st
     struct ent_audit_check *c = &a->facts->checks[check - 1];
     va_list args;
 
-    c->status = c->status > status ? c->status : status;
     va_start(args, fmt);
     (void)vsnprintf(c->text, sizeof c->text, fmt, args);
     va_end(args);
+    tame(c->text);
+    c->status = c->status > status ? c->status : status;
 }
 
 enum ent_audit_verdict ent_audit_verdict(const struct ent_audit_facts *facts)

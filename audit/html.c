@@ -93,7 +93,7 @@ static void text_v(struct ent_html *h, const char *fmt, va_list args)
     int n;
 
     va_copy(again, args);
-    n = vsnprintf(fixed, sizeof fixed, fmt, args);
+    n = vsnprintf(fixed, sizeof fixed, fmt, args); // NOLINT(clang-analyzer-valist.Uninitialized)
     if (n >= 0 && (size_t)n < sizeof fixed) {
         ent_html_text(h, fixed);
     } else if (n < 0 || (size_t)n > TEXT_MAX_BYTES) {

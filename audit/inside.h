@@ -145,7 +145,9 @@ struct ent_audit {
     uint64_t n_seen;  /* heads that were recomputed */
     uint64_t n_seals; /* looked at */
     uint64_t n_seals_opened;
-    uint64_t n_seals_foreign; /* not sealed to --key */
+    uint64_t n_seals_foreign; /* updates that are not sealed to --key; */
+    uint64_t first_foreign;   /* their first leaf */
+    uint64_t last_foreign;
     uint64_t n_weights;
     uint64_t n_cohorts;
     uint64_t n_releases;
@@ -160,12 +162,22 @@ ENT_MUST enum ent_err ent_audit_find(struct ent_audit *a, unsigned check,
 /* The text of a check that is OK, or SKIP. */
 void ent_audit_say(struct ent_audit *a, unsigned check, enum ent_audit_status status,
                    const char *fmt, ...) ENT_PRINTF(4, 5);
-/* One more entry, zeroed: *out; NULL when the list is at `max` (then *lost counts). */
-ENT_MUST enum ent_err ent_audit_more(void *list, size_t *n, size_t *cap, size_t size, size_t max,
-                                     uint64_t *lost, void *out);
+/* One more entry, zeroed: *out; NULL when the list is at `max` (then *lost counts, unless NULL). */
+struct ent_audit_list {
+    void *list; /* address of the pointer to the first entry */
+    size_t *n;
+    size_t *cap;
+    size_t size; /* bytes of an entry */
+    size_t max;
+    uint64_t *lost;
+};
+ENT_MUST enum ent_err ent_audit_more(const struct ent_audit_list *list, void *out);
+#define ENT_AUDIT_MORE_OF(of_, name_, max_, lost_, out_)                                           \
+    ent_audit_more(&(struct ent_audit_list){&(of_)->name_, &(of_)->n_##name_, &(of_)->cap_##name_, \
+                                            sizeof *(of_)->name_, (max_), (lost_)},                \
+                   (out_))
 #define ENT_AUDIT_MORE(facts_, name_, max_, out_)                                                  \
-    ent_audit_more(&(facts_)->name_, &(facts_)->n_##name_, &(facts_)->cap_##name_,                 \
-                   sizeof *(facts_)->name_, (max_), &(facts_)->lost_##name_, (out_))
+    ENT_AUDIT_MORE_OF(facts_, name_, max_, &(facts_)->lost_##name_, out_)
 
 /* walk.c: one leaf taken apart. */
 ENT_MUST enum ent_err ent_audit_leaf_of(uint64_t index, struct ent_bytes bytes,

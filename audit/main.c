@@ -30,7 +30,7 @@
     }
 #define THREADS                                                                                    \
     {                                                                                              \
-        "threads", ENT_OPT_UINT, "N", "of the verification; all cores", AT(threads)                \
+        "threads", ENT_OPT_UINT, "N", "of the verification (default: all cores)", AT(threads)      \
     }
 #define JSON                                                                                       \
     {                                                                                              \
@@ -47,7 +47,7 @@
         {"since", ENT_OPT_UINT, "ROUND", "kept updates of rounds before are not asked for",        \
          AT(since)},                                                                               \
         KEY,                                                                                       \
-        {"max-age", ENT_OPT_UINT, "HOURS", "of the newest cosignature; not checked",               \
+        {"max-age", ENT_OPT_UINT, "HOURS", "of the newest cosignature (default: not checked)",     \
          AT(max_age_hours)},                                                                       \
         THREADS, JSON
 

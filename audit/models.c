@@ -38,14 +38,14 @@ static bool is_better(const struct ent_audit *a, const struct ent_leaf_round_clo
 
 static void keep_best(struct ent_audit *a, const struct ent_leaf_round_close *close)
 {
+    bool last_is_best = a->round.task == ENT_TASK_TRAIN && !a->run.leaf.validate;
     bool validated = a->round.task == ENT_TASK_EVALUATE && a->round.split == ENT_SPLIT_VALIDATION &&
                      close->rows > 0;
 
-    if (a->round.task == ENT_TASK_TRAIN && !a->run.leaf.validate) {
-        validated = true; /* the last is the best */
-    } else if (!validated || !is_better(a, close)) {
+    if (!last_is_best && !(validated && is_better(a, close))) {
         return;
-    } else {
+    }
+    if (validated) {
         a->best_loss_sum = close->loss_sum;
         a->best_rows = close->rows;
         a->best_auc = close->auc;

@@ -86,7 +86,7 @@ static enum ent_err take_note(struct ent_audit *a, uint64_t size, unsigned flags
                               const uint8_t root[32])
 {
     struct ent_audit_note *note = NULL;
-    struct ent_checkpoint said;
+    struct ent_checkpoint said = {0};
     struct ent_audit_job *job = NULL;
     enum ent_err err;
 

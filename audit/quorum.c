@@ -5,7 +5,8 @@
 #include "audit/inside.h"
 #include "common/base/mem.h"
 
-#define SETS_MAX ((size_t)256) /* each is 3 KiB */
+#define AGREED_MAX ((size_t)2 * ENT_LOG_WITNESSES_MAX) /* of the new set, and of the one before */
+#define SETS_MAX ((size_t)256)                         /* each is 3 KiB */
 
 /* ---- the sets ---- */
 
@@ -90,7 +91,7 @@ static enum ent_err check_agreed(struct ent_audit *a, const struct ent_audit_set
     char name[ENT_AUDIT_SHORT_BYTES];
 
     for (size_t i = 0; i < n_agreed; i++) {
-        old += before != NULL && in_set(before, agreed + 16 * i);
+        old += before != NULL && in_set(before, agreed + (size_t)16 * i);
     }
     for (size_t i = 0; i < set->n; i++) {
         bool there = false;
@@ -125,7 +126,7 @@ static enum ent_err take_agreed(struct ent_audit *a, const struct ent_audit_leaf
 
     *n = 0;
     ENT_TRY(agreed_digest(set, digest));
-    for (size_t i = 0; i < set->n_agreed && i < ENT_LOG_WITNESSES_MAX * 2; i++) {
+    for (size_t i = 0; i < set->n_agreed && i < AGREED_MAX; i++) {
         struct ent_audit_said said = {.type = ENT_MSG_AGREE,
                                       .header = set->agreed[i].header,
                                       .payload_sha256 = set->agreed[i].payload_sha256,
@@ -203,7 +204,7 @@ static enum ent_err take_set(struct ent_audit *a, const struct ent_audit_leaf *l
                              struct ent_arena *arena)
 {
     const struct ent_leaf_witness_set *said = &leaf->any.witness_set;
-    uint8_t agreed[ENT_LOG_WITNESSES_MAX * 2 * 16];
+    uint8_t agreed[AGREED_MAX * 16];
     struct ent_leaf_witness_body body;
     struct ent_audit_set *set = NULL;
     const struct ent_audit_set *before;

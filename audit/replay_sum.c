@@ -42,10 +42,16 @@ static void check_weight(struct ent_replaying *r, const struct ent_replay_update
                    (unsigned long)u->weight, (unsigned long)due);
 }
 
-/* Which of the retained copies is for us: plain ones bear the digest that the member signed. */
+/* Which of the retained copies is for us: the one that is sealed to our key, or else the plain one, which bears the digest
+ * that the member signed (and does not last). */
 static void choose_blob(const struct ent_replaying *r, const struct ent_leaf_update_accept *accept,
                         struct ent_replay_update *u)
 {
+    if (r->run.place >= 0 && (size_t)r->run.place < accept->n_sealed) {
+        u->has_blob = true;
+        memcpy(u->blob, accept->sealed[r->run.place], sizeof u->blob);
+        return;
+    }
     for (size_t i = 0; r->run.plain && i < accept->n_sealed; i++) {
         if (memcmp(accept->sealed[i], u->payload, sizeof u->payload) == 0) {
             u->has_blob = true;
@@ -53,10 +59,6 @@ static void choose_blob(const struct ent_replaying *r, const struct ent_leaf_upd
             memcpy(u->blob, u->payload, sizeof u->blob);
             return;
         }
-    }
-    if (r->run.place >= 0 && (size_t)r->run.place < accept->n_sealed) {
-        u->has_blob = true;
-        memcpy(u->blob, accept->sealed[r->run.place], sizeof u->blob);
     }
 }
 

@@ -19,6 +19,7 @@ static void where(struct ent_report_article *a, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
     (void)vsnprintf(a->where + len, sizeof a->where - len, fmt, args);
     va_end(args);
 }

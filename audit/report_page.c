@@ -199,26 +199,57 @@ static void skip_rows(struct ent_report *r)
     }
 }
 
-void ent_report_unchecked(struct ent_report *r)
+static void put_reason(struct ent_report *r, const char *what, const char *why)
 {
-    uint64_t n_incomplete = count_findings(r->facts, false);
-    bool any = n_incomplete > 0;
+    ent_html_open(r->h, "li", NULL);
+    ent_html_put(r->h, "strong", NULL, what);
+    ent_html_textf(r->h, " %s", why);
+    ent_html_close(r->h);
+    ent_html_line(r->h);
+}
+
+/* What a check would have looked at, had it been given; and replay, which is another verb. */
+static void not_given(struct ent_report *r)
+{
+    const struct ent_report_request *q = r->request;
+    bool sealed = false;
+
+    for (size_t i = 0; i < r->facts->n_runs; i++) {
+        sealed = sealed || r->facts->runs[i].leaf.n_auditors > 0;
+    }
+    ent_html_put(r->h, "h3", NULL, "Not looked at");
+    ent_html_open(r->h, "ul", NULL);
+    put_reason(r, "Whether each sum and each model is the result of its updates.",
+               "That is entente-audit replay, by an auditor that was admitted before the run.");
+    if (q->policy == NULL) {
+        put_reason(r, "Whose record this is.", "No policy was given (--policy, from a member).");
+    }
+    if (q->n_heads == 0) {
+        put_reason(r, "Whether a member saw more of this log, or another one.",
+                   "No member's newest head was given (--head): an export that was cut off at its "
+                   "end may not be noticed.");
+    }
+    if (q->model == NULL) {
+        put_reason(r, "Whether the model in use is one of those released.",
+                   "No model file was given (--model).");
+    }
+    if (sealed && q->key == NULL) {
+        put_reason(r, "What the sealed updates hold.",
+                   "No auditor's key was given (--key): they are there, and were not opened.");
+    }
+    ent_html_close(r->h);
+    ent_html_line(r->h);
+}
+
+static void unchecked_table(struct ent_report *r, uint64_t n_incomplete)
+{
     size_t listed;
 
-    for (size_t i = 0; i < ENT_AUDIT_CHECKS; i++) {
-        any = any || r->facts->checks[i].status == ENT_AUDIT_SKIP;
-    }
-    ent_report_section(r, "unchecked", "What was not checked, and why");
-    if (!any) {
-        ent_html_put(r->h, "p", NULL, "Every check of this program was made.");
-        ent_report_end(r);
-        return;
-    }
-    ent_html_put(r->h, "p", NULL,
-                 "INCOMPLETE: evidence is missing, so the verdict cannot be PASS. SKIP: this "
-                 "version has no such feature, or "
-                 "there is nothing in the log that the check would look at; the verdict does not "
-                 "depend on it.");
+    ent_html_put(
+        r->h, "p", NULL,
+        "INCOMPLETE: evidence is missing, so the verdict cannot be PASS. SKIP: this version has no "
+        "such feature, or there is "
+        "nothing in the log that the check would look at; the verdict does not depend on it.");
     ent_report_table(r, ENT_REPORT_WRAPS, "What was not checked",
                      "Status|Check|#Entry|What, and why");
     listed = finding_rows(r, ENT_AUDIT_INCOMPLETE);
@@ -226,6 +257,23 @@ void ent_report_unchecked(struct ent_report *r)
     ent_report_table_end(r);
     ent_report_more(r, "things that could not be checked", listed, listed,
                     n_incomplete > listed ? n_incomplete - listed : 0);
+}
+
+void ent_report_unchecked(struct ent_report *r)
+{
+    uint64_t n_incomplete = count_findings(r->facts, false);
+    bool any = n_incomplete > 0;
+
+    for (size_t i = 0; i < ENT_AUDIT_CHECKS; i++) {
+        any = any || r->facts->checks[i].status == ENT_AUDIT_SKIP;
+    }
+    ent_report_section(r, "unchecked", "What was not checked, and why");
+    if (any) {
+        unchecked_table(r, n_incomplete);
+    } else {
+        ent_html_put(r->h, "p", NULL, "Every check of this program was made.");
+    }
+    not_given(r);
     ent_report_end(r);
 }
 

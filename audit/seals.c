@@ -146,7 +146,6 @@ static enum ent_err check_file(struct ent_audit *a, const struct sealed *s, size
         return ENT_E_OK;
     }
     if (memcmp(a->run.auditors[place], a->key_pub, sizeof a->key_pub) != 0) {
-        a->n_seals_foreign++;
         return ENT_E_OK;
     }
     return check_inside(a, s);
@@ -165,6 +164,17 @@ static enum ent_err check_copy(struct ent_audit *a, struct sealed *s, size_t pla
     return err;
 }
 
+/* Whether the auditor with --key is one of the run's. */
+static bool is_sealed_to(const struct ent_audit *a)
+{
+    for (size_t i = 0; i < a->run.leaf.n_auditors && i < ENT_LOG_AUDITORS_MAX; i++) {
+        if (memcmp(a->run.auditors[i], a->key_pub, sizeof a->key_pub) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum ent_err ent_audit_seals_of(struct ent_audit *a, const struct ent_audit_leaf *leaf,
                                 const struct ent_header *header)
 {
@@ -181,6 +191,11 @@ enum ent_err ent_audit_seals_of(struct ent_audit *a, const struct ent_audit_leaf
     if (leaf->frame.round < a->options->since) {
         return ENT_E_OK;
     }
+    if (a->key != NULL && !plain && due > 0 && !is_sealed_to(a)) {
+        a->first_foreign = a->n_seals_foreign == 0 ? leaf->index : a->first_foreign;
+        a->last_foreign = leaf->index;
+        a->n_seals_foreign++;
+    }
     for (size_t i = 0; i < accept->n_sealed; i++) {
         struct sealed s = {.leaf = leaf, .header = header, .digest = accept->sealed[i], .fd = -1};
 
@@ -193,10 +208,11 @@ enum ent_err ent_audit_seals_end(struct ent_audit *a)
 {
     bool named = a->n_seals > 0 || a->n_missing > 0;
 
-    if (a->key != NULL && a->n_seals_opened == 0 && a->n_seals_foreign > 0) {
-        ENT_TRY(ent_audit_find(a, 15, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
-                               "none of the %" PRIu64 " sealed updates is for this key",
-                               a->n_seals_foreign));
+    if (a->n_seals_foreign > 0) {
+        ENT_TRY(ent_audit_find(a, 15, ENT_AUDIT_INCOMPLETE, a->first_foreign,
+                               "%" PRIu64 " updates (leaves %" PRIu64 " to %" PRIu64
+                               ") are sealed to other auditors only",
+                               a->n_seals_foreign, a->first_foreign, a->last_foreign));
     }
     if (!named) {
         ent_audit_say(a, 15, ENT_AUDIT_SKIP,

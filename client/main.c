@@ -123,8 +123,7 @@ static const struct ent_verb verbs[] = {
          "entente-client run --dir me"),
     VERB(receipts, "what was sent, what the log says became of it, and the proof",
          "entente-client receipts --dir me --proof 3"),
-    VERB(leave, "leave the federation for good, and its witnesses",
-         "entente-client leave --dir me"),
+    VERB(leave, "leave the federation for good", "entente-client leave --dir me"),
     VERB(score, "score a CSV file with a model, in constant memory",
          "entente-client score --dir me --model me/global.safetensors --input new.csv --output "
          "scores.csv"),

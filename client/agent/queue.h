@@ -10,10 +10,10 @@
 
 #include "common/net/link.h"
 
-/* An honest coordinator has a handful under way to one member, whose offers hold at most 48 KiB each; but for the leaves of
- * the log, which a new member gets all at once: room for a log of 1,000 rounds of 50 members. */
-#define ENT_AGENT_QUEUE_FRAMES_MAX 2048
-#define ENT_AGENT_QUEUE_MAX_BYTES ((size_t)64 * 1024 * 1024)
+/* An honest coordinator has a handful under way to one member: its offers hold at most 48 KiB each, and of the log's leaves
+ * it sends 24 batches of 60 KiB ahead of a cosignature. */
+#define ENT_AGENT_QUEUE_FRAMES_MAX 256
+#define ENT_AGENT_QUEUE_MAX_BYTES ((size_t)4 * 1024 * 1024)
 
 struct ent_queue_entry;
 

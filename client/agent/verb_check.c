@@ -192,7 +192,7 @@ static void print_outgoing(const struct ent_outgoing *o)
 
 static void print_warning(void *ctx, const char *line)
 {
-    fprintf(ctx, "warning: %s\n", line);
+    (void)fprintf(ctx, "warning: %s\n", line);
 }
 
 static void each_warning(const struct report *r, ent_advice_say *say, void *ctx)

@@ -23,7 +23,10 @@ static enum ent_err open_all(struct ent_mirror *m)
     }
     ENT_TRY(ent_sign_pub_new(m->statement_bytes, &m->statement_pub));
     ENT_TRY(ent_sign_pub_new(o->log_pub, &m->log_key));
-    return ent_state_log_get(o->state, &m->head);
+    ENT_TRY(ent_state_log_get(o->state, &m->head));
+    m->dirty_note = m->head.tree.size > 0; /* the process may have died before it wrote the files */
+    m->dirty_set = m->dirty_note;
+    return ENT_E_OK;
 }
 
 enum ent_err ent_mirror_new(const struct ent_mirror_options *options, struct ent_mirror **out)

@@ -17,8 +17,8 @@
 #include "common/crypto/csprng.h"
 #include "common/wire/wire.h"
 
-/* What may wait for one note: a log of 1,000 rounds of 50 members. Bytes. */
-#define ENT_MIRROR_PENDING_MAX_BYTES ((size_t)64 * 1024 * 1024)
+/* What may wait for one note; an honest coordinator sends one after 24 batches of 60 KiB. Bytes. */
+#define ENT_MIRROR_PENDING_MAX_BYTES ((size_t)8 * 1024 * 1024)
 
 enum ent_mirror_keep { ENT_MIRROR_FULL, ENT_MIRROR_HASHES, ENT_MIRROR_OFF };
 

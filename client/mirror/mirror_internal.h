@@ -1,6 +1,6 @@
 /* What the files of this room share. Not for others. */
-#ifndef ENT_CLIENT_MIRROR_INTERNAL_H
-#define ENT_CLIENT_MIRROR_INTERNAL_H
+#ifndef ENT_CLIENT_MIRROR_MIRROR_INTERNAL_H
+#define ENT_CLIENT_MIRROR_MIRROR_INTERNAL_H
 
 #include "client/mirror/mirror.h"
 #include "common/base/arena.h"

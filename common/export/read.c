@@ -121,9 +121,13 @@ static enum ent_err list_sizes(struct ent_export *export)
 static enum ent_err read_claim(struct ent_export *export)
 {
     struct ent_note note;
+    enum ent_err err;
 
     ent_buf_init(&export->checkpoint, ENT_NOTE_MAX_BYTES);
-    ENT_TRY(ent_export_file(export->fd, "checkpoint", &export->checkpoint));
+    err = ent_export_file(export->fd, "checkpoint", &export->checkpoint);
+    ENT_REQUIRE(err != ENT_E_NOT_FOUND, ENT_E_CORRUPT,
+                "%s has no file checkpoint: it is no export, or not a whole one", export->dir);
+    ENT_TRY(err);
     ENT_TRY(ent_note_parse((const char *)export->checkpoint.data, export->checkpoint.len, &note));
     return ent_checkpoint_parse(note.text, note.text_len, &export->claim);
 }

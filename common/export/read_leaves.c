@@ -68,7 +68,7 @@ void ent_export_leaves_release(struct ent_export_leaves *leaves)
 enum ent_err ent_export_leaf(struct ent_export *export, uint64_t index, struct ent_buf *out)
 {
     struct ent_export_leaves leaves = {0};
-    struct ent_bytes leaf;
+    struct ent_bytes leaf = {0};
     bool more = false;
     enum ent_err err;
 

@@ -172,6 +172,7 @@ static int sync_entry(const char *path, const struct stat *sb, int kind, struct 
 enum ent_err ent_export_tree_commit(struct ent_export_tree *tree)
 {
     errno = 0;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is safe where it does not change the working directory */
     if (nftw(tree->root, sync_entry, WALK_FDS, FTW_DEPTH | FTW_PHYS) != 0) {
         return ent_io_error("make durable", tree->root);
     }
@@ -196,6 +197,7 @@ static int remove_entry(const char *path, const struct stat *sb, int kind, struc
 void ent_export_tree_release(struct ent_export_tree *tree)
 {
     if (tree->root != NULL) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): as above */
         (void)nftw(tree->root, remove_entry, WALK_FDS, FTW_DEPTH | FTW_PHYS);
     }
     free(tree->root);

@@ -220,12 +220,6 @@ const struct ent_kernels *ent_kernels_portable(void)
     return &kernels;
 }
 
-#ifdef ENT_PLAIN_KERNELS
-const struct ent_kernels *ent_kernels(void)
-{
-    return ent_kernels_portable();
-}
-#else
 const struct ent_kernels *ent_kernels(void)
 {
     const struct ent_kernels *best = ent_kernels_avx512();
@@ -233,4 +227,3 @@ const struct ent_kernels *ent_kernels(void)
     best = best != NULL ? best : ent_kernels_avx2();
     return best != NULL ? best : ent_kernels_portable();
 }
-#endif

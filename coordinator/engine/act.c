@@ -113,7 +113,7 @@ static void say_closed(struct ent_engine *e, const struct ent_row *row)
  * optimizer too. */
 static enum ent_err sweep(struct ent_engine *e, bool goes_on)
 {
-    const struct ent_audit *a = &e->audit;
+    const struct ent_trail *a = &e->audit;
     uint8_t(*keep)[ENT_STORE_DIGEST_BYTES] = NULL;
     size_t n = a->n_released;
     enum ent_err err;
@@ -166,7 +166,7 @@ static void on_opened(struct ent_engine *e, const struct ent_row *row)
     e->open_before_ms = 0;
     e->metrics.known = false;
     ent_fold_clear(e);
-    ent_engine_fail(e, ent_audit_load_open(e));
+    ent_engine_fail(e, ent_trail_load_open(e));
     if (row->attempt > 1) {
         ent_engine_say(e, ENT_SAY_ROUND, "round %llu: attempt %u", (unsigned long long)row->round,
                        (unsigned)row->attempt);
@@ -279,7 +279,7 @@ static void end(struct ent_engine *e, enum ent_err code)
 {
     e->run = (struct ent_store_run){0};
     ent_engine_unhold(e);
-    ent_audit_end(e, code);
+    ent_trail_end(e, code);
 }
 
 void ent_act(struct ent_engine *e, const struct ent_action *action)
@@ -320,7 +320,7 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
         say_closed(e, &action->row);
         break;
     case ENT_ACT_GATE:
-        ent_audit_ask_gate(e, action);
+        ent_trail_ask_gate(e, action);
         break;
     case ENT_ACT_SEND_ABORT:
         ent_message_abort(e, action);
@@ -338,7 +338,7 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
         say_stalled(e, action);
         break;
     case ENT_ACT_WITNESSES:
-        ent_audit_say_waits(e);
+        ent_trail_say_waits(e);
         break;
     }
 }

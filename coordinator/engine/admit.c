@@ -112,7 +112,7 @@ static void welcome(struct ent_engine *e, struct ent_conn *conn, uint32_t member
     name_clock(e, member, hello->time_ms);
     ent_message_welcome(e, conn);
     conn->log.sent = hello->seen_size;
-    ent_audit_welcome(e, conn);
+    ent_trail_welcome(e, conn);
     ent_party_welcome(e, conn);
     if (e->run.config.run != 0 && ent_round_active(&e->round)) {
         ent_message_run_start(e, conn);
@@ -175,7 +175,7 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
 
     ENT_TRY(ent_msg_join_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
-    ENT_TRY(ent_audit_check_claim(e, m.seen_size, m.seen_root));
+    ENT_TRY(ent_trail_check_claim(e, m.seen_size, m.seen_root));
     /* Kept with the row. */
     ent_said_take(&e->members[member].log.says.join, env);
     e->members[member].has_commit = true;
@@ -329,7 +329,7 @@ static enum ent_err on_cosign(struct ent_engine *e, struct ent_conn *conn,
     struct ent_msg_cosign m;
 
     ENT_TRY(ent_msg_cosign_decode(event->body.data, event->body.len, &e->arena, &m));
-    ent_audit_cosign(e, conn, &m);
+    ent_trail_cosign(e, conn, &m);
     return ENT_E_OK;
 }
 

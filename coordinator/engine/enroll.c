@@ -174,7 +174,7 @@ static enum ent_err enrol(struct ent_engine *e, void *ctx)
     memcpy(leaf.nonce_commit, n->keys.nonce_commit, sizeof leaf.nonce_commit);
     ENT_TRY(ent_sha256(n->keys.tls_pub, n->keys.tls_pub_len, leaf.tls_sha256));
     ENT_TRY(ent_leaf_name_commit(salt, n->member->name, leaf.name_commit));
-    return ent_audit_append(e, ENT_LEAF_MEMBER_ADMIT, &leaf, NULL);
+    return ent_trail_append(e, ENT_LEAF_MEMBER_ADMIT, &leaf, NULL);
 }
 
 /* Token, request, certificate, roster: in this order, so that a refused token costs nothing more. */
@@ -197,7 +197,7 @@ static enum ent_err admit(struct ent_engine *e, const struct ent_envelope *env,
     ENT_REQUIRE(e->n_members < ENT_ROUND_MEMBERS_MAX, ENT_E_LIMIT,
                 "the roster is full: %u members, revoked ones included",
                 (unsigned)ENT_ROUND_MEMBERS_MAX);
-    ENT_TRY(ent_audit_together(e, enrol, &n));
+    ENT_TRY(ent_trail_together(e, enrol, &n));
     ENT_TRY(ent_members_add(e, member));
     ENT_BUG_ON(ent_round_add_member(&e->round, false) != member->index);
     return ENT_E_OK;

@@ -196,7 +196,7 @@ static enum ent_err choose_note(struct ent_engine *e, uint64_t *size, struct ent
         return err;
     }
     ENT_TRY(ent_store_log_committed(e->store, size, root));
-    return ent_audit_write_note(e, *size, root, note);
+    return ent_trail_write_note(e, *size, root, note);
 }
 
 static enum ent_err write_export(struct exporting *x, const char *to)
@@ -258,7 +258,7 @@ enum ent_err ent_ops_export(struct ent_engine *e, const struct ent_json *request
         x.since = strtoull(since, NULL, 10);
     }
     ENT_REQUIRE(!ent_file_exists(to), ENT_E_EXISTS, "%s is there already", to);
-    ENT_TRY(ent_audit_flush(e)); /* what the witnesses said by now goes with it */
+    ENT_TRY(ent_trail_flush(e)); /* what the witnesses said by now goes with it */
     ENT_TRY(ent_ops_action(e, ENT_LOG_EXPORT, NULL, 0));
     ent_buf_init(&x.leaf, ENT_LEAF_MAX_BYTES);
     ent_buf_init(&x.note, ENT_NOTE_MAX_BYTES);

@@ -252,7 +252,7 @@ void ent_message_end(struct ent_engine *e, struct ent_conn *conn)
         .code = end->code, .best_round = end->best_round, .metrics = metrics};
     struct ent_blob *best = NULL;
 
-    if (!ent_audit_may_send(e, ENT_OFFER_BEST)) {
+    if (!ent_trail_may_send(e, ENT_OFFER_BEST)) {
         e->audit.end_waits = true; /* all are told once the witnesses have covered it */
         e->audit.end_code = end->code;
         return;

@@ -40,7 +40,7 @@ static enum ent_err store_invitation(struct ent_engine *e, void *ctx)
     struct inviting *i = ctx;
 
     ENT_TRY(ent_store_invite(e->store, i->invitation, e->wall_ms, i->token->handle));
-    return ent_audit_operator(e, ENT_LOG_INVITE, i->token->handle, sizeof i->token->handle);
+    return ent_trail_operator(e, ENT_LOG_INVITE, i->token->handle, sizeof i->token->handle);
 }
 
 static enum ent_err make_token(struct ent_engine *e, const char *name, struct ent_token *token)
@@ -59,7 +59,7 @@ static enum ent_err make_token(struct ent_engine *e, const char *name, struct en
     invitation.expires_ms = token->expiry_ms;
     i.token = token;
     i.invitation = &invitation;
-    return ent_audit_together(e, store_invitation, &i);
+    return ent_trail_together(e, store_invitation, &i);
 }
 
 enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request,
@@ -104,9 +104,9 @@ static enum ent_err store_revoked(struct ent_engine *e, void *ctx)
     memcpy(leaf.handle, member->handle, sizeof leaf.handle);
     ENT_TRY(ent_store_revoke(e->store, member->handle, e->wall_ms));
     if (member->index != ENT_ROUND_NO_MEMBER) { /* it was admitted */
-        ENT_TRY(ent_audit_append(e, ENT_LEAF_MEMBER_REVOKE, &leaf, NULL));
+        ENT_TRY(ent_trail_append(e, ENT_LEAF_MEMBER_REVOKE, &leaf, NULL));
     }
-    return ent_audit_operator(e, ENT_LOG_REVOKE, member->handle, sizeof member->handle);
+    return ent_trail_operator(e, ENT_LOG_REVOKE, member->handle, sizeof member->handle);
 }
 
 enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request,
@@ -118,7 +118,7 @@ enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request
 
     ENT_TRY(text_of(request, "name", &name));
     ENT_TRY(ent_store_find_name(e->store, name, &member));
-    err = ent_audit_together(e, store_revoked, &member);
+    err = ent_trail_together(e, store_revoked, &member);
     /* It is out at once, whatever comes of the rest. */
     if (member.index < e->n_members && !e->members[member.index].revoked) {
         ent_members_out(e, member.index, "this member was revoked");
@@ -194,7 +194,7 @@ static enum ent_err store_run(struct ent_engine *e, void *ctx)
     uint32_t run = 0;
 
     ENT_TRY(ent_store_run_add(e->store, &s->config, s->base, &s->yaml, e->wall_ms, &run));
-    return ent_audit_operator(e, ENT_LOG_START, s->plan->digest, sizeof s->plan->digest);
+    return ent_trail_operator(e, ENT_LOG_START, s->plan->digest, sizeof s->plan->digest);
 }
 
 static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, const char *text,
@@ -212,7 +212,7 @@ static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, c
     ent_buf_init(&s.yaml, ENT_PLAN_MAX_BYTES);
     err = ent_buf_add(&s.yaml, text, strlen(text));
     if (err == ENT_E_OK) {
-        err = ent_audit_together(e, store_run, &s);
+        err = ent_trail_together(e, store_run, &s);
     }
     ent_buf_release(&s.yaml);
     ENT_TRY(err);

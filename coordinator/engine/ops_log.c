@@ -16,7 +16,7 @@ static enum ent_err act(struct ent_engine *e, void *ctx)
 {
     const struct acting *a = ctx;
 
-    return ent_audit_operator(e, a->action, a->subject, a->len);
+    return ent_trail_operator(e, a->action, a->subject, a->len);
 }
 
 enum ent_err ent_ops_action(struct ent_engine *e, enum ent_log_action action, const void *subject,
@@ -24,7 +24,7 @@ enum ent_err ent_ops_action(struct ent_engine *e, enum ent_log_action action, co
 {
     struct acting a = {action, subject, len};
 
-    return ent_audit_together(e, act, &a);
+    return ent_trail_together(e, act, &a);
 }
 
 /* ---- witnesses ---- */
@@ -47,7 +47,7 @@ enum ent_err ent_ops_check_witnesses(const struct ent_engine *e, uint32_t min_me
 
 static void ask_all(struct ent_engine *e)
 {
-    ent_audit_publish(e); /* who agrees has seen the admission of everybody in the set */
+    ent_trail_publish(e); /* who agrees has seen the admission of everybody in the set */
     for (size_t i = 0; i < e->n_conns; i++) {
         if (e->conns[i]->welcomed && e->conns[i]->member != ENT_NO_MEMBER) {
             ent_party_welcome(e, e->conns[i]);
@@ -124,8 +124,8 @@ static enum ent_err store_auditor(struct ent_engine *e, void *ctx)
     memcpy(leaf.sign_pub, a->sign_pub, sizeof leaf.sign_pub);
     ENT_TRY(ent_leaf_name_commit(a->name_salt, a->name, leaf.name_commit));
     ENT_TRY(ent_sha256(a->seal_pub, sizeof a->seal_pub, fingerprint));
-    ENT_TRY(ent_audit_operator(e, ENT_LOG_ADMIT_AUDITOR, fingerprint, sizeof fingerprint));
-    ENT_TRY(ent_audit_append(e, ENT_LEAF_AUDITOR_ADMIT, &leaf, &a->leaf));
+    ENT_TRY(ent_trail_operator(e, ENT_LOG_ADMIT_AUDITOR, fingerprint, sizeof fingerprint));
+    ENT_TRY(ent_trail_append(e, ENT_LEAF_AUDITOR_ADMIT, &leaf, &a->leaf));
     return ent_store_auditor_add(e->store, a);
 }
 
@@ -156,7 +156,7 @@ enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct ent_json *
     ENT_REQUIRE(n < ENT_LOG_AUDITORS_MAX - 1, ENT_E_LIMIT, "a federation has %d auditors at most",
                 ENT_LOG_AUDITORS_MAX - 1);
     ENT_TRY(ent_csprng_bytes(&random, a.name_salt, sizeof a.name_salt));
-    ENT_TRY(ent_audit_together(e, store_auditor, &a));
+    ENT_TRY(ent_trail_together(e, store_auditor, &a));
     ENT_TRY(ent_sha256(a.seal_pub, sizeof a.seal_pub, fingerprint));
     ent_hex(fingerprint, sizeof fingerprint, hex);
     ent_json_put_key_string(out, "fingerprint", hex);

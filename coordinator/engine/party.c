@@ -10,7 +10,7 @@
 
 bool ent_party_hello(struct ent_engine *e, uint32_t member, const struct ent_msg_hello *m)
 {
-    enum ent_err err = ent_audit_check_seen(e, m->seen_size, m->seen_root);
+    enum ent_err err = ent_trail_check_seen(e, m->seen_size, m->seen_root);
     char why[256];
 
     if (err == ENT_E_CORRUPT) {
@@ -45,14 +45,14 @@ static enum ent_err append_alone(struct ent_engine *e, void *ctx)
 {
     struct alone *a = ctx;
 
-    return ent_audit_append(e, a->type, a->message, &a->idx);
+    return ent_trail_append(e, a->type, a->message, &a->idx);
 }
 
 static enum ent_err leaf_alone(struct ent_engine *e, enum ent_leaf_type type, const void *message,
                                uint64_t *idx)
 {
     struct alone a = {.type = type, .message = message};
-    enum ent_err err = ent_audit_together(e, append_alone, &a);
+    enum ent_err err = ent_trail_together(e, append_alone, &a);
 
     ent_engine_fail(e, err);
     *idx = a.idx;
@@ -95,7 +95,7 @@ enum ent_err ent_party_leave(struct ent_engine *e, uint32_t member, const struct
     h->left[h->n_left].leaf = m->log.left_leaf;
     memcpy(h->left[h->n_left++].handle, m->handle, sizeof m->handle);
     ent_engine_say(e, ENT_SAY_MEMBER, "%s leaves the federation", m->name);
-    ent_audit_publish(e);
+    ent_trail_publish(e);
     return ENT_E_OK;
 }
 

@@ -70,7 +70,7 @@ static enum ent_err newest(struct ent_engine *e, struct ent_leaf_processing_set 
 
 static enum ent_err append(struct ent_engine *e, void *ctx)
 {
-    return ent_audit_append(e, ENT_LEAF_PROCESSING_SET, ctx, NULL);
+    return ent_trail_append(e, ENT_LEAF_PROCESSING_SET, ctx, NULL);
 }
 
 enum ent_err ent_processing_start(struct ent_engine *e)
@@ -80,5 +80,5 @@ enum ent_err ent_processing_start(struct ent_engine *e)
 
     ENT_TRY(stated(e->home->config, &now));
     ENT_TRY(newest(e, &before));
-    return same(&now, &before) ? ENT_E_OK : ent_audit_together(e, append, &now);
+    return same(&now, &before) ? ENT_E_OK : ent_trail_together(e, append, &now);
 }

@@ -67,12 +67,12 @@ static enum ent_err propose(struct ent_engine *e, void *ctx)
     const struct proposing *p = ctx;
 
     ENT_TRY(ent_store_set_propose(e->store, p->version, p->set));
-    return ent_audit_operator(e, ENT_LOG_POLICY, NULL, 0);
+    return ent_trail_operator(e, ENT_LOG_POLICY, NULL, 0);
 }
 
 static enum ent_err store_proposal(struct ent_engine *e, const struct ent_leaf_witness_body *body)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     struct proposing p = {.version = body->version};
     struct ent_buf set;
     enum ent_err err;
@@ -84,7 +84,7 @@ static enum ent_err store_proposal(struct ent_engine *e, const struct ent_leaf_w
     same = err == ENT_E_OK && a->proposal.len == set.len &&
            memcmp(a->proposal.data, set.data, set.len) == 0;
     if (err == ENT_E_OK && !same) {
-        err = ent_audit_together(e, propose, &p);
+        err = ent_trail_together(e, propose, &p);
     }
     if (err == ENT_E_OK && !same) {
         ent_buf_clear(&a->proposal);
@@ -230,7 +230,7 @@ static enum ent_err append_set(struct ent_engine *e, void *ctx)
         memcpy(m.agreed[i].payload_sha256, p->agreed[i].payload_sha256, 32);
         memcpy(m.agreed[i].signature, p->agreed[i].signature, 64);
     }
-    err = ent_audit_append(e, ENT_LEAF_WITNESS_SET, &m, &f->idx);
+    err = ent_trail_append(e, ENT_LEAF_WITNESS_SET, &m, &f->idx);
     free(m.agreed);
     return err == ENT_E_OK ? ent_store_set_drop(e->store) : err;
 }
@@ -242,7 +242,7 @@ static enum ent_err freeze(struct ent_engine *e, const struct opened *p)
     struct freezing f = {.p = p};
 
     ENT_TRY(ent_grow(&h->sets, &h->cap_sets, h->n_sets + 1, sizeof *h->sets));
-    ENT_TRY(ent_audit_together(e, append_set, &f));
+    ENT_TRY(ent_trail_together(e, append_set, &f));
     set = &h->sets[h->n_sets++];
     *set = (struct ent_log_set){
         .leaf = f.idx, .version = p->body.version, .bad = p->body.bad, .n = p->body.n_witnesses};
@@ -251,7 +251,7 @@ static enum ent_err freeze(struct ent_engine *e, const struct opened *p)
     ent_engine_say(e, ENT_SAY_OPERATOR,
                    "witness set %u is agreed: %zu members, %u of them make a quorum",
                    (unsigned)set->version, set->n, (unsigned)p->body.quorum);
-    ent_audit_publish(e);
+    ent_trail_publish(e);
     return ENT_E_OK;
 }
 
@@ -289,7 +289,7 @@ static enum ent_err fill_policy(const struct ent_engine *e, const struct ent_wit
     for (size_t i = 0; i < set->n; i++) {
         struct ent_tlog_witness *w = &policy->witnesses[i];
 
-        ENT_TRY(ent_audit_witness_key(e, &set->list[i], &w->key));
+        ENT_TRY(ent_trail_witness_key(e, &set->list[i], &w->key));
         ent_hex(set->list[i].handle, sizeof set->list[i].handle, w->name);
         w->in_quorum = true;
     }

@@ -31,7 +31,7 @@ static void release(struct sending *s)
 
 /* ---- notes ---- */
 
-enum ent_err ent_audit_write_note(struct ent_engine *e, uint64_t size,
+enum ent_err ent_trail_write_note(struct ent_engine *e, uint64_t size,
                                   const uint8_t root[ENT_MERKLE_BYTES], struct ent_buf *out)
 {
     const char *origin = e->audit.genesis.log.name;
@@ -46,7 +46,7 @@ enum ent_err ent_audit_write_note(struct ent_engine *e, uint64_t size,
 /* The committed head becomes the note that is cosigned from now on. */
 static enum ent_err take_head(struct ent_engine *e, bool *is_new)
 {
-    struct ent_audit_note *n = &e->audit.note;
+    struct ent_trail_note *n = &e->audit.note;
     uint8_t root[ENT_MERKLE_BYTES];
     uint64_t size = 0;
 
@@ -55,7 +55,7 @@ static enum ent_err take_head(struct ent_engine *e, bool *is_new)
     if (!*is_new) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_audit_flush(e)); /* the last one may have its quorum */
+    ENT_TRY(ent_trail_flush(e)); /* the last one may have its quorum */
     ent_buf_clear(&n->text);
     memset(n->lines, 0, sizeof n->lines);
     memset(n->line_stored, 0, sizeof n->line_stored);
@@ -66,7 +66,7 @@ static enum ent_err take_head(struct ent_engine *e, bool *is_new)
     memcpy(n->root, root, sizeof n->root);
     ent_witness_in_force(&e->audit.history, e->audit.cosigned, &n->set);
     e->audit.said_waits = false;
-    return ent_audit_write_note(e, size, root, &n->text);
+    return ent_trail_write_note(e, size, root, &n->text);
 }
 
 /* ---- letters ---- */
@@ -109,7 +109,7 @@ static enum ent_err leaves_letter(struct ent_engine *e, struct sending *s, uint6
 /* The newest note, or, for a member that is far behind, one of the place that it reached. */
 static enum ent_err checkpoint_letter(struct ent_engine *e, struct sending *s, uint64_t size)
 {
-    const struct ent_audit_note *n = &e->audit.note;
+    const struct ent_trail_note *n = &e->audit.note;
     struct ent_about outside = {0};
     struct ent_msg_checkpoint m = {.note = {n->text.data, n->text.len}};
     uint8_t root[ENT_MERKLE_BYTES];
@@ -125,7 +125,7 @@ static enum ent_err checkpoint_letter(struct ent_engine *e, struct sending *s, u
     if (size != n->size) {
         err = ent_store_log_root_at(e->store, size, root);
         if (err == ENT_E_OK) {
-            err = ent_audit_write_note(e, size, root, &older);
+            err = ent_trail_write_note(e, size, root, &older);
         }
         m.note = (struct ent_bytes){older.data, older.len};
     }
@@ -161,7 +161,7 @@ static bool listens(const struct ent_conn *conn)
     return !conn->enroll && conn->welcomed && conn->member != ENT_NO_MEMBER && !conn->closing;
 }
 
-void ent_audit_send(struct ent_engine *e, struct ent_conn *conn)
+void ent_trail_send(struct ent_engine *e, struct ent_conn *conn)
 {
     struct sending s = {0};
 
@@ -171,7 +171,7 @@ void ent_audit_send(struct ent_engine *e, struct ent_conn *conn)
     release(&s);
 }
 
-void ent_audit_publish(struct ent_engine *e)
+void ent_trail_publish(struct ent_engine *e)
 {
     struct sending s = {0};
     bool is_new = false;
@@ -187,11 +187,11 @@ void ent_audit_publish(struct ent_engine *e)
     ent_engine_fail(e, err);
 }
 
-void ent_audit_welcome(struct ent_engine *e, struct ent_conn *conn)
+void ent_trail_welcome(struct ent_engine *e, struct ent_conn *conn)
 {
     if (conn->log.sent > e->audit.note.size) {
-        ent_audit_publish(e); /* it saw more than the note that is under way: all get the head */
+        ent_trail_publish(e); /* it saw more than the note that is under way: all get the head */
     } else {
-        ent_audit_send(e, conn);
+        ent_trail_send(e, conn);
     }
 }

@@ -130,7 +130,7 @@ void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offe
     struct ent_blob *blob = NULL;
 
     /* Whoever asks for it too early: no model leaves before the witnesses have covered how it was made. */
-    if (!ent_audit_may_send(e, kind)) {
+    if (!ent_trail_may_send(e, kind)) {
         return;
     }
     if (kind == ENT_OFFER_PLAN) {

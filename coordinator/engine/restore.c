@@ -174,5 +174,5 @@ enum ent_err ent_restore(struct ent_engine *e)
         ENT_TRY(ent_store_rows(e->store, e->run.config.run, note_row, e));
     }
     ENT_TRY(load_last_end(e));
-    return ent_audit_load(e);
+    return ent_trail_load(e);
 }

@@ -87,7 +87,7 @@ static enum ent_err keep_plain(struct ent_engine *e, const struct ent_blob *payl
 
 enum ent_err ent_seal_update(struct ent_engine *e, uint32_t member, const struct ent_blob *payload)
 {
-    const struct ent_audit *a = &e->audit;
+    const struct ent_trail *a = &e->audit;
     struct ent_leaves_member *says = &e->members[member].log.says;
 
     says->n_sealed = 0;
@@ -119,7 +119,7 @@ static enum ent_err erased(struct ent_engine *e, void *ctx)
     struct ent_leaf_blob_erase leaf = {
         .digests = x->digests, .n_digests = x->n, .basis = BASIS_RETENTION};
 
-    return ent_audit_append(e, ENT_LEAF_BLOB_ERASE, &leaf, NULL);
+    return ent_trail_append(e, ENT_LEAF_BLOB_ERASE, &leaf, NULL);
 }
 
 /* The leaf first: files that are gone without one would be a violation. */
@@ -138,7 +138,7 @@ static enum ent_err erase(struct ent_engine *e, const struct ent_store_kept *kep
             memmove(x.digests[x.n++], x.digests[i], 32);
         }
     }
-    err = ent_audit_together(e, erased, &x);
+    err = ent_trail_together(e, erased, &x);
     for (size_t i = 0; i < x.n && err == ENT_E_OK; i++) {
         err = ent_store_sealed_remove(e->store, x.digests[i]);
     }

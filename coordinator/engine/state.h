@@ -9,9 +9,9 @@
 #include "common/plan/plan.h"
 #include "common/task/task.h"
 #include "common/wire/wire.h"
-#include "coordinator/engine/audit.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/queue.h"
+#include "coordinator/engine/trail.h"
 
 #define ENT_RECENT_MESSAGES 8
 #define ENT_PUSHES_MAX 4
@@ -206,7 +206,7 @@ struct ent_engine {
 
     struct ent_round round;
     struct ent_round_member *machine_members;
-    struct ent_audit audit;
+    struct ent_trail audit;
     struct ent_actions actions; /* not carried out yet */
     struct ent_actions doing;   /* being carried out */
     uint64_t timer_ms;          /* 0 = none */

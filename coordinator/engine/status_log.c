@@ -15,7 +15,7 @@ static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t *b
 
 static void put_witnesses(const struct ent_engine *e, struct ent_json_writer *w)
 {
-    const struct ent_audit_note *n = &e->audit.note;
+    const struct ent_trail_note *n = &e->audit.note;
     struct ent_witnesses newest;
     const struct ent_witnesses *set = &n->set;
 
@@ -67,7 +67,7 @@ static enum ent_err put_auditors(struct ent_engine *e, struct ent_json_writer *w
 
 enum ent_err ent_status_log(struct ent_engine *e, struct ent_json_writer *w)
 {
-    const struct ent_audit *a = &e->audit;
+    const struct ent_trail *a = &e->audit;
     uint8_t root[ENT_MERKLE_BYTES];
     uint64_t size = 0;
     char names[768] = "";
@@ -84,7 +84,7 @@ enum ent_err ent_status_log(struct ent_engine *e, struct ent_json_writer *w)
     ent_json_put_key_uint(w, "note_cosignatures", a->note.n_cosigned);
     put_witnesses(e, w);
     if (a->gate.waits || a->end_waits) {
-        ent_audit_awaited(e, names, sizeof names);
+        ent_trail_awaited(e, names, sizeof names);
     }
     ent_json_put_key_string(w, "awaited", names);
     ent_json_put_key(w, "proposal");

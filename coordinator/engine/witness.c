@@ -56,9 +56,9 @@ static bool covers(const struct ent_engine *e, uint64_t leaf)
     return e->audit.cosigned > leaf || ENT_HOOK_PLANTED("no-quorum");
 }
 
-bool ent_audit_may_send(const struct ent_engine *e, uint32_t kind)
+bool ent_trail_may_send(const struct ent_engine *e, uint32_t kind)
 {
-    const struct ent_audit *a = &e->audit;
+    const struct ent_trail *a = &e->audit;
 
     switch (kind) {
     case ENT_OFFER_MODEL: /* with the round that it is the base of, the one that made it is covered */
@@ -72,7 +72,7 @@ bool ent_audit_may_send(const struct ent_engine *e, uint32_t kind)
 
 static void open_gate(struct ent_engine *e)
 {
-    struct ent_audit_gate *g = &e->audit.gate;
+    struct ent_trail_gate *g = &e->audit.gate;
     struct ent_event gate = ent_engine_event(e, ENT_EV_GATE, ENT_NO_MEMBER);
 
     g->waits = false;
@@ -83,7 +83,7 @@ static void open_gate(struct ent_engine *e)
 
 static void tell_end(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
 
     a->end_waits = false;
     e->ended_run = e->last_end.run;
@@ -95,22 +95,22 @@ static void tell_end(struct ent_engine *e)
 /* What waited for the quorum, now that it may be there. */
 static void look(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
 
     if (a->gate.waits && covers(e, a->gate.covers)) {
         open_gate(e);
     }
-    if (a->end_waits && ent_audit_may_send(e, ENT_OFFER_BEST)) {
+    if (a->end_waits && ent_trail_may_send(e, ENT_OFFER_BEST)) {
         tell_end(e);
     }
 }
 
-void ent_audit_ask_gate(struct ent_engine *e, const struct ent_action *action)
+void ent_trail_ask_gate(struct ent_engine *e, const struct ent_action *action)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     bool opening = e->round.phase == ENT_PHASE_JOIN;
 
-    a->gate = (struct ent_audit_gate){.waits = true,
+    a->gate = (struct ent_trail_gate){.waits = true,
                                       .round = action->row.round,
                                       .attempt = action->row.attempt,
                                       .covers = opening ? a->open_leaf : a->close_leaf};
@@ -118,18 +118,18 @@ void ent_audit_ask_gate(struct ent_engine *e, const struct ent_action *action)
         open_gate(e);
         return;
     }
-    ent_audit_publish(e);
+    ent_trail_publish(e);
     look(e);
 }
 
-void ent_audit_end(struct ent_engine *e, enum ent_err code)
+void ent_trail_end(struct ent_engine *e, enum ent_err code)
 {
     e->audit.end_waits = true;
     e->audit.end_code = code;
-    ent_audit_publish(e);
+    ent_trail_publish(e);
     look(e);
     if (e->audit.end_waits) {
-        ent_audit_say_waits(e);
+        ent_trail_say_waits(e);
     }
 }
 
@@ -140,9 +140,9 @@ static uint32_t member_at(const struct ent_engine *e, size_t place)
     return ent_members_find(e, e->audit.note.set.list[place].handle);
 }
 
-void ent_audit_awaited(const struct ent_engine *e, char *out, size_t cap)
+void ent_trail_awaited(const struct ent_engine *e, char *out, size_t cap)
 {
-    const struct ent_audit_note *n = &e->audit.note;
+    const struct ent_trail_note *n = &e->audit.note;
     size_t used = 0;
 
     out[0] = '\0';
@@ -167,11 +167,11 @@ void ent_audit_awaited(const struct ent_engine *e, char *out, size_t cap)
     }
 }
 
-void ent_audit_say_waits(struct ent_engine *e)
+void ent_trail_say_waits(struct ent_engine *e)
 {
     char names[768];
 
-    ent_audit_awaited(e, names, sizeof names);
+    ent_trail_awaited(e, names, sizeof names);
     if (names[0] != '\0' && !e->audit.said_waits) {
         e->audit.said_waits = true;
         ent_engine_say(e, ENT_SAY_ROUND, "waiting for witnesses: %s (%u of %u that are needed)",
@@ -182,7 +182,7 @@ void ent_audit_say_waits(struct ent_engine *e)
 
 /* ---- cosignatures ---- */
 
-enum ent_err ent_audit_witness_key(const struct ent_engine *e, const struct ent_leaf_witness *w,
+enum ent_err ent_trail_witness_key(const struct ent_engine *e, const struct ent_leaf_witness *w,
                                    struct ent_vkey *out)
 {
     char hex[2 * ENT_WIRE_HANDLE_BYTES + 1];
@@ -211,14 +211,14 @@ static void write_line(const struct ent_vkey *key, const struct ent_msg_cosign *
 static enum ent_err check(const struct ent_engine *e, size_t place, const struct ent_msg_cosign *m,
                           char line[ENT_NOTE_LINE_MAX_BYTES])
 {
-    const struct ent_audit_note *n = &e->audit.note;
+    const struct ent_trail_note *n = &e->audit.note;
     struct ent_note note;
     struct ent_vkey key;
     uint64_t time_s = 0;
 
     ENT_REQUIRE(m->size == n->size && memcmp(m->root, n->root, sizeof n->root) == 0,
                 ENT_E_SIGNATURE, "it cosigned another head than the one that it was sent");
-    ENT_TRY(ent_audit_witness_key(e, &n->set.list[place], &key));
+    ENT_TRY(ent_trail_witness_key(e, &n->set.list[place], &key));
     ENT_TRY(ent_note_parse((const char *)n->text.data, n->text.len, &note));
     write_line(&key, m, line);
     return ent_note_check_line(&note, line, strlen(line), &key, &time_s);
@@ -226,7 +226,7 @@ static enum ent_err check(const struct ent_engine *e, size_t place, const struct
 
 static void count(struct ent_engine *e)
 {
-    struct ent_audit_note *n = &e->audit.note;
+    struct ent_trail_note *n = &e->audit.note;
 
     if (n->quorum) { /* one more line for the export */
         n->dirty_ms = n->dirty ? n->dirty_ms : e->now_ms;
@@ -255,9 +255,9 @@ static size_t place_of(const struct ent_engine *e, uint32_t member)
     return SIZE_MAX;
 }
 
-void ent_audit_cosign(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_cosign *m)
+void ent_trail_cosign(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_cosign *m)
 {
-    struct ent_audit_note *n = &e->audit.note;
+    struct ent_trail_note *n = &e->audit.note;
     size_t place = place_of(e, conn->member);
     char line[ENT_NOTE_LINE_MAX_BYTES];
     enum ent_err err;
@@ -267,7 +267,7 @@ void ent_audit_cosign(struct ent_engine *e, struct ent_conn *conn, const struct 
         return; /* that was its last word */
     }
     if (conn->log.behind && m->size == conn->log.sent) {
-        ent_audit_send(e, conn); /* and what it lacks still */
+        ent_trail_send(e, conn); /* and what it lacks still */
         ent_party_welcome(e, conn);
         return;
     }
@@ -293,7 +293,7 @@ void ent_audit_cosign(struct ent_engine *e, struct ent_conn *conn, const struct 
 
 /* ---- heads that others saw ---- */
 
-enum ent_err ent_audit_check_seen(const struct ent_engine *e, uint64_t size,
+enum ent_err ent_trail_check_seen(const struct ent_engine *e, uint64_t size,
                                   const uint8_t root[ENT_MERKLE_BYTES])
 {
     uint8_t ours[ENT_MERKLE_BYTES];
@@ -314,10 +314,10 @@ enum ent_err ent_audit_check_seen(const struct ent_engine *e, uint64_t size,
     return ENT_E_OK;
 }
 
-enum ent_err ent_audit_check_claim(const struct ent_engine *e, uint64_t size,
+enum ent_err ent_trail_check_claim(const struct ent_engine *e, uint64_t size,
                                    const uint8_t root[ENT_MERKLE_BYTES])
 {
-    enum ent_err err = ent_audit_check_seen(e, size, root);
+    enum ent_err err = ent_trail_check_seen(e, size, root);
 
     return err == ENT_E_CORRUPT
                ? ent_err_note(ENT_E_DIGEST, "it names a head that the log never had (%llu leaves)",

@@ -18,9 +18,9 @@ of() { sed -n "s/.*\"$2\": \"\{0,1\}\([^,\"}]*\).*/\1/p" <<<"$1"; } # json, key
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }
 bar() { # what, value, <= or >=, limit, unit
     if awk "BEGIN { exit !($2 $3 $4) }"; then
-        printf 'ok      %-34s %s %s (%s %s)\n' "$1" "$2" "$5" "$3" "$4"
+        printf 'ok      %-36s %s %s (%s %s)\n' "$1" "$2" "$5" "$3" "$4"
     else
-        printf 'FAILED  %-34s %s %s (%s %s)\n' "$1" "$2" "$5" "$3" "$4"
+        printf 'FAILED  %-36s %s %s (%s %s)\n' "$1" "$2" "$5" "$3" "$4"
         bad=1
     fi
 }
@@ -49,7 +49,7 @@ speed() { openssl speed -seconds 2 -multi "$cores" ed25519 2>/dev/null | awk '/E
 before=$(speed)
 full=$("$bin/bench_audit" verify "$top/log")
 after=$(speed)
-openssl=$(calc %.0f "($before + $after) / 2")
+openssl=$(calc %.0f "($before > $after ? $before : $after)") # the better of both: what else runs takes from it
 signatures=$(of "$full" signatures)
 rate=$(calc %.0f "$signatures / $(of "$full" seconds)")
 rest=$(calc %.0f "$signatures / ($(of "$full" seconds) - $(of "$tree" seconds) > 0.001 ? $(of "$full" seconds) - $(of "$tree" seconds) : 0.001)")
@@ -58,6 +58,6 @@ printf 'verify  %s in %s s: %s signatures; %s/s over all of it, %s/s without the
     "$(of "$full" verdict)" "$(of "$full" seconds)" "$signatures" "$rate" "$rest" "$cores" "$openssl"
 [ "$(of "$full" verdict)" = PASS ] || { echo "FAILED  the forged log does not pass"; bad=1; }
 bar "V1-V3, leaves a second" "$(calc %.0f "$leaves / $(of "$tree" seconds)")" '>=' 100000 /s
-bar "signatures, share of openssl speed" "$(calc %.2f "$rate / $openssl")" '>=' 0.70 ''
+bar "other checks, share of openssl speed" "$(calc %.2f "$rest / $openssl")" '>=' 0.70 ''
 bar "peak memory of verify" "$(of "$full" peak_mib)" '<=' 64 MiB
 exit $bad

@@ -34,7 +34,7 @@ fresh() {
     cp -R "$work/good" "$work/bad"
 }
 
-"$forge" "$work/good" 5 60 >/dev/null # more than one tile
+"$forge" make "$work/good" 5 22 >/dev/null # more than one tile
 policy=$work/good.policy
 reader=$work/good/verify.py # the one that the export carries
 newest=$(sed -n 2p "$work/good/checkpoint")
@@ -95,7 +95,7 @@ EOP
 expect "cosignature of another note" 1 "a signature says it is of" "$reader" "$work/bad" "$policy"
 
 fresh
-"$forge" "$work/other" 5 60 2 >/dev/null
+"$forge" make "$work/other" 5 22 2 >/dev/null
 python3 - "$work/bad" "$work/other" <<'EOP'
 import pathlib, sys
 note, other = pathlib.Path(sys.argv[1], "checkpoint"), pathlib.Path(sys.argv[2], "checkpoint")

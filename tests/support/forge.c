@@ -239,7 +239,7 @@ enum ent_err ent_forge_publish(struct ent_forge *f)
 
     ENT_TRY(ent_grow(&f->notes, &f->cap_notes, f->n_notes + 1, sizeof *f->notes));
     ENT_TRY(ent_merkle_root(&f->tree, &f->hash, root));
-    ent_buf_init(&note.text, ENT_LOG_NOTE_MAX_BYTES);
+    ent_buf_init(&note.text, ENT_NOTE_MAX_BYTES);
     err = ent_forge_sign_note(f, &note, root);
     if (err == ENT_E_OK) {
         err = cosign_all(f, &note, root);
@@ -337,9 +337,6 @@ static enum ent_err begin(struct ent_forge *f, const struct ent_forge_options *o
     size_t most = n < ENT_LOG_WITNESSES_MAX ? n : ENT_LOG_WITNESSES_MAX;
 
     f->options = *options;
-    if (f->options.dim == 0) {
-        f->options.dim = 16;
-    }
     ENT_BUG_ON(n == 0 || n > ENT_WIRE_COHORT_MAX || options->n_witnesses > most ||
                options->n_auditors > ENT_FORGE_AUDITORS_MAX ||
                (options->lean && (options->plain || options->n_auditors > 0)));
@@ -392,6 +389,7 @@ void ent_forge_free(struct ent_forge *f)
     for (size_t i = 0; i < f->n_blobs; i++) {
         free(f->blobs[i].bytes);
     }
+    ent_forge_real_free(f);
     ent_sign_key_free(f->log);
     ent_sign_key_free(f->root);
     ent_sha256_release(&f->hash);

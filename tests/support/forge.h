@@ -61,8 +61,9 @@ struct ent_forge_options {
     bool test;
     size_t n_auditors; /* updates are sealed to them */
     bool plain;        /* or kept as they are */
-    size_t dim;        /* integers of an update; 0: 16 */
-    bool lean; /* payloads are not made, only named: for large logs. Not with auditors or plain */
+    /* Payloads are not made, only named, and models are some bytes: for large logs. Otherwise rounds are real
+     * arithmetic, and can be replayed when updates are kept. */
+    bool lean;
     uint64_t absent; /* bit i: member i takes part, but cosigns nothing after the first note */
     const struct ent_forge_fault *faults;
     size_t n_faults;
@@ -157,6 +158,7 @@ struct ent_forge {
     size_t cap_blobs;
     struct ent_merkle tree;
     struct ent_sha256 hash;
+    struct ent_forge_real *real; /* forge_real.c */
 };
 
 /* Plays it all: from genesis to the end of one run. */

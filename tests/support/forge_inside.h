@@ -38,8 +38,37 @@ enum ent_forge_fate ent_forge_fate_of(const struct ent_forge *forge, size_t memb
 ENT_MUST enum ent_err ent_forge_open_round(struct ent_forge *forge);
 ENT_MUST enum ent_err ent_forge_attempt(struct ent_forge *forge, bool *closed);
 
-/* forge_update.c: an accepted update: its statement, weight and sealed copies. */
+/* forge_update.c: an update that is going to be accepted: its statement, weight and sealed copies. payload: appended;
+ * stays empty in a lean log. */
 ENT_MUST enum ent_err ent_forge_update(struct ent_forge *forge, size_t member,
-                                       struct ent_arena *arena, struct ent_leaf_update_accept *out);
+                                       struct ent_arena *arena, struct ent_buf *payload,
+                                       struct ent_leaf_update_accept *out);
+
+/* forge_real.c. What closing gives; the model goes to forge->run. */
+struct ent_forge_result {
+    uint8_t sum[32]; /* digest */
+    bool has_state;
+    uint8_t state[32];
+    uint64_t loss_sum;
+    uint64_t rows;
+    uint64_t auc;
+};
+/* A plan for the run: its digest goes to forge->run. */
+ENT_MUST enum ent_err ent_forge_real_plan(struct ent_forge *forge);
+void ent_forge_real_free(struct ent_forge *forge);
+/* What the plan fixes of a round.open. */
+void ent_forge_real_open(const struct ent_forge *forge, struct ent_leaf_round_open *out);
+/* One attempt: sums from nothing; appends a member's integers; adds them; sums up. */
+ENT_MUST enum ent_err ent_forge_real_begin(struct ent_forge *forge);
+ENT_MUST enum ent_err ent_forge_real_ints(const struct ent_forge *forge, size_t member,
+                                          struct ent_buf *out);
+ENT_MUST enum ent_err ent_forge_real_add(struct ent_forge *forge, struct ent_bytes ints,
+                                         uint32_t weight);
+ENT_MUST enum ent_err ent_forge_real_close(struct ent_forge *forge, struct ent_forge_result *out);
+/* Figures of the evaluation that was closed last. */
+size_t ent_forge_real_metrics(const struct ent_forge *forge,
+                              struct ent_msg_metric out[ENT_WIRE_METRICS_MAX]);
+/* Another file for the newest model: as a coordinator could release it. */
+ENT_MUST enum ent_err ent_forge_real_swap_model(struct ent_forge *forge);
 
 #endif

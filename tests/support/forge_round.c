@@ -50,6 +50,9 @@ static enum ent_err fill_open(struct ent_forge *f, struct ent_arena *arena,
         memcpy(out->base, run->base, sizeof out->base);
         out->base_bytes = run->base_bytes;
     }
+    if (!f->options.lean) {
+        ent_forge_real_open(f, out);
+    }
     ENT_TRY(ent_arena_alloc(arena, f->options.n_members, 16, &out->invited));
     for (size_t i = 0; i < f->options.n_members; i++) {
         if (ent_forge_fate_of(f, i) != ENT_FORGE_UNINVITED) {
@@ -175,15 +178,34 @@ static enum ent_err end(struct ent_forge *f, size_t member, enum ent_forge_fate 
                            &leaf, &dropped);
 }
 
-static enum ent_err accept(struct ent_forge *f, size_t member, struct ent_arena *arena,
-                           uint32_t *weight)
+static enum ent_err accept_with(struct ent_forge *f, size_t member, struct ent_arena *arena,
+                                struct ent_buf *payload, uint32_t *weight)
 {
     struct ent_leaf_update_accept leaf;
     bool dropped;
 
-    ENT_TRY(ent_forge_update(f, member, arena, &leaf));
+    ENT_TRY(ent_forge_update(f, member, arena, payload, &leaf));
     *weight = leaf.weight;
-    return ent_forge_write(f, ENT_LEAF_UPDATE_ACCEPT, member, &leaf, &dropped);
+    ENT_TRY(ent_forge_write(f, ENT_LEAF_UPDATE_ACCEPT, member, &leaf, &dropped));
+    if (dropped || f->options.lean) {
+        return ENT_E_OK;
+    }
+    return ent_forge_real_add(f,
+                              (struct ent_bytes){payload->data + ENT_UPDATE_SALT_BYTES,
+                                                 payload->len - ENT_UPDATE_SALT_BYTES},
+                              leaf.weight);
+}
+
+static enum ent_err accept(struct ent_forge *f, size_t member, struct ent_arena *arena,
+                           uint32_t *weight)
+{
+    struct ent_buf payload;
+    enum ent_err err;
+
+    ent_buf_init(&payload, (size_t)1 << 20);
+    err = accept_with(f, member, arena, &payload, weight);
+    ent_buf_release(&payload);
+    return err;
 }
 
 /* ---- close ---- */
@@ -195,23 +217,21 @@ struct tally {
     size_t n; /* accepted */
 };
 
-static void fill_result(struct ent_forge *f, struct ent_leaf_round_close *close)
+/* In a lean log: some bytes of the seed, better from round to round. */
+static enum ent_err lean_close(struct ent_forge *f, struct ent_forge_result *out)
 {
-    if (f->run.task == ENT_TASK_EVALUATE) { /* better from round to round */
-        close->rows = 10000;
-        close->loss_sum = (close->rows << 20) / (2 + f->run.train_round);
-        close->auc = UINT64_C(0x80000000) + f->run.train_round;
-    }
-}
-
-/* The model of this round, for stats and train: some bytes of the seed. */
-static enum ent_err make_model(struct ent_forge *f)
-{
+    uint64_t which = f->run_number * UINT64_C(65536) + f->run.round;
     uint8_t bytes[8 * 32];
 
+    ENT_TRY(ent_forge_derive(f, "sum", which, f->run.attempt, out->sum));
+    if (f->run.task == ENT_TASK_EVALUATE) {
+        out->rows = 10000;
+        out->loss_sum = (out->rows << 20) / (2 + f->run.train_round);
+        out->auc = UINT64_C(0x80000000) + f->run.train_round;
+        return ENT_E_OK;
+    }
     for (size_t i = 0; i < 8; i++) {
-        ENT_TRY(
-            ent_forge_derive(f, "model", f->run_number * 65536u + f->run.round, i, bytes + 32 * i));
+        ENT_TRY(ent_forge_derive(f, "model", which, i, bytes + 32 * i));
     }
     f->run.has_model = true;
     f->run.model_bytes = sizeof bytes;
@@ -224,15 +244,17 @@ static enum ent_err close_round(struct ent_forge *f, const struct tally *tally)
         .attempt = f->run.attempt,
         .survivors = {tally->survivors, (tally->n_invited + 7) / 8},
         .sum_w = tally->sum_w};
+    struct ent_forge_result result = {0};
     bool dropped;
 
     memcpy(close.round_open, f->run.open_hash, sizeof close.round_open);
-    ENT_TRY(ent_forge_derive(f, "sum", f->run_number * 65536u + f->run.round, f->run.attempt,
-                             close.result));
-    if (f->run.task != ENT_TASK_EVALUATE) {
-        ENT_TRY(make_model(f));
-    }
-    fill_result(f, &close);
+    ENT_TRY(f->options.lean ? lean_close(f, &result) : ent_forge_real_close(f, &result));
+    memcpy(close.result, result.sum, sizeof close.result);
+    close.has_state = result.has_state;
+    memcpy(close.state, result.state, sizeof close.state);
+    close.loss_sum = result.loss_sum;
+    close.rows = result.rows;
+    close.auc = result.auc;
     close.has_model = f->run.has_model;
     memcpy(close.model, f->run.model, sizeof close.model);
     return ent_forge_write(f, ENT_LEAF_ROUND_CLOSE, ENT_FORGE_NOBODY, &close, &dropped);
@@ -300,6 +322,9 @@ enum ent_err ent_forge_attempt(struct ent_forge *f, bool *closed)
     enum ent_err err = ent_calloc(1, sizeof *tally, &tally);
 
     ent_arena_init(&arena, (size_t)64 << 20);
+    if (err == ENT_E_OK && !f->options.lean) {
+        err = ent_forge_real_begin(f);
+    }
     if (err == ENT_E_OK) {
         err = phase_join(f, &arena);
     }

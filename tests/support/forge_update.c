@@ -6,35 +6,16 @@
 #include "common/task/task.h"
 #include "tests/support/forge_inside.h"
 
-#define SALT_BYTES 32
+#define LEAN_INTS 16
 
-static enum ent_err add_int(const struct ent_forge *f, struct ent_buf *out, size_t int_bytes,
-                            int32_t value)
+/* Salt and integers. */
+static enum ent_err payload_of(struct ent_forge *f, size_t member, struct ent_buf *out)
 {
-    uint8_t bytes[8];
+    uint8_t salt[ENT_UPDATE_SALT_BYTES];
 
-    (void)f;
-    ent_put_le32(bytes, (uint32_t)value);
-    ent_put_le32(bytes + 4, value < 0 ? UINT32_MAX : 0);
-    return ent_buf_add(out, bytes, int_bytes);
-}
-
-/* Salt and small integers out of the seed. */
-static enum ent_err payload_of(struct ent_forge *f, size_t member, size_t int_bytes,
-                               struct ent_buf *out)
-{
-    uint8_t bytes[32];
-
-    ENT_TRY(ent_forge_derive(f, "salt", f->run.round * 1000 + f->run.attempt, member, bytes));
-    ENT_TRY(ent_buf_add(out, bytes, SALT_BYTES));
-    for (size_t i = 0; i < f->options.dim; i++) {
-        if (i % 16 == 0) {
-            ENT_TRY(ent_forge_derive(f, "ints", f->run.round * 4096 + member, i, bytes));
-        }
-        ENT_TRY(add_int(f, out, int_bytes,
-                        (int32_t)(bytes[2 * (i % 16)] * 256u + bytes[2 * (i % 16) + 1]) - 32768));
-    }
-    return ENT_E_OK;
+    ENT_TRY(ent_forge_derive(f, "salt", f->run.round * 1000 + f->run.attempt, member, salt));
+    ENT_TRY(ent_buf_add(out, salt, sizeof salt));
+    return ent_forge_real_ints(f, member, out);
 }
 
 static enum ent_err keep_sealed(struct ent_forge *f, size_t auditor, size_t member,
@@ -72,7 +53,7 @@ static enum ent_err keep(struct ent_forge *f, size_t member, const struct ent_bu
     return ENT_E_OK;
 }
 
-static struct ent_header header_of(struct ent_forge *f, size_t member, size_t int_bytes)
+static struct ent_header header_of(struct ent_forge *f, size_t member, size_t payload_bytes)
 {
     const struct ent_forge_member *m = &f->members[member];
     struct ent_header header = ent_forge_header(f, member, ENT_MSG_UPDATE);
@@ -84,8 +65,8 @@ static struct ent_header header_of(struct ent_forge *f, size_t member, size_t in
     if (u->has_base) {
         memcpy(u->base, f->run.base, sizeof u->base);
     }
-    u->payload_bytes = SALT_BYTES + f->options.dim * int_bytes;
-    u->codec = int_bytes == 4 ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
+    u->payload_bytes = payload_bytes;
+    u->codec = f->run.task == ENT_TASK_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
     u->rows_log2 = f->run.task == ENT_TASK_TRAIN ? m->rows_log2 : 0;
     u->seen_size = m->seen_size;
     u->has_seen_root = m->seen_size > 0;
@@ -93,41 +74,33 @@ static struct ent_header header_of(struct ent_forge *f, size_t member, size_t in
     return header;
 }
 
-static enum ent_err statement_of(struct ent_forge *f, size_t member,
-                                 const struct ent_header *header, struct ent_arena *arena,
-                                 struct ent_leaf_update_accept *out)
+static enum ent_err say_lean(struct ent_forge *f, size_t member, struct ent_arena *arena,
+                             struct ent_leaf_update_accept *out)
 {
-    struct ent_buf payload;
-    enum ent_err err;
+    size_t int_bytes = ent_task_int_bytes((enum ent_task_kind)f->run.task);
+    struct ent_header header = header_of(f, member, ENT_UPDATE_SALT_BYTES + LEAN_INTS * int_bytes);
 
-    if (f->options.lean) {
-        ENT_TRY(ent_forge_say(f, member, header, (struct ent_bytes){0}, arena, &out->update));
-        ENT_TRY(ent_forge_derive(f, "payload", f->run.round, member, out->update.payload_sha256));
-        return ent_forge_sign(f->members[member].statement, &out->update);
-    }
-    ent_buf_init(&payload, header->update.payload_bytes);
-    err = payload_of(f, member, header->update.codec == ENT_CODEC_INT32 ? 4 : 8, &payload);
-    if (err == ENT_E_OK) {
-        err = ent_forge_say(f, member, header, (struct ent_bytes){payload.data, payload.len}, arena,
-                            &out->update);
-    }
-    if (err == ENT_E_OK) {
-        err = keep(f, member, &payload, out);
-    }
-    ent_buf_release(&payload);
-    return err;
+    ENT_TRY(ent_forge_say(f, member, &header, (struct ent_bytes){0}, arena, &out->update));
+    ENT_TRY(ent_forge_derive(f, "payload", f->run.round, member, out->update.payload_sha256));
+    return ent_forge_sign(f->members[member].statement, &out->update);
 }
 
 enum ent_err ent_forge_update(struct ent_forge *f, size_t member, struct ent_arena *arena,
-                              struct ent_leaf_update_accept *out)
+                              struct ent_buf *payload, struct ent_leaf_update_accept *out)
 {
-    size_t int_bytes = ent_task_int_bytes((enum ent_task_kind)f->run.task);
-    struct ent_header header = header_of(f, member, int_bytes);
+    struct ent_header header;
 
     *out = (struct ent_leaf_update_accept){.has_update = true, .weight = 1};
     if (f->run.task == ENT_TASK_TRAIN) {
         out->weight = UINT32_C(1) << (f->members[member].rows_log2 - 1);
     }
+    if (f->options.lean) {
+        return say_lean(f, member, arena, out);
+    }
     ENT_TRY(ent_arena_alloc(arena, ENT_FORGE_AUDITORS_MAX, 32, &out->sealed));
-    return statement_of(f, member, &header, arena, out);
+    ENT_TRY(payload_of(f, member, payload));
+    header = header_of(f, member, payload->len);
+    ENT_TRY(ent_forge_say(f, member, &header, (struct ent_bytes){payload->data, payload->len},
+                          arena, &out->update));
+    return keep(f, member, payload, out);
 }

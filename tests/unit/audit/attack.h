@@ -46,6 +46,7 @@ struct attack {
     const char *fail;       /* "V2 V3" */
     const char *incomplete; /* "V5" */
     int exit;
+    const char *replay; /* its verdict; "": not asked */
 };
 
 /* The parts of the table: rows about the log, about rounds, and about what the log names. */
@@ -55,6 +56,8 @@ extern const struct attack attacks_rounds[];
 extern const size_t n_attacks_rounds;
 extern const struct attack attacks_named[];
 extern const size_t n_attacks_named;
+extern const struct attack attacks_replay[];
+extern const size_t n_attacks_replay;
 
 /* ---- helpers ---- */
 
@@ -89,6 +92,8 @@ void scene_key(struct scene *s);
 bool scene_is(const struct scene *s, const struct ent_forge_leaf_event *event, unsigned type);
 /* Copy that lives with the scene. */
 struct ent_bytes scene_copy(struct scene *s, struct ent_bytes bytes);
+/* Bytes of the payload that an update's statement is of. */
+size_t scene_payload_bytes(struct scene *s, const struct ent_leaf_statement *update);
 /* A statement of the member, changed by `change`, signed again by `key`. */
 typedef void (*scene_header_fn)(struct scene *s, struct ent_header *header);
 void scene_restate(struct scene *s, struct ent_leaf_statement *statement, scene_header_fn change,

@@ -6,11 +6,56 @@
 #include "common/base/mem.h"
 #include "common/tlog/tiles.h"
 #include "common/tlog/witness.h"
+#include "tests/support/forge_inside.h"
 #include "tests/unit/audit/attack.h"
 
 #define BACK_AT 4 /* round that a restored coordinator opens once more */
 
 /* ---- controls ---- */
+
+/* Before round BACK_AT opens: the last member leaves. */
+static enum ent_err leave(void *ctx, struct ent_forge_leaf_event *event)
+{
+    struct scene *s = ctx;
+    struct ent_forge *forge = event->forge;
+    struct ent_msg_leave message = {.salt = {1}};
+    struct ent_leaf_member_leave leaf = {.has_request = true};
+    struct ent_forge_said said;
+
+    if (event->frame->type != ENT_LEAF_ROUND_OPEN || event->frame->round != BACK_AT) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_forge_say_message(forge, ATTACK_MEMBERS - 1, ENT_MSG_LEAVE, &message, &s->arena,
+                                  &said));
+    memcpy(leaf.handle, forge->members[ATTACK_MEMBERS - 1].handle, sizeof leaf.handle);
+    leaf.request = said.statement;
+    forge->members[ATTACK_MEMBERS - 1].absent = true;
+    return ent_forge_append(forge, ENT_LEAF_MEMBER_LEAVE, ATTACK_MEMBERS - 1, &leaf);
+}
+
+/* Or: all agree to a second set, which happens to be the same. */
+static enum ent_err agree_again(void *ctx, struct ent_forge_leaf_event *event)
+{
+    struct scene *s = ctx;
+    struct ent_forge *forge = event->forge;
+    struct ent_leaf_statement agreed[ATTACK_MEMBERS];
+    struct ent_leaf_witness_set set = {.agreed = agreed, .n_agreed = ATTACK_MEMBERS};
+    struct ent_msg_agree message;
+
+    if (event->frame->type != ENT_LEAF_ROUND_OPEN || event->frame->round != BACK_AT) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_forge_set(forge, 2, &s->arena, &set.set));
+    message.set = set.set;
+    for (size_t i = 0; i < ATTACK_MEMBERS; i++) {
+        struct ent_forge_said said;
+
+        ENT_TRY(ent_forge_say_message(forge, i, ENT_MSG_AGREE, &message, &s->arena, &said));
+        agreed[i] = said.statement;
+    }
+    scene_act(forge, ENT_LOG_POLICY);
+    return ent_forge_append(forge, ENT_LEAF_WITNESS_SET, ENT_FORGE_NOBODY, &set);
+}
 
 static void honest(struct scene *s)
 {
@@ -19,18 +64,24 @@ static void honest(struct scene *s)
         {2, 1, 0, ENT_FORGE_LOST},     {2, 2, 3, ENT_FORGE_DECLINED},
         {3, 1, 1, ENT_FORGE_REJECTED}, {4, 1, 4, ENT_FORGE_TIMEOUT},
     };
+    static const struct ent_forge_fault gone[] = {{4, 1, 4, ENT_FORGE_UNINVITED},
+                                                  {5, 1, 4, ENT_FORGE_UNINVITED},
+                                                  {6, 1, 4, ENT_FORGE_UNINVITED},
+                                                  {7, 1, 4, ENT_FORGE_UNINVITED},
+                                                  {8, 1, 4, ENT_FORGE_UNINVITED}};
+    static const ent_forge_hook hooks[] = {NULL, NULL, NULL, NULL, leave, agree_again};
 
-    if (s->variant > 0) {
-        s->options.faults = faults;
-        s->options.n_faults = ENT_ARRAY_LEN(faults);
-    }
-    if (s->variant > 1) {
-        s->options.plain = false;
-        s->options.n_auditors = 1;
-    }
-    scene_play(s, NULL);
-    if (s->variant > 1) {
+    s->options.faults = s->variant == 4 ? gone : faults;
+    s->options.n_faults = s->variant == 4                      ? ENT_ARRAY_LEN(gone)
+                          : s->variant == 1 || s->variant == 2 ? ENT_ARRAY_LEN(faults)
+                                                               : 0;
+    s->options.plain = s->variant != 2;
+    s->options.n_auditors = s->variant == 2;
+    scene_play(s, hooks[s->variant]);
+    if (s->variant == 2) {
         scene_key(s);
+    } else if (s->variant == 3) {
+        ENT_OK(ent_forge_play_run(s->forge));
     }
     scene_head(s, s->forge, 3);
     scene_export(s, false);
@@ -107,8 +158,8 @@ static void cut_tail(struct scene *s)
     if (s->variant == 0) {
         scene_head(s, s->other, s->other->n_notes - 1);
     } else { /* a day later nobody has cosigned anything newer */
-        s->verify.now_s = newest->time_s + 48 * 3600;
-        s->verify.max_age_s = 24 * 3600;
+        s->verify.now_s = newest->time_s + UINT64_C(48) * 3600;
+        s->verify.max_age_s = UINT64_C(24) * 3600;
     }
     for (size_t i = 0; i < 2; i++) {
         ent_buf_release(&s->forge->notes[--s->forge->n_notes].text);
@@ -387,29 +438,32 @@ static void restored(struct scene *s)
 }
 
 const struct attack attacks_log[] = {
-    {0, "honest log", honest, 0, "", "", 0},
-    {0, "honest log, members that decline, are late, lose an update", honest, 1, "", "", 0},
-    {0, "honest log, updates sealed to the auditor", honest, 2, "", "", 0},
-    {1, "leaf edited and tiles hashed again", edit_unsigned, 0, "V3", "V5", 1},
-    {1, "leaf edited in its bundle alone", edit_unsigned, 1, "V1 V3", "V5", 1},
-    {1, "leaf edited, all notes signed again", edit_signed, 0, "V12", "V5", 1},
-    {1, "the same, and a member's head", edit_signed, 1, "V6 V12", "V5", 1},
-    {2, "tail cut off, a member's head beyond it", cut_tail, 0, "V6", "", 1},
-    {2, "tail cut off, newest cosignature too old", cut_tail, 1, "", "V6", 3},
-    {3, "two leaves swapped", reorder, 0, "V2 V3", "V5", 1},
-    {3, "two leaves swapped, numbered and signed again", reorder, 1, "V2", "V5", 1},
-    {3, "leaf written twice, everybody cosigned", duplicate, 0, "V2", "", 1},
-    {3, "leaf inserted, numbered and signed again, a member's head", insert, 0, "V6", "V5", 1},
-    {4, "split view, a quorum colludes, one member does not", fork_log, 0, "V12", "", 1},
-    {4, "split view, all collude, a head of the other side", fork_log, 1, "V6", "", 1},
-    {4, "split view, one bad witness: no quorum", fork_log, 2, "", "V5", 3},
-    {5, "leaf backdated", date, 0, "V2", "", 1},
-    {5, "leaf postdated", date, 1, "V2", "", 1},
+    {0, "honest log", honest, 0, "", "", 0, ""},
+    {0, "honest log, members that decline, are late, lose an update", honest, 1, "", "", 0, ""},
+    {0, "honest log, updates sealed to the auditor", honest, 2, "", "", 0, ""},
+    {0, "honest log of two runs", honest, 3, "", "", 0, "PASS"},
+    {0, "honest log, a member leaves", honest, 4, "", "", 0, "PASS"},
+    {0, "honest log, a second witness set", honest, 5, "", "", 0, "PASS"},
+    {1, "leaf edited and tiles hashed again", edit_unsigned, 0, "V3", "V5", 1, ""},
+    {1, "leaf edited in its bundle alone", edit_unsigned, 1, "V1 V3", "V5", 1, ""},
+    {1, "leaf edited, all notes signed again", edit_signed, 0, "V12", "V5", 1, ""},
+    {1, "the same, and a member's head", edit_signed, 1, "V6 V12", "V5", 1, ""},
+    {2, "tail cut off, a member's head beyond it", cut_tail, 0, "V6", "", 1, ""},
+    {2, "tail cut off, newest cosignature too old", cut_tail, 1, "", "V6", 3, ""},
+    {3, "two leaves swapped", reorder, 0, "V2 V3", "V5", 1, ""},
+    {3, "two leaves swapped, numbered and signed again", reorder, 1, "V2", "V5", 1, ""},
+    {3, "leaf written twice, everybody cosigned", duplicate, 0, "V2", "", 1, ""},
+    {3, "leaf inserted, numbered and signed again, a member's head", insert, 0, "V6", "V5", 1, ""},
+    {4, "split view, a quorum colludes, one member does not", fork_log, 0, "V12", "", 1, ""},
+    {4, "split view, all collude, a head of the other side", fork_log, 1, "V6", "", 1, ""},
+    {4, "split view, one bad witness: no quorum", fork_log, 2, "", "V5", 3, ""},
+    {5, "leaf backdated", date, 0, "V2", "", 1, ""},
+    {5, "leaf postdated", date, 1, "V2", "", 1, ""},
     {18, "second coordinator: two notes of one size in an export", second_coordinator, 0, "V3",
-     "V5", 1},
+     "V5", 1, ""},
     {18, "second coordinator: a member's head of the same size", second_coordinator, 1, "V6", "V5",
-     1},
-    {19, "restored from an old copy: statements know more", restored, 0, "V12", "V5", 1},
-    {19, "restored from an old copy: a member's head beyond it", restored, 1, "V6", "V5", 1},
+     1, ""},
+    {19, "restored from an old copy: statements know more", restored, 0, "V12", "V5", 1, ""},
+    {19, "restored from an old copy: a member's head beyond it", restored, 1, "V6", "V5", 1, ""},
 };
 const size_t n_attacks_log = ENT_ARRAY_LEN(attacks_log);

@@ -26,13 +26,13 @@ static const struct ent_forge_blob *blob_of(const struct ent_forge *forge, const
 static void model_file(struct scene *s)
 {
     const struct ent_forge_blob *blob;
-    uint8_t bytes[1024];
+    uint8_t bytes[8192];
 
     scene_play(s, NULL);
     blob = blob_of(s->forge, s->forge->run.best);
     CU_ASSERT_FATAL(blob != NULL && blob->len <= sizeof bytes);
     memcpy(bytes, blob->bytes, blob->len);
-    bytes[17] ^= s->variant == 0 ? 0 : 1;
+    bytes[blob->len - 1] ^= s->variant == 0 ? 0 : 1;
     s->verify.model = scene_file(s, "model", bytes, blob->len);
     scene_export(s, false);
 }
@@ -68,30 +68,30 @@ static enum ent_err seal_other(void *ctx, struct ent_forge_leaf_event *event)
     struct ent_forge *forge = event->forge;
     uint8_t aad[48];
     struct ent_hpke_context context = {{info, sizeof info}, {aad, sizeof aad}};
-    uint8_t bytes[32 + 16 * 4] = {1};
+    uint8_t bytes[1024] = {1};
+    size_t len;
     struct ent_buf sealed;
     enum ent_err err = ENT_E_OK;
 
     if (!scene_is(s, event, ENT_LEAF_UPDATE_ACCEPT)) {
         return ENT_E_OK;
     }
+    len = scene_payload_bytes(s, &event->any->update_accept.update);
     memcpy(aad, forge->run.open_hash, 32);
     memcpy(aad + 32, forge->members[MEMBER].handle, 16);
     ent_buf_init(&sealed, 4096);
     if (s->variant == 0) { /* no seal at all, of the right length */
         uint8_t *noise = NULL;
 
-        err = ent_buf_extend(&sealed, sizeof bytes + ENT_HPKE_EXTRA_BYTES, &noise);
+        err = ent_buf_extend(&sealed, len + ENT_HPKE_EXTRA_BYTES, &noise);
         memset(noise, 0x42, sealed.len);
     } else if (s->variant == 1) { /* a seal of another update */
-        err = ent_hpke_seal(forge->seal_pub[0], &context, (struct ent_part){bytes, sizeof bytes},
-                            &sealed);
+        err = ent_hpke_seal(forge->seal_pub[0], &context, (struct ent_part){bytes, len}, &sealed);
     } else if (s->variant == 2) { /* of another member's */
         aad[32] ^= 1;
-        err = ent_hpke_seal(forge->seal_pub[0], &context, (struct ent_part){bytes, sizeof bytes},
-                            &sealed);
+        err = ent_hpke_seal(forge->seal_pub[0], &context, (struct ent_part){bytes, len}, &sealed);
     } else { /* of a length that cannot be */
-        err = ent_buf_add(&sealed, bytes, sizeof bytes);
+        err = ent_buf_add(&sealed, bytes, len);
     }
     if (err == ENT_E_OK) {
         err =
@@ -309,26 +309,26 @@ static void erase(struct scene *s)
 }
 
 const struct attack attacks_named[] = {
-    {0, "honest model file", model_file, 0, "", "", 0},
-    {6, "model file swapped", model_file, 1, "V11", "", 1},
-    {6, "another model released than the round made", model_chain, 0, "V11", "", 1},
-    {6, "round from another model than the one before made", model_chain, 1, "V11", "", 1},
-    {16, "garbage under seal", garbage, 0, "V15", "", 1},
-    {16, "seal of another update", garbage, 1, "V15", "", 1},
-    {16, "seal of another member's update", garbage, 2, "V15", "", 1},
-    {16, "seal of an impossible length, without the key", garbage, 3, "V15", "", 1},
-    {16, "update without its seal", unsealed, 0, "V15", "", 1},
-    {20, "invented witnesses take over", sybils, 0, "V5", "", 1},
-    {20, "a whole invented federation", sybils, 1, "V5", "", 1},
-    {21, "unknown field", parser, 0, "V1", "", 1},
-    {21, "number in too many bytes", parser, 1, "V1", "", 1},
-    {21, "fields out of order", parser, 2, "V1", "", 1},
-    {21, "field twice", parser, 3, "V1", "", 1},
-    {21, "number that loses its upper bits", parser, 4, "V1", "", 1},
-    {21, "string beyond the end", parser, 5, "V1", "", 1},
-    {21, "frame of another length", parser, 6, "V1", "", 1},
-    {23, "retained update erased, and the log says so", erase, 1, "", "V15", 3},
-    {23, "retained update erased quietly", erase, 0, "V16", "", 1},
-    {23, "plan erased quietly", erase, 2, "V16", "", 1},
+    {0, "honest model file", model_file, 0, "", "", 0, ""},
+    {6, "model file swapped", model_file, 1, "V11", "", 1, ""},
+    {6, "another model released than the round made", model_chain, 0, "V11", "", 1, ""},
+    {6, "round from another model than the one before made", model_chain, 1, "V11", "", 1, ""},
+    {16, "garbage under seal", garbage, 0, "V15", "", 1, ""},
+    {16, "seal of another update", garbage, 1, "V15", "", 1, ""},
+    {16, "seal of another member's update", garbage, 2, "V15", "", 1, ""},
+    {16, "seal of an impossible length, without the key", garbage, 3, "V15", "", 1, ""},
+    {16, "update without its seal", unsealed, 0, "V15", "", 1, ""},
+    {20, "invented witnesses take over", sybils, 0, "V5", "", 1, ""},
+    {20, "a whole invented federation", sybils, 1, "V5", "", 1, ""},
+    {21, "unknown field", parser, 0, "V1", "", 1, ""},
+    {21, "number in too many bytes", parser, 1, "V1", "", 1, ""},
+    {21, "fields out of order", parser, 2, "V1", "", 1, ""},
+    {21, "field twice", parser, 3, "V1", "", 1, ""},
+    {21, "number that loses its upper bits", parser, 4, "V1", "", 1, ""},
+    {21, "string beyond the end", parser, 5, "V1", "", 1, ""},
+    {21, "frame of another length", parser, 6, "V1", "", 1, ""},
+    {23, "retained update erased, and the log says so", erase, 1, "", "V15", 3, ""},
+    {23, "retained update erased quietly", erase, 0, "V16", "", 1, ""},
+    {23, "plan erased quietly", erase, 2, "V16", "", 1, ""},
 };
 const size_t n_attacks_named = ENT_ARRAY_LEN(attacks_named);

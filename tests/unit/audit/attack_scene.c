@@ -63,7 +63,7 @@ static void copy_over(const char *from, const char *to, const char *name)
     char *path = in(to, name);
     struct ent_buf bytes;
 
-    ent_buf_init(&bytes, ENT_LOG_NOTE_MAX_BYTES);
+    ent_buf_init(&bytes, ENT_NOTE_MAX_BYTES);
     ENT_OK(ent_file_read_in(from, name, &bytes));
     ENT_OK(ent_file_write_atomic(path, bytes.data, bytes.len, 0600));
     ent_buf_release(&bytes);
@@ -179,6 +179,14 @@ static struct ent_bytes header_bytes(struct scene *s, const struct ent_header *h
     out = scene_copy(s, (struct ent_bytes){draft.body.data + draft.header_at, draft.header_len});
     ent_buf_release(&draft.body);
     return out;
+}
+
+size_t scene_payload_bytes(struct scene *s, const struct ent_leaf_statement *update)
+{
+    struct ent_header header;
+
+    ENT_OK(ent_leaf_header(update->header, &s->arena, &header));
+    return header.update.payload_bytes;
 }
 
 void scene_restate(struct scene *s, struct ent_leaf_statement *statement, scene_header_fn change,

@@ -86,9 +86,11 @@ struct attempt {
     uint64_t sum_w;
 };
 
-static void keep_update(struct replay_world *w, const struct attempt *a, size_t member,
-                        uint8_t digest[32])
+/* digests: of the copies, the auditor's first. How many. */
+static size_t keep_update(struct replay_world *w, const struct attempt *a, size_t member,
+                          uint8_t digests[2][32])
 {
+    size_t n = 0;
     static const char info[] = "entente/seal/v1";
     uint8_t aad[48];
     uint8_t pub[32];
@@ -104,15 +106,17 @@ static void keep_update(struct replay_world *w, const struct attempt *a, size_t 
     memcpy(aad, a->hash, 32);
     memcpy(aad + 32, w->handles[member], 16);
     ent_x25519_key_pub(w->auditor, pub);
-    if (w->options->keep == REPLAY_PLAIN) {
-        replay_add_blob(w, plain.data, plain.len, digest);
-    } else {
+    if (w->options->keep != REPLAY_PLAIN) {
         ENT_OK(ent_hpke_seal(pub, &context, (struct ent_part){plain.data, plain.len}, &sealed));
-        replay_add_blob(w, sealed.data, sealed.len, digest);
+        replay_add_blob(w, sealed.data, sealed.len, digests[n++]);
     }
-    memcpy(w->kept[w->run][w->round][member], digest, 32);
+    if (w->options->keep != REPLAY_SEALED) {
+        replay_add_blob(w, plain.data, plain.len, digests[n++]);
+    }
+    memcpy(w->kept[w->run][w->round][member], digests[n - 1], 32);
     ent_buf_release(&plain);
     ent_buf_release(&sealed);
+    return n;
 }
 
 static void say_update(struct replay_world *w, const struct attempt *a, size_t member,
@@ -162,7 +166,7 @@ static void accept(struct replay_world *w, struct attempt *a, size_t member)
     union ent_leaf_any any = {0};
     struct ent_leaf_update_accept *u = &any.update_accept;
     struct ent_arena arena;
-    uint8_t sealed[1][32];
+    uint8_t sealed[2][32];
     uint32_t bucket = ent_weight_bucket((uint64_t)ROWS << member);
     uint32_t weight = 0;
 
@@ -176,9 +180,8 @@ static void accept(struct replay_world *w, struct attempt *a, size_t member)
         &weight));
     u->weight = weight > 0 ? weight : 2 + (uint32_t)member; /* fixed */
     if (w->options->keep != REPLAY_NOTHING) {
-        keep_update(w, a, member, sealed[0]);
+        u->n_sealed = keep_update(w, a, member, sealed);
         u->sealed = sealed;
-        u->n_sealed = 1;
     }
     a->weights[member] = u->weight;
     a->sum_w += u->weight;

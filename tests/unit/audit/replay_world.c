@@ -88,6 +88,9 @@ void replay_add_leaf(struct replay_world *w, uint16_t type, size_t member, union
     }
     ent_buf_init(leaf, ENT_LEAF_MAX_BYTES);
     ENT_OK(ent_leaf_encode(&frame, any, leaf));
+    event.any = NULL;
+    event.raw = leaf;
+    replay_tell(w, &event);
     ENT_OK(ent_sha256_leaf(leaf->data, leaf->len, own));
     ENT_OK(ent_merkle_append(&w->tree, &w->hash, own, NULL, NULL));
     if (hash != NULL) {
@@ -120,8 +123,8 @@ void replay_add_config(struct replay_world *w)
     c->validate = true;
     c->test = true;
     c->join_ms = c->update_ms = c->retry_ms = 1000;
-    c->plain = w->options->keep == REPLAY_PLAIN;
-    if (w->options->keep == REPLAY_SEALED) {
+    c->plain = w->options->keep == REPLAY_PLAIN || w->options->keep == REPLAY_BOTH;
+    if (w->options->keep == REPLAY_SEALED || w->options->keep == REPLAY_BOTH) {
         ent_x25519_key_pub(w->auditor, auditors[0]);
         c->auditors = auditors;
         c->n_auditors = 1;

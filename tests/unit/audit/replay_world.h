@@ -12,16 +12,17 @@
 #define REPLAY_MEMBERS 3
 #define REPLAY_ROUNDS 6 /* stats, (train, evaluate) twice, evaluate on the test rows */
 
-enum replay_keep { REPLAY_SEALED, REPLAY_PLAIN, REPLAY_NOTHING };
+enum replay_keep { REPLAY_SEALED, REPLAY_PLAIN, REPLAY_BOTH, REPLAY_NOTHING };
 
-/* What the hook may change: a leaf that is about to be logged (any), the model file that a round is about to release, or
- * the bytes of an update that are about to be kept; the others are NULL. */
+/* What the hook may change: a leaf that is about to be logged (any), and again as bytes (raw); the model file that a round
+ * is about to release; the bytes of an update that are about to be kept. The others are NULL. */
 struct replay_event {
     uint16_t type;
     uint32_t run;
     uint64_t round;
     size_t member;
     union ent_leaf_any *any;
+    struct ent_buf *raw;
     struct ent_buf *kept;
     struct ent_buf *model;
 };
@@ -58,7 +59,7 @@ struct replay_world {
     struct replay_blob blobs[256];
     size_t n_blobs;
     uint8_t kept[3][REPLAY_ROUNDS + 1][REPLAY_MEMBERS]
-                [32]; /* [run][round]: digests of retained updates */
+                [32]; /* [run][round]: digests of retained updates (the plain one of two) */
     char names[REPLAY_MEMBERS][ENT_AUDIT_SHORT_BYTES];
 
     /* the run */

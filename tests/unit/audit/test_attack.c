@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/replay.h"
 #include "common/base/mem.h"
 #include "tests/unit/audit/attack.h"
 
@@ -55,10 +56,26 @@ static void print_findings(const struct ent_audit_facts *facts)
     }
 }
 
+static const char *replay_of(struct ent_export *export, const struct scene *s)
+{
+    struct ent_replay_options options = {.policy = s->verify.policy, .key = s->verify.key};
+    struct ent_replay replay = {0};
+    enum ent_err outcome;
+
+    ENT_OK(ent_replay_export(export, &options, &replay));
+    outcome = ent_replay_outcome(&replay);
+    for (size_t i = 0; i < replay.n_findings && i < 2; i++) {
+        (void)printf("      replay: %s\n", replay.findings[i].text);
+    }
+    ent_replay_release(&replay);
+    return outcome == ENT_E_OK ? "PASS" : outcome == ENT_E_VIOLATION ? "FAIL" : "INCOMPLETE";
+}
+
 static bool judge(const struct attack *attack, struct scene *s)
 {
     struct ent_audit_facts facts = {0};
     struct ent_export *export = NULL;
+    const char *replay = "";
     char fail[CHECKS_TEXT];
     char incomplete[CHECKS_TEXT];
     bool same;
@@ -71,9 +88,13 @@ static bool judge(const struct attack *attack, struct scene *s)
     list(&facts, ENT_AUDIT_INCOMPLETE, incomplete);
     same = strcmp(fail, attack->fail) == 0 && strcmp(incomplete, attack->incomplete) == 0 &&
            status == attack->exit;
-    (void)printf("%3d  %-62s %-9s %-4s %d   %-9s %-4s %d  %s\n", attack->row, attack->what,
-                 attack->fail, attack->incomplete, attack->exit, fail, incomplete, status,
-                 same ? "ok" : "FAILED");
+    if (attack->replay[0] != '\0') {
+        replay = replay_of(export, s);
+        same = same && strcmp(replay, attack->replay) == 0;
+    }
+    (void)printf("%3d  %-62s %-9s %-4s %d %-10s  %-9s %-4s %d %-10s  %s\n", attack->row,
+                 attack->what, attack->fail, attack->incomplete, attack->exit, attack->replay, fail,
+                 incomplete, status, replay, same ? "ok" : "FAILED");
     if (!same) {
         print_findings(&facts);
     }
@@ -121,7 +142,7 @@ static bool run(const struct attack *attack)
 
 static void run_all(const struct attack *attacks, size_t n)
 {
-    (void)printf("\n%-67s %-16s  %s\n", "row  attack", "expected", "found");
+    (void)printf("\n%-67s %-27s  %s\n", "row  attack", "expected: verify, replay", "found");
     for (size_t i = 0; i < n; i++) {
         CU_ASSERT(run(&attacks[i]));
     }
@@ -140,4 +161,9 @@ ENT_TEST(attack, rounds)
 ENT_TEST(attack, what_the_log_names)
 {
     run_all(attacks_named, n_attacks_named);
+}
+
+ENT_TEST(attack, what_replay_tells)
+{
+    run_all(attacks_replay, n_attacks_replay);
 }

@@ -183,6 +183,9 @@ static void tamper(void *ctx, struct replay_event *e)
         }
         return;
     }
+    if (e->any == NULL) {
+        return;
+    }
     tamper_leaf(p, e);
 }
 

@@ -174,7 +174,7 @@ ENT_TEST(report_export, a_violation_is_written_down_too)
     CU_ASSERT_PTR_NULL(page_check(page.text, NULL));
     CU_ASSERT(page_says(&page, "<p class=\"word\">FAIL</p>"));
     CU_ASSERT(page_says(&page, "is none of the released models"));
-    CU_ASSERT(strstr(page.text, "id=\"findings\"") < strstr(page.text, "id=\"unchecked\""));
+    CU_ASSERT(page_at(page.text, "id=\"findings\"") < page_at(page.text, "id=\"unchecked\""));
     ent_buf_release(&page.buf);
     place_release(&p);
 }

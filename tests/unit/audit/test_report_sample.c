@@ -93,7 +93,7 @@ static void round_of(struct ent_audit_facts *f, uint32_t task, uint32_t split, b
             m->ends[ENT_E_NONFINITE]++;
         }
     }
-    f->size += 2 * SAMPLE_MEMBERS;
+    f->size += (uint64_t)2 * SAMPLE_MEMBERS;
     round->outcome = aborted ? ENT_AUDIT_ROUND_ABORTED : ENT_AUDIT_ROUND_CLOSED;
     round->code = aborted ? ENT_E_TOO_FEW : 0;
     round->end_seq = next(f, 240000);
@@ -307,6 +307,14 @@ void page_sample(struct page *page, enum sample_kind kind, size_t n_rounds)
 bool page_says(const struct page *page, const char *text)
 {
     return strstr(page->text, text) != NULL;
+}
+
+const char *page_at(const char *from, const char *text)
+{
+    const char *at = strstr(from, text);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    return at;
 }
 
 size_t page_count(const struct page *page, const char *text)

@@ -23,6 +23,8 @@ void page_make(struct page *page, const struct ent_audit_facts *facts,
                const struct ent_report_request *request);
 void page_sample(struct page *page, enum sample_kind kind, size_t n_rounds);
 bool page_says(const struct page *page, const char *text);
+/* Where `text` stands first at or behind `from`; the test ends when it does not. */
+const char *page_at(const char *from, const char *text);
 size_t page_count(const struct page *page, const char *text);
 
 #endif

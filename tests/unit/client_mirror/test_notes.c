@@ -90,6 +90,30 @@ ENT_TEST(notes, cosigned_kept_and_known_after_a_restart)
     witness_free(&w);
 }
 
+/* A process that died between its commit and its files: the next one makes up for it. */
+ENT_TEST(notes, files_come_back_after_a_crash)
+{
+    struct witness w;
+    struct ent_buf set;
+    char path[512];
+
+    witness_new(&w, ENT_MIRROR_FULL);
+    ent_buf_init(&set, ENT_LOG_SET_MAX_BYTES);
+    witness_set(&w, 1, 3, &set);
+    witness_set_leaf(&w, &set, 7);
+    ENT_OK(witness_publish(&w));
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", w.dir, i == 0 ? "head.note" : "witness.policy");
+        ENT_OK(ent_file_remove(path));
+    }
+    witness_restart(&w);
+    ENT_OK(witness_publish(&w));
+    expect_head_note(&w, w.book.n);
+    CU_ASSERT_TRUE(ent_file_exists(path));
+    ent_buf_release(&set);
+    witness_free(&w);
+}
+
 ENT_TEST(notes, without_the_witness_key_nothing_is_cosigned)
 {
     struct witness w;
@@ -272,6 +296,28 @@ ENT_TEST(leaves, that_do_not_hold_are_refused)
     refuses_next(twice, "a second time");
     refuses_next(revoke_nobody, "never admitted");
     refuses_next(leave_unsigned, "did not sign");
+}
+
+/* A coordinator of a later version writes what this build does not know: its frame is checked, and it is kept. */
+ENT_TEST(leaves, of_an_unknown_kind_are_kept)
+{
+    struct witness w;
+    struct ent_buf leaf;
+    uint8_t open[32];
+
+    witness_new(&w, ENT_MIRROR_FULL);
+    (void)witness_open_round(&w, 1, open);
+    w.book.leaves[5].data[5] = 0x99; /* type 0x0499 */
+    ENT_OK(witness_publish(&w));
+    ent_buf_init(&leaf, ENT_LEAF_MAX_BYTES);
+    ENT_OK(ent_state_leaf_get(w.state, 5, &leaf));
+    CU_ASSERT_EQUAL(leaf.len, w.book.leaves[5].len);
+    (void)witness_open_round(&w, 2, open);
+    w.book.leaves[6].data[5] = 0x99;
+    w.book.leaves[6].data[31] ^= 1; /* but not at another place than it says */
+    CU_ASSERT_EQUAL(witness_publish(&w), ENT_E_REWRITTEN);
+    ent_buf_release(&leaf);
+    witness_free(&w);
 }
 
 ENT_TEST(leaves, a_beginning_with_other_keys)

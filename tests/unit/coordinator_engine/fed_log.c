@@ -142,7 +142,7 @@ size_t fed_log_cosignatures(struct fed *fed, const struct ent_buf *note)
 
 void fed_cosign_head(struct fed_member *m)
 {
-    const struct ent_audit *a = &m->fed->engine->audit;
+    const struct ent_trail *a = &m->fed->engine->audit;
     struct ent_checkpoint c = {.size = a->note.size};
 
     memcpy(c.origin, a->genesis.log.name, strlen(a->genesis.log.name) + 1);

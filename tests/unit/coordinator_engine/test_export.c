@@ -85,7 +85,7 @@ ENT_TEST(publish, a_member_far_behind_catches_up)
             ent_store_log_append(fed.home->store, &frame, &action, fed.time.wall_ms, NULL, NULL));
     }
     ENT_OK(ent_store_commit(fed.home->store));
-    ent_audit_publish(fed.engine);
+    ent_trail_publish(fed.engine);
     fed.members[0].witness.n_checkpoints = 0;
     fed_hello(&fed.members[0]);
     fed_live(&fed, 1, 0);

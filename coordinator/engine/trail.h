@@ -4,8 +4,8 @@
  * Leaves are appended in the transaction of the rows that they tell of. Behind the commit the head is published: leaves
  * and one signed note to every member, who cosigns. k cosignatures on one note cover all leaves below its size; until
  * they cover a round no model of it leaves (the gate). */
-#ifndef ENT_COORDINATOR_ENGINE_AUDIT_H
-#define ENT_COORDINATOR_ENGINE_AUDIT_H
+#ifndef ENT_COORDINATOR_ENGINE_TRAIL_H
+#define ENT_COORDINATOR_ENGINE_TRAIL_H
 
 #include "common/tlog/note.h"
 #include "coordinator/engine/leaves.h"
@@ -47,7 +47,7 @@ void ent_witness_in_force(const struct ent_witness_history *history, uint64_t co
                           struct ent_witnesses *out);
 
 /* The newest note that members were told of. size 0: none yet. */
-struct ent_audit_note {
+struct ent_trail_note {
     uint64_t size;
     uint8_t root[ENT_MERKLE_BYTES];
     struct ent_buf text; /* without cosignatures */
@@ -61,19 +61,19 @@ struct ent_audit_note {
     uint64_t dirty_ms; /* monotonic, since when */
 };
 
-struct ent_audit_gate {
+struct ent_trail_gate {
     bool waits;
     uint64_t round;
     uint32_t attempt;
     uint64_t covers; /* leaf */
 };
 
-struct ent_audit {
+struct ent_trail {
     struct ent_store_genesis genesis;
     struct ent_witness_history history;
-    struct ent_audit_note note;
+    struct ent_trail_note note;
     uint64_t cosigned; /* largest size with a quorum; 0: none */
-    struct ent_audit_gate gate;
+    struct ent_trail_gate gate;
     bool said_waits;     /* of this note */
     struct ent_buf open; /* leaf round.open of the current attempt */
     uint64_t open_leaf;
@@ -110,54 +110,54 @@ struct ent_member_log {
     uint32_t disputes; /* in this run of the program */
 };
 
-/* ---- audit.c: leaves and commits ---- */
-ENT_MUST enum ent_err ent_audit_load(struct ent_engine *e);
-void ent_audit_release(struct ent_engine *e);
+/* ---- trail.c: leaves and commits ---- */
+ENT_MUST enum ent_err ent_trail_load(struct ent_engine *e);
+void ent_trail_release(struct ent_engine *e);
 /* In the transaction: leaves of the rows that are about to commit, what members cosigned. */
-ENT_MUST enum ent_err ent_audit_commit_rows(struct ent_engine *e);
-void ent_audit_committed(struct ent_engine *e);
+ENT_MUST enum ent_err ent_trail_commit_rows(struct ent_engine *e);
+void ent_trail_committed(struct ent_engine *e);
 /* One leaf outside of rounds. */
-ENT_MUST enum ent_err ent_audit_append(struct ent_engine *e, enum ent_leaf_type type,
+ENT_MUST enum ent_err ent_trail_append(struct ent_engine *e, enum ent_leaf_type type,
                                        const void *message, uint64_t *idx);
 /* What belongs together, in one transaction. */
-typedef enum ent_err (*ent_audit_fn)(struct ent_engine *e, void *ctx);
-ENT_MUST enum ent_err ent_audit_together(struct ent_engine *e, ent_audit_fn what, void *ctx);
-ENT_MUST enum ent_err ent_audit_operator(struct ent_engine *e, enum ent_log_action action,
+typedef enum ent_err (*ent_trail_fn)(struct ent_engine *e, void *ctx);
+ENT_MUST enum ent_err ent_trail_together(struct ent_engine *e, ent_trail_fn what, void *ctx);
+ENT_MUST enum ent_err ent_trail_operator(struct ent_engine *e, enum ent_log_action action,
                                          const void *subject, size_t len);
 /* The leaf round.open of the current attempt, out of the log, and its hash. */
-ENT_MUST enum ent_err ent_audit_load_open(struct ent_engine *e);
+ENT_MUST enum ent_err ent_trail_load_open(struct ent_engine *e);
 /* software.start, and the note that members are told of first. */
-ENT_MUST enum ent_err ent_audit_start(struct ent_engine *e);
-ENT_MUST enum ent_err ent_audit_housekeeping(struct ent_engine *e);
-ENT_MUST enum ent_err ent_audit_flush(struct ent_engine *e); /* what the witnesses said, now */
+ENT_MUST enum ent_err ent_trail_start(struct ent_engine *e);
+ENT_MUST enum ent_err ent_trail_housekeeping(struct ent_engine *e);
+ENT_MUST enum ent_err ent_trail_flush(struct ent_engine *e); /* what the witnesses said, now */
 
 /* ---- publish.c: leaves and notes on their way out ---- */
 /* The log's word on the tree of `size` leaves: a function of size and root alone. */
-ENT_MUST enum ent_err ent_audit_write_note(struct ent_engine *e, uint64_t size,
+ENT_MUST enum ent_err ent_trail_write_note(struct ent_engine *e, uint64_t size,
                                            const uint8_t root[ENT_MERKLE_BYTES],
                                            struct ent_buf *out);
-void ent_audit_publish(struct ent_engine *e); /* the head, to all */
-void ent_audit_welcome(struct ent_engine *e, struct ent_conn *conn);
-void ent_audit_send(struct ent_engine *e, struct ent_conn *conn); /* up to the newest note */
+void ent_trail_publish(struct ent_engine *e); /* the head, to all */
+void ent_trail_welcome(struct ent_engine *e, struct ent_conn *conn);
+void ent_trail_send(struct ent_engine *e, struct ent_conn *conn); /* up to the newest note */
 
 /* ---- witness.c: cosignatures, quorum, gate ---- */
-void ent_audit_cosign(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_cosign *m);
-void ent_audit_ask_gate(struct ent_engine *e, const struct ent_action *action);
+void ent_trail_cosign(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_cosign *m);
+void ent_trail_ask_gate(struct ent_engine *e, const struct ent_action *action);
 /* Whether the witnesses have covered what bytes of this kind (enum ent_offer_kind) come from. */
-bool ent_audit_may_send(const struct ent_engine *e, uint32_t kind);
+bool ent_trail_may_send(const struct ent_engine *e, uint32_t kind);
 /* The run's end is told once it is covered. */
-void ent_audit_end(struct ent_engine *e, enum ent_err code);
-ENT_MUST enum ent_err ent_audit_witness_key(const struct ent_engine *e,
+void ent_trail_end(struct ent_engine *e, enum ent_err code);
+ENT_MUST enum ent_err ent_trail_witness_key(const struct ent_engine *e,
                                             const struct ent_leaf_witness *witness,
                                             struct ent_vkey *out);
 /* "brand-c (last seen 14:02), brand-d": who has not cosigned the newest note; "" when nobody is waited for. */
-void ent_audit_awaited(const struct ent_engine *e, char *out, size_t cap);
-void ent_audit_say_waits(struct ent_engine *e);
+void ent_trail_awaited(const struct ent_engine *e, char *out, size_t cap);
+void ent_trail_say_waits(struct ent_engine *e);
 /* The head that a peer says it saw: CORRUPT when this log never had it. */
-ENT_MUST enum ent_err ent_audit_check_seen(const struct ent_engine *e, uint64_t size,
+ENT_MUST enum ent_err ent_trail_check_seen(const struct ent_engine *e, uint64_t size,
                                            const uint8_t root[ENT_MERKLE_BYTES]);
 /* The same of a statement within a round: DIGEST. */
-ENT_MUST enum ent_err ent_audit_check_claim(const struct ent_engine *e, uint64_t size,
+ENT_MUST enum ent_err ent_trail_check_claim(const struct ent_engine *e, uint64_t size,
                                             const uint8_t root[ENT_MERKLE_BYTES]);
 
 /* ---- party.c: what members say outside of rounds ---- */

@@ -1,5 +1,5 @@
 /* The log's side of a commit: leaves of rows, cosignatures, what is remembered of both. */
-#include "coordinator/engine/audit.h"
+#include "coordinator/engine/trail.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static enum ent_err load_left(void *ctx, uint64_t idx, struct ent_bytes leaf)
 /* What the run's config.set fixed. */
 static enum ent_err load_config(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     union ent_leaf_any any;
     struct ent_leaf_frame frame;
     struct ent_arena arena;
@@ -106,9 +106,9 @@ static enum ent_err load_config(struct ent_engine *e)
     return err;
 }
 
-enum ent_err ent_audit_load_open(struct ent_engine *e)
+enum ent_err ent_trail_load_open(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     uint64_t idx = 0;
 
     ENT_TRY(ent_store_log_of_round(e->store, ENT_LEAF_ROUND_OPEN, e->run.config.run, e->round.round,
@@ -121,7 +121,7 @@ enum ent_err ent_audit_load_open(struct ent_engine *e)
 
 static enum ent_err remember_release(struct ent_engine *e, const struct ent_leaf_model_release *m)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
 
     if (m->kind == ENT_LOG_TRAINED) {
         return ENT_E_OK;
@@ -150,7 +150,7 @@ static enum ent_err load_release(void *ctx, uint64_t idx, struct ent_bytes leaf)
 
 static enum ent_err newest_close(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     enum ent_err err =
         ent_store_log_newest(e->store, ENT_LEAF_ROUND_CLOSE, UINT64_MAX, &a->close_leaf);
 
@@ -168,9 +168,9 @@ static enum ent_err newest_quorum(struct ent_engine *e)
     return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }
 
-enum ent_err ent_audit_load(struct ent_engine *e)
+enum ent_err ent_trail_load(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     enum ent_err err;
 
     ent_buf_init(&a->open, ENT_LEAF_MAX_BYTES);
@@ -182,20 +182,20 @@ enum ent_err ent_audit_load(struct ent_engine *e)
     ENT_TRY(ent_store_log_each(e->store, ENT_LEAF_MODEL_RELEASE, 0, UINT64_MAX, load_release, e));
     ENT_TRY(newest_close(e));
     ENT_TRY(newest_quorum(e));
-    a->end_waits = e->last_end.run != 0 && !ent_audit_may_send(e, ENT_OFFER_BEST);
+    a->end_waits = e->last_end.run != 0 && !ent_trail_may_send(e, ENT_OFFER_BEST);
     a->end_code = e->last_end.code;
     err = ent_store_set_proposed(e->store, &a->proposal_version, &a->proposal);
     ENT_TRY(err == ENT_E_NOT_FOUND ? ENT_E_OK : err);
     if (e->run.config.run != 0) {
         ENT_TRY(load_config(e));
-        ENT_TRY(e->round.round > 0 ? ent_audit_load_open(e) : ENT_E_OK);
+        ENT_TRY(e->round.round > 0 ? ent_trail_load_open(e) : ENT_E_OK);
     }
     return ENT_E_OK;
 }
 
-void ent_audit_release(struct ent_engine *e)
+void ent_trail_release(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
 
     ent_buf_release(&a->open);
     ent_buf_release(&a->proposal);
@@ -207,7 +207,7 @@ void ent_audit_release(struct ent_engine *e)
 
 /* ---- single leaves ---- */
 
-enum ent_err ent_audit_append(struct ent_engine *e, enum ent_leaf_type type, const void *message,
+enum ent_err ent_trail_append(struct ent_engine *e, enum ent_leaf_type type, const void *message,
                               uint64_t *idx)
 {
     struct ent_leaf_frame frame = {.type = (uint16_t)type};
@@ -215,7 +215,7 @@ enum ent_err ent_audit_append(struct ent_engine *e, enum ent_leaf_type type, con
     return ent_store_log_append(e->store, &frame, message, e->wall_ms, idx, NULL);
 }
 
-enum ent_err ent_audit_together(struct ent_engine *e, ent_audit_fn what, void *ctx)
+enum ent_err ent_trail_together(struct ent_engine *e, ent_trail_fn what, void *ctx)
 {
     enum ent_err err;
 
@@ -228,12 +228,12 @@ enum ent_err ent_audit_together(struct ent_engine *e, ent_audit_fn what, void *c
     return ent_store_commit(e->store);
 }
 
-enum ent_err ent_audit_operator(struct ent_engine *e, enum ent_log_action action,
+enum ent_err ent_trail_operator(struct ent_engine *e, enum ent_log_action action,
                                 const void *subject, size_t len)
 {
     struct ent_leaf_operator_action m = {.action = action, .subject = {subject, len}};
 
-    return ent_audit_append(e, ENT_LEAF_OPERATOR_ACTION, &m, NULL);
+    return ent_trail_append(e, ENT_LEAF_OPERATOR_ACTION, &m, NULL);
 }
 
 /* ---- leaves of rows ---- */
@@ -256,7 +256,7 @@ static enum ent_err emit(void *ctx, enum ent_leaf_type type, const struct ent_ro
                          const void *message)
 {
     struct ent_engine *e = ctx;
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     struct ent_leaf_frame frame = {.type = (uint16_t)type, .round = row->round, .run = row->run};
     uint64_t idx = 0;
 
@@ -275,7 +275,7 @@ static enum ent_err emit(void *ctx, enum ent_leaf_type type, const struct ent_ro
 /* Those admitted by now: updates of the run are sealed to them. */
 static enum ent_err fix_auditors(struct ent_engine *e)
 {
-    struct ent_audit *a = &e->audit;
+    struct ent_trail *a = &e->audit;
     struct ent_store_auditor *list = NULL;
     size_t n = 0;
 
@@ -326,7 +326,7 @@ static bool in_list(const struct ent_engine *e, enum ent_row_kind kind)
 /* What the witnesses said, into the open transaction. */
 static enum ent_err store_note(struct ent_engine *e, void *ctx)
 {
-    struct ent_audit_note *n = &e->audit.note;
+    struct ent_trail_note *n = &e->audit.note;
     struct ent_bytes text = {n->text.data, n->text.len};
 
     (void)ctx;
@@ -346,7 +346,7 @@ static enum ent_err store_note(struct ent_engine *e, void *ctx)
     return n->stored ? ENT_E_OK : ent_store_ckpt_set_quorum(e->store, n->size);
 }
 
-static void note_stored(struct ent_audit_note *n)
+static void note_stored(struct ent_trail_note *n)
 {
     if (n->dirty) {
         n->dirty = false;
@@ -357,7 +357,7 @@ static void note_stored(struct ent_audit_note *n)
     }
 }
 
-enum ent_err ent_audit_commit_rows(struct ent_engine *e)
+enum ent_err ent_trail_commit_rows(struct ent_engine *e)
 {
     struct ent_msg_metric metrics[ENT_METRIC_VALUES];
     struct ent_leaf_config_set config;
@@ -392,25 +392,25 @@ enum ent_err ent_audit_commit_rows(struct ent_engine *e)
     return ENT_E_OK;
 }
 
-void ent_audit_committed(struct ent_engine *e)
+void ent_trail_committed(struct ent_engine *e)
 {
     note_stored(&e->audit.note);
 }
 
-enum ent_err ent_audit_housekeeping(struct ent_engine *e)
+enum ent_err ent_trail_housekeeping(struct ent_engine *e)
 {
-    const struct ent_audit_note *n = &e->audit.note;
+    const struct ent_trail_note *n = &e->audit.note;
 
     if (e->started && e->now_ms >= e->audit.purge_due_ms) {
         ENT_TRY(ent_seal_purge(e));
     }
-    return n->dirty && e->now_ms >= n->dirty_ms + LATE_MS ? ent_audit_flush(e) : ENT_E_OK;
+    return n->dirty && e->now_ms >= n->dirty_ms + LATE_MS ? ent_trail_flush(e) : ENT_E_OK;
 }
 
-enum ent_err ent_audit_flush(struct ent_engine *e)
+enum ent_err ent_trail_flush(struct ent_engine *e)
 {
     if (e->audit.note.dirty) {
-        ENT_TRY(ent_audit_together(e, store_note, NULL));
+        ENT_TRY(ent_trail_together(e, store_note, NULL));
         note_stored(&e->audit.note);
     }
     return ENT_E_OK;
@@ -434,15 +434,15 @@ static enum ent_err started(struct ent_engine *e, void *ctx)
     ent_identity_text(ent_crypto_library(), m.openssl);
     ent_identity_text(ent_db_library(), m.sqlite);
     memcpy(m.selftest, e->selftest, sizeof m.selftest);
-    return ent_audit_append(e, ENT_LEAF_SOFTWARE_START, &m, NULL);
+    return ent_trail_append(e, ENT_LEAF_SOFTWARE_START, &m, NULL);
 }
 
-enum ent_err ent_audit_start(struct ent_engine *e)
+enum ent_err ent_trail_start(struct ent_engine *e)
 {
     ENT_TRY(ent_party_let_go(e));
-    ENT_TRY(ent_audit_together(e, started, NULL));
+    ENT_TRY(ent_trail_together(e, started, NULL));
     ENT_TRY(ent_processing_start(e));
     ENT_TRY(ent_seal_start(e));
-    ent_audit_publish(e);
+    ent_trail_publish(e);
     return e->fatal;
 }
