@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "coordinator/engine/audit.h"
 #include "coordinator/engine/recover_peer.h"
+#include "coordinator/engine/trail.h"
 
 #define NAME_MAX_BYTES (ENT_VKEY_NAME_MAX_BYTES + 1)
 
