@@ -46,7 +46,7 @@
 
 #define ENT_ROUND_MEMBERS_MAX 4096
 #define ENT_ROUND_DIGEST_BYTES 32
-#define ENT_ROUND_AUC_UNIT 0x1p32      /* an AUC of 1, as events and rows count it */
+#define ENT_ROUND_AUC_UNIT 0x1p32 /* an AUC of 1, as events and rows count it */
 /* Rows that an accepted member's statistics stated, of a round that came back from the log, which does not say them. */
 #define ENT_ROUND_ROWS_UNKNOWN ((uint64_t)INT64_MAX)
 #define ENT_ROUND_NO_MEMBER UINT32_MAX /* REFUSE of an event that came from no member */

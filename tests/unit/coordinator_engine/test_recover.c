@@ -293,3 +293,57 @@ ENT_TEST(recover, state_follows_from_leaves_cut_anywhere)
     }
     fed_free(&fed);
 }
+
+/* ---- leaves that do not follow from each other ---- */
+
+struct skipping {
+    struct ent_projection p;
+    uint64_t skip;
+    enum ent_err err;
+};
+
+static enum ent_err nothing(void *ctx, const struct ent_recovered *change)
+{
+    (void)ctx;
+    (void)change;
+    return ENT_E_OK;
+}
+
+static enum ent_err feed(void *ctx, uint64_t idx, struct ent_bytes leaf)
+{
+    struct skipping *s = ctx;
+
+    if (idx != s->skip && s->err == ENT_E_OK) {
+        s->err = ent_projection_leaf(&s->p, leaf);
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err without(struct ent_store *store, uint64_t skip)
+{
+    struct skipping s = {.skip = skip};
+
+    ENT_OK(ent_projection_init(&s.p, nothing, NULL));
+    ENT_OK(ent_store_log_each(store, 0, 0, UINT64_MAX, feed, &s));
+    ent_projection_release(&s.p);
+    return s.err;
+}
+
+ENT_TEST(recover, the_machine_refuses_leaves_with_a_gap)
+{
+    static const unsigned types[] = {ENT_LEAF_CONFIG_SET, ENT_LEAF_ROUND_OPEN, ENT_LEAF_ROUND_JOIN,
+                                     ENT_LEAF_UPDATE_ACCEPT, ENT_LEAF_ROUND_CLOSE};
+    struct fed fed;
+    uint64_t idx = 0;
+
+    a_life(&fed);
+    ENT_OK(without(fed.home->store, UINT64_MAX));
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        ENT_OK(ent_store_log_of_round(fed.home->store, types[i], 3,
+                                      types[i] == ENT_LEAF_CONFIG_SET ? 0 : 2, &idx));
+        CU_ASSERT_EQUAL(without(fed.home->store, idx), ENT_E_CORRUPT);
+    }
+    ENT_OK(ent_store_log_newest(fed.home->store, ENT_LEAF_MEMBER_ADMIT, UINT64_MAX, &idx));
+    CU_ASSERT_EQUAL(without(fed.home->store, idx), ENT_E_CORRUPT);
+    fed_free(&fed);
+}

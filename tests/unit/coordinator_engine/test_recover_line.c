@@ -309,3 +309,27 @@ ENT_TEST(recover, nobody_comes)
     is_unchanged(&w);
     leave(&w);
 }
+
+/* `serve` writes software.start before anybody can say that the directory is an old copy. */
+ENT_TEST(recover, a_copy_that_was_served_gives_its_own_leaf_up)
+{
+    struct world w;
+    char dir[128];
+
+    make(&w);
+    ent_home_close(w.fed.home);
+    memcpy(dir, w.fed.dir, sizeof dir);
+    memcpy(w.fed.dir, w.copy, sizeof dir);
+    w.fed.time.wall_ms += 1000; /* another leaf than that of the original's start */
+    fed_up(&w.fed);
+    fed_down(&w.fed);
+    memcpy(w.fed.dir, dir, sizeof dir);
+    ENT_OK(ent_home_open(w.copy, &w.fed.clock, &w.fed.home));
+    ENT_OK(recover(&w, 0));
+    is_recovered(&w, true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(w.said, "1 leaf of its own that no member saw"));
+    ent_home_close(w.fed.home);
+    ENT_OK(ent_home_open(w.copy, &w.fed.clock, &w.fed.home)); /* the triggers stand again */
+    is_recovered(&w, true);
+    leave(&w);
+}
