@@ -11,6 +11,8 @@
 
 /* 1.1, 1.2 .. 10.9 | 11 .. 63 | 80 96 128 192 256 384 512 768 1024 2048 4096 */
 #define ENT_RDP_ORDERS 163u
+/* Largest order that ent_rdp_at takes. */
+#define ENT_RDP_ORDER_MAX 65536.0
 
 /* Which orders count: below the safe grid sigma only whole ones are exact for the discrete Gaussian. */
 enum ent_rdp_orders { ENT_RDP_ALL_ORDERS, ENT_RDP_WHOLE_ORDERS };
