@@ -13,6 +13,10 @@
 
 #include "common/base/err.h"
 
+/* Noise multipliers that can be accounted for. */
+#define ENT_PLD_SIGMA_MIN 1e-2
+#define ENT_PLD_SIGMA_MAX 1e9
+
 /* The same mechanism `steps` times. */
 struct ent_pld_phase {
     double q;     /* in (0, 1] */

@@ -1,0 +1,475 @@
+#include "common/privacy/pld.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "common/base/mem.h"
+#include "common/privacy/gaussian.h"
+#include "common/privacy/pld_nodes.h"
+
+/* Splitting masses on a grid of step h raises epsilon by at most steps (theta + 1) h^2 / 8: this share of it. */
+#define GRID_SHARE 4.5e-4
+/* Epsilon below which only the absolute error counts. */
+#define EPS_FLOOR 1e-3
+/* Share of delta that goes to losses too large to be looked at. */
+#define CUT_SHARE 1e-5
+#define LEN_MIN 256u
+#define LEN_MAX ((size_t)1 << 21)
+/* Range of the tilt and how closely it is looked for. */
+#define THETA_MIN 1e-2
+#define THETA_MAX 1e5
+#define TILT_BISECTIONS 30
+/* Tilted mass beyond either end of the window: e^-LEFT_OUT. */
+#define LEFT_OUT 28.0
+#define MARGIN 0.02
+/* Less tilted mass above epsilon than this: the tilt was too weak, the tail is not known well. */
+#define TILT_MIN 1e-7
+#define ATTEMPTS_MAX 40
+/* A power of a number below e^-POWER_LOST is 0. */
+#define POWER_LOST 200.0
+#define TWO_PI 6.283185307179586476925
+#define ROUND_UP (1.0 + 1e-8)
+
+/* All phases; unsampled ones are merged into one Gaussian. */
+struct job {
+    struct ent_pld_phase *phases; /* [n] */
+    size_t n;
+    double delta;
+    double steps;
+    double theta;     /* the tilt */
+    double grid_step; /* of the losses */
+    size_t len;       /* of the last transform */
+};
+
+struct spectrum {
+    struct ent_complex *remove; /* [len / 2 + 1] */
+    struct ent_complex *add;
+};
+
+/* What one direction's distribution looks like on the grid. */
+struct side {
+    int64_t first; /* cell of the window's first entry */
+    double ln_mgf; /* of all steps */
+};
+
+static enum ent_err check_phases(const struct ent_pld_phase *phases, size_t n, double delta)
+{
+    ENT_REQUIRE(delta > 0.0 && delta < 1.0, ENT_E_RANGE,
+                "a delta of %g: it must be above 0 and below 1", delta);
+    ENT_REQUIRE(n >= 1, ENT_E_RANGE, "no release to account for");
+    for (size_t i = 0; i < n; i++) {
+        ENT_REQUIRE(phases[i].q > 0.0 && phases[i].q <= 1.0, ENT_E_RANGE,
+                    "a sampling rate of %g: it must be above 0 and at most 1", phases[i].q);
+        ENT_REQUIRE(phases[i].sigma >= ENT_PLD_SIGMA_MIN && phases[i].sigma <= ENT_PLD_SIGMA_MAX,
+                    ENT_E_RANGE,
+                    "noise of %g times the sensitivity: from %g to %g can be accounted for",
+                    phases[i].sigma, ENT_PLD_SIGMA_MIN, ENT_PLD_SIGMA_MAX);
+        ENT_REQUIRE(phases[i].steps >= 1, ENT_E_RANGE, "a phase without a step");
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err job_fill(struct job *job, const struct ent_pld_phase *phases, size_t n)
+{
+    double inv = 0.0; /* 1 / sigma^2 of all unsampled releases together */
+
+    ENT_TRY(ent_calloc(n, sizeof *job->phases, &job->phases));
+    for (size_t i = 0; i < n; i++) {
+        if (phases[i].q == 1.0) {
+            inv += (double)phases[i].steps / (phases[i].sigma * phases[i].sigma);
+        } else {
+            job->phases[job->n++] = phases[i];
+            job->steps += (double)phases[i].steps;
+        }
+    }
+    if (inv > 0.0) {
+        job->phases[job->n++] =
+            (struct ent_pld_phase){.q = 1.0, .sigma = 1.0 / sqrt(inv), .steps = 1};
+        job->steps += 1.0;
+    }
+    return ENT_E_OK;
+}
+
+/* A phase, with the largest losses cut off so that all steps together lose CUT_SHARE of delta. */
+static struct ent_pld_pair pair_of(const struct job *job, size_t i,
+                                   enum ent_pld_direction direction)
+{
+    return (struct ent_pld_pair){.q = job->phases[i].q,
+                                 .sigma = job->phases[i].sigma,
+                                 .direction = direction,
+                                 .reach =
+                                     sqrt(-2.0 * log(2.0 * CUT_SHARE * job->delta / job->steps))};
+}
+
+/* K of all steps together. */
+static struct ent_pld_cumulant cumulant(const struct job *job, enum ent_pld_direction direction,
+                                        double tau)
+{
+    struct ent_pld_cumulant sum = {0.0, 0.0, 0.0};
+
+    for (size_t i = 0; i < job->n; i++) {
+        double steps = (double)job->phases[i].steps;
+        struct ent_pld_pair pair = pair_of(job, i, direction);
+        struct ent_pld_cumulant one;
+
+        ent_pld_cumulant(&pair, tau, &one);
+        sum.k += steps * one.k;
+        sum.k1 += steps * one.k1;
+        sum.k2 += steps * one.k2;
+    }
+    return sum;
+}
+
+/* ln delta at the epsilon whose saddle point is theta (Alghamdi et al. 2023): near enough to choose the tilt. */
+static double ln_delta_near(const struct ent_pld_cumulant *c, double theta)
+{
+    double spread = theta * sqrt(TWO_PI * c->k2) + 1.0;
+
+    return c->k - theta * c->k1 - log(spread * (theta + 1.0));
+}
+
+/* A power of two that keeps the grid's share of eps, where ln delta falls by `slope` per unit of epsilon. */
+static double step_of(const struct job *job, double eps, double slope)
+{
+    double allowed = eps > EPS_FLOOR ? eps : EPS_FLOOR;
+
+    return exp2(floor(log2(sqrt(8.0 * GRID_SHARE * allowed / (job->steps * (slope + 1.0))))));
+}
+
+/* The tilt that puts delta's epsilon into the middle, and the grid step that fits there. */
+static void job_plan(struct job *job)
+{
+    double low = log(THETA_MIN);
+    double high = log(THETA_MAX);
+    double goal = log(job->delta);
+    struct ent_pld_cumulant c;
+
+    for (int i = 0; i < TILT_BISECTIONS; i++) {
+        double theta = exp((low + high) / 2.0);
+
+        c = cumulant(job, ENT_PLD_REMOVE, theta);
+        if (ln_delta_near(&c, theta) > goal) {
+            low = log(theta);
+        } else {
+            high = log(theta);
+        }
+    }
+    job->theta = exp(low);
+    c = cumulant(job, ENT_PLD_REMOVE, job->theta);
+    job->grid_step = step_of(job, c.k1, job->theta);
+}
+
+static bool unsampled_only(const struct job *job)
+{
+    return job->n == 1 && job->phases[0].q == 1.0;
+}
+
+/* K of either sign: at -1 - s it is the other direction's at s; between -1 and 0 it is at most 0. */
+static double cumulant_at(const struct job *job, enum ent_pld_direction direction, double tau)
+{
+    if (tau > 0.0) {
+        return cumulant(job, direction, tau).k;
+    }
+    return tau < -1.0 ? cumulant(job, direction == ENT_PLD_REMOVE ? ENT_PLD_ADD : ENT_PLD_REMOVE,
+                                 -1.0 - tau)
+                            .k
+                      : 0.0;
+}
+
+/* Losses between which all but e^-LEFT_OUT of the tilted mass lies on either side: Chernoff with a few exponents around
+ * the one that would be best for a Gaussian. */
+static void window(const struct job *job, enum ent_pld_direction direction, double *low,
+                   double *high)
+{
+    static const double factors[] = {0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.4};
+    struct ent_pld_cumulant c = cumulant(job, direction, job->theta);
+    double best = sqrt(2.0 * LEFT_OUT / c.k2);
+    double span = sqrt(2.0 * LEFT_OUT * c.k2);
+
+    *low = -INFINITY;
+    *high = INFINITY;
+    for (size_t i = 0; i < ENT_ARRAY_LEN(factors); i++) {
+        double u = best * factors[i];
+        double up = (cumulant_at(job, direction, job->theta + u) - c.k + LEFT_OUT) / u;
+        double down = -(cumulant_at(job, direction, job->theta - u) - c.k + LEFT_OUT) / u;
+
+        *high = up < *high ? up : *high;
+        *low = down > *low ? down : *low;
+    }
+    *high += MARGIN * span; /* the grid's own error moves and widens a little */
+    *low -= MARGIN * span;
+}
+
+static struct ent_complex times(struct ent_complex a, struct ent_complex b)
+{
+    return (struct ent_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+/* acc *= x^n. */
+static void times_power(struct ent_complex *acc, struct ent_complex x, uint64_t n)
+{
+    double norm = x.re * x.re + x.im * x.im;
+
+    if (norm == 0.0 || (double)n * log(norm) < -2.0 * POWER_LOST) {
+        *acc = (struct ent_complex){0.0, 0.0};
+        return;
+    }
+    for (; n > 0; n >>= 1) {
+        if ((n & 1) != 0) {
+            *acc = times(*acc, x);
+        }
+        x = times(x, x);
+    }
+}
+
+/* Two real sequences travelled as the real and the imaginary part of one: x = a + i b. */
+static void multiply(const struct spectrum *acc, const struct ent_complex *x, size_t len,
+                     uint64_t steps)
+{
+    for (size_t k = 0; k <= len / 2; k++) {
+        struct ent_complex p = x[k];
+        struct ent_complex m = x[(len - k) & (len - 1)];
+        struct ent_complex a = {(p.re + m.re) / 2.0, (p.im - m.im) / 2.0};
+        struct ent_complex b = {(p.im + m.im) / 2.0, (m.re - p.re) / 2.0};
+
+        times_power(&acc->remove[k], a, steps);
+        times_power(&acc->add[k], b, steps);
+    }
+}
+
+static void join(const struct spectrum *acc, struct ent_complex *x, size_t len)
+{
+    for (size_t k = 0; k <= len / 2; k++) {
+        struct ent_complex a = acc->remove[k];
+        struct ent_complex b = acc->add[k];
+
+        x[k] = (struct ent_complex){a.re - b.im, a.im + b.re};
+        if (k > 0 && k < len / 2) {
+            x[len - k] = (struct ent_complex){a.re + b.im, b.re - a.im};
+        }
+    }
+}
+
+/* Everything on the grid: x becomes the tilted distributions of the sums, cell modulo len. nodes: [2 n], both directions of each
+ * phase. */
+static enum ent_err convolve(const struct job *job, const struct ent_pld_nodes *nodes,
+                             struct ent_complex *x, size_t len)
+{
+    struct spectrum acc = {0};
+    struct ent_fft fft = {0};
+    enum ent_err err = ent_fft_init(&fft, len);
+
+    if (err == ENT_E_OK) {
+        err = ent_calloc(len / 2 + 1, sizeof *acc.remove, &acc.remove);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_calloc(len / 2 + 1, sizeof *acc.add, &acc.add);
+    }
+    if (err == ENT_E_OK) {
+        for (size_t k = 0; k <= len / 2; k++) {
+            acc.remove[k] = acc.add[k] = (struct ent_complex){1.0, 0.0};
+        }
+        for (size_t i = 0; i < job->n; i++) {
+            for (size_t k = 0; k < len; k++) {
+                x[k] = (struct ent_complex){0.0, 0.0};
+            }
+            ent_pld_nodes_place(&nodes[2 * i], ENT_PLD_REMOVE, x, len);
+            ent_pld_nodes_place(&nodes[2 * i + 1], ENT_PLD_ADD, x, len);
+            ent_fft_run(&fft, x);
+            multiply(&acc, x, len, job->phases[i].steps);
+        }
+        join(&acc, x, len);
+        ent_fft_back(&fft, x);
+    }
+    free(acc.remove);
+    free(acc.add);
+    ent_fft_release(&fft);
+    return err;
+}
+
+enum found { FOUND, TILT_MORE, TILT_LESS };
+
+struct answer {
+    double eps;
+    double slope; /* of -ln delta there */
+};
+
+/* Epsilon of one direction: from the top, sums of e^(-theta (l - s)) and e^(-(theta + 1)(l - s)) over the losses l >= s make delta
+ * at s; between two points of the grid delta is linear in e^eps. */
+static enum found invert(const struct job *job, const struct side *side,
+                         const struct ent_complex *x, size_t len, enum ent_pld_direction direction,
+                         struct answer *out)
+{
+    double h = job->grid_step;
+    double fall = exp(-job->theta * h);
+    double fall_more = exp(-(job->theta + 1.0) * h);
+    double a = 0.0;
+    double b = 0.0;
+    double mass = 0.0;
+
+    for (int64_t s = side->first + (int64_t)len - 1; s >= side->first && s >= 0; s--) {
+        const struct ent_complex *at = &x[(uint64_t)s & (len - 1)];
+        double p = direction == ENT_PLD_REMOVE ? at->re : at->im;
+        double need =
+            exp(log(job->delta) + log1p(-CUT_SHARE) - side->ln_mgf + job->theta * ((double)s * h));
+        double ratio;
+
+        a *= fall;
+        b *= fall_more;
+        /* noise of the transform is not mass */
+        p = p > 0.0 ? p : 0.0;
+        if (a - b > need) { /* b > 0 here */
+            if (mass < TILT_MIN) {
+                return TILT_MORE;
+            }
+            ratio = (a - need) / b;
+            ratio = ratio > 1.0 ? ratio : 1.0;
+            *out = (struct answer){.eps = (double)s * h + log(ratio), .slope = ratio * b / need};
+            return FOUND;
+        }
+        a += p;
+        b += p;
+        mass += p;
+    }
+    *out = (struct answer){.eps = 0.0, .slope = a > b ? b / (a - b) : 0.0};
+    return side->first > 0 ? TILT_LESS : FOUND;
+}
+
+static int64_t floor_cell(double loss, double h)
+{
+    return (int64_t)floor(loss / h);
+}
+
+/* The length that holds both directions' windows, and their beginnings. */
+static size_t layout(const struct job *job, struct side sides[2])
+{
+    size_t len = LEN_MIN;
+
+    for (int d = 0; d < 2; d++) {
+        double low;
+        double high;
+
+        window(job, (enum ent_pld_direction)d, &low, &high);
+        sides[d].first = floor_cell(low, job->grid_step);
+        while (len <= LEN_MAX && (double)len < (high - low) / job->grid_step + 4.0) {
+            len *= 2;
+        }
+    }
+    return len;
+}
+
+static enum ent_err make_nodes(const struct job *job, struct ent_pld_nodes *nodes,
+                               struct side sides[2])
+{
+    for (int d = 0; d < 2; d++) {
+        sides[d].ln_mgf = 0.0;
+        for (size_t i = 0; i < job->n; i++) {
+            struct ent_pld_nodes *of = &nodes[2 * i + (size_t)d];
+            struct ent_pld_pair pair = pair_of(job, i, (enum ent_pld_direction)d);
+
+            ent_pld_nodes_release(of);
+            ENT_TRY(ent_pld_nodes_init(of, &pair, job->theta, job->grid_step));
+            sides[d].ln_mgf += (double)job->phases[i].steps * of->ln_mgf;
+        }
+    }
+    return ENT_E_OK;
+}
+
+/* One attempt with the job's tilt. */
+static enum ent_err attempt(struct job *job, struct ent_pld_nodes *nodes, enum found *found,
+                            struct answer *answer)
+{
+    struct answer answers[2] = {{0.0, 0.0}, {0.0, 0.0}};
+    struct side sides[2];
+    struct ent_complex *x = NULL;
+    enum ent_err err;
+
+    job->len = layout(job, sides);
+    while (job->len > LEN_MAX) { /* coarser: still an upper bound */
+        job->grid_step *= 2.0;
+        job->len = layout(job, sides);
+    }
+    ENT_TRY(make_nodes(job, nodes, sides));
+    ENT_TRY(ent_calloc(job->len, sizeof *x, &x));
+    err = convolve(job, nodes, x, job->len);
+    *found = FOUND;
+    for (int d = 0; d < 2 && err == ENT_E_OK && *found == FOUND; d++) {
+        *found = invert(job, &sides[d], x, job->len, (enum ent_pld_direction)d, &answers[d]);
+    }
+    free(x);
+    *answer = answers[answers[1].eps > answers[0].eps ? 1 : 0];
+    return err;
+}
+
+static double clamp_theta(double theta)
+{
+    return theta < THETA_MIN ? THETA_MIN : theta < THETA_MAX ? theta : THETA_MAX;
+}
+
+/* Once, as a rule: again where the saddle point was not near enough. */
+static enum ent_err refine(struct job *job, struct ent_pld_nodes *nodes, double *eps)
+{
+    for (int i = 0; i < ATTEMPTS_MAX; i++) {
+        struct answer answer;
+        enum found found;
+        double wanted;
+
+        ENT_TRY(attempt(job, nodes, &found, &answer));
+        if (getenv("PLDTRACE"))
+            fprintf(stderr, "%d found %d theta %g h %g len %zu eps %g slope %g wanted %g\n", i,
+                    found, job->theta, job->grid_step, job->len, answer.eps, answer.slope,
+                    step_of(job, answer.eps, answer.slope));
+        if (found != FOUND) {
+            job->theta = clamp_theta(job->theta * (found == TILT_MORE ? 1.5 : 0.6));
+            continue;
+        }
+        wanted = step_of(job, answer.eps, answer.slope);
+        if (job->grid_step <= wanted || job->len == LEN_MAX) {
+            *eps = answer.eps;
+            return ENT_E_OK;
+        }
+        job->theta = clamp_theta(answer.slope);
+        job->grid_step = wanted;
+    }
+    return ent_err_note(ENT_E_RANGE, "the privacy loss at delta %g could not be placed on a grid",
+                        job->delta);
+}
+
+static enum ent_err solve(struct job *job, struct ent_pld_result *out)
+{
+    struct ent_pld_nodes *nodes = NULL;
+    double eps = 0.0;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(2 * job->n, sizeof *nodes, &nodes));
+    err = refine(job, nodes, &eps);
+    for (size_t i = 0; i < 2 * job->n; i++) {
+        ent_pld_nodes_release(&nodes[i]);
+    }
+    free(nodes);
+    ENT_TRY(err);
+    *out = (struct ent_pld_result){
+        .eps = eps * ROUND_UP, .grid_step = job->grid_step, .grid_len = job->len};
+    return ENT_E_OK;
+}
+
+enum ent_err ent_pld_epsilon(const struct ent_pld_phase *phases, size_t n_phases, double delta,
+                             struct ent_pld_result *out)
+{
+    struct job job = {.delta = delta};
+    struct ent_pld_result result = {0};
+    enum ent_err err;
+
+    ENT_TRY(check_phases(phases, n_phases, delta));
+    ENT_TRY(job_fill(&job, phases, n_phases));
+    if (unsampled_only(&job)) {
+        err = ent_gaussian_epsilon(job.phases[0].sigma, delta, &result.eps);
+    } else {
+        job_plan(&job);
+        err = solve(&job, &result);
+    }
+    free(job.phases);
+    ENT_TRY(err);
+    *out = result;
+    return ENT_E_OK;
+}
