@@ -14,16 +14,20 @@
 /* Share of delta that goes to losses too large to be looked at. */
 #define CUT_SHARE 1e-5
 #define LEN_MIN 256u
-#define LEN_MAX ((size_t)1 << 21)
+#define LEN_MAX ((size_t)1 << 20)
 /* Range of the tilt and how closely it is looked for. */
-#define THETA_MIN 1e-2
+#define THETA_MIN 1e-3
 #define THETA_MAX 1e5
 #define TILT_BISECTIONS 30
+/* Share of the saddle point's tilt that is taken: the tail is known well with it, and rare large losses do not widen the grid. */
+#define TILT_SHARE 0.5
 /* Tilted mass beyond either end of the window: e^-LEFT_OUT. */
-#define LEFT_OUT 28.0
+#define LEFT_OUT 30.0
 #define MARGIN 0.02
-/* Less tilted mass above epsilon than this: the tilt was too weak, the tail is not known well. */
-#define TILT_MIN 1e-7
+#define WINDOW_TRIES 14
+/* Error of a transformed probability, for one step; what is read must be CLEAR times above the sum of it. */
+#define NOISE 2e-17
+#define CLEAR 20.0
 #define ATTEMPTS_MAX 40
 /* A power of a number below e^-POWER_LOST is 0. */
 #define POWER_LOST 200.0
@@ -50,6 +54,7 @@ struct spectrum {
 struct side {
     int64_t first; /* cell of the window's first entry */
     double ln_mgf; /* of all steps */
+    double mean;   /* tilted */
 };
 
 static enum ent_err check_phases(const struct ent_pld_phase *phases, size_t n, double delta)
@@ -154,9 +159,9 @@ static void job_plan(struct job *job)
             high = log(theta);
         }
     }
-    job->theta = exp(low);
-    c = cumulant(job, ENT_PLD_REMOVE, job->theta);
-    job->grid_step = step_of(job, c.k1, job->theta);
+    c = cumulant(job, ENT_PLD_REMOVE, exp(low));
+    job->grid_step = step_of(job, c.k1, exp(low));
+    job->theta = exp(low) * TILT_SHARE;
 }
 
 static bool unsampled_only(const struct job *job)
@@ -176,20 +181,18 @@ static double cumulant_at(const struct job *job, enum ent_pld_direction directio
                       : 0.0;
 }
 
-/* Losses between which all but e^-LEFT_OUT of the tilted mass lies on either side: Chernoff with a few exponents around
- * the one that would be best for a Gaussian. */
-static void window(const struct job *job, enum ent_pld_direction direction, double *low,
-                   double *high)
+/* Losses between which all but e^-LEFT_OUT of the tilted mass lies on either side: Chernoff with exponents from the one that
+ * would be best for a Gaussian down to those that rare large losses need. Returns the tilted mean. */
+static double window(const struct job *job, enum ent_pld_direction direction, double *low,
+                     double *high)
 {
-    static const double factors[] = {0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.4};
     struct ent_pld_cumulant c = cumulant(job, direction, job->theta);
-    double best = sqrt(2.0 * LEFT_OUT / c.k2);
+    double u = 1.4 * sqrt(2.0 * LEFT_OUT / c.k2);
     double span = sqrt(2.0 * LEFT_OUT * c.k2);
 
     *low = -INFINITY;
     *high = INFINITY;
-    for (size_t i = 0; i < ENT_ARRAY_LEN(factors); i++) {
-        double u = best * factors[i];
+    for (int i = 0; i < WINDOW_TRIES; i++, u *= 0.6) {
         double up = (cumulant_at(job, direction, job->theta + u) - c.k + LEFT_OUT) / u;
         double down = -(cumulant_at(job, direction, job->theta - u) - c.k + LEFT_OUT) / u;
 
@@ -198,6 +201,7 @@ static void window(const struct job *job, enum ent_pld_direction direction, doub
     }
     *high += MARGIN * span; /* the grid's own error moves and widens a little */
     *low -= MARGIN * span;
+    return c.k1;
 }
 
 static struct ent_complex times(struct ent_complex a, struct ent_complex b)
@@ -303,9 +307,9 @@ static enum found invert(const struct job *job, const struct side *side,
     double h = job->grid_step;
     double fall = exp(-job->theta * h);
     double fall_more = exp(-(job->theta + 1.0) * h);
-    double a = 0.0;
+    double a = exp(-LEFT_OUT); /* what lies beyond the window, as if at its end */
     double b = 0.0;
-    double mass = 0.0;
+    double clear = CLEAR * NOISE * (1.0 + 0.005 * job->steps) / -expm1(-job->theta * h);
 
     for (int64_t s = side->first + (int64_t)len - 1; s >= side->first && s >= 0; s--) {
         const struct ent_complex *at = &x[(uint64_t)s & (len - 1)];
@@ -319,20 +323,19 @@ static enum found invert(const struct job *job, const struct side *side,
         /* noise of the transform is not mass */
         p = p > 0.0 ? p : 0.0;
         if (a - b > need) { /* b > 0 here */
-            if (mass < TILT_MIN) {
-                return TILT_MORE;
-            }
             ratio = (a - need) / b;
             ratio = ratio > 1.0 ? ratio : 1.0;
+            if (need < clear) { /* it is largest where the tilted mean is epsilon */
+                return side->mean < (double)s * h ? TILT_MORE : TILT_LESS;
+            }
             *out = (struct answer){.eps = (double)s * h + log(ratio), .slope = ratio * b / need};
             return FOUND;
         }
         a += p;
         b += p;
-        mass += p;
     }
     *out = (struct answer){.eps = 0.0, .slope = a > b ? b / (a - b) : 0.0};
-    return side->first > 0 ? TILT_LESS : FOUND;
+    return side->first > 0 || exp(log(job->delta) - side->ln_mgf) < clear ? TILT_LESS : FOUND;
 }
 
 static int64_t floor_cell(double loss, double h)
@@ -349,7 +352,7 @@ static size_t layout(const struct job *job, struct side sides[2])
         double low;
         double high;
 
-        window(job, (enum ent_pld_direction)d, &low, &high);
+        sides[d].mean = window(job, (enum ent_pld_direction)d, &low, &high);
         sides[d].first = floor_cell(low, job->grid_step);
         while (len <= LEN_MAX && (double)len < (high - low) / job->grid_step + 4.0) {
             len *= 2;
@@ -401,26 +404,34 @@ static enum ent_err attempt(struct job *job, struct ent_pld_nodes *nodes, enum f
     return err;
 }
 
-static double clamp_theta(double theta)
+/* Another tilt after one that missed: between the last two of both kinds, or further on. */
+static double next_tilt(double theta, enum found found, double *weak, double *strong)
 {
-    return theta < THETA_MIN ? THETA_MIN : theta < THETA_MAX ? theta : THETA_MAX;
+    double next;
+
+    *(found == TILT_MORE ? weak : strong) = theta;
+    if (*weak > 0.0 && *strong > 0.0) {
+        next = sqrt(*weak * *strong);
+    } else {
+        next = theta * (found == TILT_MORE ? 1.5 : 0.6);
+    }
+    return next < THETA_MIN ? THETA_MIN : next < THETA_MAX ? next : THETA_MAX;
 }
 
 /* Once, as a rule: again where the saddle point was not near enough. */
 static enum ent_err refine(struct job *job, struct ent_pld_nodes *nodes, double *eps)
 {
+    double weak = 0.0;
+    double strong = 0.0;
+
     for (int i = 0; i < ATTEMPTS_MAX; i++) {
         struct answer answer;
         enum found found;
         double wanted;
 
         ENT_TRY(attempt(job, nodes, &found, &answer));
-        if (getenv("PLDTRACE"))
-            fprintf(stderr, "%d found %d theta %g h %g len %zu eps %g slope %g wanted %g\n", i,
-                    found, job->theta, job->grid_step, job->len, answer.eps, answer.slope,
-                    step_of(job, answer.eps, answer.slope));
         if (found != FOUND) {
-            job->theta = clamp_theta(job->theta * (found == TILT_MORE ? 1.5 : 0.6));
+            job->theta = next_tilt(job->theta, found, &weak, &strong);
             continue;
         }
         wanted = step_of(job, answer.eps, answer.slope);
@@ -428,7 +439,6 @@ static enum ent_err refine(struct job *job, struct ent_pld_nodes *nodes, double 
             *eps = answer.eps;
             return ENT_E_OK;
         }
-        job->theta = clamp_theta(answer.slope);
         job->grid_step = wanted;
     }
     return ent_err_note(ENT_E_RANGE, "the privacy loss at delta %g could not be placed on a grid",
