@@ -43,16 +43,16 @@ struct ent_dp_limit {
 ENT_MUST enum ent_err ent_account_spent(const struct ent_dp_event *events, size_t n, double delta,
                                         struct ent_dp_spent *out);
 
-/* Whether events and next together stay within the limit: spent <= limit, the same figure. */
-ENT_MUST enum ent_err ent_account_fits(const struct ent_dp_event *events, size_t n,
-                                       const struct ent_dp_event *next,
-                                       const struct ent_dp_limit *limit, bool *fits);
-
-/* What a plan does in each of its rounds. */
+/* What a plan releases in each of its rounds; booked together. */
 struct ent_dp_round {
     const struct ent_dp_event *events; /* borrowed */
     size_t n;                          /* >= 1 */
 };
+
+/* Whether the events and one round more stay within the limit: spent <= limit, the same figure. */
+ENT_MUST enum ent_err ent_account_fits(const struct ent_dp_event *events, size_t n,
+                                       const struct ent_dp_round *round,
+                                       const struct ent_dp_limit *limit, bool *fits);
 
 /* How many rounds still fit, at most max_rounds: exactly as many as run when each is booked by a fresh
  * ent_account_fits and the first that does not fit ends the run. */
