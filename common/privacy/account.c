@@ -78,7 +78,7 @@ static enum ent_err fill_curve(struct entry *entry)
 
     if (err == ENT_E_RANGE) {
         for (size_t i = 0; i < ENT_RDP_ORDERS; i++) {
-            entry->curve.rdp[i] = INFINITY;
+            entry->curve.rdp[i] = HUGE_VAL;
         }
         err = ENT_E_OK;
     }
@@ -250,7 +250,7 @@ static enum ent_err spend_unsampled(const struct traits *t, double delta, struct
     double rho = rho_number(out->rho_e12);
 
     if (out->rho_e12 == UINT64_MAX) {
-        out->eps = INFINITY;
+        out->eps = HUGE_VAL;
         out->accountant = ENT_DP_BY_ZCDP;
         return ENT_E_OK;
     }

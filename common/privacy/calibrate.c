@@ -59,7 +59,7 @@ static enum ent_err check_goal(const struct ent_calibrate_goal *goal)
 static enum ent_err enough(enum ent_calibrate_by by, const struct ent_calibrate_goal *goal,
                            double sigma, bool *yes)
 {
-    double eps = INFINITY;
+    double eps = HUGE_VAL;
     enum ent_err err = epsilon_of(by, goal, sigma, &eps);
 
     if (err != ENT_E_OK && err != ENT_E_RANGE) {

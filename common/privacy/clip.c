@@ -97,10 +97,9 @@ void ent_clip_grid(int32_t *q, size_t n, uint64_t bound, bool *clipped)
     }
 }
 
-/* Norm of x in double; the largest magnitude is taken out so that no square overflows. */
+/* Norm of x in double. */
 static double norm_of(const float *x, size_t n, bool *finite)
 {
-    double top = 0.0;
     double sum = 0.0;
 
     *finite = true;
@@ -109,7 +108,6 @@ static double norm_of(const float *x, size_t n, bool *finite)
 
         *finite = *finite && v - v == 0.0;
         sum += v * v; /* a float's square fits a double, and so do 2^40 of them */
-        top = v > top ? v : top;
     }
     return sqrt(sum);
 }
@@ -157,20 +155,26 @@ enum ent_err ent_clip_check(const uint8_t *q, size_t n, uint64_t bound)
     return ENT_E_OK;
 }
 
-/* The product in double is off by less than 2 parts in 2^52: taken away before rounding up, put on after, it never makes the
- * noise smaller than asked for. */
+/* Products in twice the precision of double, so that an exact square stays what it is and nothing else is rounded down. */
 enum ent_err ent_clip_sigma2(double multiplier, uint64_t sensitivity, uint64_t *sigma2)
 {
-    double sigma = multiplier * (double)sensitivity;
-    double square = sigma * sigma * (1.0 + 0x1p-50);
+    double d = (double)sensitivity;
+    double sigma = multiplier * d;
+    double rest = fma(multiplier, d, -sigma);
+    double square = sigma * sigma;
+    double square_rest = fma(sigma, sigma, -square) + 2.0 * sigma * rest;
+    double over;
     uint64_t whole;
 
-    ENT_REQUIRE(square >= 0.0 && square < (double)ENT_DP_SIGMA2_MAX && square > 0.0, ENT_E_RANGE,
+    ENT_REQUIRE(multiplier > 0.0 && sensitivity >= 1 && sensitivity <= ENT_DP_SENSITIVITY_MAX &&
+                    square < (double)ENT_DP_SIGMA2_MAX - 1.0,
+                ENT_E_RANGE,
                 "noise of %g times a sensitivity of %" PRIu64
-                " grid units: its square must be from 1 to 2^52 - 1; choose other scale_bits",
+                " grid units: its square must be above 0 and below 2^52; choose other scale_bits",
                 multiplier, sensitivity);
     whole = (uint64_t)square;
-    *sigma2 = whole + ((double)whole < square ? 1 : 0);
+    over = (square - (double)whole) + square_rest;
+    *sigma2 = over > 1.0 ? whole + 2 : over > 0.0 ? whole + 1 : whole > 0 ? whole : 1;
     return ENT_E_OK;
 }
 

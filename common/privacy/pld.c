@@ -190,8 +190,8 @@ static double window(const struct job *job, enum ent_pld_direction direction, do
     double u = 1.4 * sqrt(2.0 * LEFT_OUT / c.k2);
     double span = sqrt(2.0 * LEFT_OUT * c.k2);
 
-    *low = -INFINITY;
-    *high = INFINITY;
+    *low = -HUGE_VAL;
+    *high = HUGE_VAL;
     for (int i = 0; i < WINDOW_TRIES; i++, u *= 0.6) {
         double up = (cumulant_at(job, direction, job->theta + u) - c.k + LEFT_OUT) / u;
         double down = -(cumulant_at(job, direction, job->theta - u) - c.k + LEFT_OUT) / u;

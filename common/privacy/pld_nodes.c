@@ -106,7 +106,7 @@ static struct span span_of(const struct pair *p)
     double step = p->sigma / SCAN;
     struct span all = reach_of(p);
     struct span found = {all.high, all.low};
-    double top = -INFINITY;
+    double top = -HUGE_VAL;
 
     for (double y = all.low; y <= all.high; y += step) {
         double v = ln_tilted(p, y);
@@ -136,7 +136,7 @@ void ent_pld_cumulant(const struct ent_pld_pair *pair, double tau, struct ent_pl
     struct span span = reach_of(&p);
     double width = smooth_scale(&p) / SMOOTH_POINTS;
     double count = ceil((span.high - span.low) / width);
-    double top = -INFINITY;
+    double top = -HUGE_VAL;
     double sum[3] = {0.0, 0.0, 0.0};
 
     count = count < SMOOTH_MAX ? count : SMOOTH_MAX;
@@ -186,7 +186,7 @@ static struct ent_pld_node node_at(const struct pair *p, double y, double ln_wid
 static double ln_total(const struct ent_pld_nodes *nodes)
 {
     double gain = expm1(nodes->theta * nodes->grid_step);
-    double top = -INFINITY;
+    double top = -HUGE_VAL;
     double sum = 0.0;
 
     for (size_t i = 0; i < nodes->n; i++) {

@@ -63,7 +63,7 @@ static double ln_add(double a, double b)
     double high = a > b ? a : b;
     double low = a > b ? b : a;
 
-    return high == -INFINITY ? high : high + log1p(exp(low - high));
+    return high == -HUGE_VAL ? high : high + log1p(exp(low - high));
 }
 
 /* ln(1 + e^v). */
@@ -84,7 +84,7 @@ static double whole_order(double q, double sigma, double order)
     double ln_q = log(q);
     double ln_rest = log1p(-q);
     double ln_binom = log(order); /* of k = 1 */
-    double ln_excess = -INFINITY;
+    double ln_excess = -HUGE_VAL;
 
     for (double k = 2.0; k <= order; k += 1.0) {
         ln_binom += log((order - k + 1.0) / k);
@@ -111,7 +111,7 @@ static struct ratio ratio_of(const struct ent_rdp_step *step)
     double n = step->n_members;
     double ln_binom = 0.0;
 
-    r.ln_rest = step->q < 1.0 ? n * log1p(-step->q) : -INFINITY;
+    r.ln_rest = step->q < 1.0 ? n * log1p(-step->q) : -HUGE_VAL;
     for (uint32_t i = 1; i <= step->n_members; i++) {
         double rest = n - i;
 
@@ -227,7 +227,7 @@ static enum ent_err samples_init(const struct ent_rdp_step *step, double order, 
 /* ln of the integral with exponent a. */
 static double integrate(const struct samples *s, double a)
 {
-    double top = -INFINITY;
+    double top = -HUGE_VAL;
     double sum = 0.0;
 
     for (size_t i = 0; i < s->range.n; i++) {
@@ -245,7 +245,7 @@ static double integrate(const struct samples *s, double a)
             sum += exp(v - top);
         }
     }
-    return top == -INFINITY ? top : top + log(sum);
+    return top == -HUGE_VAL ? top : top + log(sum);
 }
 
 /* The larger of both directions; with one sample "remove" dominates (Mironov et al. 2019). */
@@ -320,7 +320,7 @@ enum ent_err ent_rdp_curve(const struct ent_rdp_step *step, struct ent_rdp_curve
     for (; i < ENT_RDP_ORDERS; i++) {
         /* it grows with the order */
         if (i > 0 && curve.rdp[i - 1] > USELESS) {
-            curve.rdp[i] = INFINITY;
+            curve.rdp[i] = HUGE_VAL;
         } else {
             ENT_TRY(ent_rdp_at(step, ent_rdp_order(i), &curve.rdp[i]));
         }
@@ -347,7 +347,7 @@ static double epsilon_at(double rdp, double order, double delta)
 enum ent_err ent_rdp_epsilon(const struct ent_rdp_curve *curve, enum ent_rdp_orders orders,
                              double delta, struct ent_rdp_epsilon *out)
 {
-    struct ent_rdp_epsilon best = {.eps = INFINITY, .order = INFINITY};
+    struct ent_rdp_epsilon best = {.eps = HUGE_VAL, .order = HUGE_VAL};
 
     ENT_REQUIRE(delta > 0.0 && delta < 1.0, ENT_E_RANGE,
                 "a delta of %g: it must be above 0 and below 1", delta);
