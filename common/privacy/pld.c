@@ -25,10 +25,10 @@
 #define LEFT_OUT 30.0
 #define MARGIN 0.02
 #define WINDOW_TRIES 14
-/* Error of a transformed probability, for one step; what is read must be CLEAR times above the sum of it. */
+/* Error of a transformed probability, for one step; the sum of it may be this many times what is read. */
 #define NOISE 2e-17
-#define CLEAR 20.0
-#define ATTEMPTS_MAX 40
+#define CLEAR 0.05
+#define ATTEMPTS_MAX 16
 /* A power of a number below e^-POWER_LOST is 0. */
 #define POWER_LOST 200.0
 #define TWO_PI 6.283185307179586476925
@@ -291,51 +291,56 @@ static enum ent_err convolve(const struct job *job, const struct ent_pld_nodes *
     return err;
 }
 
+/* How well an attempt knows the tail. Its epsilon is an upper bound in any case. */
 enum found { FOUND, TILT_MORE, TILT_LESS };
 
 struct answer {
+    enum found found;
     double eps;
     double slope; /* of -ln delta there */
 };
 
-/* Epsilon of one direction: from the top, sums of e^(-theta (l - s)) and e^(-(theta + 1)(l - s)) over the losses l >= s make delta
- * at s; between two points of the grid delta is linear in e^eps. */
-static enum found invert(const struct job *job, const struct side *side,
-                         const struct ent_complex *x, size_t len, enum ent_pld_direction direction,
-                         struct answer *out)
+/* Epsilon of one direction: from the top, sums of e^(-theta (l - s)) and e^(-(theta + 1)(l - s)) over the losses l > s make delta
+ * at s; between two points of the grid delta is linear in e^eps. What lies beyond the window counts as if at its end, and
+ * the transform's error as if it were mass. */
+static struct answer invert(const struct job *job, const struct side *side,
+                            const struct ent_complex *x, size_t len,
+                            enum ent_pld_direction direction)
 {
     double h = job->grid_step;
     double fall = exp(-job->theta * h);
     double fall_more = exp(-(job->theta + 1.0) * h);
-    double a = exp(-LEFT_OUT); /* what lies beyond the window, as if at its end */
+    double slack = NOISE * (1.0 + 0.005 * job->steps) / -expm1(-job->theta * h);
+    double a = exp(-LEFT_OUT) + slack;
     double b = 0.0;
-    double clear = CLEAR * NOISE * (1.0 + 0.005 * job->steps) / -expm1(-job->theta * h);
+    int64_t s = side->first + (int64_t)len - 1;
 
-    for (int64_t s = side->first + (int64_t)len - 1; s >= side->first && s >= 0; s--) {
+    for (; s >= side->first && s >= 0; s--) {
         const struct ent_complex *at = &x[(uint64_t)s & (len - 1)];
         double p = direction == ENT_PLD_REMOVE ? at->re : at->im;
         double need =
             exp(log(job->delta) + log1p(-CUT_SHARE) - side->ln_mgf + job->theta * ((double)s * h));
-        double ratio;
 
-        a *= fall;
+        a = (a - slack) * fall + slack;
         b *= fall_more;
+        if (a - b > need) {
+            double up = b > 0.0 ? log((a - need) / b) : HUGE_VAL;
+            enum found missed = side->mean < (double)s * h ? TILT_MORE : TILT_LESS;
+
+            up = up < 0.0 ? 0.0 : up < h || b == 0.0 ? up : h;
+            return (struct answer){.found = need * CLEAR > slack ? FOUND : missed,
+                                   .eps = (double)s * h + up,
+                                   .slope = (need + b) / need};
+        }
         /* noise of the transform is not mass */
         p = p > 0.0 ? p : 0.0;
-        if (a - b > need) { /* b > 0 here */
-            ratio = (a - need) / b;
-            ratio = ratio > 1.0 ? ratio : 1.0;
-            if (need < clear) { /* it is largest where the tilted mean is epsilon */
-                return side->mean < (double)s * h ? TILT_MORE : TILT_LESS;
-            }
-            *out = (struct answer){.eps = (double)s * h + log(ratio), .slope = ratio * b / need};
-            return FOUND;
-        }
         a += p;
         b += p;
     }
-    *out = (struct answer){.eps = 0.0, .slope = a > b ? b / (a - b) : 0.0};
-    return side->first > 0 || exp(log(job->delta) - side->ln_mgf) < clear ? TILT_LESS : FOUND;
+    if (side->first > 0) { /* epsilon is below the window */
+        return (struct answer){TILT_LESS, (double)side->first * h, 0.0};
+    }
+    return (struct answer){FOUND, 0.0, 0.0};
 }
 
 static int64_t floor_cell(double loss, double h)
@@ -378,11 +383,10 @@ static enum ent_err make_nodes(const struct job *job, struct ent_pld_nodes *node
     return ENT_E_OK;
 }
 
-/* One attempt with the job's tilt. */
-static enum ent_err attempt(struct job *job, struct ent_pld_nodes *nodes, enum found *found,
-                            struct answer *answer)
+/* One attempt with the job's tilt: the worse of both directions. */
+static enum ent_err attempt(struct job *job, struct ent_pld_nodes *nodes, struct answer *out)
 {
-    struct answer answers[2] = {{0.0, 0.0}, {0.0, 0.0}};
+    struct answer answers[2];
     struct side sides[2];
     struct ent_complex *x = NULL;
     enum ent_err err;
@@ -395,13 +399,13 @@ static enum ent_err attempt(struct job *job, struct ent_pld_nodes *nodes, enum f
     ENT_TRY(make_nodes(job, nodes, sides));
     ENT_TRY(ent_calloc(job->len, sizeof *x, &x));
     err = convolve(job, nodes, x, job->len);
-    *found = FOUND;
-    for (int d = 0; d < 2 && err == ENT_E_OK && *found == FOUND; d++) {
-        *found = invert(job, &sides[d], x, job->len, (enum ent_pld_direction)d, &answers[d]);
+    for (int d = 0; d < 2; d++) {
+        answers[d] = invert(job, &sides[d], x, job->len, (enum ent_pld_direction)d);
     }
     free(x);
-    *answer = answers[answers[1].eps > answers[0].eps ? 1 : 0];
-    return err;
+    ENT_TRY(err);
+    *out = answers[answers[1].eps > answers[0].eps ? 1 : 0];
+    return ENT_E_OK;
 }
 
 /* Another tilt after one that missed: between the last two of both kinds, or further on. */
@@ -418,31 +422,33 @@ static double next_tilt(double theta, enum found found, double *weak, double *st
     return next < THETA_MIN ? THETA_MIN : next < THETA_MAX ? next : THETA_MAX;
 }
 
-/* Once, as a rule: again where the saddle point was not near enough. */
+/* Once, as a rule: again where the saddle point was not near enough. The smallest of all upper bounds. */
 static enum ent_err refine(struct job *job, struct ent_pld_nodes *nodes, double *eps)
 {
     double weak = 0.0;
     double strong = 0.0;
+    double best = HUGE_VAL;
 
     for (int i = 0; i < ATTEMPTS_MAX; i++) {
         struct answer answer;
-        enum found found;
         double wanted;
 
-        ENT_TRY(attempt(job, nodes, &found, &answer));
-        if (found != FOUND) {
-            job->theta = next_tilt(job->theta, found, &weak, &strong);
+        ENT_TRY(attempt(job, nodes, &answer));
+        best = answer.eps < best ? answer.eps : best;
+        if (answer.found != FOUND) {
+            job->theta = next_tilt(job->theta, answer.found, &weak, &strong);
             continue;
         }
         wanted = step_of(job, answer.eps, answer.slope);
         if (job->grid_step <= wanted || job->len == LEN_MAX) {
-            *eps = answer.eps;
-            return ENT_E_OK;
+            break;
         }
         job->grid_step = wanted;
     }
-    return ent_err_note(ENT_E_RANGE, "the privacy loss at delta %g could not be placed on a grid",
-                        job->delta);
+    ENT_REQUIRE(isfinite(best), ENT_E_RANGE,
+                "the privacy loss at delta %g could not be placed on a grid", job->delta);
+    *eps = best;
+    return ENT_E_OK;
 }
 
 static enum ent_err solve(struct job *job, struct ent_pld_result *out)
