@@ -32,7 +32,8 @@
 /* A power of a number below e^-POWER_LOST is 0. */
 #define POWER_LOST 200.0
 #define TWO_PI 6.283185307179586476925
-#define ROUND_UP (1.0 + 1e-8)
+/* The sampled density is integrated to 1e-5 of epsilon when there is one release. */
+#define ROUND_UP (1.0 + 4e-5)
 
 /* All phases; unsampled ones are merged into one Gaussian. */
 struct job {
