@@ -13,6 +13,11 @@ static double weight(double sigma2, double k)
     return exp(-k * k / (2.0 * sigma2));
 }
 
+static int64_t reach_of(double sigma2)
+{
+    return (int64_t)ceil(REACH * sqrt(sigma2));
+}
+
 double ent_dgauss_norm(double sigma2)
 {
     const double two_pi = 6.283185307179586476925;
@@ -21,8 +26,8 @@ double ent_dgauss_norm(double sigma2)
     if (sigma2 >= SMOOTH_SIGMA2) {
         return sqrt(two_pi * sigma2);
     }
-    for (double k = ceil(REACH * sqrt(sigma2)); k >= 1.0; k -= 1.0) {
-        sum += weight(sigma2, k);
+    for (int64_t k = reach_of(sigma2); k >= 1; k--) {
+        sum += weight(sigma2, (double)k);
     }
     return 1.0 + 2.0 * sum;
 }
@@ -33,21 +38,19 @@ double ent_dgauss_pmf(double sigma2, int64_t k)
 }
 
 /* P(Y >= k), k >= 1: from the far end, small terms first. */
-static double upper_tail(double sigma2, double k)
+static double upper_tail(double sigma2, int64_t k)
 {
     double sum = 0.0;
 
-    for (double i = ceil(REACH * sqrt(sigma2)) + k; i >= k; i -= 1.0) {
-        sum += weight(sigma2, i);
+    for (int64_t i = reach_of(sigma2); i >= k; i--) {
+        sum += weight(sigma2, (double)i);
     }
     return sum / ent_dgauss_norm(sigma2);
 }
 
 double ent_dgauss_above(double sigma2, int64_t k)
 {
-    double from = (double)k + 1.0;
-
-    return from >= 1.0 ? upper_tail(sigma2, from) : 1.0 - upper_tail(sigma2, 1.0 - from);
+    return k >= 0 ? upper_tail(sigma2, k + 1) : 1.0 - upper_tail(sigma2, -k);
 }
 
 double ent_dgauss_variance(double sigma2)
@@ -57,8 +60,8 @@ double ent_dgauss_variance(double sigma2)
     if (sigma2 >= SMOOTH_SIGMA2) {
         return sigma2; /* the correction is below 1e-30 of it */
     }
-    for (double k = ceil(REACH * sqrt(sigma2)); k >= 1.0; k -= 1.0) {
-        sum += k * k * weight(sigma2, k);
+    for (int64_t k = reach_of(sigma2); k >= 1; k--) {
+        sum += (double)k * (double)k * weight(sigma2, (double)k);
     }
     return 2.0 * sum / ent_dgauss_norm(sigma2);
 }

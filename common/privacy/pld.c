@@ -301,6 +301,28 @@ struct answer {
     double slope; /* of -ln delta there */
 };
 
+/* Sums over the losses above a point of the grid, and what delta wants them to be. */
+struct tail {
+    double a;
+    double b;
+    double need;
+    double slack; /* what of a is not known */
+};
+
+/* Epsilon between the grid point at `loss` and the next one, where a - e^u b = need. */
+static struct answer answer_in(struct tail t, double loss, double h, double mean)
+{
+    double up = t.b > 0.0 ? log((t.a - t.need) / t.b) : HUGE_VAL;
+    enum found missed = mean < loss ? TILT_MORE : TILT_LESS;
+
+    if (t.b > 0.0) {
+        up = up < 0.0 ? 0.0 : up < h ? up : h;
+    }
+    return (struct answer){.found = t.need * CLEAR > t.slack ? FOUND : missed,
+                           .eps = loss + up,
+                           .slope = (t.need + t.b) / t.need};
+}
+
 /* Epsilon of one direction: from the top, sums of e^(-theta (l - s)) and e^(-(theta + 1)(l - s)) over the losses l > s make delta
  * at s; between two points of the grid delta is linear in e^eps. What lies beyond the window counts as if at its end, and
  * the transform's error as if it were mass. */
@@ -325,13 +347,7 @@ static struct answer invert(const struct job *job, const struct side *side,
         a = (a - slack) * fall + slack;
         b *= fall_more;
         if (a - b > need) {
-            double up = b > 0.0 ? log((a - need) / b) : HUGE_VAL;
-            enum found missed = side->mean < (double)s * h ? TILT_MORE : TILT_LESS;
-
-            up = up < 0.0 ? 0.0 : up < h || b == 0.0 ? up : h;
-            return (struct answer){.found = need * CLEAR > slack ? FOUND : missed,
-                                   .eps = (double)s * h + up,
-                                   .slope = (need + b) / need};
+            return answer_in((struct tail){a, b, need, slack}, (double)s * h, h, side->mean);
         }
         /* noise of the transform is not mass */
         p = p > 0.0 ? p : 0.0;

@@ -106,14 +106,17 @@ static struct span span_of(const struct pair *p)
     double step = p->sigma / SCAN;
     struct span all = reach_of(p);
     struct span found = {all.high, all.low};
+    size_t n = (size_t)((all.high - all.low) / step) + 1;
     double top = -HUGE_VAL;
 
-    for (double y = all.low; y <= all.high; y += step) {
-        double v = ln_tilted(p, y);
+    for (size_t i = 0; i < n; i++) {
+        double v = ln_tilted(p, all.low + (double)i * step);
 
         top = v > top ? v : top;
     }
-    for (double y = all.low; y <= all.high; y += step) {
+    for (size_t i = 0; i < n; i++) {
+        double y = all.low + (double)i * step;
+
         if (ln_tilted(p, y) >= top - NEGLIGIBLE) {
             found.low = y < found.low ? y : found.low;
             found.high = y > found.high ? y : found.high;
@@ -141,8 +144,8 @@ void ent_pld_cumulant(const struct ent_pld_pair *pair, double tau, struct ent_pl
 
     count = count < SMOOTH_MAX ? count : SMOOTH_MAX;
     width = (span.high - span.low) / count;
-    for (double i = 0.0; i <= count; i += 1.0) {
-        double y = span.low + i * width;
+    for (size_t i = 0; i <= (size_t)count; i++) {
+        double y = span.low + (double)i * width;
         double ratio = ln_ratio(&p, y);
         double loss = loss_of(&p, ratio);
         double v = ln_density(&p, y, ratio) + tau * loss;

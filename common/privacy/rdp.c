@@ -19,6 +19,8 @@
 /* Below this the bracket is taken as a series, above the other one it is a plain power. */
 #define SMALL 2e-3
 #define LARGE 40.0
+/* A term e^LOST below the largest does not show in a sum. */
+#define LOST 45.0
 #define SIGMA_MIN 1e-3
 #define SIGMA_MAX 1e12
 /* One release of this Renyi divergence protects nobody: larger orders are not worth computing. */
@@ -75,24 +77,43 @@ static double ln_one_plus_exp(double v)
 
 /* ---- whole orders: A - 1 = sum_(k >= 2) binom(a, k) (1-q)^(a-k) q^k expm1((k^2 - k) / (2 sigma^2)), all terms positive ---- */
 
-static double ln_expm1(double e)
+/* ln k!, k = 0 .. n; caller frees. */
+static enum ent_err ln_factorials(size_t n, double **out)
 {
-    return e > LARGE ? e : log(expm1(e));
+    double *table = NULL;
+    long double sum = 0.0L;
+
+    ENT_TRY(ent_calloc(n + 1, sizeof *table, &table));
+    for (size_t k = 2; k <= n; k++) {
+        sum += (long double)log((double)k);
+        table[k] = (double)sum;
+    }
+    *out = table;
+    return ENT_E_OK;
 }
 
-static double whole_order(double q, double sigma, double order)
+static double whole_order(const struct ent_rdp_step *step, size_t order, const double *ln_fact)
 {
-    double ln_q = log(q);
-    double ln_rest = log1p(-q);
-    double ln_binom = log(order); /* of k = 1 */
-    double ln_excess = -HUGE_VAL;
+    double ln_q = log(step->q);
+    double ln_rest = log1p(-step->q);
+    double inv = 1.0 / (2.0 * step->sigma * step->sigma);
+    double top = -HUGE_VAL;
+    double sum = 0.0;
 
-    for (double k = 2.0; k <= order; k += 1.0) {
-        ln_binom += log((order - k + 1.0) / k);
-        ln_excess = ln_add(ln_excess, ln_binom + (order - k) * ln_rest + k * ln_q +
-                                          ln_expm1((k * k - k) / (2.0 * sigma * sigma)));
+    for (size_t k = 2; k <= order; k++) {
+        double e = (double)k * (double)(k - 1) * inv;
+        double v = ln_fact[order] - ln_fact[k] - ln_fact[order - k] +
+                   (double)(order - k) * ln_rest + (double)k * ln_q;
+
+        v += e > LARGE ? e : log(expm1(e));
+        if (v > top) {
+            sum = sum * exp(top - v) + 1.0;
+            top = v;
+        } else if (v > top - LOST) {
+            sum += exp(v - top);
+        }
     }
-    return ln_one_plus_exp(ln_excess) / (order - 1.0);
+    return ln_one_plus_exp(top + log(sum)) / ((double)order - 1.0);
 }
 
 /* ---- any order: A - 1 = integral of N(y; 0, sigma^2) [(1 + x)^a - 1 - a x], where 1 + x is the likelihood ratio at y and the
@@ -140,22 +161,22 @@ static double ratio_at(const struct ratio *r, double y, double *ln_ratio)
     return x;
 }
 
-/* ln of the bracket at exponent a (a > 1, or a < 0 for the other direction). */
-static double ln_bracket(double a, double x, double ln_ratio)
+/* The bracket at exponent a (a > 1, or a < 0 for the other direction), where the power is at most e^LARGE. */
+static double bracket(double a, double x, double power)
 {
-    double power = a * ln_ratio;
-
     if (fabs(a * x) < SMALL && fabs(x) < SMALL) {
         double c =
             1.0 + (a - 2.0) * x / 3.0 * (1.0 + (a - 3.0) * x / 4.0 * (1.0 + (a - 4.0) * x / 5.0));
 
-        return log(a * (a - 1.0) / 2.0 * x * x * c);
+        return a * (a - 1.0) / 2.0 * x * x * c;
     }
-    if (power > LARGE) {
-        /* x may not fit a double here; near order 1 its term still counts */
-        return power + log1p(-a * (exp(ln_ratio - power) - exp(-power)) - exp(-power));
-    }
-    return log(expm1(power) - a * x);
+    return expm1(power) - a * x;
+}
+
+/* Its logarithm where the power is larger: x may not fit a double, but near order 1 its term still counts. */
+static double ln_large_bracket(double a, double ln_ratio, double power)
+{
+    return power + log1p(-a * (exp(ln_ratio - power) - exp(-power)) - exp(-power));
 }
 
 /* One side: the range and the step of the trapezoid. */
@@ -184,13 +205,15 @@ struct samples {
     struct range range;
     double *x;        /* [range.n] */
     double *ln_ratio; /* [range.n] */
-    double *ln_base;  /* [range.n]: ln of density times step */
+    double *base;     /* [range.n]: density times step */
+    double *ln_base;  /* [range.n] */
 };
 
 static void samples_release(struct samples *s)
 {
     free(s->x);
     free(s->ln_ratio);
+    free(s->base);
     free(s->ln_base);
 }
 
@@ -208,6 +231,9 @@ static enum ent_err samples_init(const struct ent_rdp_step *step, double order, 
         err = ent_calloc(s.range.n, sizeof *s.ln_ratio, &s.ln_ratio);
     }
     if (err == ENT_E_OK) {
+        err = ent_calloc(s.range.n, sizeof *s.base, &s.base);
+    }
+    if (err == ENT_E_OK) {
         err = ent_calloc(s.range.n, sizeof *s.ln_base, &s.ln_base);
     }
     if (err != ENT_E_OK) {
@@ -220,6 +246,7 @@ static enum ent_err samples_init(const struct ent_rdp_step *step, double order, 
 
         s.x[i] = ratio_at(&ratio, y, &s.ln_ratio[i]);
         s.ln_base[i] = -z * z / 2.0 - LN_SQRT_2PI - log(step->sigma) + log(s.range.step);
+        s.base[i] = exp(s.ln_base[i]);
     }
     *out = s;
     return ENT_E_OK;
@@ -228,17 +255,22 @@ static enum ent_err samples_init(const struct ent_rdp_step *step, double order, 
 /* ln of the integral with exponent a. */
 static double integrate(const struct samples *s, double a)
 {
+    double plain = 0.0;
     double top = -HUGE_VAL;
     double sum = 0.0;
 
     for (size_t i = 0; i < s->range.n; i++) {
-        double reach = s->ln_base[i] + (a * s->ln_ratio[i] > 0.0 ? a * s->ln_ratio[i] : 0.0);
+        double power = a * s->ln_ratio[i];
         double v;
 
-        if (reach < top - 45.0) {
-            continue; /* the bracket is at most that large times a few: lost in the sum */
+        if (power <= LARGE) {
+            plain += s->base[i] * bracket(a, s->x[i], power);
+            continue;
         }
-        v = s->ln_base[i] + ln_bracket(a, s->x[i], s->ln_ratio[i]);
+        if (s->ln_base[i] + power < top - LOST) {
+            continue;
+        }
+        v = s->ln_base[i] + ln_large_bracket(a, s->ln_ratio[i], power);
         if (v > top) {
             sum = sum * exp(top - v) + 1.0;
             top = v;
@@ -246,7 +278,7 @@ static double integrate(const struct samples *s, double a)
             sum += exp(v - top);
         }
     }
-    return top == -HUGE_VAL ? top : top + log(sum);
+    return ln_add(log(plain), top == -HUGE_VAL ? top : top + log(sum));
 }
 
 /* The larger of both directions; with one sample "remove" dominates (Mironov et al. 2019). */
@@ -270,9 +302,25 @@ static double unsampled(const struct ent_rdp_step *step, double order)
     return order / (2.0 * z * z);
 }
 
-enum ent_err ent_rdp_at(const struct ent_rdp_step *step, double alpha, double *rdp)
+static bool by_sum(const struct ent_rdp_step *step, double order)
+{
+    return step->n_members == 1 && is_whole(order);
+}
+
+/* By quadrature, with points of its own. */
+static enum ent_err one_order(const struct ent_rdp_step *step, double order, double *rdp)
 {
     struct samples s = {0};
+
+    ENT_TRY(samples_init(step, order, &s));
+    *rdp = any_order(&s, step, order);
+    samples_release(&s);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_rdp_at(const struct ent_rdp_step *step, double alpha, double *rdp)
+{
+    double *ln_fact = NULL;
 
     ENT_TRY(check_step(step));
     ENT_REQUIRE(alpha > 1.0 && alpha <= ENT_RDP_ORDER_MAX, ENT_E_RANGE,
@@ -281,18 +329,18 @@ enum ent_err ent_rdp_at(const struct ent_rdp_step *step, double alpha, double *r
         *rdp = unsampled(step, alpha);
         return ENT_E_OK;
     }
-    if (step->n_members == 1 && is_whole(alpha)) {
-        *rdp = whole_order(step->q, step->sigma, alpha);
+    if (by_sum(step, alpha)) {
+        ENT_TRY(ln_factorials((size_t)alpha, &ln_fact));
+        *rdp = whole_order(step, (size_t)alpha, ln_fact);
+        free(ln_fact);
         return ENT_E_OK;
     }
-    ENT_TRY(samples_init(step, alpha, &s));
-    *rdp = any_order(&s, step, alpha);
-    samples_release(&s);
-    return ENT_E_OK;
+    return one_order(step, alpha, rdp);
 }
 
-/* The tenths share the points of the largest of them. */
-static enum ent_err fill_tenths(const struct ent_rdp_step *step, struct ent_rdp_curve *out)
+/* The tenths share the points of the largest of them; whole orders are sums. */
+static enum ent_err fill(const struct ent_rdp_step *step, const double *ln_fact,
+                         struct ent_rdp_curve *out)
 {
     struct samples s = {0};
 
@@ -300,32 +348,41 @@ static enum ent_err fill_tenths(const struct ent_rdp_step *step, struct ent_rdp_
     for (size_t i = 0; i < N_TENTHS; i++) {
         double order = ent_rdp_order(i);
 
-        out->rdp[i] = step->n_members == 1 && is_whole(order)
-                          ? whole_order(step->q, step->sigma, order)
-                          : any_order(&s, step, order);
+        out->rdp[i] = by_sum(step, order) ? whole_order(step, (size_t)order, ln_fact)
+                                          : any_order(&s, step, order);
     }
     samples_release(&s);
+    for (size_t i = N_TENTHS; i < ENT_RDP_ORDERS; i++) {
+        double order = ent_rdp_order(i);
+
+        if (out->rdp[i - 1] > USELESS) { /* it grows with the order */
+            out->rdp[i] = HUGE_VAL;
+        } else if (by_sum(step, order)) {
+            out->rdp[i] = whole_order(step, (size_t)order, ln_fact);
+        } else {
+            ENT_TRY(one_order(step, order, &out->rdp[i]));
+        }
+    }
     return ENT_E_OK;
 }
 
 enum ent_err ent_rdp_curve(const struct ent_rdp_step *step, struct ent_rdp_curve *out)
 {
     struct ent_rdp_curve curve;
-    size_t i = 0;
+    double *ln_fact = NULL;
+    enum ent_err err = ENT_E_OK;
 
     ENT_TRY(check_step(step));
-    if (step->q < 1.0) {
-        ENT_TRY(fill_tenths(step, &curve));
-        i = N_TENTHS;
-    }
-    for (; i < ENT_RDP_ORDERS; i++) {
-        /* it grows with the order */
-        if (i > 0 && curve.rdp[i - 1] > USELESS) {
-            curve.rdp[i] = HUGE_VAL;
-        } else {
-            ENT_TRY(ent_rdp_at(step, ent_rdp_order(i), &curve.rdp[i]));
+    if (step->q == 1.0) {
+        for (size_t i = 0; i < ENT_RDP_ORDERS; i++) {
+            curve.rdp[i] = unsampled(step, ent_rdp_order(i));
         }
+    } else {
+        ENT_TRY(ln_factorials((size_t)ent_rdp_order(ENT_RDP_ORDERS - 1), &ln_fact));
+        err = fill(step, ln_fact, &curve);
+        free(ln_fact);
     }
+    ENT_TRY(err);
     *out = curve;
     return ENT_E_OK;
 }
