@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/privacy/gaussian.h"
+#include "common/privacy/pld_compose.h"
 #include "common/privacy/pld_nodes.h"
 
 /* Splitting masses on a grid of step h raises epsilon by at most steps (theta + 1) h^2 / 8: this share of it. */
@@ -29,8 +30,6 @@
 #define NOISE 2e-17
 #define CLEAR 0.05
 #define ATTEMPTS_MAX 16
-/* A power of a number below e^-POWER_LOST is 0. */
-#define POWER_LOST 200.0
 #define TWO_PI 6.283185307179586476925
 /* The sampled density is integrated to 1e-5 of epsilon when there is one release. */
 #define ROUND_UP (1.0 + 4e-5)
@@ -44,11 +43,6 @@ struct job {
     double theta;     /* the tilt */
     double grid_step; /* of the losses */
     size_t len;       /* of the last transform */
-};
-
-struct spectrum {
-    struct ent_complex *remove; /* [len / 2 + 1] */
-    struct ent_complex *add;
 };
 
 /* What one direction's distribution looks like on the grid. */
@@ -205,93 +199,6 @@ static double window(const struct job *job, enum ent_pld_direction direction, do
     return c.k1;
 }
 
-static struct ent_complex times(struct ent_complex a, struct ent_complex b)
-{
-    return (struct ent_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-
-/* acc *= x^n. */
-static void times_power(struct ent_complex *acc, struct ent_complex x, uint64_t n)
-{
-    double norm = x.re * x.re + x.im * x.im;
-
-    if (norm == 0.0 || (double)n * log(norm) < -2.0 * POWER_LOST) {
-        *acc = (struct ent_complex){0.0, 0.0};
-        return;
-    }
-    for (; n > 0; n >>= 1) {
-        if ((n & 1) != 0) {
-            *acc = times(*acc, x);
-        }
-        x = times(x, x);
-    }
-}
-
-/* Two real sequences travelled as the real and the imaginary part of one: x = a + i b. */
-static void multiply(const struct spectrum *acc, const struct ent_complex *x, size_t len,
-                     uint64_t steps)
-{
-    for (size_t k = 0; k <= len / 2; k++) {
-        struct ent_complex p = x[k];
-        struct ent_complex m = x[(len - k) & (len - 1)];
-        struct ent_complex a = {(p.re + m.re) / 2.0, (p.im - m.im) / 2.0};
-        struct ent_complex b = {(p.im + m.im) / 2.0, (m.re - p.re) / 2.0};
-
-        times_power(&acc->remove[k], a, steps);
-        times_power(&acc->add[k], b, steps);
-    }
-}
-
-static void join(const struct spectrum *acc, struct ent_complex *x, size_t len)
-{
-    for (size_t k = 0; k <= len / 2; k++) {
-        struct ent_complex a = acc->remove[k];
-        struct ent_complex b = acc->add[k];
-
-        x[k] = (struct ent_complex){a.re - b.im, a.im + b.re};
-        if (k > 0 && k < len / 2) {
-            x[len - k] = (struct ent_complex){a.re + b.im, b.re - a.im};
-        }
-    }
-}
-
-/* Everything on the grid: x becomes the tilted distributions of the sums, cell modulo len. nodes: [2 n], both directions of each
- * phase. */
-static enum ent_err convolve(const struct job *job, const struct ent_pld_nodes *nodes,
-                             struct ent_complex *x, size_t len)
-{
-    struct spectrum acc = {0};
-    struct ent_fft fft = {0};
-    enum ent_err err = ent_fft_init(&fft, len);
-
-    if (err == ENT_E_OK) {
-        err = ent_calloc(len / 2 + 1, sizeof *acc.remove, &acc.remove);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_calloc(len / 2 + 1, sizeof *acc.add, &acc.add);
-    }
-    if (err == ENT_E_OK) {
-        for (size_t k = 0; k <= len / 2; k++) {
-            acc.remove[k] = acc.add[k] = (struct ent_complex){1.0, 0.0};
-        }
-        for (size_t i = 0; i < job->n; i++) {
-            for (size_t k = 0; k < len; k++) {
-                x[k] = (struct ent_complex){0.0, 0.0};
-            }
-            ent_pld_nodes_place(&nodes[2 * i], ENT_PLD_REMOVE, x, len);
-            ent_pld_nodes_place(&nodes[2 * i + 1], ENT_PLD_ADD, x, len);
-            ent_fft_run(&fft, x);
-            multiply(&acc, x, len, job->phases[i].steps);
-        }
-        join(&acc, x, len);
-        ent_fft_back(&fft, x);
-    }
-    free(acc.remove);
-    free(acc.add);
-    ent_fft_release(&fft);
-    return err;
-}
-
 /* How well an attempt knows the tail. Its epsilon is an upper bound in any case. */
 enum found { FOUND, TILT_MORE, TILT_LESS };
 
@@ -415,7 +322,7 @@ static enum ent_err attempt(struct job *job, struct ent_pld_nodes *nodes, struct
     }
     ENT_TRY(make_nodes(job, nodes, sides));
     ENT_TRY(ent_calloc(job->len, sizeof *x, &x));
-    err = convolve(job, nodes, x, job->len);
+    err = ent_pld_compose(nodes, job->phases, job->n, x, job->len);
     for (int d = 0; d < 2; d++) {
         answers[d] = invert(job, &sides[d], x, job->len, (enum ent_pld_direction)d);
     }

@@ -18,6 +18,7 @@
 #define POINTS_MAX ((size_t)1 << 22)
 /* Below this the bracket is taken as a series, above the other one it is a plain power. */
 #define SMALL 2e-3
+#define LN_MAX 700.0
 #define LARGE 40.0
 /* A term e^LOST below the largest does not show in a sum. */
 #define LOST 45.0
@@ -156,6 +157,9 @@ static double ratio_at(const struct ratio *r, double y, double *ln_ratio)
         big = big || e > LARGE;
         x += exp(r->ln_weight[i]) * expm1(e > LARGE ? LARGE : e);
         ln = ln_add(ln, r->ln_weight[i] + e);
+    }
+    if (big) { /* the terms of x above do not say it */
+        x = expm1(ln < LN_MAX ? ln : LN_MAX);
     }
     *ln_ratio = big || x < -0.5 ? ln : log1p(x);
     return x;

@@ -443,3 +443,29 @@ ENT_TEST(calibrate, goals_that_cannot_be)
     goal.steps = (uint64_t)1 << 30;
     ENT_FAILS(ent_calibrate_sigma(ENT_CALIBRATE_RDP, &goal, &sigma), ENT_E_RANGE);
 }
+
+/* Rare samples that move far: near order 1 the likelihood ratio leaves double's comfort, and both forms must meet. */
+ENT_TEST(rdp, rare_and_far)
+{
+    const struct ent_rdp_step plain = {2.5e-10, 0.1, 1};
+    struct ent_rdp_curve curve;
+    double last = 0.0;
+
+    ENT_OK(ent_rdp_curve(&plain, &curve));
+    for (size_t i = 0; i < ENT_RDP_ORDERS; i++) {
+        double order = ent_rdp_order(i);
+
+        /* between what one certain release costs and nothing, growing with the order */
+        CU_ASSERT(curve.rdp[i] >= last * (1.0 - 1e-9));
+        CU_ASSERT(curve.rdp[i] <= order / (2.0 * plain.sigma * plain.sigma) ||
+                  curve.rdp[i] == HUGE_VAL);
+        last = curve.rdp[i];
+    }
+    for (size_t i = 9; i < 99;
+         i += 10) { /* whole tenths: sums; the tenths beside them: quadrature */
+        double beside = 0.0;
+
+        ENT_OK(ent_rdp_at(&plain, ent_rdp_order(i) + 1e-7, &beside));
+        CU_ASSERT(fabs(beside / curve.rdp[i] - 1.0) < 1e-4);
+    }
+}

@@ -203,11 +203,11 @@ ENT_TEST(clip, bounds_and_refusals)
 
     ENT_OK(ent_clip_plan_check(&plan));
     CU_ASSERT(fabs(ent_clip_rounding_cost(&plan) - 1.0 / 128.0) < 1e-9);
-    plan.sigma2 = 1024 * 1024 - 1;
+    plan.sigma2 = 1048576 - 1;
     ENT_FAILS(ent_clip_plan_check(&plan), ENT_E_RANGE);
     plan.sigma2 = ENT_DP_SIGMA2_MAX + 1;
     ENT_FAILS(ent_clip_plan_check(&plan), ENT_E_RANGE);
-    plan.sigma2 = 1024 * 1024;
+    plan.sigma2 = 1048576;
     plan.sensitivity = 0;
     ENT_FAILS(ent_clip_plan_check(&plan), ENT_E_RANGE);
 

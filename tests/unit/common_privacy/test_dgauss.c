@@ -123,8 +123,9 @@ static double ln_gamma(double a)
 {
     double shift = 0.0;
 
-    for (; a < 20.0; a += 1.0) {
+    while (a < 20.0) {
         shift -= log(a);
+        a += 1.0;
     }
     return shift + (a - 0.5) * log(a) - a + 0.91893853320467274178 + 1.0 / (12.0 * a) -
            1.0 / (360.0 * a * a * a);
@@ -141,8 +142,8 @@ static double chi2_below(double x, double k)
         double term = 1.0 / a;
         double sum = term;
 
-        for (double i = 1.0; term > 1e-16 * sum; i += 1.0) {
-            term *= v / (a + i);
+        for (int i = 1; term > 1e-16 * sum; i++) {
+            term *= v / (a + (double)i);
             sum += term;
         }
         return front * sum;
@@ -152,8 +153,8 @@ static double chi2_below(double x, double k)
     double d = 1.0 / b;
     double h = d;
 
-    for (double i = 1.0; i < 1e6; i += 1.0) {
-        double an = -i * (i - a);
+    for (int i = 1; i < 1000000; i++) {
+        double an = -(double)i * ((double)i - a);
         double step;
 
         b += 2.0;
