@@ -93,6 +93,17 @@ static const struct ent_option run_options[] = {
     FLAG(ent_run_verb, "once", once, "end when a run has ended"),
     FLAG(ent_run_verb, "verbose", verbose, "more lines about the connection"), END};
 
+static const struct ent_option receipts_options[] = {
+    MUST(ent_receipts_verb, "dir", dir, "DIR", "the member's directory"),
+    COUNT(ent_receipts_verb, "proof", proof, "ROUND",
+          "write the proof that the update of this round is in the log"),
+    TEXT(ent_receipts_verb, "out", out, "FILE", "where (default: DIR/run-R-round-N.tlog-proof)"),
+    FLAG(ent_receipts_verb, "json", json, "for programs"), END};
+
+static const struct ent_option leave_options[] = {
+    MUST(ent_leave_verb, "dir", dir, "DIR", "the member's directory"),
+    FLAG(ent_leave_verb, "yes", yes, "without being asked"), END};
+
 #define VERB(name_, summary_, example_)                                                            \
     {                                                                                              \
 #name_, (summary_), NULL, 0, 0, (example_), name_##_options,                               \
@@ -110,6 +121,9 @@ static const struct ent_verb verbs[] = {
          "entente-client train --local --dir me --plan plan.yaml"),
     VERB(run, "take part: join rounds, train when asked, reconnect by itself",
          "entente-client run --dir me"),
+    VERB(receipts, "what was sent, what the log says became of it, and the proof",
+         "entente-client receipts --dir me --proof 3"),
+    VERB(leave, "leave the federation for good", "entente-client leave --dir me"),
     VERB(score, "score a CSV file with a model, in constant memory",
          "entente-client score --dir me --model me/global.safetensors --input new.csv --output "
          "scores.csv"),

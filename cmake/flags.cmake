@@ -8,6 +8,9 @@ target_compile_options(ent_flags INTERFACE
   -fno-common -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/= -ffp-contract=off -fno-fast-math -fstack-protector-strong)
 # A program names its own build in the log (common/base/identity.h).
 target_link_options(ent_flags INTERFACE -Wl,--build-id=sha1)
+if(ENT_PLAIN_KERNELS)
+  target_compile_definitions(ent_flags INTERFACE ENT_PLAIN_KERNELS)
+endif()
 if(ENT_WERROR)
   target_compile_options(ent_flags INTERFACE -Werror)
 endif()

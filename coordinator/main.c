@@ -63,6 +63,23 @@ static const struct ent_option serve_options[] = {
      AT(once)},
     VERBOSE_OPTION,
     END_OPTION};
+static const struct ent_option policy_options[] = {
+    DIR_OPTION,
+    {"wait", ENT_OPT_STRING, "SECONDS", "how long to wait for the members' agreement; 60",
+     AT(wait)},
+    VERBOSE_OPTION,
+    END_OPTION};
+static const struct ent_option auditor_options[] = {
+    DIR_OPTION,
+    {"name", ENT_OPT_STRING, "NAME", "its name, instead of the file's", AT(name)},
+    VERBOSE_OPTION,
+    END_OPTION};
+static const struct ent_option export_options[] = {
+    DIR_OPTION,
+    {"to", ENT_OPT_REQUIRED_STRING, "DIR", "the directory to make", AT(to)},
+    {"since", ENT_OPT_STRING, "ROUND", "leave out sealed updates of earlier rounds", AT(since)},
+    VERBOSE_OPTION,
+    END_OPTION};
 static const struct ent_option check_options[] = {VERBOSE_OPTION, END_OPTION};
 
 static const struct ent_verb verbs[] = {
@@ -76,6 +93,14 @@ static const struct ent_verb verbs[] = {
          ent_verb_revoke, "entente-coordinator revoke --dir fed brand-a"),
     VERB("roster", "List the members", NULL, 0, look_options, ent_verb_roster,
          "entente-coordinator roster --dir fed"),
+    VERB("policy", "Freeze who witnesses: all enrolled members, who are asked to agree", NULL, 0,
+         policy_options, ent_verb_policy, "entente-coordinator policy --dir fed"),
+    VERB("admit-auditor", "Seal the updates of the next runs to an auditor", "FILE", 1,
+         auditor_options, ent_verb_admit_auditor,
+         "entente-coordinator admit-auditor --dir fed dpo/auditor.pub"),
+    VERB("export", "Write what an auditor checks: the log, its notes, what they name", NULL, 0,
+         export_options, ent_verb_export,
+         "entente-coordinator export --dir fed --to acme-2026.export"),
     VERB("plan-check", "Check a plan and say what it asks for", "PLAN", 1, check_options,
          ent_verb_plan_check, "entente-coordinator plan-check plan.yaml"),
     VERB("plan-keys", "List every key of plan.yaml, its type and its default", NULL, 0,

@@ -120,8 +120,7 @@ for name in "${members[@]}"; do
     # The member's engineer edits client.yaml: here the draft of 'describe', with this member's address and files.
     sed -e "s|^coordinator:.*|$(grep '^coordinator:' "$me/client.yaml")|" \
         -e "s|path: .*|path: $top/data/$name.csv|" -e "s|^split_file:.*|split_file: $top/data/$name.test|" \
-        "$top/client.yaml" >"$me/client.yaml.new"
-    echo "auditors: [\"$fingerprint\"]" >>"$me/client.yaml.new"
+        -e "s|^auditors:.*|auditors: [\"$fingerprint\"]|" "$top/client.yaml" >"$me/client.yaml.new"
     mv "$me/client.yaml.new" "$me/client.yaml"
     "$bin/entente-client" check --dir "$me" --plan "$top/plan.yaml" >"$top/logs/$name.check.log" ||
         { cat "$top/logs/$name.check.log" >&2; fail "$name cannot take part"; }

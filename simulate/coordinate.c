@@ -1,14 +1,13 @@
 /* The coordinator's own messages, and CLOSE of a round: sums of the workers, what they mean, the next model. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/fixed/grid.h"
 #include "common/model/modelfile.h"
+#include "common/step/step.h"
 #include "simulate/internal.h"
 
-#define PIECE ((size_t)65536)
+#define HEADER_USUAL 65536 /* bytes: most headers are shorter */
 
 /* ---- messages ---- */
 
@@ -206,168 +205,112 @@ static void put_on_shelf(struct ent_sim *s, struct ent_blob *blob_take, const ui
     ENT_BUG_ON(true); /* three are wanted at most */
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
-               "little-endian float32");
-
-/* Header and parameters in one piece; fill writes the parameters. */
-struct making {
-    struct ent_sim *s;
-    const struct ent_model_info *info;
-    enum ent_err (*fill)(void *ctx, float *params, size_t n);
-    void *ctx;
-};
-
-static enum ent_err copy_out(const struct ent_buf *header, const float *params, size_t n,
-                             struct ent_blob **out)
-{
-    size_t bytes = n * sizeof *params;
-    uint8_t *file = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_size_add(bytes, header->len, &bytes));
-    ENT_TRY(ent_calloc_aligned(bytes, 1, &file));
-    memcpy(file, header->data, header->len);
-    memcpy(file + header->len, params, n * sizeof *params);
-    err = ent_blob_new_take(file, bytes, out);
-    if (err != ENT_E_OK) {
-        free(file);
-    }
-    return err;
-}
-
-static enum ent_err make_model(const struct making *m, uint8_t digest[32])
+/* What was written becomes a model on the shelf. */
+static enum ent_err take_model(struct ent_sim *s, struct ent_buf *file, uint8_t digest[32])
 {
     struct ent_blob *blob = NULL;
-    struct ent_buf header;
-    float *params = NULL;
-    size_t n = 0;
-    enum ent_err err;
 
-    ent_buf_init(&header, (size_t)ENT_MODELFILE_HEADER_MAX + 8);
-    err = ent_modelfile_header(m->info, &header, &n);
-    if (err == ENT_E_OK) {
-        err = ent_calloc_aligned(n, sizeof *params, &params);
-    }
-    if (err == ENT_E_OK) {
-        err = m->fill(m->ctx, params, n);
-    }
-    if (err == ENT_E_OK) {
-        err = copy_out(&header, params, n, &blob);
-    }
-    free(params);
-    ent_buf_release(&header);
-    ENT_TRY(err);
-    err = ent_sha256(ent_blob_bytes(blob), ent_blob_len(blob), digest);
-    if (err != ENT_E_OK) {
-        ent_blob_unref(blob);
-        return err;
-    }
-    put_on_shelf(m->s, blob, digest);
+    ENT_TRY(ent_sha256(file->data, file->len, digest));
+    ENT_TRY(ent_blob_new_take(file->data, file->len, &blob));
+    ent_buf_init(file, file->max); /* its bytes are the blob's */
+    put_on_shelf(s, blob, digest);
     return ENT_E_OK;
 }
 
-struct start {
-    const struct ent_model_options *options;
-    uint64_t seed;
-};
-
-static enum ent_err fill_start(void *ctx, float *params, size_t n)
+static enum ent_err begin_file(const struct ent_sim *s, struct ent_buf *file)
 {
-    const struct start *start = ctx;
-    struct ent_rng rng = ent_rng_init(start->seed, ENT_PLAN_INIT_STREAM);
+    size_t params = ent_plan_n_params(s->plan) * sizeof(float);
 
-    (void)n;
-    return ent_model_init_vector(start->options, &rng, params);
+    ent_buf_init(file, params + ENT_MODELFILE_HEADER_MAX + 8);
+    return ent_buf_reserve(file, params + HEADER_USUAL);
+}
+
+static struct ent_step_lineage lineage_of(const struct ent_sim *s)
+{
+    struct ent_step_lineage lineage = {.run = s->round.config.run, .round = s->round.round};
+
+    memcpy(lineage.federation, s->federation, sizeof lineage.federation);
+    return lineage;
 }
 
 static enum ent_err make_first(struct ent_sim *s, const int64_t *sum, uint8_t digest[32])
 {
-    const struct ent_plan *plan = s->plan;
-    struct ent_model_layer layers[ENT_PLAN_MAX_LAYERS];
-    struct ent_model_options options;
-    struct start start = {.options = &options, .seed = plan->seed};
-    struct ent_fits *fits = NULL;
-    struct ent_model_info info = {.run = s->round.config.run, .round = s->round.round};
-    struct making making = {.s = s, .info = &info, .fill = fill_start, .ctx = &start};
-    enum ent_err err;
+    struct ent_step_lineage lineage = lineage_of(s);
+    struct ent_step_sink sink;
+    struct ent_buf file;
+    enum ent_err err = begin_file(s, &file);
 
-    ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, s->dim, &fits));
-    ent_plan_model_info(plan, &info);
-    info.fits = fits->fit;
-    ent_plan_model_options(plan, 1, layers, &options);
-    ent_modelfile_of_options(&options, &info);
-    memcpy(info.federation, s->federation, sizeof info.federation);
-    memcpy(info.plan, plan->digest, sizeof info.plan);
-    err = make_model(&making, digest);
-    ent_fits_free(fits);
+    sink = ent_step_sink_buf(&file);
+    if (err == ENT_E_OK) {
+        err = ent_step_initial(s->plan, &lineage, sum, s->dim, &sink);
+    }
+    if (err == ENT_E_OK) {
+        err = take_model(s, &file, digest);
+    }
+    ent_buf_release(&file);
     return err;
 }
 
-struct next {
-    struct ent_sim *s;
-    const struct ent_modelfile *base;
-    const int64_t *sum;
-    double c;
-};
-
-static enum ent_err fill_next(void *ctx, float *params, size_t n)
+static enum ent_err step(const struct ent_sim *s, const struct ent_modelfile *base,
+                         const int64_t *sum, struct ent_buf *file, struct ent_buf *state)
 {
-    const struct next *next = ctx;
-    const struct ent_server_spec *server = &next->s->plan->server;
-    struct ent_server_round round = {.model = ent_modelfile_params(next->base),
-                                     .sum = next->sum,
-                                     .c = next->c,
-                                     .out = params,
-                                     .n = n};
+    struct ent_step_reader before = {.at = s->server_state.data, .len = s->server_state.len};
+    struct ent_step_lineage lineage = lineage_of(s);
+    struct ent_step_next next = {.plan = s->plan,
+                                 .base = base,
+                                 .base_digest = s->round.base,
+                                 .lineage = &lineage,
+                                 .sum_w = s->round.sum_w,
+                                 .model = ent_step_sink_buf(file),
+                                 .state = ent_step_sink_buf(state)};
+    struct ent_step_train *train = NULL;
+    enum ent_err err;
 
-    for (uint32_t v = 0; v < server->optim->n_state; v++) {
-        float **state = &next->s->server_state[v];
-
-        if (*state == NULL) {
-            ENT_TRY(ent_calloc_aligned(n, sizeof **state, state));
-            for (size_t i = 0; i < n; i++) {
-                (*state)[i] = server->optim->start(&server->hyper, v);
-            }
-        }
-        round.state[v] = *state;
+    if (before.len > 0) {
+        next.before = ent_step_source_of(&before);
     }
-    return ent_server_optim_apply(server->optim, &server->hyper, &round);
+    ENT_TRY(ent_step_train_new(&next, &train));
+    err = ent_step_train_window(train, sum, s->dim);
+    ent_step_train_free(train);
+    return err;
 }
 
 /* The state itself stays here; its digest goes into the row, as the coordinator's does. */
-static enum ent_err digest_state(struct ent_sim *s, size_t n, uint8_t out[32])
+static enum ent_err keep_state(struct ent_sim *s, struct ent_buf *state_take, uint8_t out[32])
 {
-    struct ent_part parts[ENT_SERVER_STATE_MAX];
-    uint32_t n_state = s->plan->server.optim->n_state;
-
-    for (uint32_t v = 0; v < n_state; v++) {
-        parts[v] = (struct ent_part){s->server_state[v], n * sizeof(float)};
+    if (!ent_step_has_state(s->plan)) {
+        return ENT_E_OK;
     }
-    return n_state == 0 ? ENT_E_OK : ent_sha256_parts(parts, n_state, out);
+    ENT_TRY(ent_sha256(state_take->data, state_take->len, out));
+    ent_buf_release(&s->server_state);
+    s->server_state = *state_take;
+    ent_buf_init(state_take, state_take->max);
+    return ENT_E_OK;
 }
 
 static enum ent_err make_next(struct ent_sim *s, const int64_t *sum, struct ent_event *result)
 {
     struct ent_modelfile *base = NULL;
-    struct next next = {.s = s, .sum = sum};
-    struct ent_model_info info;
-    struct making making = {.s = s, .info = &info, .fill = fill_next, .ctx = &next};
-    enum ent_err err;
+    struct ent_buf file;
+    struct ent_buf state;
+    enum ent_err err = begin_file(s, &file);
 
-    ENT_TRY(ent_grid_factor(s->round.sum_w, s->plan->scale_bits, &next.c));
-    ENT_TRY(ent_modelfile_read(s->base, &base));
-    next.base = base;
-    info = base->info;
-    memcpy(info.federation, s->federation, sizeof info.federation);
-    memcpy(info.plan, s->plan->digest, sizeof info.plan);
-    memcpy(info.base, s->round.base, sizeof info.base);
-    info.run = s->round.config.run;
-    info.round = s->round.round;
-    err = make_model(&making, result->model);
+    ent_buf_init(&state, ent_step_state_bytes(s->plan));
     if (err == ENT_E_OK) {
-        err = digest_state(s, base->n_params, result->state);
+        err = ent_modelfile_read(s->base, &base);
+    }
+    if (err == ENT_E_OK) {
+        err = step(s, base, sum, &file, &state);
+    }
+    if (err == ENT_E_OK) {
+        err = take_model(s, &file, result->model);
+    }
+    if (err == ENT_E_OK) {
+        err = keep_state(s, &state, result->state);
     }
     ent_modelfile_free(base);
+    ent_buf_release(&state);
+    ent_buf_release(&file);
     return err;
 }
 
@@ -392,36 +335,15 @@ static enum ent_err sum_workers(struct ent_sim *s, int64_t *sum)
     return ENT_E_OK;
 }
 
-static enum ent_err digest_sum(const struct ent_sim *s, const int64_t *sum, uint8_t out[32])
-{
-    struct ent_sha256 hash = {0};
-    uint8_t *le = NULL;
-
-    ENT_TRY(ent_calloc(PIECE, sizeof *sum, &le));
-    if (ent_sha256_init(&hash) != ENT_E_OK) {
-        free(le);
-        return ENT_E_NO_MEMORY;
-    }
-    for (size_t at = 0; at < s->dim; at += PIECE) {
-        size_t n = s->dim - at < PIECE ? s->dim - at : PIECE;
-
-        ent_grid_store64(sum + at, n, le);
-        ent_sha256_add(&hash, le, n * sizeof *sum);
-    }
-    ent_sha256_finish(&hash, out);
-    ent_sha256_release(&hash);
-    free(le);
-    return ENT_E_OK;
-}
-
 static enum ent_err finish_evaluate(struct ent_sim *s, const int64_t *sum, struct ent_event *result)
 {
-    struct ent_task_sizes sizes = ent_plan_task_sizes(s->plan);
+    struct ent_step_figures figures;
 
-    ENT_TRY(ent_task_evaluate_finish_of(&sizes, sum, s->dim, &s->metrics));
-    result->rows = (uint64_t)sum[ENT_EVAL_ROWS];
-    result->loss_sum = (uint64_t)sum[ENT_EVAL_LOSS];
-    result->auc = isfinite(s->metrics.auc) ? (uint64_t)(s->metrics.auc * ENT_ROUND_AUC_UNIT) : 0;
+    ENT_TRY(ent_step_evaluate(s->plan, sum, s->dim, &figures));
+    s->metrics = figures.metrics;
+    result->rows = figures.rows;
+    result->loss_sum = figures.loss_sum;
+    result->auc = figures.auc;
     if (s->round.split == ENT_ROUND_ON_TEST) {
         s->result->test = s->metrics;
     } else {
@@ -432,7 +354,7 @@ static enum ent_err finish_evaluate(struct ent_sim *s, const int64_t *sum, struc
 
 static enum ent_err finish_sum(struct ent_sim *s, const int64_t *sum, struct ent_event *result)
 {
-    ENT_TRY(digest_sum(s, sum, result->digest));
+    ENT_TRY(ent_step_sum_digest(sum, s->dim, result->digest));
     switch (s->round.task) {
     case ENT_ROUND_STATS:
         return make_first(s, sum, result->model);

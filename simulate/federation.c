@@ -223,7 +223,13 @@ static enum ent_err do_gate(struct ent_sim *s)
 {
     struct ent_event event = ent_sim_event(s, ENT_EV_GATE, ENT_ROUND_NO_MEMBER);
 
-    s->gate = false;
+    s->gate = false; /* there is no log, and so nobody whose witness has to be waited for */
+    if (s->round.phase == ENT_PHASE_JOIN) {
+        ent_sim_feed(s, &event);
+    }
+    if (s->round.phase != ENT_PHASE_RELEASE) {
+        return ENT_E_OK;
+    }
     tell(s);
     set_attendance(s, s->round.round + 1, 1);
     ent_sim_feed(s, &event);

@@ -103,7 +103,7 @@ struct ent_sim {
         uint8_t digest[32];
         struct ent_blob *blob;
     } shelf[ENT_SIM_SHELF];
-    float *server_state[ENT_SERVER_STATE_MAX];
+    struct ent_buf server_state; /* of the newest training round; empty: none yet */
 };
 
 /* federation.c */

@@ -129,9 +129,7 @@ void ent_sim_release(struct ent_sim *s)
     for (size_t i = 0; i < ENT_SIM_SHELF; i++) {
         ent_blob_unref(s->shelf[i].blob);
     }
-    for (size_t v = 0; v < ENT_SERVER_STATE_MAX; v++) {
-        free(s->server_state[v]);
-    }
+    ent_buf_release(&s->server_state);
     ent_blob_unref(s->base);
     ent_sign_key_free(s->key);
     ent_kept_store_free(s->kept);

@@ -63,6 +63,7 @@ static enum ent_err open_all(struct ent_agent *agent)
     ENT_TRY(open_config(agent));
     ENT_TRY(open_selftest(agent));
     ENT_TRY(ent_state_open(agent->dir, &agent->state));
+    ENT_TRY(ent_agent_open_log(agent));
     ENT_TRY(ent_pipeline_new(agent->config, agent->id.name, &agent->pipeline));
     ENT_TRY(open_session(agent));
     if (transport->open == NULL) {
@@ -120,7 +121,9 @@ void ent_agent_free(struct ent_agent *agent)
     ent_blob_unref(agent->payload);
     ent_tls_key_free(agent->renew_key);
     ent_pipeline_free(agent->pipeline);
+    ent_mirror_free(agent->mirror);
     ent_state_close(agent->state);
+    ent_sign_key_free(agent->witness);
     ent_client_config_free(agent->config);
     ent_identity_release(&agent->id);
     if (agent->lock_fd >= 0) {
@@ -192,8 +195,9 @@ enum ent_err ent_agent_run(struct ent_agent *agent, bool once)
             ent_agent_queue_wait(&agent->queue, wait);
         }
     }
-    let_it_flush(agent);
-    if (agent->status.code != ENT_E_OK) {
+    if (agent->status.code == ENT_E_OK) {
+        let_it_flush(agent); /* only who says goodbye waits for it to be gone */
+    } else {
         return ent_err_note(agent->status.code, "%s",
                             agent->why[0] != '\0' ? agent->why : ent_err_text(agent->status.code));
     }

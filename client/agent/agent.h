@@ -42,6 +42,8 @@ struct ent_agent_options {
     uint64_t jitter_seed; /* of the reconnect delays; 0: unpredictable */
     void (*say)(void *ctx, enum ent_agent_say kind, const char *line); /* may be NULL */
     void *say_ctx;
+    bool
+        leave; /* leave the federation: take part in nothing more, cosign the note that says so, stop */
     bool no_inline; /* tests: even a small update waits for its grant */
 };
 
@@ -63,6 +65,7 @@ struct ent_agent_status {
     uint32_t runs_ended;
     uint64_t bytes_sent; /* of updates acknowledged */
     uint64_t n_accepted;
+    bool left; /* the log holds that this member left, and it cosigned that */
 };
 void ent_agent_status(const struct ent_agent *agent, struct ent_agent_status *out);
 const struct ent_session *ent_agent_session(const struct ent_agent *agent);

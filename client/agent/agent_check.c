@@ -92,6 +92,27 @@ static enum ent_err follow_course(struct ent_agent *agent)
     return ent_state_course_put(agent->state, &course);
 }
 
+/* The opening must be a leaf under the head, and its base the model that the log's newest round ended with: that holds for
+ * a member that was away, too. Test rows are spent on the best model, which may be an older one. */
+static enum ent_err check_log(struct ent_agent *agent)
+{
+    const struct ent_msg_round_open *m = &agent->open->msg;
+    struct ent_log_round round;
+    enum ent_err err = ent_mirror_covers(agent->mirror, m->leaf_index, agent->open->hash);
+
+    ENT_REQUIRE(err != ENT_E_NOT_FOUND, ENT_E_PROTOCOL, "%s", ent_err_message());
+    ENT_TRY(err);
+    ENT_TRY(ent_state_log_round_get(agent->state, &round));
+    ENT_REQUIRE(!round.has_model || !m->has_base || m->split == ENT_SPLIT_TEST ||
+                    round.closed_run != m->run || round.closed_round + 1 != m->round ||
+                    memcmp(round.model, m->base, sizeof m->base) == 0,
+                ENT_E_PROTOCOL,
+                "round %llu starts from another model than the one that round %llu ended with in "
+                "the log",
+                (unsigned long long)m->round, (unsigned long long)round.closed_round);
+    return ENT_E_OK;
+}
+
 enum ent_err ent_agent_may_join(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
@@ -104,6 +125,10 @@ enum ent_err ent_agent_may_join(struct ent_agent *agent)
     ENT_REQUIRE(is_invited(agent, agent->open), ENT_E_PROTOCOL,
                 "this member is not among the invited");
     memcpy(request.plan, m->plan, sizeof request.plan);
+    ENT_REQUIRE(!agent->options.leave, ENT_E_POLICY, "this member is leaving");
+    ENT_TRY(check_log(agent));
+    ENT_TRY(ent_policy_check_auditors(agent->config, (const uint8_t(*)[32])m->auditors,
+                                      m->n_auditors, m->plain));
     ENT_TRY(ent_state_nonce_check(agent->state, ent_agent_attempt(agent)));
     ENT_TRY(ent_policy_check_plan(policy, m->plan));
     ENT_TRY(ent_policy_check_round(policy, &request));
@@ -174,9 +199,17 @@ static enum ent_err remember_run(struct ent_agent *agent, enum ent_err code)
 
 void ent_agent_check(struct ent_agent *agent)
 {
-    struct ent_agent_item *item = ent_agent_item(agent, ENT_SEV_CHECKED);
+    const struct ent_open_round *open = agent->open;
+    struct ent_agent_item *item;
     enum ent_err err;
 
+    /* The opening may come before the note that covers it: it waits for that. */
+    agent->check_waits =
+        ent_mirror_covers(agent->mirror, open->msg.leaf_index, open->hash) == ENT_E_NOT_FOUND;
+    if (agent->check_waits) {
+        return;
+    }
+    item = ent_agent_item(agent, ENT_SEV_CHECKED);
     if (item == NULL) {
         return;
     }

@@ -7,7 +7,7 @@
 
 /* ---- messages ---- */
 
-static void look_up_update(struct ent_agent *agent, struct ent_agent_item *item)
+void ent_agent_look_up_update(struct ent_agent *agent, struct ent_agent_item *item)
 {
     struct ent_attempt at = {item->ev.id.run, item->ev.id.round, item->ev.id.attempt};
     struct ent_state_update update;
@@ -58,7 +58,7 @@ static enum ent_err take_welcome(struct ent_agent *agent, const struct ent_envel
         ENT_REQUIRE(m.has_plan, ENT_E_PROTOCOL, "welcome: an active run without a plan");
         memcpy(item->ev.digest, m.plan, sizeof item->ev.digest);
         item->ev.has_plan = ent_agent_plan_here(agent, m.plan);
-        look_up_update(agent, item);
+        ent_agent_look_up_update(agent, item);
     }
     (void)snprintf(item->line, sizeof item->line, "connected to %s as %s",
                    agent->id.federation_name, agent->id.name);
@@ -105,120 +105,6 @@ static enum ent_err take_run_start(struct ent_agent *agent, const struct ent_env
     return ENT_E_OK;
 }
 
-static enum ent_err check_round_open(const struct ent_agent *agent,
-                                     const struct ent_envelope *envelope,
-                                     const struct ent_msg_round_open *m)
-{
-    const struct ent_task *task = ent_task_find(m->task);
-
-    ENT_REQUIRE(memcmp(m->federation, agent->id.federation, sizeof m->federation) == 0,
-                ENT_E_PROTOCOL, "round open: of another federation");
-    ENT_REQUIRE(m->run == envelope->header.run && m->round == envelope->header.round &&
-                    m->attempt == envelope->header.attempt,
-                ENT_E_PROTOCOL, "round open: header and content name different rounds");
-    ENT_REQUIRE(task != NULL, ENT_E_PROTOCOL, "round open: task %u", (unsigned)m->task);
-    ENT_REQUIRE(!task->needs_base || m->has_base, ENT_E_PROTOCOL, "round open: no base model");
-    ENT_REQUIRE((m->task == ENT_TASK_EVALUATE) ==
-                    (m->split == ENT_SPLIT_VALIDATION || m->split == ENT_SPLIT_TEST),
-                ENT_E_PROTOCOL, "round open: task %u on split %u", (unsigned)m->task,
-                (unsigned)m->split);
-    return ENT_E_OK;
-}
-
-static enum ent_err keep_round_open(const struct ent_envelope *envelope,
-                                    const struct ent_msg_round_open *m, struct ent_open_round *open)
-{
-    ENT_TRY(ent_wire_round_open_hash(envelope->payload, envelope->payload_len, open->hash));
-    ENT_TRY(ent_calloc(m->n_invited, ENT_WIRE_HANDLE_BYTES, &open->handles));
-    memcpy(open->handles, m->invited, m->n_invited * ENT_WIRE_HANDLE_BYTES);
-    open->msg = *m;
-    open->msg.invited = open->handles;
-    return ENT_E_OK;
-}
-
-static enum ent_err take_round_open(struct ent_agent *agent, const struct ent_envelope *envelope,
-                                    struct ent_agent_item *item)
-{
-    struct ent_msg_round_open m;
-
-    ENT_TRY(ent_msg_round_open_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
-    ENT_TRY(check_round_open(agent, envelope, &m));
-    ENT_TRY(ent_calloc(1, sizeof *item->open, &item->open));
-    ENT_TRY(keep_round_open(envelope, &m, item->open));
-    item->ev.id = (struct ent_session_round){m.run, m.round, m.attempt};
-    memcpy(item->ev.digest, m.plan, sizeof item->ev.digest);
-    item->ev.has_plan = ent_agent_plan_here(agent, m.plan);
-    item->ev.needs_base = m.has_base;
-    if (m.has_base) {
-        memcpy(item->ev.base, m.base, sizeof item->ev.base);
-        item->ev.has_base = ent_agent_model_here(agent, m.base);
-    }
-    look_up_update(agent, item);
-    return ENT_E_OK;
-}
-
-/* Whether the message is about the session's round, as its RoundOpen was. */
-static enum ent_err check_round(const struct ent_agent *agent, const struct ent_envelope *envelope,
-                                const uint8_t *round_open)
-{
-    const struct ent_header *h = &envelope->header;
-    const struct ent_open_round *open = agent->open;
-
-    if (open == NULL || open->msg.run != h->run || open->msg.round != h->round ||
-        open->msg.attempt != h->attempt) {
-        return ENT_E_OK; /* of another round: the session sorts it out */
-    }
-    ENT_REQUIRE(memcmp(open->hash, round_open, ENT_SHA256_BYTES) == 0, ENT_E_PROTOCOL,
-                "%s: it names another opening of this round", ent_msg_name(h->type));
-    return ENT_E_OK;
-}
-
-static bool lists(const uint8_t (*handles)[ENT_WIRE_HANDLE_BYTES], size_t n, const uint8_t *handle)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (memcmp(handles[i], handle, ENT_WIRE_HANDLE_BYTES) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The cohort that came about: with this member in it, and not smaller than promised or than its own floor. */
-static enum ent_err check_joined(const struct ent_agent *agent, const struct ent_msg_begin *m)
-{
-    const struct ent_open_round *open = agent->open;
-    uint32_t floor = agent->config->policy.min_members;
-
-    ENT_REQUIRE(
-        lists((const uint8_t(*)[ENT_WIRE_HANDLE_BYTES])m->joined, m->n_joined, agent->id.handle),
-        ENT_E_PROTOCOL, "begin: this member is not in the list of those who joined");
-    for (size_t i = 0; open != NULL && i < m->n_joined; i++) {
-        ENT_REQUIRE(lists((const uint8_t(*)[ENT_WIRE_HANDLE_BYTES])open->handles,
-                          open->msg.n_invited, m->joined[i]),
-                    ENT_E_PROTOCOL, "begin: somebody joined who was not invited");
-    }
-    floor = open != NULL && open->msg.min_members > floor ? open->msg.min_members : floor;
-    ENT_REQUIRE(m->n_joined >= floor, ENT_E_TOO_FEW, "begin: %zu joined, at least %u are asked for",
-                m->n_joined, (unsigned)floor);
-    return ENT_E_OK;
-}
-
-static enum ent_err take_begin(struct ent_agent *agent, const struct ent_envelope *envelope,
-                               struct ent_agent_item *item)
-{
-    struct ent_msg_begin m;
-
-    ENT_TRY(ent_msg_begin_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
-    ENT_TRY(check_round(agent, envelope, m.round_open));
-    item->ev.id = (struct ent_session_round){envelope->header.run, envelope->header.round,
-                                             envelope->header.attempt};
-    item->ev.code = check_joined(agent, &m);
-    if (item->ev.code != ENT_E_OK) {
-        ent_agent_sayf(agent, ENT_SAY_WARN, "%s", ent_err_message());
-    }
-    return ENT_E_OK;
-}
-
 /* The session knows no messages: its numbers are those of the wire. */
 _Static_assert((int)ENT_BYTES_PLAN == (int)ENT_OFFER_PLAN &&
                    (int)ENT_BYTES_MODEL == (int)ENT_OFFER_MODEL &&
@@ -255,6 +141,7 @@ static enum ent_err take_ack(struct ent_agent *agent, const struct ent_envelope 
     struct ent_msg_ack m;
 
     ENT_TRY(ent_msg_ack_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
+    ENT_TRY(ent_agent_keep_ack(agent, &envelope->header, &m));
     item->ev.code = ent_err_valid(m.code) ? (enum ent_err)m.code : ENT_E_PROTOCOL;
     memcpy(item->ev.digest, m.digest, sizeof item->ev.digest);
     if (item->ev.code != ENT_E_OK) {
@@ -286,7 +173,7 @@ static enum ent_err take_round_close(struct ent_agent *agent, const struct ent_e
 
     ENT_TRY(
         ent_msg_round_close_decode(envelope->payload, envelope->payload_len, &agent->arena, &m));
-    ENT_TRY(check_round(agent, envelope, m.round_open));
+    ENT_TRY(ent_agent_check_round(agent, envelope, m.round_open));
     ENT_TRY(keep_metrics(item, m.metrics, m.n_metrics));
     ENT_TRY(ent_calloc(1, sizeof *item->close, &item->close));
     *item->close = m;
@@ -342,38 +229,63 @@ static enum ent_err take_renewed(struct ent_agent *agent, const struct ent_envel
     return ENT_E_OK;
 }
 
+/* What the session knows nothing of: done with at once. */
+typedef enum ent_err log_fn(struct ent_agent *agent, const struct ent_envelope *envelope);
+
 static const struct taker {
     enum ent_session_event_kind kind;
     take_fn *take;
+    log_fn *log;
 } takers[ENT_MSG_END_] = {
-    [ENT_MSG_WELCOME] = {ENT_SEV_WELCOME, take_welcome},
-    [ENT_MSG_REFUSED] = {ENT_SEV_REFUSED, take_refused},
-    [ENT_MSG_RUN_START] = {ENT_SEV_RUN_START, take_run_start},
-    [ENT_MSG_ROUND_OPEN] = {ENT_SEV_ROUND_OPEN, take_round_open},
-    [ENT_MSG_BEGIN] = {ENT_SEV_BEGIN, take_begin},
-    [ENT_MSG_OFFER] = {ENT_SEV_OFFER, take_offer},
-    [ENT_MSG_ACK] = {ENT_SEV_ACK, take_ack},
-    [ENT_MSG_ROUND_CLOSE] = {ENT_SEV_ROUND_CLOSE, take_round_close},
-    [ENT_MSG_RUN_END] = {ENT_SEV_RUN_END, take_run_end},
-    [ENT_MSG_RENEWED] = {ENT_SEV_RENEWED, take_renewed},
+    [ENT_MSG_WELCOME] = {ENT_SEV_WELCOME, take_welcome, NULL},
+    [ENT_MSG_REFUSED] = {ENT_SEV_REFUSED, take_refused, NULL},
+    [ENT_MSG_RUN_START] = {ENT_SEV_RUN_START, take_run_start, NULL},
+    [ENT_MSG_ROUND_OPEN] = {ENT_SEV_ROUND_OPEN, ent_agent_take_round_open, NULL},
+    [ENT_MSG_BEGIN] = {ENT_SEV_BEGIN, ent_agent_take_begin, NULL},
+    [ENT_MSG_OFFER] = {ENT_SEV_OFFER, take_offer, NULL},
+    [ENT_MSG_ACK] = {ENT_SEV_ACK, take_ack, NULL},
+    [ENT_MSG_ROUND_CLOSE] = {ENT_SEV_ROUND_CLOSE, take_round_close, NULL},
+    [ENT_MSG_RUN_END] = {ENT_SEV_RUN_END, take_run_end, NULL},
+    [ENT_MSG_RENEWED] = {ENT_SEV_RENEWED, take_renewed, NULL},
+    [ENT_MSG_LEAVES] = {ENT_SEV_EVENTS, NULL, ent_agent_take_leaves},
+    [ENT_MSG_CHECKPOINT] = {ENT_SEV_EVENTS, NULL, ent_agent_take_note},
+    [ENT_MSG_PROPOSE] = {ENT_SEV_EVENTS, NULL, ent_agent_take_propose},
+    [ENT_MSG_PULL] = {ENT_SEV_EVENTS, NULL, ent_agent_take_pull},
 };
 
 /* Everything that the coordinator says in an envelope was signed by the log key that enrolment pinned. */
-static enum ent_err take_envelope(struct ent_agent *agent, const struct ent_link_event *event,
-                                  struct ent_agent_item *item)
+static enum ent_err open_envelope(struct ent_agent *agent, const struct ent_link_event *event,
+                                  struct ent_envelope *envelope)
 {
     struct ent_bytes body = {event->body.data, event->body.len};
-    struct ent_envelope envelope;
 
-    ENT_TRY(ent_wire_open(event->type, ENT_SENDER_COORDINATOR, body, &agent->arena, &envelope));
-    ENT_REQUIRE(memcmp(envelope.header.federation, agent->id.federation,
-                       sizeof envelope.header.federation) == 0,
+    ENT_TRY(ent_wire_open(event->type, ENT_SENDER_COORDINATOR, body, &agent->arena, envelope));
+    ENT_REQUIRE(memcmp(envelope->header.federation, agent->id.federation,
+                       sizeof envelope->header.federation) == 0,
                 ENT_E_PROTOCOL, "%s: of another federation", ent_msg_name(event->type));
     if (agent->log_key.key == NULL) {
         ENT_TRY(ent_wire_signer_init(&agent->log_key, agent->id.log_pub));
     }
-    ENT_TRY(ent_wire_verify_by(&envelope, &agent->log_key));
+    return ent_wire_verify_by(envelope, &agent->log_key);
+}
+
+static enum ent_err take_envelope(struct ent_agent *agent, const struct ent_link_event *event,
+                                  struct ent_agent_item *item)
+{
+    struct ent_envelope envelope;
+
+    ENT_TRY(open_envelope(agent, event, &envelope));
     return takers[event->type].take(agent, &envelope, item);
+}
+
+static enum ent_err take_log(struct ent_agent *agent, const struct ent_link_event *event)
+{
+    struct ent_envelope envelope;
+
+    ENT_TRY(open_envelope(agent, event, &envelope));
+    ENT_REQUIRE(agent->session.line == ENT_LINE_UP, ENT_E_PHASE, "%s: before the welcome",
+                ent_msg_name(event->type));
+    return takers[event->type].log(agent, &envelope);
 }
 
 static enum ent_err take_bare(struct ent_agent *agent, const struct ent_link_event *event,
@@ -418,7 +330,7 @@ static enum ent_err take_bare(struct ent_agent *agent, const struct ent_link_eve
     }
 }
 
-static void take_frame(struct ent_agent *agent, const struct ent_link_event *event)
+static enum ent_err take_item(struct ent_agent *agent, const struct ent_link_event *event)
 {
     bool enveloped = event->type < ENT_MSG_END_ && takers[event->type].take != NULL;
     struct ent_agent_item *item =
@@ -426,18 +338,31 @@ static void take_frame(struct ent_agent *agent, const struct ent_link_event *eve
     enum ent_err err;
 
     if (item == NULL) {
-        return;
+        return ENT_E_OK; /* said, and the agent stops */
     }
     item->ev.request = event->request;
-    ent_arena_release(&agent->arena);
-    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
     err = enveloped ? take_envelope(agent, event, item) : take_bare(agent, event, item);
     if (err != ENT_E_OK) {
-        ent_log_warn("dropped a message of the coordinator: %s", ent_err_message());
         ent_agent_item_free(item);
-        return;
+        return err;
     }
     ent_agent_push_last(agent, item);
+    return ENT_E_OK;
+}
+
+static void take_frame(struct ent_agent *agent, const struct ent_link_event *event)
+{
+    bool log = event->type < ENT_MSG_END_ && takers[event->type].log != NULL;
+    enum ent_err err;
+
+    ent_arena_release(&agent->arena);
+    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
+    agent->frame = (struct ent_bytes){event->body.data, event->body.len};
+    err = log ? take_log(agent, event) : take_item(agent, event);
+    agent->frame = (struct ent_bytes){0};
+    if (err != ENT_E_OK) {
+        ent_log_warn("dropped a message of the coordinator: %s", ent_err_message());
+    }
 }
 
 /* ---- link events ---- */

@@ -3,11 +3,14 @@
  *   agent.c       life, the loop
  *   agent_step.c  queue -> items -> session_step -> actions
  *   agent_in.c    link events and messages -> items (verified)
+ *   agent_in_round.c  those about a round
  *   agent_files.c plans and models on this disk
  *   agent_out.c   actions that send
  *   agent_check.c whether this member takes part
  *   agent_work.c  actions that compute, store
  *   agent_bytes.c bytes that come in; the end of rounds and runs
+ *   agent_log.c   the audit log: leaves, notes, cosignatures, witnesses
+ *   agent_pull.c  what a coordinator that lost something gets back
  *   agent_renew.c renewal of the certificate
  *   agent_tls.c   the link of the ordinary program */
 #ifndef ENT_CLIENT_AGENT_AGENT_INTERNAL_H
@@ -19,6 +22,7 @@
 #include "client/agent/identity.h"
 #include "client/agent/pipeline.h"
 #include "client/agent/queue.h"
+#include "client/mirror/mirror.h"
 #include "client/state/state.h"
 #include "common/base/arena.h"
 #include "common/plan/client_config.h"
@@ -30,8 +34,9 @@
 
 /* The RoundOpen of a round, as far as later messages and tasks need it. */
 struct ent_open_round {
-    struct ent_msg_round_open msg; /* its `invited` is `handles` */
+    struct ent_msg_round_open msg; /* its lists are these two */
     uint8_t (*handles)[ENT_WIRE_HANDLE_BYTES];
+    uint8_t auditors[ENT_LOG_AUDITORS_MAX][ENT_WIRE_PUBLIC_BYTES];
     uint8_t hash[ENT_SHA256_BYTES];
 };
 
@@ -65,9 +70,18 @@ struct ent_agent {
     struct ent_agent_queue queue;
     struct ent_session session;
     struct ent_pipeline *pipeline;
+    struct ent_bytes frame;         /* the message being taken, as it came */
     struct ent_arena arena;         /* of the message being decoded */
     struct ent_wire_signer log_key; /* the coordinator's, once it was needed */
     uint8_t selftest[ENT_SHA256_BYTES];
+    struct ent_mirror *mirror;
+    struct ent_sign_key *witness; /* NULL: it is on another machine */
+    bool noted;                   /* a note was taken, and is to be settled after the next commit */
+    bool cosign_due;
+    struct ent_msg_cosign cosign;
+    bool check_waits;       /* for the head to reach the opening of the session's round */
+    bool left;              /* the log holds this member's leaving */
+    ent_conn_id leave_conn; /* on which it was asked for */
 
     struct ent_agent_item *first; /* items that wait */
     struct ent_agent_item *last;
@@ -119,6 +133,22 @@ void ent_agent_fail(struct ent_agent *agent, enum ent_err err);
 
 /* ---- agent_in.c ---- */
 void ent_agent_take_event(struct ent_agent *agent, struct ent_link_event *event);
+/* What is stored for the attempt that the item names. */
+void ent_agent_look_up_update(struct ent_agent *agent, struct ent_agent_item *item);
+
+/* ---- agent_in_round.c: decode, fill the item; an error drops the message ---- */
+ENT_MUST enum ent_err ent_agent_take_round_open(struct ent_agent *agent,
+                                                const struct ent_envelope *envelope,
+                                                struct ent_agent_item *item);
+ENT_MUST enum ent_err ent_agent_take_begin(struct ent_agent *agent,
+                                           const struct ent_envelope *envelope,
+                                           struct ent_agent_item *item);
+/* Whether the message is about the session's round, as its RoundOpen was. */
+ENT_MUST enum ent_err ent_agent_check_round(const struct ent_agent *agent,
+                                            const struct ent_envelope *envelope,
+                                            const uint8_t *round_open);
+ENT_MUST enum ent_err ent_agent_keep_ack(struct ent_agent *agent, const struct ent_header *header,
+                                         const struct ent_msg_ack *m);
 
 /* ---- agent_files.c ---- */
 bool ent_agent_plan_here(const struct ent_agent *agent, const uint8_t digest[ENT_SHA256_BYTES]);
@@ -141,6 +171,24 @@ ENT_MUST enum ent_err ent_agent_header(struct ent_agent *agent, enum ent_msg_typ
 /* Seal and send; *sequence (may be NULL) gets the number used. */
 ENT_MUST enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type type,
                                      const void *message, uint64_t *sequence);
+
+/* A message without an envelope. */
+ENT_MUST enum ent_err ent_agent_send_bare(struct ent_agent *agent, enum ent_msg_type type,
+                                          uint64_t request, const void *message);
+
+/* ---- agent_log.c ---- */
+ENT_MUST enum ent_err ent_agent_open_log(struct ent_agent *agent);
+ENT_MUST enum ent_err ent_agent_take_leaves(struct ent_agent *agent,
+                                            const struct ent_envelope *envelope);
+ENT_MUST enum ent_err ent_agent_take_note(struct ent_agent *agent,
+                                          const struct ent_envelope *envelope);
+ENT_MUST enum ent_err ent_agent_take_propose(struct ent_agent *agent,
+                                             const struct ent_envelope *envelope);
+/* ---- agent_pull.c ---- */
+ENT_MUST enum ent_err ent_agent_take_pull(struct ent_agent *agent,
+                                          const struct ent_envelope *envelope);
+/* After a note: what waits becomes durable, then the cosignature leaves. Nothing without a note. */
+void ent_agent_settle_log(struct ent_agent *agent);
 
 /* ---- agent_bytes.c ---- */
 void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action);

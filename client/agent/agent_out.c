@@ -86,28 +86,29 @@ void ent_agent_send_hello(struct ent_agent *agent)
     m.has_run_plan = agent->session.has_run || agent->session.wants_best;
     m.has_run_plan = m.has_run_plan && agent->session.has_plan;
     memcpy(m.run_plan, agent->session.plan, sizeof m.run_plan);
+    m.seen_size = ent_mirror_head(agent->mirror)->tree.size;
+    m.has_seen_root = m.seen_size > 0;
+    memcpy(m.seen_root, ent_mirror_head(agent->mirror)->root, sizeof m.seen_root);
     send_or_fail(agent, ENT_MSG_HELLO, &m, NULL);
 }
 
 void ent_agent_send_join(struct ent_agent *agent, bool has_base)
 {
+    const struct ent_state_log *head = ent_mirror_head(agent->mirror);
     struct ent_msg_join m = {.has_nonce = true, .has_base = has_base};
-    struct ent_tree_head head = {0};
     enum ent_err err;
 
     memcpy(m.round_open, agent->open->hash, sizeof m.round_open);
     err = ent_state_nonce_join(agent->state, &agent->csprng, ent_agent_attempt(agent), m.nonce,
                                m.next_commit);
-    if (err == ENT_E_OK) {
-        err = ent_state_head_get(agent->state, &head);
-    }
     if (err != ENT_E_OK) {
         ent_agent_fail(agent, err);
         return;
     }
-    m.seen_size = head.size;
-    m.has_seen_root = head.size > 0;
-    memcpy(m.seen_root, head.root, sizeof m.seen_root);
+    ent_agent_settle_log(agent); /* the nonce's commit was the head's too */
+    m.seen_size = head->tree.size;
+    m.has_seen_root = m.seen_size > 0;
+    memcpy(m.seen_root, head->root, sizeof m.seen_root);
     ENT_HOOK_POINT("agent.join");
     send_or_fail(agent, ENT_MSG_JOIN, &m, &agent->join_sequence);
 }
@@ -123,6 +124,7 @@ void ent_agent_send_decline(struct ent_agent *agent, enum ent_err code)
     ent_wire_text(m.text,
                   agent->decline_text[0] != '\0' ? agent->decline_text : ent_err_text(code));
     agent->decline_text[0] = '\0';
+    m.has_salt = ent_csprng_bytes(&agent->csprng, m.salt, sizeof m.salt) == ENT_E_OK;
     send_or_fail(agent, ENT_MSG_DECLINE, &m, &agent->join_sequence);
 }
 
@@ -204,30 +206,36 @@ void ent_agent_send_bytes(struct ent_agent *agent, uint64_t request, uint64_t of
     ENT_HOOK_POINT("agent.uploading");
 }
 
-void ent_agent_send_go(struct ent_agent *agent, uint64_t request, uint64_t offset)
+enum ent_err ent_agent_send_bare(struct ent_agent *agent, enum ent_msg_type type, uint64_t request,
+                                 const void *message)
 {
-    struct ent_msg_go m = {.offset = offset};
     struct ent_buf body;
     enum ent_err err;
 
     ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
-    err = ent_msg_go_encode(&m, &body);
+    err = ent_msg_encode(type, message, &body);
     if (err == ENT_E_OK) {
-        give(agent, ENT_MSG_GO, request, &body);
-    } else {
-        ent_agent_fail(agent, err);
+        give(agent, type, request, &body);
     }
     ent_buf_release(&body);
+    return err;
+}
+
+void ent_agent_send_go(struct ent_agent *agent, uint64_t request, uint64_t offset)
+{
+    struct ent_msg_go m = {.offset = offset};
+    enum ent_err err = ent_agent_send_bare(agent, ENT_MSG_GO, request, &m);
+
+    if (err != ENT_E_OK) {
+        ent_agent_fail(agent, err);
+    }
 }
 
 void ent_agent_send_bye(struct ent_agent *agent)
 {
     struct ent_msg_bye m = {.code = ENT_E_OK};
-    struct ent_buf body;
 
-    ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
-    if (ent_msg_bye_encode(&m, &body) == ENT_E_OK) {
-        give(agent, ENT_MSG_BYE, 0, &body);
+    if (ent_agent_send_bare(agent, ENT_MSG_BYE, 0, &m) != ENT_E_OK) {
+        ent_log_debug("bye: %s", ent_err_message());
     }
-    ent_buf_release(&body);
 }

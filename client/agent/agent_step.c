@@ -284,6 +284,7 @@ static void process(struct ent_agent *agent, struct ent_agent_item *item)
     }
     if (item->ev.kind == ENT_SEV_CLOSED) {
         ent_agent_fetch_drop(agent);
+        ent_mirror_forget(agent->mirror);
         agent->conn = 0;
     }
     ent_session_step(&agent->session, &item->ev, &actions);
@@ -377,7 +378,10 @@ bool ent_agent_step(struct ent_agent *agent)
             process(agent, item);
             ent_agent_item_free(item);
         } else if (!push_due(agent) && !ent_agent_drain_one(agent)) {
-            break;
+            if (!agent->noted) {
+                break;
+            }
+            ent_agent_settle_log(agent); /* no join follows: the head has a commit of its own */
         }
         any = true;
     }

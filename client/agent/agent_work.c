@@ -18,6 +18,7 @@ static bool keep_going(void *ctx)
 
     while (agent->n_items < ENT_AGENT_ITEMS_MAX && ent_agent_drain_one(agent)) {
     }
+    ent_agent_settle_log(agent); /* a witness that computes is a witness */
     for (const struct ent_agent_item *i = agent->first; i != NULL; i = i->next) {
         if (ent_session_ends_compute(&agent->session, &i->ev)) {
             return false;
@@ -144,9 +145,26 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
                                                                        : ENT_CODEC_INT64};
     memcpy(out->round_open, agent->open->hash, sizeof out->round_open);
     memcpy(out->base, m->base, sizeof out->base);
+    out->seen_size = ent_mirror_head(agent->mirror)->tree.size;
+    out->has_seen_root = out->seen_size > 0;
+    memcpy(out->seen_root, ent_mirror_head(agent->mirror)->root, sizeof out->seen_root);
     if (task->weighted && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
         out->rows_log2 = ent_weight_bucket(ent_pipeline_examples(agent->pipeline));
     }
+}
+
+/* What is known of it so far: the same transaction as the update itself. */
+static enum ent_err note_receipt(struct ent_agent *agent, const struct ent_blob *payload,
+                                 const uint8_t digest[ENT_SHA256_BYTES])
+{
+    struct ent_receipt receipt = {.at = ent_agent_attempt(agent),
+                                  .task = agent->open->msg.task,
+                                  .bytes = ent_blob_len(payload),
+                                  .sent_ms = ent_clock_wall(&agent->clock)};
+
+    memcpy(receipt.round_open, agent->open->hash, sizeof receipt.round_open);
+    memcpy(receipt.digest, digest, sizeof receipt.digest);
+    return ent_state_receipt_put(agent->state, &receipt);
 }
 
 /* Stored before anything of it is sent; the envelope as a whole stands where the state keeps the header. */
@@ -180,6 +198,9 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
         memcpy(update.round_open, agent->open->hash, sizeof update.round_open);
         memcpy(update.payload_sha256, digest, sizeof update.payload_sha256);
         memcpy(update.signature, opened.signature, sizeof update.signature);
+        err = note_receipt(agent, payload, digest);
+    }
+    if (err == ENT_E_OK) {
         err = ent_state_update_put(agent->state, &update);
     }
     ent_buf_release(&body);

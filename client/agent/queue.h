@@ -10,7 +10,8 @@
 
 #include "common/net/link.h"
 
-/* An honest coordinator has a handful under way to one member: its offers hold at most 48 KiB each. */
+/* An honest coordinator has a handful under way to one member: its offers hold at most 48 KiB each, and of the log's leaves
+ * it sends 24 batches of 60 KiB ahead of a cosignature. */
 #define ENT_AGENT_QUEUE_FRAMES_MAX 256
 #define ENT_AGENT_QUEUE_MAX_BYTES ((size_t)4 * 1024 * 1024)
 

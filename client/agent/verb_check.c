@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/agent/advice.h"
+#include "client/agent/check_auditors.h"
 #include "client/agent/outgoing.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
@@ -17,6 +18,7 @@ struct report {
     const struct ent_workplace *w;
     struct ent_outgoing out[ENT_N_OUTGOING];
     struct ent_leak *leaks; /* by feature */
+    struct ent_check_auditors auditors;
     bool judged;
     enum ent_err verdict; /* of everything */
     char why[512];
@@ -190,7 +192,7 @@ static void print_outgoing(const struct ent_outgoing *o)
 
 static void print_warning(void *ctx, const char *line)
 {
-    fprintf(ctx, "warning: %s\n", line);
+    (void)fprintf(ctx, "warning: %s\n", line);
 }
 
 static void each_warning(const struct report *r, ent_advice_say *say, void *ctx)
@@ -220,7 +222,7 @@ static void print_verdict(const struct report *r)
     }
 }
 
-static void print_text(const struct report *r)
+static enum ent_err print_text(const struct report *r)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
     const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
@@ -264,9 +266,12 @@ static void print_text(const struct report *r)
            plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2
                ? ",\n              and the number of training rows as a power of two"
                : "");
-    printf("\npolicy: ");
+    printf("\n");
+    ENT_TRY(ent_check_auditors_print(r->w, &r->auditors));
+    printf("policy: ");
     ent_policy_print(&r->w->config->policy, stdout);
     print_verdict(r);
+    return ENT_E_OK;
 }
 
 /* ---- JSON ---- */
@@ -420,12 +425,15 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_key_uint(&w, "total_bytes", total_bytes(r));
     ent_json_put_key_uint(&w, "training_memory_bytes", training_bytes(r));
     ent_json_put_key_uint(&w, "memory_limit_bytes", r->w->config->memory_bytes);
+    err = ent_check_auditors_put(r->w, &r->auditors, &w);
     ent_json_put_key_bool(&w, "can_take_part", r->verdict == ENT_E_OK);
     if (r->verdict != ENT_E_OK) {
         ent_json_put_key_string(&w, "why_not", r->why);
     }
     ent_json_put_close(&w);
-    err = ent_json_end(&w);
+    if (err == ENT_E_OK) {
+        err = ent_json_end(&w);
+    }
     if (err == ENT_E_OK) {
         err = ent_workplace_print(&text);
     }
@@ -462,10 +470,13 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
     if (err == ENT_E_OK) {
         err = ask(&report);
     }
+    if (err == ENT_E_OK) {
+        err = ent_check_auditors_read(&w, &report.auditors);
+    }
     if (err == ENT_E_OK && verb->json) {
         err = print_json(&report);
     } else if (err == ENT_E_OK) {
-        print_text(&report);
+        err = print_text(&report);
     }
     free(report.leaks);
     ent_workplace_close(&w);

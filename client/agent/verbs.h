@@ -63,6 +63,16 @@ struct ent_run_verb {
     bool once;
     bool verbose;
 };
+struct ent_receipts_verb {
+    const char *dir;
+    uint64_t proof; /* a round; 0: none */
+    const char *out;
+    bool json;
+};
+struct ent_leave_verb {
+    const char *dir;
+    bool yes;
+};
 
 /* options: the verb's struct; no positional arguments. */
 ENT_MUST enum ent_err ent_verb_describe(const void *options, const char *const *args, size_t n);
@@ -71,5 +81,7 @@ ENT_MUST enum ent_err ent_verb_check(const void *options, const char *const *arg
 ENT_MUST enum ent_err ent_verb_train(const void *options, const char *const *args, size_t n);
 ENT_MUST enum ent_err ent_verb_score(const void *options, const char *const *args, size_t n);
 ENT_MUST enum ent_err ent_verb_run(const void *options, const char *const *args, size_t n);
+ENT_MUST enum ent_err ent_verb_receipts(const void *options, const char *const *args, size_t n);
+ENT_MUST enum ent_err ent_verb_leave(const void *options, const char *const *args, size_t n);
 
 #endif

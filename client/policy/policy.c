@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/plural.h"
+#include "common/crypto/sha256.h"
 
 enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy, const uint8_t plan[32])
 {
@@ -85,6 +86,46 @@ enum ent_err ent_policy_check_vocabulary(const struct ent_policy_config *policy,
 {
     ENT_REQUIRE(!has_vocabulary || policy->vocabulary_goes, ENT_E_POLICY,
                 "the plan has a vocabulary, and policy.vocabulary is stay");
+    return ENT_E_OK;
+}
+
+enum ent_err ent_policy_fingerprint(const uint8_t key[32], char out[65])
+{
+    uint8_t digest[ENT_SHA256_BYTES];
+
+    ENT_TRY(ent_sha256(key, 32, digest));
+    ent_hex(digest, sizeof digest, out);
+    return ENT_E_OK;
+}
+
+static enum ent_err check_auditor(const struct ent_client_config *config, const uint8_t key[32])
+{
+    uint8_t digest[ENT_SHA256_BYTES];
+    char hex[2 * ENT_SHA256_BYTES + 1];
+
+    ENT_TRY(ent_sha256(key, 32, digest));
+    for (uint32_t i = 0; i < config->n_auditors; i++) {
+        if (memcmp(config->auditors[i], digest, sizeof digest) == 0) {
+            return ENT_E_OK;
+        }
+    }
+    ent_hex(digest, sizeof digest, hex);
+    return ent_err_note(
+        ENT_E_POLICY,
+        "updates would be sealed to the auditor %s, which `auditors` of client.yaml "
+        "does not list",
+        hex);
+}
+
+enum ent_err ent_policy_check_auditors(const struct ent_client_config *config,
+                                       const uint8_t (*keys)[32], size_t n, bool plain)
+{
+    for (size_t i = 0; i < n; i++) {
+        ENT_TRY(check_auditor(config, keys[i]));
+    }
+    ENT_REQUIRE(
+        !plain || config->plain_updates, ENT_E_POLICY,
+        "updates would be kept unsealed, and `auditors` of client.yaml does not list plain");
     return ENT_E_OK;
 }
 

@@ -37,6 +37,11 @@ ENT_MUST enum ent_err ent_policy_check_customers(const struct ent_policy_config 
 /* Whether it takes part in a plan that has a vocabulary, or has none. */
 ENT_MUST enum ent_err ent_policy_check_vocabulary(const struct ent_policy_config *policy,
                                                   bool has_vocabulary);
+/* Whether updates may be sealed to these auditors' X25519 keys, or kept as they are. The reason names the fingerprint. */
+ENT_MUST enum ent_err ent_policy_check_auditors(const struct ent_client_config *config,
+                                                const uint8_t (*keys)[32], size_t n, bool plain);
+/* SHA-256 of an auditor's key, in hex. */
+ENT_MUST enum ent_err ent_policy_fingerprint(const uint8_t key[32], char out[65]);
 /* One line for `check`: "takes part in stats, train, evaluate; at least 3 members; at least 10 customers in a
  * part; any plan". */
 void ent_policy_print(const struct ent_policy_config *policy, FILE *out);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/state/private.h"
 #include "common/base/file.h"
@@ -105,4 +106,24 @@ enum ent_err ent_state_sweep(struct ent_state *state, const char *dir, const cha
     ent_stmt_free(stmt);
     (void)closedir(d);
     return err;
+}
+
+enum ent_err ent_state_write_file(const char *path, const void *bytes, size_t len)
+{
+    char *tmp = NULL;
+    int fd = -1;
+    enum ent_err err;
+
+    ENT_TRY(ent_file_begin(path, 0600, &tmp, &fd));
+    err = ent_fd_write(fd, bytes, len);
+    if (err == ENT_E_OK && rename(tmp, path) != 0) {
+        err = ent_io_error("rename a file to", path);
+    }
+    if (err != ENT_E_OK) {
+        ent_file_discard(tmp, fd);
+        return err;
+    }
+    (void)close(fd);
+    free(tmp);
+    return ENT_E_OK;
 }

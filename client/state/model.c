@@ -46,15 +46,13 @@ static void small_remove(struct ent_state *state, size_t at)
             (state->n_small - at) * sizeof state->small[0]);
 }
 
-/* As the newest; one too many is the oldest. */
+/* As the newest; there is room. */
 static void small_add(struct ent_state *state, const uint8_t *digest, struct ent_blob *blob_take)
 {
     size_t at = small_at(state, digest);
 
     if (at < state->n_small) {
         small_remove(state, at);
-    } else if (state->n_small == ENT_STATE_SMALL_MAX) {
-        small_remove(state, state->n_small - 1);
     }
     memmove(state->small + 1, state->small, state->n_small * sizeof state->small[0]);
     memcpy(state->small[0].digest, digest, ENT_SHA256_BYTES);
@@ -179,7 +177,7 @@ enum ent_err ent_state_model_add(struct ent_state *state, const uint8_t digest[E
 
     if (at < state->n_small) {
         small_add(state, digest, ent_blob_ref(state->small[at].blob));
-        return ENT_E_OK;
+        return note(state, digest);
     }
     return add_file(state, digest, false);
 }
@@ -202,13 +200,36 @@ static enum ent_err write_file(struct ent_state *state, const uint8_t *digest, c
     return err;
 }
 
+/* A file as well, for who asks this member after its next start; one too many is the oldest. */
+static enum ent_err keep_small(struct ent_state *state, const uint8_t *digest,
+                               struct ent_blob *blob)
+{
+    char *path = NULL;
+    enum ent_err err;
+
+    if (small_at(state, digest) == state->n_small) {
+        if (state->n_small == ENT_STATE_SMALL_MAX) {
+            uint8_t oldest[ENT_SHA256_BYTES];
+
+            memcpy(oldest, state->small[state->n_small - 1].digest, sizeof oldest);
+            small_remove(state, state->n_small - 1);
+            ENT_TRY(forget(state, oldest));
+        }
+        ENT_TRY(ent_state_model_path(state, digest, &path));
+        err = ent_state_write_file(path, ent_blob_bytes(blob), ent_blob_len(blob));
+        free(path);
+        ENT_TRY(err);
+    }
+    small_add(state, digest, ent_blob_ref(blob));
+    return note(state, digest);
+}
+
 enum ent_err ent_state_model_keep(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
                                   struct ent_blob *blob)
 {
     ENT_REQUIRE(ent_blob_len(blob) <= ENT_STATE_ROW_MAX_BYTES, ENT_E_LIMIT,
                 "a model of %zu bytes is not kept in memory", ent_blob_len(blob));
-    small_add(state, digest, ent_blob_ref(blob));
-    return ENT_E_OK;
+    return keep_small(state, digest, blob);
 }
 
 enum ent_err ent_state_model_put(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES],
@@ -216,6 +237,7 @@ enum ent_err ent_state_model_put(struct ent_state *state, const uint8_t digest[E
 {
     struct ent_blob *blob = NULL;
     uint8_t real[ENT_SHA256_BYTES];
+    enum ent_err err;
 
     ENT_TRY(ent_sha256(bytes, len, real));
     ENT_REQUIRE(memcmp(real, digest, sizeof real) == 0, ENT_E_DIGEST,
@@ -226,8 +248,9 @@ enum ent_err ent_state_model_put(struct ent_state *state, const uint8_t digest[E
         return note(state, digest);
     }
     ENT_TRY(ent_blob_new_copy(bytes, len, &blob));
-    small_add(state, digest, blob);
-    return ENT_E_OK;
+    err = keep_small(state, digest, blob);
+    ent_blob_unref(blob);
+    return err;
 }
 
 static enum ent_err forget_found(struct ent_state *state, const uint8_t *digest, enum ent_err found)
@@ -305,6 +328,10 @@ static enum ent_err is_there(const struct ent_state *state, const uint8_t *diges
 {
     char *path = NULL;
 
+    if (small_at(state, digest) < state->n_small) {
+        *out = true;
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_state_model_path(state, digest, &path));
     *out = ent_file_exists(path);
     free(path);
@@ -318,9 +345,6 @@ enum ent_err ent_state_models_held(struct ent_state *state, uint8_t (*out)[ENT_S
     size_t count = 0;
     enum ent_err err = list_models(state, &list);
 
-    for (size_t i = 0; i < state->n_small && count < max; i++) {
-        memcpy(out[count++], state->small[i].digest, ENT_SHA256_BYTES);
-    }
     for (size_t i = 0; err == ENT_E_OK && i < list.n && count < max; i++) {
         bool there = false;
 
@@ -353,13 +377,13 @@ enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
     struct list list = {0};
     enum ent_err err = list_models(state, &list);
 
-    for (size_t i = state->n_small; i > keep; i--) {
-        if (!listed(state->small[i - 1].digest, also, n_also)) {
-            small_remove(state, i - 1);
-        }
-    }
     for (size_t i = keep; err == ENT_E_OK && i < list.n; i++) {
         if (!listed(list.models[i], also, n_also)) {
+            size_t at = small_at(state, list.models[i]);
+
+            if (at < state->n_small) {
+                small_remove(state, at);
+            }
             err = forget(state, list.models[i]);
         }
     }

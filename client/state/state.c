@@ -67,6 +67,31 @@ static const char *const migrations[] = {
     /* 4 -> 5: small models stay in memory */
     "DELETE FROM model WHERE bytes IS NOT NULL;"
     "ALTER TABLE model DROP COLUMN bytes;",
+    /* 5 -> 6: the audit log */
+    "DROP TABLE head;"
+    "CREATE TABLE log(id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root BLOB NOT "
+    "NULL,"
+    " nodes BLOB NOT NULL, time_ms INTEGER NOT NULL, origin TEXT NOT NULL, genesis BLOB NOT NULL,"
+    " note BLOB NOT NULL) STRICT;"
+    "CREATE TABLE leaf(idx INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB) STRICT;"
+    "CREATE TABLE log_member(handle BLOB PRIMARY KEY, statement_pub BLOB NOT NULL, witness_pub "
+    "BLOB "
+    "NOT NULL, gone INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE log_auditor(position INTEGER PRIMARY KEY AUTOINCREMENT, seal_pub BLOB NOT NULL "
+    "UNIQUE) STRICT;"
+    "CREATE TABLE witness_set(idx INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;"
+    "CREATE TABLE log_round(id INTEGER PRIMARY KEY CHECK(id = 1), opened INTEGER NOT NULL,"
+    " open_index INTEGER NOT NULL, open_hash BLOB NOT NULL, invited INTEGER NOT NULL, place "
+    "INTEGER "
+    "NOT NULL, closed_run INTEGER NOT NULL, closed_round INTEGER NOT NULL, model BLOB) STRICT;"
+    "CREATE TABLE receipt(run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+    " task INTEGER NOT NULL, round_open BLOB NOT NULL, digest BLOB NOT NULL, bytes INTEGER NOT "
+    "NULL,"
+    " sent_ms INTEGER NOT NULL, code INTEGER, ack BLOB, fate INTEGER NOT NULL, leaf INTEGER NOT "
+    "NULL,"
+    " fate_code INTEGER NOT NULL, dispute INTEGER NOT NULL, PRIMARY KEY(run, round, attempt)) "
+    "STRICT;"
+    "CREATE INDEX receipt_open ON receipt(round_open);",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};
@@ -106,23 +131,26 @@ static enum ent_err advise(const char *dir, enum ent_err err)
                         finding, dir);
 }
 
-static enum ent_err open_in(struct ent_state *state, const char *dir)
+static enum ent_err open_db(struct ent_state *state, const char *dir)
 {
     char *path = NULL;
     enum ent_err err;
 
+    ENT_TRY(ent_path_join(dir, "state.db", &path));
+    err = ent_db_open(path, &schema, &state->db);
+    free(path);
+    return err;
+}
+
+static enum ent_err open_in(struct ent_state *state, const char *dir)
+{
     ENT_TRY(ent_path_join(dir, "updates", &state->updates));
     ENT_TRY(ent_path_join(dir, "models", &state->models));
     ENT_TRY(ent_path_join(dir, "optimizer", &state->optimizer));
     ENT_TRY(ent_dir_make(state->updates));
     ENT_TRY(ent_dir_make(state->models));
     ENT_TRY(ent_dir_make(state->optimizer));
-    ENT_TRY(ent_path_join(dir, "state.db", &path));
-    err = ent_db_open(path, &schema, &state->db);
-    free(path);
-    ENT_TRY(err);
-    /* DIR is locked anyway: locks of each statement would only cost time. */
-    ENT_TRY(ent_db_exec(state->db, "PRAGMA locking_mode=EXCLUSIVE"));
+    ENT_TRY(open_db(state, dir));
     ENT_TRY(ent_db_check(state->db));
     ENT_TRY(read_sequence(state));
     ENT_TRY(ent_state_sweep_updates(state));
@@ -138,6 +166,21 @@ enum ent_err ent_state_open(const char *dir, struct ent_state **out)
 
     ENT_TRY(ent_calloc(1, sizeof *state, &state));
     err = advise(dir, open_in(state, dir));
+    if (err != ENT_E_OK) {
+        ent_state_close(state);
+        return err;
+    }
+    *out = state;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_state_open_reader(const char *dir, struct ent_state **out)
+{
+    struct ent_state *state = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(1, sizeof *state, &state));
+    err = advise(dir, open_db(state, dir));
     if (err != ENT_E_OK) {
         ent_state_close(state);
         return err;
@@ -240,51 +283,4 @@ void ent_state_bind_attempt(struct ent_stmt *stmt, int at, struct ent_attempt at
     ent_stmt_bind_u64(stmt, at, attempt.run);
     ent_stmt_bind_u64(stmt, at + 1, attempt.round);
     ent_stmt_bind_u64(stmt, at + 2, attempt.attempt);
-}
-
-enum ent_err ent_state_head_get(struct ent_state *state, struct ent_tree_head *out)
-{
-    struct ent_tree_head head = {0};
-    struct ent_stmt *stmt = NULL;
-    bool row = false;
-    enum ent_err err;
-
-    ENT_TRY(ent_stmt_prepare(state->db, "SELECT size, root FROM head", &stmt));
-    err = ent_stmt_step(stmt, &row);
-    if (err == ENT_E_OK && row) {
-        err = ent_stmt_u64(stmt, 0, &head.size);
-    }
-    if (err == ENT_E_OK && row) {
-        err = ent_stmt_blob_exact(stmt, 1, head.root, sizeof head.root);
-    }
-    ent_stmt_free(stmt);
-    if (err == ENT_E_OK) {
-        *out = head;
-    }
-    return err;
-}
-
-enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_head *head)
-{
-    struct ent_tree_head seen;
-    struct ent_stmt *stmt = NULL;
-    enum ent_err err;
-
-    ENT_TRY(ent_state_head_get(state, &seen));
-    ENT_REQUIRE(head->size >= seen.size, ENT_E_PROTOCOL,
-                "the coordinator's log became shorter: %llu entries after %llu",
-                (unsigned long long)head->size, (unsigned long long)seen.size);
-    if (head->size == seen.size) {
-        ENT_REQUIRE(memcmp(head->root, seen.root, sizeof seen.root) == 0, ENT_E_PROTOCOL,
-                    "the coordinator's log was rewritten: another root at %llu entries",
-                    (unsigned long long)head->size);
-        return ENT_E_OK;
-    }
-    ENT_TRY(ent_stmt_prepare(state->db,
-                             "INSERT OR REPLACE INTO head(id, size, root) VALUES(1, ?, ?)", &stmt));
-    ent_stmt_bind_u64(stmt, 1, head->size);
-    ent_stmt_bind_blob(stmt, 2, head->root, sizeof head->root);
-    err = ent_stmt_run(stmt);
-    ent_stmt_free(stmt);
-    return err == ENT_E_OK ? ent_state_commit(state) : err;
 }

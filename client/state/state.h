@@ -27,6 +27,8 @@ struct ent_state;
 
 /* DIR must exist. Makes what is missing; removes files that no row speaks of (left by a crash). */
 ENT_MUST enum ent_err ent_state_open(const char *dir, struct ent_state **out);
+/* To look at, also while another process works in DIR: nothing is swept, nothing may be put. */
+ENT_MUST enum ent_err ent_state_open_reader(const char *dir, struct ent_state **out);
 void ent_state_close(struct ent_state *state); /* commits what waits */
 /* Makes durable what waits. */
 ENT_MUST enum ent_err ent_state_flush(struct ent_state *state);
@@ -189,10 +191,9 @@ ENT_MUST enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_c
 /* Whether it can be joined at all: STALE for an attempt before the last one joined. */
 ENT_MUST enum ent_err ent_state_nonce_check(struct ent_state *state, struct ent_attempt at);
 
-/* --- models: content-addressed. Small ones (up to ENT_STATE_ROW_MAX_BYTES) stay in this process's
- * memory, the newest 8: they come within their offer, and a process that lacks one gets it again. Others are files
- * DIR/models/<hex>.safetensors, not synchronised: one that a power failure damaged does not fit its digest and is
- * fetched again. --- */
+/* --- models: content-addressed files DIR/models/<hex>.safetensors, not synchronised: one that a power failure damaged
+ * does not fit its digest and is fetched again. Small ones (up to ENT_STATE_ROW_MAX_BYTES), the newest 8, stand in this
+ * process's memory too: they come within their offer, every round. --- */
 /* Where the model is or will be; caller frees. */
 ENT_MUST enum ent_err ent_state_model_path(const struct ent_state *state,
                                            const uint8_t digest[ENT_SHA256_BYTES], char **out);
@@ -204,8 +205,8 @@ ENT_MUST enum ent_err ent_state_model_put(struct ent_state *state,
 ENT_MUST enum ent_err ent_state_model_keep(struct ent_state *state,
                                            const uint8_t digest[ENT_SHA256_BYTES],
                                            struct ent_blob *blob);
-/* Notes a model that is already there: a file under its path (a download renamed to it), or a
- * small one, which becomes the newest. NOT_FOUND. */
+/* Notes a model that is already there: a file under its path (a download renamed to it), or one that is held, which
+ * becomes the newest. NOT_FOUND. */
 ENT_MUST enum ent_err ent_state_model_add(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES]);
 /* The same for a file whose digest the caller has just computed while it was written: it is not
@@ -217,23 +218,22 @@ ENT_MUST enum ent_err ent_state_model_add_verified(struct ent_state *state,
 ENT_MUST enum ent_err ent_state_model_get(struct ent_state *state,
                                           const uint8_t digest[ENT_SHA256_BYTES],
                                           struct ent_blob **out);
-/* Small ones, then files; of each the newest first, those that are there. */
+/* The newest first, those that are there. */
 ENT_MUST enum ent_err ent_state_models_held(struct ent_state *state,
                                             uint8_t (*out)[ENT_SHA256_BYTES], size_t max,
                                             size_t *n);
-/* Forgets and removes all but the newest `keep` small ones, the newest `keep` files, and those listed. */
+/* Forgets and removes all but the newest `keep`, and those listed. */
 ENT_MUST enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
                                              const uint8_t (*also)[ENT_SHA256_BYTES],
                                              size_t n_also);
 
-/* --- the log head seen last (waits for the audit log: nothing is put here yet) --- */
+/* Old or new content, never a mixture, and not synchronised: for what can be made or got again. */
+ENT_MUST enum ent_err ent_state_write_file(const char *path, const void *bytes, size_t len);
+
+/* --- the log head cosigned last: client/state/log.h --- */
 struct ent_tree_head {
     uint64_t size; /* 0 = none yet */
     uint8_t root[ENT_SHA256_BYTES];
 };
-/* A head never shrinks and never changes its root at the same size: PROTOCOL (the log was
- * rewritten). */
-ENT_MUST enum ent_err ent_state_head_put(struct ent_state *state, const struct ent_tree_head *head);
-ENT_MUST enum ent_err ent_state_head_get(struct ent_state *state, struct ent_tree_head *out);
 
 #endif

@@ -87,7 +87,16 @@ static enum ent_err unknown(const char *what, const char *dashes, const char *wo
     return ent_err_note(ENT_E_USAGE, "no %s %s%s; see --help", what, dashes, word);
 }
 
-static void help_program(const struct ent_program *program)
+static void print_exits(const struct ent_exits *exits)
+{
+    if (exits != NULL) {
+        printf("%s", exits->help);
+    } else {
+        ent_err_print_exit_statuses(stdout);
+    }
+}
+
+static void help_program(const struct ent_program *program, const struct ent_exits *exits)
 {
     printf("%s: %s\n\nUsage: %s VERB [OPTIONS]\n\n", program->name, program->summary,
            program->name);
@@ -96,10 +105,11 @@ static void help_program(const struct ent_program *program)
     }
     printf("\n%s VERB --help shows a verb's options and an example; --version the build.\n\n",
            program->name);
-    ent_err_print_exit_statuses(stdout);
+    print_exits(exits);
 }
 
-static void help_verb(const struct ent_program *program, const struct ent_verb *verb)
+static void help_verb(const struct ent_program *program, const struct ent_exits *exits,
+                      const struct ent_verb *verb)
 {
     printf("Usage: %s %s%s%s [OPTIONS]\n\n%s.\n\n", program->name, verb->name,
            verb->arguments != NULL && verb->name[0] != '\0' ? " " : "",
@@ -115,7 +125,7 @@ static void help_verb(const struct ent_program *program, const struct ent_verb *
     printf("  %-24s %s\n  %-24s %s\n\nExample:\n  %s\n\n", "--help", "this text", "--version",
            "the build and its libraries", verb->example);
     if (verb->name[0] == '\0') { /* the only verb of its program */
-        ent_err_print_exit_statuses(stdout);
+        print_exits(exits);
     } else {
         printf("Exit statuses: %s --help lists them.\n", program->name);
     }
@@ -140,6 +150,18 @@ static const struct ent_option *find_option(const struct ent_verb *verb, const c
     return NULL;
 }
 
+static enum ent_err store_in_list(const struct ent_option *option, const char *value, char *options)
+{
+    struct ent_option_list list;
+
+    memcpy(&list, options + option->offset, sizeof list);
+    ENT_REQUIRE(list.n < ENT_OPTION_LIST_MAX, ENT_E_USAGE, "--%s is given more than %d times",
+                option->name, ENT_OPTION_LIST_MAX);
+    list.values[list.n++] = value;
+    memcpy(options + option->offset, &list, sizeof list);
+    return ENT_E_OK;
+}
+
 static enum ent_err store(const struct ent_option *option, const char *value, char *options)
 {
     char *end = NULL;
@@ -151,6 +173,9 @@ static enum ent_err store(const struct ent_option *option, const char *value, ch
     if (option->kind == ENT_OPT_FLAG) {
         memcpy(options + option->offset, &yes, sizeof yes);
         return ENT_E_OK;
+    }
+    if (option->kind == ENT_OPT_LIST) {
+        return store_in_list(option, value, options);
     }
     if (option->kind != ENT_OPT_UINT && option->kind != ENT_OPT_COUNT) {
         memcpy(&before, options + option->offset, sizeof before);
@@ -220,8 +245,8 @@ static enum ent_err check_required(const struct ent_verb *verb, const char *opti
     return ENT_E_OK;
 }
 
-static enum ent_err run_verb(const struct ent_program *program, const struct ent_verb *verb,
-                             char **argv)
+static enum ent_err run_verb(const struct ent_program *program, const struct ent_exits *exits,
+                             const struct ent_verb *verb, char **argv)
 {
     _Alignas(16) char options[MAX_OPTIONS_BYTES] = {0};
     const char *args[MAX_ARGS];
@@ -231,7 +256,7 @@ static enum ent_err run_verb(const struct ent_program *program, const struct ent
     ENT_BUG_ON(verb->options_bytes > sizeof options || verb->max_args > MAX_ARGS);
     for (int i = 0; argv[i] != NULL; i++) {
         if (!only_args && strcmp(argv[i], "--help") == 0) {
-            help_verb(program, verb);
+            help_verb(program, exits, verb);
             return ENT_E_OK;
         }
         if (!only_args && strcmp(argv[i], "--version") == 0) {
@@ -255,16 +280,17 @@ static enum ent_err run_verb(const struct ent_program *program, const struct ent
     return verb->run(options, args, n_args);
 }
 
-static enum ent_err dispatch(const struct ent_program *program, int argc, char **argv)
+static enum ent_err dispatch(const struct ent_program *program, const struct ent_exits *exits,
+                             int argc, char **argv)
 {
     const char *names[MAX_NAMES];
     size_t n = 0;
 
     if (program->verbs[0].name[0] == '\0') {
-        return run_verb(program, &program->verbs[0], argv + 1);
+        return run_verb(program, exits, &program->verbs[0], argv + 1);
     }
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        help_program(program);
+        help_program(program, exits);
         return argc < 2 ? ent_err_note(ENT_E_USAGE, "no verb given") : ENT_E_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
@@ -273,7 +299,7 @@ static enum ent_err dispatch(const struct ent_program *program, int argc, char *
     }
     for (const struct ent_verb *v = program->verbs; v->name != NULL && n < MAX_NAMES; v++) {
         if (strcmp(v->name, argv[1]) == 0) {
-            return run_verb(program, v, argv + 2);
+            return run_verb(program, exits, v, argv + 2);
         }
         names[n++] = v->name;
     }
@@ -282,7 +308,13 @@ static enum ent_err dispatch(const struct ent_program *program, int argc, char *
 
 int ent_program_run(const struct ent_program *program, int argc, char **argv)
 {
-    enum ent_err err = dispatch(program, argc, argv);
+    return ent_program_run_with(program, NULL, argc, argv);
+}
+
+int ent_program_run_with(const struct ent_program *program, const struct ent_exits *exits, int argc,
+                         char **argv)
+{
+    enum ent_err err = dispatch(program, exits, argc, argv);
 
     if (err != ENT_E_OK) {
         fprintf(stderr, "%s: %s\n", program->name,
@@ -292,5 +324,5 @@ int ent_program_run(const struct ent_program *program, int argc, char **argv)
         fprintf(stderr, "%s: standard output could not be written\n", program->name);
         err = ENT_E_IO;
     }
-    return ent_err_exit(err);
+    return exits != NULL ? exits->status(err) : ent_err_exit(err);
 }

@@ -16,7 +16,14 @@ enum ent_option_kind {
     ENT_OPT_STRING,
     ENT_OPT_UINT,
     ENT_OPT_COUNT, /* from 1: in the verb's struct 0 says that it was not given */
-    ENT_OPT_REQUIRED_STRING
+    ENT_OPT_REQUIRED_STRING,
+    ENT_OPT_LIST /* a string that may be given often: a struct ent_option_list */
+};
+
+#define ENT_OPTION_LIST_MAX 16
+struct ent_option_list {
+    const char *values[ENT_OPTION_LIST_MAX];
+    size_t n;
 };
 
 struct ent_option {
@@ -49,6 +56,15 @@ struct ent_program {
 
 /* Parse, run, print an error's one line on stderr; returns the exit status. */
 int ent_program_run(const struct ent_program *program, int argc, char **argv);
+
+/* A program with exit statuses of its own. */
+struct ent_exits {
+    int (*status)(enum ent_err err);
+    const char *help; /* lines for --help */
+};
+/* The same with them; NULL: those of err.def. */
+int ent_program_run_with(const struct ent_program *program, const struct ent_exits *exits, int argc,
+                         char **argv);
 
 /* Name and version of the build, one line each for the program and its libraries: added by rooms
  * that wrap one. */

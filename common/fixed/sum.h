@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(ENT_PLAIN_KERNELS)
 #define ENT_SUM_HAVE_AVX2 1
 #else
 #define ENT_SUM_HAVE_AVX2 0

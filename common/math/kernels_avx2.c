@@ -3,7 +3,7 @@
  * path use separate multiply and add. */
 #include "common/math/kernels.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(ENT_PLAIN_KERNELS)
 
 #include "common/math/kernels_avx2.h"
 

@@ -1,7 +1,7 @@
 /* cells.inc over eight lanes. What is left at the end of a row goes through masks. */
 #include "common/math/kernels_avx2.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(ENT_PLAIN_KERNELS)
 
 #define FN AVX2
 #define V __m256

@@ -4,7 +4,7 @@
  * (performance.md 1). */
 #include "common/math/kernels.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(ENT_PLAIN_KERNELS)
 
 #include <immintrin.h>
 

@@ -3,7 +3,7 @@
  * memory or too short to gain. */
 #include "common/math/kernels.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(ENT_PLAIN_KERNELS)
 
 #include <immintrin.h>
 

@@ -6,6 +6,7 @@
 #include "common/base/address.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/plan/client_config_internal.h"
 #include "common/plan/plan.h"
 
 #define ARENA_MAX_BYTES ((size_t)32 << 20)
@@ -21,11 +22,13 @@ struct reading {
     int bad_rows;
     int own_figures;
     int vocabulary;
+    int mirror;
     const struct ent_node *root;
     const struct ent_node *delimiter;
     const struct ent_node *columns;
     const struct ent_node *tasks;
     const struct ent_node *plans;
+    const struct ent_node *auditors;
 };
 
 #define AT(member_) offsetof(struct reading, member_)
@@ -36,6 +39,11 @@ static const struct ent_choice bad_rows[] = {
 static const struct ent_choice own_figures[] = {{"stay", false}, {"go", true}, {NULL, 0}};
 
 static const struct ent_choice vocabulary[] = {{"go", true}, {"stay", false}, {NULL, 0}};
+
+static const struct ent_choice mirrors[] = {{"full", ENT_CLIENT_MIRROR_FULL},
+                                            {"hashes", ENT_CLIENT_MIRROR_HASHES},
+                                            {"off", ENT_CLIENT_MIRROR_OFF},
+                                            {NULL, 0}};
 
 static const struct ent_field data_fields[] = {
     {.key = "source",
@@ -179,6 +187,20 @@ static const struct ent_field client_fields[] = {
      .kind = ENT_FIELD_MAP,
      .fields = policy_fields,
      .help = "what this member takes part in"},
+    {.key = "auditors",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(auditors),
+     .takes = "a list",
+     .help =
+         "fingerprints (64 hex digits) of the auditors that this member's updates may be sealed "
+         "to, and plain if they may be kept unsealed; none when absent"},
+    {.key = "mirror",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(mirror),
+     .choices = mirrors,
+     .fallback = "full",
+     .help = "what is kept of the audit log: full, hashes (enough for proofs), or off (the head "
+             "alone)"},
     {.key = "limits",
      .kind = ENT_FIELD_MAP,
      .fields = limit_fields,
@@ -396,6 +418,8 @@ static enum ent_err read_all(struct reading *r, const char *dir)
     c->data.bad_rows = (enum ent_bad_rows)r->bad_rows;
     c->policy.own_figures_go = r->own_figures != 0;
     c->policy.vocabulary_goes = r->vocabulary != 0;
+    c->mirror = (enum ent_client_mirror)r->mirror;
+    ENT_TRY(ent_client_config_auditors(r->auditors, c));
     if (c->coordinator != NULL && !ent_address_split(c->coordinator, host, &port)) {
         return ent_node_bad(ent_node_get(r->root, "coordinator"), "coordinator",
                             "must be HOST:PORT, such as fed.example:7443");

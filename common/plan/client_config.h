@@ -12,6 +12,9 @@
 #include "common/config/config.h"
 #include "common/task/task.h"
 
+/* What is kept of the leaves of the audit log; the numbers are those of enum ent_mirror_keep. */
+enum ent_client_mirror { ENT_CLIENT_MIRROR_FULL, ENT_CLIENT_MIRROR_HASHES, ENT_CLIENT_MIRROR_OFF };
+
 enum ent_bad_rows { ENT_BAD_ROWS_FAIL, ENT_BAD_ROWS_DROP };
 
 /* How this member spells a value that the plan declares. */
@@ -66,6 +69,10 @@ struct ent_client_config {
     const char *split_file; /* resolved; NULL = none */
     const char *id; /* column that `score` passes through; NULL = unit_key, else the row number */
     struct ent_policy_config policy;
+    enum ent_client_mirror mirror;
+    const uint8_t (*auditors)[32]; /* SHA-256 of their X25519 keys: who may get sealed updates */
+    uint32_t n_auditors;
+    bool plain_updates;    /* the coordinator may keep updates unsealed, 7 days at most */
     uint64_t memory_bytes; /* rows and training together; 0 (never out of a file): no bound */
 };
 

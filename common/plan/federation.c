@@ -60,6 +60,39 @@ static const struct ent_field timeout_fields[] = {
      .help = "a connection that is silent this long is closed"},
     {0}};
 
+#define CODE(key_, member_, help_)                                                                 \
+    {                                                                                              \
+        .key = (key_), .kind = ENT_FIELD_STRING, .offset = AT(member_), .fallback = "", .hi = 128, \
+        .help = (help_)                                                                            \
+    }
+
+static const struct ent_field processing_fields[] = {
+    CODE("purpose", purpose, "code of the purpose (Art. 30 GDPR)"),
+    CODE("lawful_basis", lawful_basis, "code of the lawful basis, such as 6.1.f"),
+    CODE("categories", categories, "code of the categories of data and persons"),
+    CODE("recipients", recipients, "code of those who get the models"),
+    CODE("transfers", transfers, "code of transfers to third countries; left out: none stated"),
+    {.key = "retention_months",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(log_months),
+     .lo = 0,
+     .hi = 1200,
+     .fallback = "0",
+     .help = "months for which the log is kept; 0: not stated"},
+    CODE("document", document, "SHA-256 (64 hex digits) of the record of processing"),
+    CODE("dpia", dpia, "SHA-256 (64 hex digits) of the impact assessment"),
+    {0}};
+
+static const struct ent_field retention_fields[] = {
+    {.key = "plain",
+     .kind = ENT_FIELD_DURATION,
+     .offset = AT(plain_ms),
+     .lo = 0,
+     .hi = 7.0 * 24 * 3600 * 1000,
+     .fallback = "0s",
+     .help = "updates are kept unsealed for so long, 7d at most; 0s: only sealed to auditors"},
+    {0}};
+
 static const struct ent_field federation_fields[] = {
     {.key = "name",
      .kind = ENT_FIELD_STRING,
@@ -90,6 +123,14 @@ static const struct ent_field federation_fields[] = {
      .kind = ENT_FIELD_MAP,
      .fields = timeout_fields,
      .help = "how long to wait"},
+    {.key = "retention",
+     .kind = ENT_FIELD_MAP,
+     .fields = retention_fields,
+     .help = "what is kept of the members' updates"},
+    {.key = "processing",
+     .kind = ENT_FIELD_MAP,
+     .fields = processing_fields,
+     .help = "what the operator states of the processing; it goes into the audit log"},
     {0}};
 
 static bool only(const char *text, const char *more)
@@ -103,6 +144,21 @@ static bool only(const char *text, const char *more)
         }
     }
     return true;
+}
+
+void ent_federation_origin(const char *host, const char *name,
+                           char out[ENT_FEDERATION_ORIGIN_BYTES])
+{
+    char slug[65];
+    size_t n = 0;
+
+    for (const char *p = name; *p != '\0' && n < sizeof slug - 1; p++) {
+        char c = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+
+        slug[n++] = (char)((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-');
+    }
+    slug[n] = '\0';
+    (void)snprintf(out, ENT_FEDERATION_ORIGIN_BYTES, "%.240s/%s", host, slug);
 }
 
 bool ent_federation_name_ok(const char *name)
@@ -119,6 +175,41 @@ static bool is_host(const char *host)
         return inet_pton(AF_INET6, host, &address) == 1;
     }
     return only(host, "-.");
+}
+
+static bool is_digest(const char *text)
+{
+    uint8_t ignored[32];
+
+    return text[0] == '\0' ||
+           (strlen(text) == 64 && ent_unhex(text, ignored, sizeof ignored) == ENT_E_OK);
+}
+
+/* Identifiers: they stand in the log, in files and reports. */
+static enum ent_err check_processing(const struct ent_node *map,
+                                     const struct ent_federation_config *c)
+{
+    const struct {
+        const char *key;
+        const char *value;
+    } codes[] = {{"purpose", c->purpose},
+                 {"lawful_basis", c->lawful_basis},
+                 {"categories", c->categories},
+                 {"recipients", c->recipients},
+                 {"transfers", c->transfers}};
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (!only(codes[i].value, " ._:/@+-")) {
+            return ent_node_bad(ent_node_get(map, codes[i].key), codes[i].key,
+                                "must be a code: letters, digits, spaces and ._:/@+-");
+        }
+    }
+    if (!is_digest(c->document) || !is_digest(c->dpia)) {
+        const char *key = is_digest(c->document) ? "dpia" : "document";
+
+        return ent_node_bad(ent_node_get(map, key), key, "must be 64 hex digits");
+    }
+    return ENT_E_OK;
 }
 
 static enum ent_err check(const struct ent_node *root, const struct ent_federation_config *config)
@@ -147,7 +238,7 @@ static enum ent_err check(const struct ent_node *root, const struct ent_federati
         return ent_node_bad(ent_node_get(root, "enroll_listen"), "enroll_listen",
                             "must be another port than listen");
     }
-    return ENT_E_OK;
+    return check_processing(ent_node_get(root, "processing"), config);
 }
 
 static enum ent_err fill(const struct ent_config *document, struct ent_federation_config **out)
@@ -160,6 +251,7 @@ static enum ent_err fill(const struct ent_config *document, struct ent_federatio
     err = ent_config_take(ent_config_root(document), "the federation", federation_fields,
                           &config->arena, config);
     if (err == ENT_E_OK) {
+        config->has_processing = ent_node_get(ent_config_root(document), "processing") != NULL;
         err = check(ent_config_root(document), config);
     }
     if (err != ENT_E_OK) {
@@ -212,7 +304,19 @@ static const char text_limits[] =
     "\n"
     "timeouts:\n"
     "  handshake: 10s     # from the connection to a finished TLS handshake and HELLO\n"
-    "  idle: 30s          # a connection that is silent this long is closed\n";
+    "  idle: 30s          # a connection that is silent this long is closed\n"
+    "\n"
+    "# Updates are kept sealed to the auditors that were admitted before the run; without one, "
+    "nothing "
+    "is kept.\n"
+    "# retention:\n"
+    "#   plain: 7d        # unsealed as well, 7 days at most; members must allow it\n"
+    "# What you state of the processing (Art. 30 GDPR), as codes of your own; it goes into the "
+    "audit "
+    "log.\n"
+    "# processing: {purpose: churn-scores, lawful_basis: 6.1.f, categories: customers, recipients: "
+    "members,\n"
+    "#              retention_months: 24}\n";
 
 static enum ent_err add_line(struct ent_buf *out, const char *key, const char *value,
                              const char *comment)

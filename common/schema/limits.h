@@ -82,7 +82,7 @@
 #define ENT_LEAF_MAX_BYTES 65535
 #define ENT_LEAF_SENT_MAX_BYTES 63000
 /* A signed note: 64 cosignatures of at most 250 bytes. Bytes. */
-#define ENT_NOTE_MAX_BYTES 32000
+#define ENT_WIRE_NOTE_MAX_BYTES 32000
 #define ENT_LOG_SET_MAX_BYTES 8192 /* LogWitnessBody of 64 witnesses */
 
 #endif

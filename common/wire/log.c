@@ -11,7 +11,7 @@ static const struct ent_schema_field leaves_fields[] = {
 ENT_WIRE_MESSAGE(leaves, NULL)
 
 static const struct ent_schema_field checkpoint_fields[] = {
-    ENT_SCHEMA_BYTES(ent_msg_checkpoint, 1, note, 1, ENT_NOTE_MAX_BYTES),
+    ENT_SCHEMA_BYTES(ent_msg_checkpoint, 1, note, 1, ENT_WIRE_NOTE_MAX_BYTES),
 };
 
 ENT_WIRE_MESSAGE(checkpoint, NULL)

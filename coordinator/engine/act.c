@@ -1,8 +1,10 @@
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/hooks.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "coordinator/engine/state.h"
 
 /* It was in the attempt and did nothing wrong: the attempt ended over others. */
@@ -107,19 +109,32 @@ static void say_closed(struct ent_engine *e, const struct ent_row *row)
                    names[0] != '\0' ? "; without " : "", names);
 }
 
-/* Nobody needs models of rounds past: newest, best and the run's base stay; while the run goes on, the newest state of its
+/* Nobody needs models of rounds past: newest, best, the run's initial one and its base stay; while the run goes on, the newest state of its
  * optimizer too. */
+static enum ent_err sweep(struct ent_engine *e, bool goes_on)
+{
+    const struct ent_trail *a = &e->audit;
+    uint8_t(*keep)[ENT_STORE_DIGEST_BYTES] = NULL;
+    size_t n = a->n_released;
+    enum ent_err err;
+
+    ENT_TRY(ent_calloc(n + 3, sizeof *keep, &keep));
+    if (n > 0) { /* what an export shows */
+        memcpy(keep, a->released, n * sizeof *keep);
+    }
+    memcpy(keep[n++], e->round.model, 32);
+    memcpy(keep[n++], e->round.best, 32);
+    memcpy(keep[n], e->round.state, 32);
+    err = ent_store_model_sweep(e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep,
+                                goes_on ? n + 1 : n, NULL);
+    free(keep);
+    return err;
+}
+
 static void sweep_models(struct ent_engine *e, bool goes_on)
 {
-    uint8_t keep[3][ENT_STORE_DIGEST_BYTES];
-
     e->sweep_due = false;
-    memcpy(keep[0], e->round.model, 32);
-    memcpy(keep[1], e->round.best, 32);
-    memcpy(keep[2], e->round.state, 32);
-    ent_engine_fail(e,
-                    ent_store_model_sweep(e->store, (const uint8_t(*)[ENT_STORE_DIGEST_BYTES])keep,
-                                          goes_on ? 3 : 2, NULL));
+    ent_engine_fail(e, sweep(e, goes_on));
 }
 
 void ent_act_sweep(struct ent_engine *e)
@@ -151,7 +166,7 @@ static void on_opened(struct ent_engine *e, const struct ent_row *row)
     e->open_before_ms = 0;
     e->metrics.known = false;
     ent_fold_clear(e);
-    ent_engine_fail(e, ent_message_open_hash(e));
+    ent_engine_fail(e, ent_trail_load_open(e));
     if (row->attempt > 1) {
         ent_engine_say(e, ENT_SAY_ROUND, "round %llu: attempt %u", (unsigned long long)row->round,
                        (unsigned)row->attempt);
@@ -181,7 +196,6 @@ static void on_ended(struct ent_engine *e, const struct ent_row *row)
     ent_engine_fail(e, ent_engine_test_metrics(e, row->run, &end->test));
     memcpy(end->plan, e->plan->digest, sizeof end->plan);
     memcpy(end->best, row->model, sizeof end->best);
-    e->ended_run = row->run;
     if (!ent_all_zero(e->round.state, 32)) {
         sweep_models(e, false);
     }
@@ -261,23 +275,11 @@ static void discard(struct ent_engine *e, const struct ent_row *row)
     ent_engine_fail(e, ent_store_update_discard(e->store, row->run, row->round, row->attempt));
 }
 
-static void say_end(struct ent_engine *e, enum ent_err code)
+static void end(struct ent_engine *e, enum ent_err code)
 {
-    ent_engine_say(e, ENT_SAY_RUN, "run %u %s", (unsigned)e->ended_run,
-                   code == ENT_E_OK ? "is complete" : "was stopped");
-    ent_message_end(e, NULL);
     e->run = (struct ent_store_run){0};
     ent_engine_unhold(e);
-}
-
-static void open_gate(struct ent_engine *e, const struct ent_action *action)
-{
-    struct ent_event gate = ent_engine_event(e, ENT_EV_GATE, ENT_NO_MEMBER);
-
-    /* The commit is the gate; with the audit log the witnesses' quorum will be. */
-    gate.round = action->row.round;
-    gate.attempt = action->row.attempt;
-    ent_engine_feed(e, &gate);
+    ent_trail_end(e, code);
 }
 
 void ent_act(struct ent_engine *e, const struct ent_action *action)
@@ -318,7 +320,7 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
         say_closed(e, &action->row);
         break;
     case ENT_ACT_GATE:
-        open_gate(e, action);
+        ent_trail_ask_gate(e, action);
         break;
     case ENT_ACT_SEND_ABORT:
         ent_message_abort(e, action);
@@ -327,13 +329,16 @@ void ent_act(struct ent_engine *e, const struct ent_action *action)
                        ent_err_text(action->code));
         break;
     case ENT_ACT_SEND_END:
-        say_end(e, action->code);
+        end(e, action->code);
         break;
     case ENT_ACT_TIMER:
         e->timer_ms = action->at_ms;
         break;
     case ENT_ACT_STALLED:
         say_stalled(e, action);
+        break;
+    case ENT_ACT_WITNESSES:
+        ent_trail_say_waits(e);
         break;
     }
 }

@@ -23,76 +23,6 @@ static void reject(struct ent_engine *e, struct ent_conn *conn, enum ent_err cod
     ent_post_close(e, conn);
 }
 
-/* ---- sequence numbers ---- */
-
-static const struct ent_recent *find_recent(const struct ent_engine_member *m, uint64_t sequence)
-{
-    size_t n = m->n_recent < ENT_RECENT_MESSAGES ? m->n_recent : ENT_RECENT_MESSAGES;
-
-    for (size_t i = 0; i < n; i++) {
-        if (m->recent[i].sequence == sequence) {
-            return &m->recent[i];
-        }
-    }
-    return NULL;
-}
-
-static void remember(struct ent_engine_member *m, const struct ent_envelope *env)
-{
-    struct ent_recent *slot = &m->recent[m->n_recent++ % ENT_RECENT_MESSAGES];
-
-    slot->sequence = env->header.sequence;
-    memcpy(slot->statement, env->statement, sizeof slot->statement);
-}
-
-/* An update that the machine knows already, offered again after a restart of ours: its number was used before, but the
- * list of recent messages is gone. Its digest, bound to this attempt, says that it is the same. */
-static bool is_known_update(const struct ent_engine *e, uint32_t member,
-                            const struct ent_envelope *env)
-{
-    const struct ent_round_member *m = &e->round.members[member];
-
-    return env->header.type == ENT_MSG_UPDATE && env->header.run == e->run.config.run &&
-           env->header.round == e->round.round && env->header.attempt == e->round.attempt &&
-           m->offered && memcmp(m->digest, env->payload_sha256, sizeof m->digest) == 0;
-}
-
-/* OK: new. REPEAT: the same number and the same bytes. REPLAY otherwise. A HELLO does not raise the number, being
- * bound to its connection: an update that is offered again after it keeps its older one. */
-static enum ent_err check_sequence(struct ent_engine *e, uint32_t member,
-                                   const struct ent_envelope *env)
-{
-    struct ent_engine_member *m = &e->members[member];
-    const struct ent_recent *same = find_recent(m, env->header.sequence);
-
-    if (same != NULL) {
-        if (memcmp(same->statement, env->statement, sizeof same->statement) == 0) {
-            return ENT_E_REPEAT;
-        }
-        return ent_err_note(ENT_E_REPLAY,
-                            "sequence number %llu was used before, for another message",
-                            (unsigned long long)env->header.sequence);
-    }
-    if (env->header.sequence <= m->last_sequence && env->header.type != ENT_MSG_HELLO) {
-        if (is_known_update(e, member, env)) {
-            remember(m, env);
-            return ENT_E_REPEAT;
-        }
-        return ent_err_note(
-            ENT_E_REPLAY, "sequence number %llu is not above %llu, the last one accepted",
-            (unsigned long long)env->header.sequence, (unsigned long long)m->last_sequence);
-    }
-    remember(m, env);
-    if (env->header.type == ENT_MSG_HELLO) {
-        return ENT_E_OK;
-    }
-    m->last_sequence = env->header.sequence;
-    if (env->header.type != ENT_MSG_UPDATE) { /* an update's is stored with the row that ends it */
-        m->to_store = env->header.sequence;
-    }
-    return ENT_E_OK;
-}
-
 /* ---- sender ---- */
 
 static enum ent_err find_sender(const struct ent_engine *e, const struct ent_conn *conn,
@@ -181,6 +111,9 @@ static void welcome(struct ent_engine *e, struct ent_conn *conn, uint32_t member
     }
     name_clock(e, member, hello->time_ms);
     ent_message_welcome(e, conn);
+    conn->log.sent = hello->seen_size;
+    ent_trail_welcome(e, conn);
+    ent_party_welcome(e, conn);
     if (e->run.config.run != 0 && ent_round_active(&e->round)) {
         ent_message_run_start(e, conn);
     } else if (e->last_end.run != 0 && memcmp(conn->known_plan, e->last_end.plan, 32) == 0) {
@@ -207,7 +140,9 @@ static void on_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t membe
         reject(e, conn, err, 0);
         return;
     }
-    welcome(e, conn, member, &hello);
+    if (ent_party_hello(e, member, &hello)) {
+        welcome(e, conn, member, &hello);
+    }
 }
 
 /* ---- messages of a round ---- */
@@ -240,7 +175,9 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
 
     ENT_TRY(ent_msg_join_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
-    /* Kept with the row. That nonces open what was committed is for the audit log to demand. */
+    ENT_TRY(ent_trail_check_claim(e, m.seen_size, m.seen_root));
+    /* Kept with the row. */
+    ent_said_take(&e->members[member].log.says.join, env);
     e->members[member].has_commit = true;
     memcpy(e->members[member].next_commit, m.next_commit, sizeof m.next_commit);
     event.has_base = m.has_base;
@@ -296,6 +233,7 @@ static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
     ENT_TRY(check_answer(e, env, m.round_open));
     event.code = ent_err_valid(m.code) && m.code != ENT_E_OK ? (enum ent_err)m.code : ENT_E_POLICY;
     from = e->actions.n;
+    ent_said_take(&e->members[member].log.says.ending, env);
     ent_engine_feed(e, &event);
     if (makes_row(e, from)) {
         say_declined(e, member, event.code, m.text);
@@ -310,6 +248,7 @@ static enum ent_err on_lost(struct ent_engine *e, uint32_t member, const struct 
 
     ENT_TRY(ent_msg_lost_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
+    ent_said_take(&e->members[member].log.says.ending, env);
     ent_engine_feed(e, &event);
     return ENT_E_OK;
 }
@@ -327,33 +266,53 @@ static enum ent_err on_figures(struct ent_engine *e, uint32_t member,
     return ent_own_take(e, member, &m);
 }
 
+/* Of the open attempt's run. */
+static enum ent_err dispatch_round(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
+                                   const struct ent_envelope *env)
+{
+    ENT_REQUIRE(env->header.run == e->run.config.run && e->run.config.run != 0, ENT_E_STALE,
+                "run %u is not the one that is going on", (unsigned)env->header.run);
+    switch (env->header.type) {
+    case ENT_MSG_JOIN:
+        return on_join(e, conn->member, env);
+    case ENT_MSG_DECLINE:
+        return on_decline(e, conn->member, env);
+    case ENT_MSG_LOST:
+        return on_lost(e, conn->member, env);
+    case ENT_MSG_FIGURES:
+        return on_figures(e, conn->member, env);
+    case ENT_MSG_UPDATE:
+        ent_uploads_offer(e, conn, request, env);
+        return ENT_E_OK;
+    default:
+        return ent_err_note(ENT_E_PROTOCOL, "%s is not expected here",
+                            ent_msg_name(env->header.type));
+    }
+}
+
 static void dispatch(struct ent_engine *e, struct ent_conn *conn, uint64_t request,
                      const struct ent_envelope *env)
 {
     uint32_t member = conn->member;
-    enum ent_err err = ENT_E_OK;
+    enum ent_err err;
 
     e->members[member].handling = env->header.sequence;
-    if (env->header.type == ENT_MSG_RENEW) {
+    switch (env->header.type) {
+    case ENT_MSG_RENEW:
         ent_enroll_renew(e, conn, env);
         return;
-    }
-    if (env->header.run != e->run.config.run || e->run.config.run == 0) {
-        err = ent_err_note(ENT_E_STALE, "run %u is not the one that is going on",
-                           (unsigned)env->header.run);
-    } else if (env->header.type == ENT_MSG_JOIN) {
-        err = on_join(e, member, env);
-    } else if (env->header.type == ENT_MSG_DECLINE) {
-        err = on_decline(e, member, env);
-    } else if (env->header.type == ENT_MSG_LOST) {
-        err = on_lost(e, member, env);
-    } else if (env->header.type == ENT_MSG_FIGURES) {
-        err = on_figures(e, member, env);
-    } else if (env->header.type == ENT_MSG_UPDATE) {
-        ent_uploads_offer(e, conn, request, env);
-    } else {
-        err =
-            ent_err_note(ENT_E_PROTOCOL, "%s is not expected here", ent_msg_name(env->header.type));
+    case ENT_MSG_AGREE:
+        err = ent_party_agree(e, member, env);
+        break;
+    case ENT_MSG_LEAVE:
+        err = ent_party_leave(e, member, env);
+        break;
+    case ENT_MSG_DISPUTE:
+        err = ent_party_dispute(e, member, env);
+        break;
+    default:
+        err = dispatch_round(e, conn, request, env);
+        break;
     }
     if (err == ENT_E_PROTOCOL) {
         reject(e, conn, err, env->header.sequence);
@@ -363,6 +322,16 @@ static void dispatch(struct ent_engine *e, struct ent_conn *conn, uint64_t reque
 }
 
 /* ---- frames ---- */
+
+static enum ent_err on_cosign(struct ent_engine *e, struct ent_conn *conn,
+                              const struct ent_link_event *event)
+{
+    struct ent_msg_cosign m;
+
+    ENT_TRY(ent_msg_cosign_decode(event->body.data, event->body.len, &e->arena, &m));
+    ent_trail_cosign(e, conn, &m);
+    return ENT_E_OK;
+}
 
 static void on_bare(struct ent_engine *e, struct ent_conn *conn, const struct ent_link_event *event)
 {
@@ -377,9 +346,13 @@ static void on_bare(struct ent_engine *e, struct ent_conn *conn, const struct en
         ent_post_close(e, conn);
         return;
     }
-    err = ent_msg_go_decode(event->body.data, event->body.len, &e->arena, &go);
+    err = event->type == ENT_MSG_COSIGN
+              ? on_cosign(e, conn, event)
+              : ent_msg_go_decode(event->body.data, event->body.len, &e->arena, &go);
     if (err != ENT_E_OK) {
         reject(e, conn, err, 0);
+    }
+    if (err != ENT_E_OK || event->type == ENT_MSG_COSIGN) {
         return;
     }
     ent_pushes_go(e, conn, event->request, go.offset);
@@ -424,7 +397,7 @@ static void on_envelope(struct ent_engine *e, struct ent_conn *conn,
         reject(e, conn, err, 0);
         return;
     }
-    err = check_sequence(e, member, &env);
+    err = ent_admit_sequence(e, member, &env);
     if (err == ENT_E_REPLAY) {
         ent_message_refuse(e, conn, err, env.header.sequence, ent_err_message());
         if (env.header.type == ENT_MSG_HELLO) {
@@ -458,7 +431,7 @@ void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
         reject(e, conn,
                ent_err_note(ENT_E_PROTOCOL, "message type %u is not known", (unsigned)event->type),
                0);
-    } else if (event->type == ENT_MSG_GO || event->type == ENT_MSG_BYE) {
+    } else if (!info->enveloped) {
         on_bare(e, conn, event);
     } else {
         on_envelope(e, conn, event);

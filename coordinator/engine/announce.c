@@ -30,35 +30,29 @@ static enum ent_err handles(const struct ent_engine *e, ent_member_test wanted,
     return ENT_E_OK;
 }
 
-static bool is_invited(const struct ent_engine *e, uint32_t member)
-{
-    return e->round.members[member].standing != ENT_STANDING_NONE;
-}
-
 static bool is_joined(const struct ent_engine *e, uint32_t member)
 {
     return e->members[member].joined;
 }
 
-/* RoundOpen's payload: a function of the run and the attempt's rows alone, so that it is the same bytes after a
- * restart; its hash is what members answer to. */
-static enum ent_err open_payload(struct ent_engine *e, struct ent_buf *out)
+enum ent_err ent_message_open_fill(struct ent_engine *e, struct ent_msg_round_open *out)
 {
     const struct ent_run_config *c = &e->run.config;
-    struct ent_msg_round_open m = {.run = c->run,
-                                   .round = e->round.round,
-                                   .attempt = e->round.attempt,
+    struct ent_msg_round_open m = {.attempt = e->round.attempt,
                                    .task = e->round.task,
                                    .split = e->round.split,
                                    .min_members = c->min_members,
                                    .join_ms = c->join_ms,
                                    .update_ms = c->update_ms,
                                    .weights = e->plan->weights,
-                                   .scale_bits = e->plan->scale_bits};
+                                   .scale_bits = e->plan->scale_bits,
+                                   .config = e->audit.config_leaf,
+                                   .cosigned_size = e->audit.cosigned,
+                                   .auditors = e->audit.auditors,
+                                   .n_auditors = e->audit.n_auditors,
+                                   .plain = e->audit.plain};
     struct ent_blob *base = NULL;
-    enum ent_err err;
 
-    memcpy(m.federation, e->home->issuer.federation, sizeof m.federation);
     memcpy(m.plan, e->plan->digest, sizeof m.plan);
     if (ent_task_find((uint32_t)e->round.task)->needs_base) {
         ENT_TRY(ent_shelf_model(e, e->round.base, &base));
@@ -67,24 +61,8 @@ static enum ent_err open_payload(struct ent_engine *e, struct ent_buf *out)
         memcpy(m.base, e->round.base, sizeof m.base);
         ent_blob_unref(base);
     }
-    ENT_TRY(handles(e, is_invited, &m.invited, &m.n_invited));
-    err = ent_msg_round_open_encode(&m, out);
-    free(m.invited);
-    return err;
-}
-
-enum ent_err ent_message_open_hash(struct ent_engine *e)
-{
-    struct ent_buf payload;
-    enum ent_err err;
-
-    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
-    err = open_payload(e, &payload);
-    if (err == ENT_E_OK) {
-        err = ent_wire_round_open_hash(payload.data, payload.len, e->round_open);
-    }
-    ent_buf_release(&payload);
-    return err;
+    *out = m;
+    return ENT_E_OK;
 }
 
 /* ---- made once ---- */
@@ -101,21 +79,15 @@ static enum ent_err write_open(struct ent_engine *e, struct ent_letter **out)
 {
     struct ent_about about = ent_message_about(e);
     struct ent_letter *letter = NULL;
+    struct ent_bytes leaf = {e->audit.open.data, e->audit.open.len}; /* as the log has it */
     struct ent_header header;
-    struct ent_buf payload;
     enum ent_err err;
 
     ENT_TRY(ent_letter_new(&letter));
-    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
-    err = open_payload(e, &payload);
+    err = ent_message_header(e, ENT_MSG_ROUND_OPEN, &about, &header);
     if (err == ENT_E_OK) {
-        err = ent_message_header(e, ENT_MSG_ROUND_OPEN, &about, &header);
+        err = ent_wire_draft_payload(&header, leaf, &letter->draft);
     }
-    if (err == ENT_E_OK) {
-        err = ent_wire_draft_payload(&header, (struct ent_bytes){payload.data, payload.len},
-                                     &letter->draft);
-    }
-    ent_buf_release(&payload);
     if (err != ENT_E_OK) {
         ent_letter_unref(letter);
         return err;

@@ -86,6 +86,7 @@ static enum ent_err check_statement(const struct ent_engine *e,
     ENT_REQUIRE(ENT_HOOK_PLANTED("old-attempt-added") ||
                     memcmp(s->round_open, e->round_open, 32) == 0,
                 ENT_E_STALE, "the update answers another RoundOpen than the one that was sent");
+    ENT_TRY(ent_trail_check_claim(e, s->seen_size, s->seen_root));
     ENT_REQUIRE(s->has_base == task->needs_base &&
                     (!s->has_base || memcmp(s->base, e->round.base, 32) == 0),
                 ENT_E_DIGEST, "the update started from another model than the round's");

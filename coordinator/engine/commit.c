@@ -127,6 +127,7 @@ static enum ent_err store_all(struct ent_engine *e)
             ENT_TRY(store_row(e, &e->actions.list[i].row, closing));
         }
     }
+    ENT_TRY(ent_trail_commit_rows(e));
     ENT_TRY(store_members(e));
     if (closing) {
         ENT_HOOK_POINT("engine.close-before-commit");
@@ -225,6 +226,7 @@ enum ent_err ent_commit(struct ent_engine *e)
         return err;
     }
     ENT_TRY(ent_store_commit(e->store));
+    ent_trail_committed(e);
     for (size_t i = 0; i < e->n_members; i++) {
         struct ent_engine_member *m = &e->members[i];
 

@@ -62,11 +62,13 @@ void ent_conns_unbind(struct ent_engine *e, struct ent_conn *conn)
     conn->member = ENT_NO_MEMBER;
     e->members[member].conn = 0;
     e->members[member].seen_ms = e->wall_ms;
+    e->members[member].log.last_seen_ms = e->wall_ms;
     e->refusals_dirty = true; /* flushed with the counters */
     ent_pushes_release(conn);
     ent_uploads_cancel(e, member, true);
     down = ent_engine_event(e, ENT_EV_DOWN, member);
     ent_engine_feed(e, &down);
+    ent_party_cosigned(e, member, UINT64_MAX); /* one that leaves is out with its connection */
 }
 
 void ent_conns_bind(struct ent_engine *e, struct ent_conn *conn, uint32_t member)
@@ -75,4 +77,5 @@ void ent_conns_bind(struct ent_engine *e, struct ent_conn *conn, uint32_t member
     conn->welcomed = true;
     e->members[member].conn = conn->id;
     e->members[member].seen_ms = e->wall_ms;
+    e->members[member].log.last_seen_ms = e->wall_ms;
 }

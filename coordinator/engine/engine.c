@@ -135,7 +135,8 @@ void ent_engine_free(struct ent_engine *e)
     if (e == NULL) {
         return;
     }
-    if (e->fatal == ENT_E_OK && (ent_commit(e) != ENT_E_OK || ent_commit_refusals(e) != ENT_E_OK)) {
+    if (e->fatal == ENT_E_OK && (ent_commit(e) != ENT_E_OK || ent_trail_flush(e) != ENT_E_OK ||
+                                 ent_commit_refusals(e) != ENT_E_OK)) {
         ent_log_warn("%s", ent_err_message());
     }
     ent_queue_release(&e->queue);
@@ -156,6 +157,7 @@ void ent_engine_free(struct ent_engine *e)
     free(e->fold.inputs);
     free(e->conns);
     ent_own_forget(e);
+    ent_trail_release(e);
     free(e->members);
     free(e->member_refused);
     free(e->machine_members);
@@ -207,6 +209,7 @@ enum ent_err ent_engine_start(struct ent_engine *e)
     if (swept > 0) {
         ent_log_debug("%zu files of updates that were never accepted removed", swept);
     }
+    ENT_TRY(ent_trail_start(e));
     ENT_TRY(ent_engine_go_on(e));
     return ent_engine_settle(e);
 }
@@ -341,6 +344,7 @@ void ent_engine_renew_crl(struct ent_engine *e, bool now)
 static void housekeeping(struct ent_engine *e)
 {
     ent_engine_tick(e);
+    ent_engine_fail(e, ent_trail_housekeeping(e));
     if (e->missing[0] != '\0' && e->now_ms >= e->missing_due_ms) {
         ent_engine_fail(e, ent_engine_go_on(e));
     }

@@ -146,31 +146,60 @@ static size_t n_not_revoked(const struct ent_engine *e)
     return n;
 }
 
+struct enrolling {
+    const struct ent_envelope *env;
+    struct ent_store_keys keys;
+    struct ent_store_cert cert;
+    struct ent_store_member *member; /* out */
+};
+
+/* The roster and its leaf. */
+static enum ent_err enrol(struct ent_engine *e, void *ctx)
+{
+    struct enrolling *n = ctx;
+    const uint8_t *handle = n->env->header.sender;
+    struct ent_leaf_member_admit leaf = {.has_request = true};
+    uint8_t salt[32];
+    struct ent_said said;
+    uint32_t index = 0;
+
+    ent_said_take(&said, n->env);
+    leaf.request = ent_said_statement(&said);
+    ENT_TRY(ent_store_enrol(e->store, handle, &n->keys, &n->cert, e->wall_ms, &index));
+    ENT_TRY(ent_store_find_index(e->store, index, n->member));
+    ENT_TRY(ent_store_name_salt(e->store, handle, salt));
+    memcpy(leaf.handle, handle, sizeof leaf.handle);
+    memcpy(leaf.statement_pub, n->keys.statement_pub, sizeof leaf.statement_pub);
+    memcpy(leaf.witness_pub, n->keys.witness_pub, sizeof leaf.witness_pub);
+    memcpy(leaf.nonce_commit, n->keys.nonce_commit, sizeof leaf.nonce_commit);
+    ENT_TRY(ent_sha256(n->keys.tls_pub, n->keys.tls_pub_len, leaf.tls_sha256));
+    ENT_TRY(ent_leaf_name_commit(salt, n->member->name, leaf.name_commit));
+    return ent_trail_append(e, ENT_LEAF_MEMBER_ADMIT, &leaf, NULL);
+}
+
 /* Token, request, certificate, roster: in this order, so that a refused token costs nothing more. */
-static enum ent_err admit(struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES],
+static enum ent_err admit(struct ent_engine *e, const struct ent_envelope *env,
                           const struct ent_msg_enroll_request *m, struct ent_store_member *member)
 {
-    struct ent_store_keys keys = {0};
-    struct ent_store_cert cert = {0};
+    const uint8_t *handle = env->header.sender;
+    struct enrolling n = {.env = env, .member = member};
     uint8_t secret[ENT_SHA256_BYTES];
-    uint32_t index = 0;
 
     ENT_TRY(ent_sha256(m->secret, sizeof m->secret, secret));
     ENT_TRY(ent_store_use_token(e->store, handle, secret, e->wall_ms));
-    ENT_TRY(issue(e, handle, m->csr, &cert, &keys));
-    memcpy(keys.statement_pub, m->statement_pub, sizeof keys.statement_pub);
-    memcpy(keys.witness_pub, m->witness_pub, sizeof keys.witness_pub);
-    memcpy(keys.nonce_commit, m->nonce_commit, sizeof keys.nonce_commit);
+    ENT_TRY(issue(e, handle, m->csr, &n.cert, &n.keys));
+    memcpy(n.keys.statement_pub, m->statement_pub, sizeof n.keys.statement_pub);
+    memcpy(n.keys.witness_pub, m->witness_pub, sizeof n.keys.witness_pub);
+    memcpy(n.keys.nonce_commit, m->nonce_commit, sizeof n.keys.nonce_commit);
     ENT_REQUIRE(n_not_revoked(e) < e->home->config->members, ENT_E_LIMIT,
                 "the federation takes %u members at most (limits.members of federation.yaml)",
                 (unsigned)e->home->config->members);
     ENT_REQUIRE(e->n_members < ENT_ROUND_MEMBERS_MAX, ENT_E_LIMIT,
                 "the roster is full: %u members, revoked ones included",
                 (unsigned)ENT_ROUND_MEMBERS_MAX);
-    ENT_TRY(ent_store_enrol(e->store, handle, &keys, &cert, e->wall_ms, &index));
-    ENT_TRY(ent_store_find_index(e->store, index, member));
+    ENT_TRY(ent_trail_together(e, enrol, &n));
     ENT_TRY(ent_members_add(e, member));
-    ENT_BUG_ON(ent_round_add_member(&e->round, false) != index);
+    ENT_BUG_ON(ent_round_add_member(&e->round, false) != member->index);
     return ENT_E_OK;
 }
 
@@ -224,7 +253,7 @@ void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
         err = may_ask(e, conn);
     }
     if (err == ENT_E_OK) {
-        err = admit(e, env.header.sender, &m, &member);
+        err = admit(e, &env, &m, &member);
     }
     /* The token's secret; the frame itself is wiped with its item. */
     ent_cleanse(&m, sizeof m);

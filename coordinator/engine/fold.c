@@ -4,7 +4,6 @@
  * updates that are taken five in one pass cost about half, and a restart has nothing to make up for. */
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,10 +14,11 @@
 #include "common/base/mem.h"
 #include "common/crypto/sha256.h"
 #include "common/fixed/grid.h"
+#include "common/step/step.h"
 #include "coordinator/engine/state.h"
 #include "coordinator/engine/sysfail.h"
 
-#define WINDOW ENT_APPLY_PIECE /* integers: 1 or 2 MiB of each update, 2 MiB of sums */
+#define WINDOW ENT_STEP_PIECE /* integers: 1 or 2 MiB of each update, 2 MiB of sums */
 
 void ent_fold_clear(struct ent_engine *e)
 {
@@ -125,7 +125,6 @@ struct pass {
     size_t int_bytes;
     int64_t *whole; /* stats, evaluate: the sum in one piece; NULL in train */
     uint8_t *buffers[ENT_GRID_MANY];
-    uint8_t *le; /* a window of sums as bytes */
     uint64_t sum_w;
 };
 
@@ -208,8 +207,7 @@ static enum ent_err take_window(struct pass *p, size_t first, size_t n)
     struct ent_agg_result result;
 
     ENT_TRY(ent_agg_finish(p->agg, &result));
-    ent_grid_store64(result.sum, n, p->le);
-    ent_sha256_add(&p->hash, p->le, n * sizeof(int64_t));
+    ent_step_sum_hash(&p->hash, result.sum, n);
     p->sum_w = result.sum_w;
     if (p->whole != NULL) {
         memcpy(p->whole + first, result.sum, n * sizeof *p->whole);
@@ -222,19 +220,19 @@ static enum ent_err prepare(struct pass *p, size_t window)
 {
     const struct ent_engine *e = p->e;
     bool train = e->round.task == ENT_ROUND_TRAIN;
-    struct ent_agg_config config = {.dim = window,
-                                    .int_bytes = (uint32_t)p->int_bytes,
-                                    .inputs_min = e->run.config.min_members,
-                                    .inputs_max = (uint32_t)e->fold.n,
-                                    .weight_max = 1};
+    struct ent_step_sum sum = {.plan = e->plan,
+                               .task = (uint32_t)e->round.task,
+                               .window = window,
+                               .inputs_min = e->run.config.min_members,
+                               .inputs_max = (uint32_t)e->fold.n,
+                               .weight_max = 1};
 
     for (size_t i = 0; i < e->fold.n; i++) {
-        config.weight_max = e->fold.inputs[i].weight > config.weight_max ? e->fold.inputs[i].weight
-                                                                         : config.weight_max;
+        sum.weight_max =
+            e->fold.inputs[i].weight > sum.weight_max ? e->fold.inputs[i].weight : sum.weight_max;
     }
-    ENT_TRY(ent_agg_new(train ? e->plan->rule : "fedavg", &config, &p->agg));
+    ENT_TRY(ent_step_sum_new(&sum, &p->agg));
     ENT_TRY(ent_sha256_init(&p->hash));
-    ENT_TRY(ent_calloc_aligned(window, sizeof(int64_t), &p->le));
     for (size_t i = 0; i < ENT_GRID_MANY && i < e->fold.n; i++) {
         ENT_TRY(ent_calloc_aligned(window, p->int_bytes, &p->buffers[i]));
     }
@@ -250,7 +248,6 @@ static void release(struct pass *p)
     for (size_t i = 0; i < ENT_GRID_MANY; i++) {
         free(p->buffers[i]);
     }
-    free(p->le);
     free(p->whole);
 }
 
@@ -294,9 +291,10 @@ static enum ent_err finish_stats(struct pass *p, struct ent_event *result)
 static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
 {
     struct ent_engine *e = p->e;
-    struct ent_task_sizes sizes = ent_plan_task_sizes(e->plan);
+    struct ent_step_figures figures;
 
-    ENT_TRY(ent_task_evaluate_finish_of(&sizes, p->whole, p->dim, &e->metrics.m));
+    ENT_TRY(ent_step_evaluate(e->plan, p->whole, p->dim, &figures));
+    e->metrics.m = figures.metrics;
     free(e->sum);
     e->sum = NULL;
     e->sum_len = p->dim * sizeof(int64_t);
@@ -304,10 +302,9 @@ static enum ent_err finish_evaluate(struct pass *p, struct ent_event *result)
     ent_grid_store64(p->whole, p->dim, e->sum);
     e->metrics.known = true;
     e->newest = e->metrics;
-    result->rows = (uint64_t)p->whole[ENT_EVAL_ROWS];
-    result->loss_sum = (uint64_t)p->whole[ENT_EVAL_LOSS];
-    result->auc =
-        isfinite(e->metrics.m.auc) ? (uint64_t)(e->metrics.m.auc * ENT_ROUND_AUC_UNIT) : 0;
+    result->rows = figures.rows;
+    result->loss_sum = figures.loss_sum;
+    result->auc = figures.auc;
     return ENT_E_OK;
 }
 

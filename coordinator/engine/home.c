@@ -8,6 +8,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "coordinator/store/log.h"
 
 static enum ent_err path_in(const struct ent_home *home, const char *name, char **out)
 {
@@ -21,6 +22,9 @@ static enum ent_err load_config(struct ent_home *home)
 
     if (err == ENT_E_OK) {
         err = ent_federation_config_read(path, &home->config);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_sha256_file(path, home->config_sha256);
     }
     free(path);
     return err;
@@ -140,6 +144,20 @@ static enum ent_err load_crl(struct ent_home *home, uint64_t wall_ms)
     return ENT_E_OK;
 }
 
+/* A directory that was made before there was an audit log cannot get one: what it did is not in it. */
+static enum ent_err check_log(struct ent_home *home)
+{
+    uint64_t size = 0;
+
+    ENT_TRY(ent_store_log_size(home->store, &size));
+    ENT_REQUIRE(size > 0, ENT_E_UNSUPPORTED,
+                "%s was made before federations had an audit log, and cannot be given one "
+                "afterwards: make a new one with entente-coordinator init, and invite the members "
+                "again",
+                home->dir);
+    return ENT_E_OK;
+}
+
 static enum ent_err load_all(struct ent_home *home, const struct ent_clock *clock)
 {
     char hex[2 * ENT_SIGN_PUB_BYTES + 1];
@@ -148,6 +166,7 @@ static enum ent_err load_all(struct ent_home *home, const struct ent_clock *cloc
                 "%s is not there; entente-coordinator init makes it", home->dir);
     ENT_TRY(ent_dir_lock(home->dir, &home->lock_fd));
     ENT_TRY(ent_store_open(home->dir, &home->store));
+    ENT_TRY(check_log(home));
     ENT_TRY(load_config(home));
     ENT_TRY(load_log_key(home));
     ENT_TRY(ent_store_setting_get(home->store, "root_pub", hex, sizeof hex));

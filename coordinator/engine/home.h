@@ -23,6 +23,7 @@ struct ent_home {
     char *dir;
     int lock_fd;
     struct ent_federation_config *config;
+    uint8_t config_sha256[ENT_SHA256_BYTES]; /* of federation.yaml */
     struct ent_store *store;
     struct ent_sign_key *log_key;
     uint8_t log_pub[ENT_SIGN_PUB_BYTES];
@@ -71,6 +72,8 @@ struct ent_setup_result {
     uint8_t log_pub[ENT_SIGN_PUB_BYTES];
     uint8_t ca_sha256[ENT_SHA256_BYTES];
     uint8_t enroll_sha256[ENT_SHA256_BYTES];
+    uint8_t genesis_sha256[ENT_SHA256_BYTES]; /* hash of the log's first leaf */
+    char origin[ENT_FEDERATION_ORIGIN_BYTES]; /* of the log */
 };
 /* Makes DIR whole or not at all. EXISTS when DIR is there. */
 ENT_MUST enum ent_err ent_setup_init(const struct ent_setup_options *options,

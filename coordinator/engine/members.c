@@ -17,6 +17,8 @@ enum ent_err ent_members_add(struct ent_engine *e, const struct ent_store_member
     memcpy(m->handle, from->handle, sizeof m->handle);
     (void)snprintf(m->name, sizeof m->name, "%s", from->name);
     memcpy(m->statement_pub, from->keys.statement_pub, sizeof m->statement_pub);
+    memcpy(m->log.witness_pub, from->keys.witness_pub, sizeof m->log.witness_pub);
+    m->log.last_seen_ms = from->last_seen_ms;
     m->revoked = from->state == ENT_MEMBER_REVOKED;
     m->last_sequence = from->last_sequence;
     m->to_store = from->last_sequence;
@@ -74,4 +76,18 @@ void ent_members_names(const struct ent_engine *e, ent_member_test wanted, char 
     if (left_out > 0) {
         (void)snprintf(out + used, cap - used, " and %zu more", left_out);
     }
+}
+
+void ent_members_out(struct ent_engine *e, uint32_t member, const char *why)
+{
+    struct ent_event event = ent_engine_event(e, ENT_EV_REVOKED, member);
+    struct ent_conn *conn = ent_conns_of(e, member);
+
+    e->members[member].revoked = true;
+    if (conn != NULL) {
+        ent_message_refuse(e, conn, ENT_E_REVOKED, 0, why);
+        ent_conns_unbind(e, conn);
+        ent_post_close(e, conn);
+    }
+    ent_engine_feed(e, &event);
 }

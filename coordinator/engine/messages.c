@@ -230,7 +230,7 @@ static int64_t nano(double v)
     return (int64_t)(scaled >= 0 ? scaled + 0.5 : scaled - 0.5);
 }
 
-static size_t fill_metrics(const struct ent_run_metrics *metrics,
+size_t ent_message_metrics(const struct ent_run_metrics *metrics,
                            struct ent_msg_metric out[ENT_METRIC_VALUES])
 {
     struct ent_metric_value values[ENT_METRIC_VALUES];
@@ -252,7 +252,12 @@ void ent_message_end(struct ent_engine *e, struct ent_conn *conn)
         .code = end->code, .best_round = end->best_round, .metrics = metrics};
     struct ent_blob *best = NULL;
 
-    m.n_metrics = fill_metrics(&end->test, metrics);
+    if (!ent_trail_may_send(e, ENT_OFFER_BEST)) {
+        e->audit.end_waits = true; /* all are told once the witnesses have covered it */
+        e->audit.end_code = end->code;
+        return;
+    }
+    m.n_metrics = ent_message_metrics(&end->test, metrics);
     if (!ent_all_zero(end->best, 32)) {
         if (ent_shelf_model(e, end->best, &best) == ENT_E_OK) {
             m.has_best = true;
@@ -323,7 +328,7 @@ void ent_message_close(struct ent_engine *e, const struct ent_row *row)
     memcpy(m.result, row->digest, sizeof m.result);
     m.has_model = !ent_all_zero(row->model, 32);
     memcpy(m.model, row->model, sizeof m.model);
-    m.n_metrics = row->task == ENT_ROUND_EVALUATE ? fill_metrics(&e->metrics, metrics) : 0;
+    m.n_metrics = row->task == ENT_ROUND_EVALUATE ? ent_message_metrics(&e->metrics, metrics) : 0;
     broadcast(e, ENT_MSG_ROUND_CLOSE, &about, &m);
     free(m.outcomes);
 }
@@ -367,5 +372,7 @@ void ent_message_ack(struct ent_engine *e, uint32_t member, const uint8_t digest
         return; /* it offers again when it comes back, and is answered then */
     }
     memcpy(ack.digest, digest, sizeof ack.digest);
+    ack.has_round_open = true;
+    memcpy(ack.round_open, e->round_open, sizeof ack.round_open);
     post_about(e, conn, ENT_MSG_ACK, &about, upload->request, &ack);
 }

@@ -72,7 +72,6 @@ static enum ent_err resume(struct ent_engine *e)
     ENT_TRY(ent_engine_reserve(e) ? ENT_E_OK : e->fatal);
     ent_engine_say(e, ENT_SAY_RUN, "run %u goes on in round %llu", (unsigned)e->run.config.run,
                    (unsigned long long)e->round.round);
-    ENT_TRY(e->round.round > 0 ? ent_message_open_hash(e) : ENT_E_OK);
     ENT_TRY(ent_commit_reload_metrics(e));
     ent_round_resume(&e->round, e->now_ms, &e->actions);
     return ENT_E_OK;

@@ -1,97 +1,53 @@
-/* Model files of a run: the initial one out of the pooled statistics, and each next one by the apply step. */
+/* Model files of a run: the initial one out of the pooled statistics, and each next one by the apply step, with the state
+ * of the server's optimizer beside it: out of the store, through common/step, into the store.
+ *
+ * State is a file of its own beside the model, named by its digest in the CLOSE row, so that a restart goes on from it. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/mem.h"
-#include "common/fixed/grid.h"
 #include "common/model/modelfile.h"
+#include "common/step/step.h"
 #include "coordinator/engine/state.h"
+#include "coordinator/engine/sysfail.h"
 
-#define PIECE ENT_APPLY_PIECE
-
-/* ---- the initial model ---- */
-
-struct initial {
-    struct ent_fits *fits;
-    struct ent_model_layer layers[ENT_PLAN_MAX_LAYERS];
-    struct ent_model_options options;
-    struct ent_model_info info;
-    float *params;
-};
-
-static enum ent_err describe(const struct ent_engine *e, struct initial *in, const int64_t *sum,
-                             size_t dim)
+static enum ent_err write_out(void *ctx, const void *bytes, size_t len)
 {
-    const struct ent_plan *plan = e->plan;
-
-    ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, dim, &in->fits));
-    ent_plan_model_options(plan, 1, in->layers, &in->options);
-    in->info = (struct ent_model_info){
-        .fits = in->fits->fit, .run = e->run.config.run, .round = e->round.round};
-    ent_plan_model_info(plan, &in->info);
-    ent_modelfile_of_options(&in->options, &in->info);
-    memcpy(in->info.federation, e->home->issuer.federation, sizeof in->info.federation);
-    memcpy(in->info.plan, plan->digest, sizeof in->info.plan);
-    return ENT_E_OK;
+    return ent_store_model_write(ctx, bytes, len);
 }
 
-static enum ent_err write_header(struct ent_store_writer *writer, const struct ent_model_info *info,
-                                 size_t *n_params)
+static struct ent_step_sink sink_of(struct ent_store_writer *writer)
 {
-    struct ent_buf header;
-    enum ent_err err;
-
-    ent_buf_init(&header, (size_t)ENT_MODELFILE_HEADER_MAX + 8);
-    err = ent_modelfile_header(info, &header, n_params);
-    if (err == ENT_E_OK) {
-        err = ent_store_model_write(writer, header.data, header.len);
-    }
-    ent_buf_release(&header);
-    return err;
+    return (struct ent_step_sink){.write = write_out, .ctx = writer};
 }
 
-/* float32 little-endian; both as this machine has them (checked when it is built). */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
-               "little-endian float32");
-
-static enum ent_err write_initial(const struct ent_engine *e, struct initial *in,
-                                  struct ent_store_writer *writer)
+static struct ent_step_lineage lineage_of(const struct ent_engine *e, uint64_t round)
 {
-    struct ent_rng rng = ent_rng_init(e->plan->seed, ENT_PLAN_INIT_STREAM);
-    size_t n = 0;
+    struct ent_step_lineage lineage = {.run = e->run.config.run, .round = round};
 
-    ENT_TRY(write_header(writer, &in->info, &n));
-    ENT_TRY(ent_calloc_aligned(n, sizeof *in->params, &in->params));
-    ENT_TRY(ent_model_init_vector(&in->options, &rng, in->params));
-    for (size_t at = 0; at < n; at += PIECE) {
-        ENT_TRY(ent_store_model_write(writer, in->params + at,
-                                      (n - at < PIECE ? n - at : PIECE) * sizeof(float)));
-    }
-    return ENT_E_OK;
+    memcpy(lineage.federation, e->home->issuer.federation, sizeof lineage.federation);
+    return lineage;
 }
 
 enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim,
                                     uint64_t round, uint8_t digest[32])
 {
-    struct initial in = {0};
+    struct ent_step_lineage lineage = lineage_of(e, round);
     struct ent_store_writer *writer = NULL;
-    enum ent_err err = describe(e, &in, sum, dim);
+    struct ent_step_sink sink;
+    enum ent_err err;
 
-    in.info.round = round;
-    if (err == ENT_E_OK) {
-        err = ent_store_model_begin(e->store, &writer);
+    ENT_TRY(ent_store_model_begin(e->store, &writer));
+    sink = sink_of(writer);
+    err = ent_step_initial(e->plan, &lineage, sum, dim, &sink);
+    if (err != ENT_E_OK) {
+        ent_store_model_discard(writer);
+        return err;
     }
-    if (err == ENT_E_OK) {
-        err = write_initial(e, &in, writer);
-        if (err == ENT_E_OK) {
-            err = ent_store_model_commit(writer, digest);
-        } else {
-            ent_store_model_discard(writer);
-        }
-    }
-    free(in.params);
-    ent_fits_free(in.fits);
-    return err;
+    return ent_store_model_commit(writer, digest);
 }
 
 /* ---- the apply step ---- */
@@ -99,37 +55,72 @@ enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, si
 struct ent_apply {
     struct ent_modelfile *base;
     struct ent_store_writer *writer;
-    struct ent_server *server;
-    float *window;
-    size_t at; /* parameters done */
-    double c;
+    int before;                     /* the state before; -1: none yet */
+    struct ent_store_writer *state; /* the state behind; NULL: the optimizer has none */
+    struct ent_step_train *step;
 };
 
-static enum ent_err begin(struct ent_engine *e, struct ent_apply *a, uint64_t round, uint64_t sum_w)
+/* Checked as a whole before the first slice of it is used. */
+static enum ent_err open_before(struct ent_engine *e, struct ent_apply *a)
 {
-    struct ent_blob *blob = NULL;
-    struct ent_model_info info;
-    size_t n = 0;
+    uint8_t found[32];
+    char *path = NULL;
     enum ent_err err;
 
-    ENT_TRY(ent_grid_factor(sum_w, e->plan->scale_bits, &a->c));
+    ENT_TRY(ent_store_state_path(e->store, e->round.state, &path));
+    err = ent_sha256_file(path, found);
+    if (err == ENT_E_OK && memcmp(found, e->round.state, sizeof found) != 0) {
+        err = ent_err_note(ENT_E_CORRUPT, "%s: its content changed", path);
+    }
+    if (err == ENT_E_OK) {
+        a->before = open(path, O_RDONLY | O_CLOEXEC);
+        err = a->before >= 0 ? ENT_E_OK : ent_sysfail(ENT_E_IO, path);
+    }
+    free(path);
+    return err;
+}
+
+static enum ent_err read_before(void *ctx, void *bytes, size_t len)
+{
+    const struct ent_apply *a = ctx;
+    size_t got = 0;
+
+    ENT_TRY(ent_fd_read(a->before, bytes, len, &got));
+    ENT_REQUIRE(got == len, ENT_E_CORRUPT,
+                "the state of the server's optimizer is not one of this plan");
+    return ENT_E_OK;
+}
+
+static enum ent_err open_base(struct ent_engine *e, struct ent_apply *a)
+{
+    struct ent_blob *blob = NULL;
+    enum ent_err err;
+
     ENT_TRY(ent_shelf_model(e, e->round.base, &blob));
     err = ent_modelfile_read(blob, &a->base);
     ent_blob_unref(blob);
-    ENT_TRY(err);
-    ENT_REQUIRE(a->base->n_params == ent_plan_n_params(e->plan), ENT_E_SHAPE,
-                "the base model has %zu parameters, the plan's %zu", a->base->n_params,
-                ent_plan_n_params(e->plan));
-    info = a->base->info; /* architecture and preprocessing stay; only the lineage is new */
-    memcpy(info.federation, e->home->issuer.federation, sizeof info.federation);
-    memcpy(info.plan, e->plan->digest, sizeof info.plan);
-    memcpy(info.base, e->round.base, sizeof info.base);
-    info.run = e->run.config.run;
-    info.round = round;
-    ENT_TRY(ent_calloc_aligned(PIECE, sizeof *a->window, &a->window));
-    ENT_TRY(ent_server_begin(e, &a->server));
+    return err;
+}
+
+static enum ent_err begin(struct ent_engine *e, struct ent_apply *a, uint64_t round, uint64_t sum_w)
+{
+    struct ent_step_lineage lineage = lineage_of(e, round);
+    struct ent_step_next next = {
+        .plan = e->plan, .base_digest = e->round.base, .lineage = &lineage, .sum_w = sum_w};
+
+    ENT_TRY(open_base(e, a));
+    next.base = a->base;
+    if (ent_step_has_state(e->plan)) {
+        if (!ent_all_zero(e->round.state, 32)) {
+            ENT_TRY(open_before(e, a));
+            next.before = (struct ent_step_source){.read = read_before, .ctx = a};
+        }
+        ENT_TRY(ent_store_state_begin(e->store, &a->state));
+        next.state = sink_of(a->state);
+    }
     ENT_TRY(ent_store_model_begin(e->store, &a->writer));
-    return write_header(a->writer, &info, &n);
+    next.model = sink_of(a->writer);
+    return ent_step_train_new(&next, &a->step);
 }
 
 enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w,
@@ -139,6 +130,7 @@ enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_
     enum ent_err err;
 
     ENT_TRY(ent_calloc(1, sizeof *apply, &apply));
+    apply->before = -1;
     err = begin(e, apply, round, sum_w);
     if (err != ENT_E_OK) {
         ent_apply_discard(apply);
@@ -150,42 +142,28 @@ enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_
 
 enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_t n)
 {
-    const float *base = ent_modelfile_params(apply->base);
-
-    ENT_BUG_ON(n > apply->base->n_params - apply->at || apply->at % PIECE != 0);
-    for (size_t done = 0; done < n;) {
-        size_t k = n - done < PIECE ? n - done : PIECE;
-
-        struct ent_server_round slice = {.model = base + apply->at,
-                                         .sum = sum + done,
-                                         .c = apply->c,
-                                         .out = apply->window,
-                                         .n = k};
-
-        ENT_TRY(ent_server_slice(apply->server, &slice));
-        ENT_TRY(ent_store_model_write(apply->writer, apply->window, k * sizeof(float)));
-        apply->at += k;
-        done += k;
-    }
-    return ENT_E_OK;
+    return ent_step_train_window(apply->step, sum, n);
 }
 
 enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32], uint8_t state[32])
 {
-    struct ent_store_writer *writer = apply_take->writer;
-    struct ent_server *server = apply_take->server;
-    enum ent_err err;
+    struct ent_store_writer *model_writer = apply_take->writer;
+    struct ent_store_writer *state_writer = apply_take->state;
+    enum ent_err err = ENT_E_OK;
 
-    ENT_BUG_ON(apply_take->at != apply_take->base->n_params);
+    ENT_BUG_ON(!ent_step_train_done(apply_take->step));
     apply_take->writer = NULL;
-    apply_take->server = NULL;
+    apply_take->state = NULL;
     ent_apply_discard(apply_take);
-    err = ent_server_commit(server, state);
+    memset(state, 0, 32);
+    if (state_writer != NULL) {
+        err = ent_store_model_commit(state_writer, state);
+    }
     if (err != ENT_E_OK) {
-        ent_store_model_discard(writer);
+        ent_store_model_discard(model_writer);
         return err;
     }
-    return ent_store_model_commit(writer, digest);
+    return ent_store_model_commit(model_writer, digest);
 }
 
 void ent_apply_discard(struct ent_apply *apply_take)
@@ -193,9 +171,12 @@ void ent_apply_discard(struct ent_apply *apply_take)
     if (apply_take == NULL) {
         return;
     }
+    ent_step_train_free(apply_take->step);
     ent_store_model_discard(apply_take->writer);
-    ent_server_discard(apply_take->server);
+    ent_store_model_discard(apply_take->state);
+    if (apply_take->before >= 0) {
+        (void)close(apply_take->before);
+    }
     ent_modelfile_free(apply_take->base);
-    free(apply_take->window);
     free(apply_take);
 }

@@ -30,10 +30,24 @@ static enum ent_err text_of(const struct ent_json *request, const char *key, con
 
 /* ---- invite ---- */
 
+struct inviting {
+    const struct ent_store_invitation *invitation;
+    struct ent_token *token;
+};
+
+static enum ent_err store_invitation(struct ent_engine *e, void *ctx)
+{
+    struct inviting *i = ctx;
+
+    ENT_TRY(ent_store_invite(e->store, i->invitation, e->wall_ms, i->token->handle));
+    return ent_trail_operator(e, ENT_LOG_INVITE, i->token->handle, sizeof i->token->handle);
+}
+
 static enum ent_err make_token(struct ent_engine *e, const char *name, struct ent_token *token)
 {
     struct ent_csprng random = ent_csprng_system();
     struct ent_store_invitation invitation = {.name = name};
+    struct inviting i;
 
     ENT_TRY(ent_home_address(e->home, ENT_HOME_ENROLL, token->address));
     memcpy(token->federation, e->home->issuer.federation, sizeof token->federation);
@@ -43,7 +57,9 @@ static enum ent_err make_token(struct ent_engine *e, const char *name, struct en
     ENT_TRY(ent_csprng_bytes(&random, invitation.handle, sizeof invitation.handle));
     ENT_TRY(ent_sha256(token->secret, sizeof token->secret, invitation.token_sha256));
     invitation.expires_ms = token->expiry_ms;
-    return ent_store_invite(e->store, &invitation, e->wall_ms, token->handle);
+    i.token = token;
+    i.invitation = &invitation;
+    return ent_trail_together(e, store_invitation, &i);
 }
 
 enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request,
@@ -80,18 +96,17 @@ enum ent_err ent_ops_invite(struct ent_engine *e, const struct ent_json *request
 
 /* ---- revoke ---- */
 
-static void end_member(struct ent_engine *e, uint32_t member)
+static enum ent_err store_revoked(struct ent_engine *e, void *ctx)
 {
-    struct ent_event event = ent_engine_event(e, ENT_EV_REVOKED, member);
-    struct ent_conn *conn = ent_conns_of(e, member);
+    const struct ent_store_member *member = ctx;
+    struct ent_leaf_member_revoke leaf = {0};
 
-    e->members[member].revoked = true;
-    if (conn != NULL) {
-        ent_message_refuse(e, conn, ENT_E_REVOKED, 0, "this member was revoked");
-        ent_conns_unbind(e, conn);
-        ent_post_close(e, conn);
+    memcpy(leaf.handle, member->handle, sizeof leaf.handle);
+    ENT_TRY(ent_store_revoke(e->store, member->handle, e->wall_ms));
+    if (member->index != ENT_ROUND_NO_MEMBER) { /* it was admitted */
+        ENT_TRY(ent_trail_append(e, ENT_LEAF_MEMBER_REVOKE, &leaf, NULL));
     }
-    ent_engine_feed(e, &event);
+    return ent_trail_operator(e, ENT_LOG_REVOKE, member->handle, sizeof member->handle);
 }
 
 enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request,
@@ -103,10 +118,10 @@ enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request
 
     ENT_TRY(text_of(request, "name", &name));
     ENT_TRY(ent_store_find_name(e->store, name, &member));
-    err = ent_store_revoke(e->store, member.handle, e->wall_ms);
+    err = ent_trail_together(e, store_revoked, &member);
     /* It is out at once, whatever comes of the rest. */
     if (member.index < e->n_members && !e->members[member.index].revoked) {
-        end_member(e, member.index);
+        ent_members_out(e, member.index, "this member was revoked");
     }
     ENT_TRY(err);
     ent_engine_renew_crl(e, true);
@@ -162,30 +177,44 @@ static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan
                 "the plan's aggregation.min_members is %u; federation.yaml demands at least %u "
                 "(limits.min_members)",
                 (unsigned)plan->min_members, (unsigned)c->min_members);
+    ENT_TRY(ent_ops_check_witnesses(e, plan->min_members));
     return check_sizes(plan, c->update_bytes);
+}
+
+struct starting {
+    const struct ent_plan *plan;
+    struct ent_run_config config;
+    uint8_t base[32];
+    struct ent_buf yaml;
+};
+
+static enum ent_err store_run(struct ent_engine *e, void *ctx)
+{
+    struct starting *s = ctx;
+    uint32_t run = 0;
+
+    ENT_TRY(ent_store_run_add(e->store, &s->config, s->base, &s->yaml, e->wall_ms, &run));
+    return ent_trail_operator(e, ENT_LOG_START, s->plan->digest, sizeof s->plan->digest);
 }
 
 static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, const char *text,
                             const char *base_path)
 {
-    struct ent_run_config config = run_config(e, plan);
-    uint8_t base[32] = {0};
-    struct ent_buf yaml;
-    uint32_t run = 0;
+    struct starting s = {.plan = plan, .config = run_config(e, plan)};
     enum ent_err err;
 
     ENT_REQUIRE(e->run.config.run == 0, ENT_E_EXISTS,
                 "run %u is not over yet; stop it first, or wait", (unsigned)e->run.config.run);
     ENT_TRY(check_plan(e, plan));
     if (base_path != NULL) {
-        ENT_TRY(ent_engine_take_base(e, plan, base_path, base));
+        ENT_TRY(ent_engine_take_base(e, plan, base_path, s.base));
     }
-    ent_buf_init(&yaml, ENT_PLAN_MAX_BYTES);
-    err = ent_buf_add(&yaml, text, strlen(text));
+    ent_buf_init(&s.yaml, ENT_PLAN_MAX_BYTES);
+    err = ent_buf_add(&s.yaml, text, strlen(text));
     if (err == ENT_E_OK) {
-        err = ent_store_run_add(e->store, &config, base, &yaml, e->wall_ms, &run);
+        err = ent_trail_together(e, store_run, &s);
     }
-    ent_buf_release(&yaml);
+    ent_buf_release(&s.yaml);
     ENT_TRY(err);
     ENT_TRY(ent_store_run_current(e->store, &e->run));
     return ent_engine_load_run(e);
@@ -224,6 +253,7 @@ enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
     ent_json_put_key_uint(out, "run", e->run.config.run);
     ent_json_put_key_uint(out, "rounds", ent_engine_total_rounds(e));
     ent_json_put_key_bool(out, "serving", !e->options.offline);
+    ENT_TRY(ent_ops_put_kept(e, out));
     ent_engine_say(e, ENT_SAY_OPERATOR, "run %u stored", (unsigned)e->run.config.run);
     return ENT_E_OK;
 }
@@ -249,6 +279,7 @@ enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out)
     bool at_once;
 
     ENT_REQUIRE(run != 0, ENT_E_NOT_FOUND, "no run is going on");
+    ENT_TRY(ent_ops_action(e, ENT_LOG_STOP, e->run.plan_digest, sizeof e->run.plan_digest));
     if (!ent_round_active(&e->round)) { /* stored, never started */
         ENT_TRY(ent_store_run_cancel(e->store, run, e->wall_ms));
         ent_round_init(&e->round, e->machine_members);
@@ -294,6 +325,15 @@ static enum ent_err carry_out(struct ent_engine *e, const struct ent_json *reque
     }
     if (strcmp(verb, "stop") == 0) {
         return ent_ops_stop(e, out);
+    }
+    if (strcmp(verb, "policy") == 0) {
+        return ent_ops_policy(e, out);
+    }
+    if (strcmp(verb, "admit-auditor") == 0) {
+        return ent_ops_admit_auditor(e, request, out);
+    }
+    if (strcmp(verb, "export") == 0) {
+        return ent_ops_export(e, request, out);
     }
     return ent_err_note(ENT_E_USAGE, "no request %s", verb);
 }

@@ -6,6 +6,9 @@
  *   {"verb": "revoke", "name": N}
  *   {"verb": "start", "name": FILE, "plan": TEXT [, "base": PATH]}     {"run": ..., "serving": bool, "rounds": ...}
  *   {"verb": "stop"}
+ *   {"verb": "policy"}     {"frozen": bool, "version": ..., "awaited": [NAME], "policy": TEXT}
+ *   {"verb": "export", "to": PATH [, "since": ROUND]}
+ *   {"verb": "admit-auditor", "x25519": HEX, "ed25519": HEX, "name": N}
  *
  * A request that cannot be carried out is answered {"error": {"code": "exists", "text": ...}}. */
 #ifndef ENT_COORDINATOR_ENGINE_OPS_H
@@ -21,6 +24,19 @@ ENT_MUST enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json
 ENT_MUST enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
                                     struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_policy(struct ent_engine *e, struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct ent_json *request,
+                                            struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_ops_export(struct ent_engine *e, const struct ent_json *request,
+                                     struct ent_json_writer *out);
+/* One leaf operator.action by itself. */
+ENT_MUST enum ent_err ent_ops_action(struct ent_engine *e, enum ent_log_action action,
+                                     const void *subject, size_t len);
+/* A run needs a frozen witness set, and min_members of at least its quorum. */
+ENT_MUST enum ent_err ent_ops_check_witnesses(const struct ent_engine *e, uint32_t min_members);
+/* "auditors": how many updates are sealed to, "plain": whether they are kept unsealed. */
+ENT_MUST enum ent_err ent_ops_put_kept(struct ent_engine *e, struct ent_json_writer *out);
+ENT_MUST enum ent_err ent_status_log(struct ent_engine *e, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_roster(struct ent_engine *e, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out);
 

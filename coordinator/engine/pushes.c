@@ -129,6 +129,10 @@ void ent_pushes_offer(struct ent_engine *e, struct ent_conn *conn, enum ent_offe
     struct ent_msg_offer m = {.kind = kind};
     struct ent_blob *blob = NULL;
 
+    /* Whoever asks for it too early: no model leaves before the witnesses have covered how it was made. */
+    if (!ent_trail_may_send(e, kind)) {
+        return;
+    }
     if (kind == ENT_OFFER_PLAN) {
         blob = ent_blob_ref(e->plan_shelf.blob);
     } else if (ent_shelf_model(e, digest, &blob) != ENT_E_OK) {

@@ -10,7 +10,7 @@
 #define PLOT_WIDTH 60
 #define PLOT_HEIGHT 8
 #define ROUNDS_LEAST 3
-#define OTHER_LINES 12  /* of a status beside rounds, members and refusals */
+#define OTHER_LINES 15  /* of a status beside rounds, members and refusals */
 #define ROUNDS_SHOWN 10 /* training rounds in the middle of a long run */
 
 /* ---- values: what is absent or of another kind is shown as empty, never an error ---- */
@@ -378,6 +378,30 @@ static void print_phase(const struct ent_json *run, FILE *out)
     }
 }
 
+static void print_log(const struct ent_json *log, FILE *out)
+{
+    const struct ent_json *asked = ent_json_get(log, "proposal");
+
+    if (log == NULL) {
+        return;
+    }
+    (void)fprintf(
+        out, "log: %llu leaves, the first %llu cosigned by a quorum (%llu of %zu)\n",
+        (unsigned long long)number(log, "size"), (unsigned long long)number(log, "cosigned"),
+        (unsigned long long)number(log, "quorum"), ent_json_len(ent_json_get(log, "witnesses")));
+    if (text(log, "awaited")[0] != '\0') {
+        (void)fprintf(out, "waiting for witnesses: %s\n", text(log, "awaited"));
+    }
+    for (size_t i = 0; i < ent_json_len(asked); i++) {
+        const char *name = "";
+
+        if (ent_json_string(ent_json_at(asked, i), "name", &name) == ENT_E_OK) {
+            (void)fprintf(out, "%s%s", i > 0 ? ", " : "asked to agree to the witness set: ", name);
+        }
+    }
+    (void)fprintf(out, "%s", ent_json_len(asked) > 0 ? "\n" : "");
+}
+
 static void print_refusals(const struct ent_json *refusals, FILE *out)
 {
     if (ent_json_len(refusals) == 0) {
@@ -423,6 +447,7 @@ void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *ou
                       (unsigned long long)number(run, "train_done"),
                       (unsigned long long)number(run, "train_rounds"));
         print_phase(run, out);
+        print_log(ent_json_get(status, "log"), out);
         if (ent_json_len(ent_json_get(run, "rounds")) > 0) {
             (void)fprintf(out, "\n");
             print_rounds(ent_json_get(run, "rounds"), rounds_that_fit(status, max_lines), out);

@@ -171,5 +171,6 @@ enum ent_err ent_restore(struct ent_engine *e)
         ENT_TRY(ent_engine_load_run(e));
         ENT_TRY(ent_store_rows(e->store, e->run.config.run, note_row, e));
     }
-    return load_last_end(e);
+    ENT_TRY(load_last_end(e));
+    return ent_trail_load(e);
 }

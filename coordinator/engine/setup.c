@@ -8,8 +8,10 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/crypto/csprng.h"
+#include "common/tlog/leaf.h"
 #include "coordinator/engine/home.h"
 #include "coordinator/engine/sysfail.h"
+#include "coordinator/store/log.h"
 
 /* What init makes before it is moved to its place. */
 struct making {
@@ -157,6 +159,24 @@ static enum ent_err name_option(enum ent_err err)
     return ent_err_note(err, "%s", text);
 }
 
+/* Leaf 0: what the log is of, and by whom it is signed. Its hash is what members and auditors pin. */
+static enum ent_err make_genesis(struct making *m, struct ent_store *store)
+{
+    struct ent_leaf_frame frame = {.type = ENT_LEAF_GENESIS};
+    struct ent_leaf_genesis leaf = {0};
+
+    ent_federation_origin(m->options->host, m->options->name, m->out->origin);
+    (void)snprintf(leaf.name, sizeof leaf.name, "%s", m->options->name);
+    ENT_REQUIRE(strlen(m->out->origin) < sizeof leaf.origin, ENT_E_USAGE,
+                "--host and --name are too long together: %zu bytes at most",
+                sizeof leaf.origin - 2);
+    memcpy(leaf.origin, m->out->origin, strlen(m->out->origin) + 1);
+    memcpy(leaf.log_pub, m->out->log_pub, sizeof leaf.log_pub);
+    memcpy(leaf.root_pub, m->out->root_pub, sizeof leaf.root_pub);
+    memcpy(leaf.ca_sha256, m->out->ca_sha256, sizeof leaf.ca_sha256);
+    return ent_store_log_append(store, &frame, &leaf, m->wall_ms, NULL, m->out->genesis_sha256);
+}
+
 static enum ent_err make_store(struct making *m)
 {
     struct ent_store_identity identity = {.created_ms = m->wall_ms};
@@ -171,7 +191,16 @@ static enum ent_err make_store(struct making *m)
     ENT_TRY(ent_store_create(m->dir, &identity));
     ENT_TRY(ent_store_open(m->dir, &store));
     ent_hex(m->out->root_pub, ENT_SIGN_PUB_BYTES, hex);
-    err = ent_store_setting_set(store, "root_pub", hex);
+    err = ent_store_begin(store);
+    if (err == ENT_E_OK) {
+        err = ent_store_setting_set(store, "root_pub", hex);
+    }
+    if (err == ENT_E_OK) {
+        err = make_genesis(m, store);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_store_commit(store);
+    }
     ent_store_close(store);
     return err;
 }

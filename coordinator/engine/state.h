@@ -11,6 +11,7 @@
 #include "common/wire/wire.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/queue.h"
+#include "coordinator/engine/trail.h"
 
 #define ENT_RECENT_MESSAGES 8
 #define ENT_PUSHES_MAX 4
@@ -56,7 +57,8 @@ struct ent_upload {
     bool is_small;            /* it came so */
     char why[160];            /* bad, in words */
     uint64_t rows;            /* of statistics, once they were checked */
-    bool unstored; /* accepted, but its row is not committed yet: nothing may replace it */
+    bool pending;  /* accepted, but its row is not committed yet: nothing may replace it */
+    bool unstored; /* and so are its bytes, which came within its message */
 };
 
 struct ent_recent {
@@ -89,6 +91,7 @@ struct ent_engine_member {
         rows; /* training rows that its statistics of this run state, down to a power of two; 0: none */
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
+    struct ent_member_log log;
     struct ent_store_own
         *own; /* [n_own] what it said of its own test rows, until the round is over */
     size_t n_own;
@@ -119,6 +122,7 @@ struct ent_conn {
     uint32_t sent_attempt;
     struct ent_peer peer;
     struct ent_push pushes[ENT_PUSHES_MAX];
+    struct ent_conn_log log;
 };
 
 /* What is sent, to one or several: signed when it leaves, with all else that leaves then. */
@@ -202,6 +206,7 @@ struct ent_engine {
 
     struct ent_round round;
     struct ent_round_member *machine_members;
+    struct ent_trail audit;
     struct ent_actions actions; /* not carried out yet */
     struct ent_actions doing;   /* being carried out */
     uint64_t timer_ms;          /* 0 = none */
@@ -327,6 +332,8 @@ void ent_act_sweep(struct ent_engine *e); /* models that a round left over, if o
 ENT_MUST enum ent_err ent_members_load(struct ent_engine *e);
 ENT_MUST enum ent_err ent_members_add(struct ent_engine *e, const struct ent_store_member *from);
 uint32_t ent_members_find(const struct ent_engine *e, const uint8_t handle[ENT_HANDLE_BYTES]);
+/* It is no member any more: told why, hung up, dropped from the round. The store knows it already. */
+void ent_members_out(struct ent_engine *e, uint32_t member, const char *why);
 /* Names of the members for which `wanted` says yes, "brand-a, brand-b and 3 more". */
 typedef bool (*ent_member_test)(const struct ent_engine *e, uint32_t member);
 void ent_members_names(const struct ent_engine *e, ent_member_test wanted, char *out, size_t cap);
@@ -369,6 +376,8 @@ ENT_MUST enum ent_err ent_message_header(struct ent_engine *e, enum ent_msg_type
 ENT_MUST enum ent_err ent_message_write(struct ent_engine *e, enum ent_msg_type type,
                                         const struct ent_about *about, const void *message,
                                         struct ent_letter **out);
+size_t ent_message_metrics(const struct ent_run_metrics *metrics,
+                           struct ent_msg_metric out[ENT_METRIC_VALUES]);
 struct ent_about ent_message_about(const struct ent_engine *e); /* the current attempt */
 void ent_message_post(struct ent_engine *e, struct ent_conn *conn, enum ent_msg_type type,
                       uint64_t request, const void *message);
@@ -393,8 +402,8 @@ void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* ---- announce.c ---- */
 void ent_message_open(struct ent_engine *e, uint32_t member);
 void ent_message_begin(struct ent_engine *e, uint32_t member);
-/* e->round_open of the current attempt. */
-ENT_MUST enum ent_err ent_message_open_hash(struct ent_engine *e);
+/* What round.open says of the attempt that opens, but for those invited. */
+ENT_MUST enum ent_err ent_message_open_fill(struct ent_engine *e, struct ent_msg_round_open *out);
 /* An offer with its content: sealed once for all that get it. */
 void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_offer *m);
 void ent_message_forget_sealed(struct ent_engine *e);
@@ -403,6 +412,12 @@ void ent_message_forget_sealed(struct ent_engine *e);
 void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
                      const struct ent_link_event *event);
 void ent_refusal_count(struct ent_engine *e, uint32_t member, enum ent_err cause);
+
+/* ---- admit_sequence.c ---- */
+/* OK: new. REPEAT: the same number and the same bytes. REPLAY otherwise. A HELLO does not raise the number, being
+ * bound to its connection: an update that is offered again after it keeps its older one. */
+ENT_MUST enum ent_err ent_admit_sequence(struct ent_engine *e, uint32_t member,
+                                         const struct ent_envelope *env);
 
 /* ---- uploads.c ---- */
 /* The member's statement about the current attempt, checked against it. */
@@ -442,39 +457,6 @@ ENT_MUST enum ent_err ent_shelf_model(struct ent_engine *e, const uint8_t digest
                                       struct ent_blob **out);
 void ent_shelf_release(struct ent_engine *e);
 
-/* ---- fold.c ---- */
-void ent_fold_add(struct ent_engine *e, const struct ent_action *action);
-void ent_fold_clear(struct ent_engine *e);
-/* The row that names the current attempt, for the store. */
-struct ent_row ent_engine_attempt(const struct ent_engine *e);
-/* Sum, digest, model; answers the machine with RESULT or RESULT_FAILED. */
-void ent_fold_finish(struct ent_engine *e, const struct ent_action *action);
-
-/* ---- model.c ---- */
-/* The initial model out of the summed statistics. */
-ENT_MUST enum ent_err ent_model_make_initial(struct ent_engine *e, const int64_t *sum, size_t dim,
-                                             uint64_t round, uint8_t digest[32]);
-/* A new model file, streamed window by window: base + what the plan's server optimizer makes of
- * sum / (sum_w * 2^scale_bits). Windows are whole pieces, but for the last. */
-#define ENT_APPLY_PIECE ((size_t)256 * 1024)
-struct ent_apply;
-ENT_MUST enum ent_err ent_apply_begin(struct ent_engine *e, uint64_t round, uint64_t sum_w,
-                                      struct ent_apply **out);
-ENT_MUST enum ent_err ent_apply_window(struct ent_apply *apply, const int64_t *sum, size_t n);
-/* state: digest of the optimizer's state behind the round; zero: it has none. */
-ENT_MUST enum ent_err ent_apply_commit(struct ent_apply *apply_take, uint8_t digest[32],
-                                       uint8_t state[32]);
-void ent_apply_discard(struct ent_apply *apply_take);
-
-/* ---- server.c ---- */
-struct ent_server;
-ENT_MUST enum ent_err ent_server_begin(struct ent_engine *e, struct ent_server **out);
-/* Of at most ENT_APPLY_PIECE places, one slice behind the other; `state` is filled in here. */
-ENT_MUST enum ent_err ent_server_slice(struct ent_server *server,
-                                       const struct ent_server_round *slice);
-ENT_MUST enum ent_err ent_server_commit(struct ent_server *server_take, uint8_t digest[32]);
-void ent_server_discard(struct ent_server *server_take); /* NULL is fine */
-
 /* ---- enroll.c ---- */
 void ent_enroll_frame(struct ent_engine *e, struct ent_conn *conn,
                       const struct ent_link_event *event);
@@ -488,5 +470,7 @@ ENT_MUST enum ent_err ent_own_store(struct ent_engine *e, const struct ent_row *
 void ent_own_forget(struct ent_engine *e);
 struct ent_json_writer;
 ENT_MUST enum ent_err ent_own_put(struct ent_engine *e, struct ent_json_writer *w, uint32_t run);
+
+#include "coordinator/engine/sum.h"
 
 #endif

@@ -338,6 +338,7 @@ enum ent_err ent_ops_status(struct ent_engine *e, struct ent_json_writer *out)
 {
     put_federation(e, out);
     ENT_TRY(put_run(e, out));
+    ENT_TRY(ent_status_log(e, out));
     ENT_TRY(put_members(e, out));
     return put_refusals(e, out);
 }

@@ -46,7 +46,7 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
         ent_refusal_count(e, conn->member, ENT_E_REPEAT);
         return;
     }
-    if (u->unstored) {
+    if (u->pending) {
         ent_engine_feed(e, &event); /* a repeat, or nothing that could be taken */
         return;
     }
@@ -64,6 +64,7 @@ void ent_uploads_offer(struct ent_engine *e, struct ent_conn *conn, uint64_t req
                              .bytes = env->header.update.payload_bytes,
                              .is_small = env->payload_len > 0};
     memcpy(u->digest, env->payload_sha256, sizeof u->digest);
+    ent_said_take(&e->members[conn->member].log.says.update, env);
     if (u->is_small) {
         ent_engine_fail(e, ent_blob_new_copy(env->payload, env->payload_len, &u->content));
     }
@@ -150,6 +151,9 @@ static void take_content(struct ent_engine *e, uint32_t member)
         say_bad(e, member, err, ent_err_message());
         return;
     }
+    if (!again) {
+        ent_engine_fail(e, ent_seal_update(e, member, u->content));
+    }
     if (again) {
         ent_engine_fail(e,
                         ent_store_small_put(e->store, &row, e->members[member].handle,
@@ -157,7 +161,8 @@ static void take_content(struct ent_engine *e, uint32_t member)
     }
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
     ent_engine_feed(e, &event);
-    u->unstored = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
+    u->pending = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
+    u->unstored = u->pending;
 }
 
 void ent_uploads_granted(struct ent_engine *e, uint32_t member)
@@ -200,6 +205,7 @@ void ent_uploads_stored(struct ent_engine *e, const struct ent_row *row)
 {
     struct ent_upload *u = &e->members[row->member].upload;
 
+    u->pending = false;
     u->unstored = false;
     drop_content(u);
 }
@@ -382,6 +388,7 @@ static enum ent_err keep(struct ent_engine *e, uint32_t member, struct ent_sink 
 
 static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct ent_sink *sink)
 {
+    bool again = e->round.members[member].damaged; /* its leaf stands */
     const struct ent_upload *u = &e->members[member].upload;
     struct ent_blob *blob = NULL;
     uint8_t digest[32];
@@ -392,6 +399,9 @@ static enum ent_err take_update(struct ent_engine *e, uint32_t member, struct en
                 "the bytes that arrived are not those that were signed");
     ENT_TRY(ent_sink_blob(sink, &blob));
     err = ent_uploads_check(e, member, blob);
+    if (err == ENT_E_OK && !again) {
+        ent_engine_fail(e, ent_seal_update(e, member, blob));
+    }
     if (err == ENT_E_OK) {
         err = keep(e, member, sink, blob);
     }
@@ -406,6 +416,7 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
     struct ent_upload *u = member != ENT_NO_MEMBER ? &e->members[member].upload : NULL;
     struct ent_event event;
     enum ent_err err = ENT_E_OK;
+    bool again;
 
     if (u == NULL || u->state != ENT_UPLOAD_ARRIVING || u->request != request) {
         ent_sink_free(sink_take);
@@ -423,6 +434,8 @@ void ent_uploads_received(struct ent_engine *e, struct ent_conn *conn, uint64_t 
         say_bad(e, member, err, ent_err_message());
         return;
     }
+    again = e->round.members[member].damaged;
     event = update_event(e, ENT_EV_UPDATE, member, ENT_E_OK);
     ent_engine_feed(e, &event);
+    u->pending = !again && e->round.members[member].standing == ENT_STANDING_ACCEPTED;
 }

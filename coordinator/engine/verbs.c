@@ -15,7 +15,7 @@
 #include "coordinator/engine/serve.h"
 #include "coordinator/engine/sysfail.h"
 
-static void set_log(const struct ent_verb_options *o)
+void ent_verb_log(const struct ent_verb_options *o)
 {
     ent_log_set(o->verbose ? ENT_LOG_DEBUG : ENT_LOG_WARN, stderr);
 }
@@ -43,7 +43,7 @@ enum ent_err ent_verb_init(const void *options, const char *const *args, size_t 
 
     (void)args;
     (void)n_args;
-    set_log(o);
+    ent_verb_log(o);
     ENT_TRY(ent_setup_init(&setup, &result));
     printf("%s holds federation %s\n\n", o->dir, o->name);
     print_hex("federation", result.federation, sizeof result.federation, "");
@@ -53,6 +53,9 @@ enum ent_err ent_verb_init(const void *options, const char *const *args, size_t 
     print_hex("CA", result.ca_sha256, sizeof result.ca_sha256, "SHA-256");
     print_hex("enrolment", result.enroll_sha256, sizeof result.enroll_sha256,
               "SHA-256, stands in each token");
+    print_hex("audit log", result.genesis_sha256, sizeof result.genesis_sha256,
+              "hash of its first leaf: write it into the contract");
+    printf("%-14s %s\n", "log origin", result.origin);
     printf("\nMove %s/offline/root.key to a safe place off this machine: nothing here needs it in "
            "daily work.\n"
            "Look over %s/federation.yaml, then: entente-coordinator serve --dir %s\n",
@@ -81,8 +84,8 @@ static enum ent_err request_text(const char *verb, const char *const (*pairs)[2]
     return ent_buf_str(out, text);
 }
 
-static enum ent_err ask(const char *dir, const char *verb, const char *const (*pairs)[2],
-                        struct ent_buf *reply, struct ent_json **out)
+enum ent_err ent_verb_ask(const char *dir, const char *verb, const char *const (*pairs)[2],
+                          struct ent_buf *reply, struct ent_json **out)
 {
     struct ent_buf request;
     const char *text = NULL;
@@ -101,7 +104,7 @@ static enum ent_err ask(const char *dir, const char *verb, const char *const (*p
     return err;
 }
 
-static void forget(struct ent_buf *reply, struct ent_json *json)
+void ent_verb_forget(struct ent_buf *reply, struct ent_json *json)
 {
     ent_buf_wipe(reply); /* it may hold a token */
     ent_json_free(json);
@@ -119,8 +122,8 @@ enum ent_err ent_verb_invite(const void *options, const char *const *args, size_
     enum ent_err err;
 
     (void)n_args;
-    set_log(o);
-    ENT_TRY(ask(o->dir, "invite", pairs, &reply, &json));
+    ent_verb_log(o);
+    ENT_TRY(ent_verb_ask(o->dir, "invite", pairs, &reply, &json));
     err = ent_json_string(ent_json_get(json, "token"), "token", &token);
     if (err == ENT_E_OK) {
         err = ent_json_uint(ent_json_get(json, "expires_ms"), "expires_ms", INT64_MAX, &expires);
@@ -134,7 +137,7 @@ enum ent_err ent_verb_invite(const void *options, const char *const *args, size_
                       "enroll --dir DIR\n",
                       args[0], until);
     }
-    forget(&reply, json);
+    ent_verb_forget(&reply, json);
     return err;
 }
 
@@ -146,13 +149,13 @@ enum ent_err ent_verb_revoke(const void *options, const char *const *args, size_
     struct ent_buf reply;
 
     (void)n_args;
-    set_log(o);
-    ENT_TRY(ask(o->dir, "revoke", pairs, &reply, &json));
+    ent_verb_log(o);
+    ENT_TRY(ent_verb_ask(o->dir, "revoke", pairs, &reply, &json));
     printf(
         "%s is revoked: no connection of it is let in any more; what it sent before stays in the "
         "sums\n",
         args[0]);
-    forget(&reply, json);
+    ent_verb_forget(&reply, json);
     return ENT_E_OK;
 }
 
@@ -167,8 +170,8 @@ enum ent_err ent_verb_stop(const void *options, const char *const *args, size_t 
 
     (void)args;
     (void)n_args;
-    set_log(o);
-    ENT_TRY(ask(o->dir, "stop", NULL, &reply, &json));
+    ent_verb_log(o);
+    ENT_TRY(ent_verb_ask(o->dir, "stop", NULL, &reply, &json));
     err = ent_json_uint(ent_json_get(json, "run"), "run", UINT32_MAX, &run);
     if (err == ENT_E_OK) {
         err = ent_json_bool(ent_json_get(json, "ended"), "ended", &ended);
@@ -177,7 +180,7 @@ enum ent_err ent_verb_stop(const void *options, const char *const *args, size_t 
         printf("run %llu %s\n", (unsigned long long)run,
                ended ? "is stopped" : "ends after its round");
     }
-    forget(&reply, json);
+    ent_verb_forget(&reply, json);
     return err;
 }
 
@@ -188,7 +191,7 @@ enum ent_err ent_verb_plan_check(const void *options, const char *const *args, s
     struct ent_plan *plan = NULL;
 
     (void)n_args;
-    set_log(options);
+    ent_verb_log(options);
     ENT_TRY(ent_plan_read(args[0], &plan));
     ent_plan_check_print(plan, stdout);
     ent_plan_free(plan);
@@ -199,7 +202,7 @@ enum ent_err ent_verb_plan_keys(const void *options, const char *const *args, si
 {
     (void)args;
     (void)n_args;
-    set_log(options);
+    ent_verb_log(options);
     ent_plan_print_fields(stdout);
     return ENT_E_OK;
 }
@@ -214,17 +217,36 @@ static enum ent_err absolute(const char *path, char **out)
     return *out != NULL ? ENT_E_OK : ent_sysfail(ENT_E_NOT_FOUND, path);
 }
 
+static void print_kept(uint64_t auditors, bool plain)
+{
+    if (auditors > 0) {
+        printf("updates are kept, sealed to %llu %s\n", (unsigned long long)auditors,
+               auditors == 1 ? "auditor" : "auditors");
+    }
+    if (plain) {
+        printf("updates are kept unsealed as federation.yaml says (retention.plain)\n");
+    }
+    if (auditors == 0 && !plain) {
+        printf("no auditor is admitted: updates are not kept, replay will be INCOMPLETE\n");
+    }
+}
+
 static enum ent_err print_started(const struct ent_json *json, const char *dir)
 {
     uint64_t run = 0;
     uint64_t rounds = 0;
+    uint64_t auditors = 0;
     bool serving = false;
+    bool plain = false;
 
     ENT_TRY(ent_json_uint(ent_json_get(json, "run"), "run", UINT32_MAX, &run));
     ENT_TRY(ent_json_uint(ent_json_get(json, "rounds"), "rounds", UINT32_MAX, &rounds));
     ENT_TRY(ent_json_bool(ent_json_get(json, "serving"), "serving", &serving));
+    ENT_TRY(ent_json_uint(ent_json_get(json, "auditors"), "auditors", UINT32_MAX, &auditors));
+    ENT_TRY(ent_json_bool(ent_json_get(json, "plain"), "plain", &plain));
     printf("run %llu, %llu rounds: %s\n", (unsigned long long)run, (unsigned long long)rounds,
            serving ? "started" : "starts when serve runs");
+    print_kept(auditors, plain);
     if (serving) {
         printf("watch it: entente-coordinator status --dir %s --watch\n", dir);
     }
@@ -241,9 +263,9 @@ static enum ent_err start(const struct ent_verb_options *o, const char *path, co
     struct ent_buf reply;
     enum ent_err err;
 
-    ENT_TRY(ask(o->dir, "start", pairs, &reply, &json));
+    ENT_TRY(ent_verb_ask(o->dir, "start", pairs, &reply, &json));
     err = print_started(json, o->dir);
-    forget(&reply, json);
+    ent_verb_forget(&reply, json);
     return err;
 }
 
@@ -257,7 +279,7 @@ enum ent_err ent_verb_start(const void *options, const char *const *args, size_t
     enum ent_err err;
 
     (void)n_args;
-    set_log(o);
+    ent_verb_log(o);
     ENT_TRY(ent_plan_read(args[0], &plan)); /* its mistakes are found before anybody is asked */
     ent_plan_free(plan);
     ent_buf_init(&file, ENT_PLAN_MAX_BYTES);
@@ -301,7 +323,7 @@ static enum ent_err show(const struct ent_verb_options *o, report_fn *report, si
     struct ent_buf reply;
     const char *state = "";
 
-    ENT_TRY(ask(o->dir, "status", NULL, &reply, &json));
+    ENT_TRY(ent_verb_ask(o->dir, "status", NULL, &reply, &json));
     if (report != NULL && o->json) {
         print_reply(&reply);
     } else if (report != NULL) {
@@ -314,7 +336,7 @@ static enum ent_err show(const struct ent_verb_options *o, report_fn *report, si
         sight->run = 0;
     }
     sight->over = strcmp(state, "active") != 0 && strcmp(state, "stored") != 0;
-    forget(&reply, json);
+    ent_verb_forget(&reply, json);
     return ENT_E_OK;
 }
 
@@ -326,14 +348,14 @@ enum ent_err ent_verb_roster(const void *options, const char *const *args, size_
 
     (void)args;
     (void)n_args;
-    set_log(o);
-    ENT_TRY(ask(o->dir, "roster", NULL, &reply, &json));
+    ent_verb_log(o);
+    ENT_TRY(ent_verb_ask(o->dir, "roster", NULL, &reply, &json));
     if (o->json) {
         print_reply(&reply);
     } else {
         ent_report_roster(json, 0, stdout);
     }
-    forget(&reply, json);
+    ent_verb_forget(&reply, json);
     return ENT_E_OK;
 }
 
@@ -382,7 +404,7 @@ enum ent_err ent_verb_status(const void *options, const char *const *args, size_
 
     (void)args;
     (void)n_args;
-    set_log(o);
+    ent_verb_log(o);
     return o->watch ? watch(o, isatty(STDOUT_FILENO) == 1 && !o->json)
                     : show(o, ent_report_status, 0, &sight);
 }
@@ -394,6 +416,6 @@ enum ent_err ent_verb_serve(const void *options, const char *const *args, size_t
 
     (void)args;
     (void)n_args;
-    set_log(o);
+    ent_verb_log(o);
     return ent_serve(&serve);
 }

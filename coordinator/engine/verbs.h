@@ -2,7 +2,9 @@
 #ifndef ENT_COORDINATOR_ENGINE_VERBS_H
 #define ENT_COORDINATOR_ENGINE_VERBS_H
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/json/json.h"
 
 /* One struct for all verbs: each verb's table names the members it takes. */
 struct ent_verb_options {
@@ -12,6 +14,9 @@ struct ent_verb_options {
     const char *listen;
     const char *enroll_listen;
     const char *base;
+    const char *wait;
+    const char *to;
+    const char *since;
     bool json;
     bool watch;
     bool once;
@@ -30,5 +35,18 @@ ENT_MUST enum ent_err ent_verb_start(const void *options, const char *const *arg
 ENT_MUST enum ent_err ent_verb_serve(const void *options, const char *const *args, size_t n_args);
 ENT_MUST enum ent_err ent_verb_status(const void *options, const char *const *args, size_t n_args);
 ENT_MUST enum ent_err ent_verb_stop(const void *options, const char *const *args, size_t n_args);
+
+ENT_MUST enum ent_err ent_verb_policy(const void *options, const char *const *args, size_t n_args);
+ENT_MUST enum ent_err ent_verb_admit_auditor(const void *options, const char *const *args,
+                                             size_t n_args);
+ENT_MUST enum ent_err ent_verb_export(const void *options, const char *const *args, size_t n_args);
+
+/* ---- of this room ---- */
+void ent_verb_log(const struct ent_verb_options *options);
+/* {"verb": verb, key: value, ...} to whoever holds DIR; keys end with NULL, values that are NULL are left out. Then
+ * ent_verb_forget. */
+ENT_MUST enum ent_err ent_verb_ask(const char *dir, const char *verb, const char *const (*pairs)[2],
+                                   struct ent_buf *reply, struct ent_json **out);
+void ent_verb_forget(struct ent_buf *reply, struct ent_json *json);
 
 #endif

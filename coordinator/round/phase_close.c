@@ -21,7 +21,16 @@ static void result(struct ent_step *step)
     }
     ent_step_row(step, &row);
     (void)ent_step_act(step, ENT_ACT_DISCARD, ENT_ROUND_NO_MEMBER);
-    (void)ent_step_act(step, ENT_ACT_GATE, ENT_ROUND_NO_MEMBER);
+    ent_release_ask_gate(step);
+}
+
+/* Another round's opening follows at once, and the gate of its model covers this one too. Behind the last round nothing
+ * does: its own has to be waited for. */
+void ent_release_ask_gate(struct ent_step *step)
+{
+    bool last = ent_select_last(step->round);
+
+    ent_step_act(step, ENT_ACT_GATE, ENT_ROUND_NO_MEMBER)->witnessed = last;
 }
 
 /* Members have ended, so what still comes from them can only be a repeat. */

@@ -14,12 +14,19 @@ void ent_join_open(struct ent_step *step, const struct ent_row *open)
             ent_step_row_code(step, ENT_ROW_INVITE, i, ENT_E_OK);
         }
     }
+    ent_join_ask_gate(step); /* first: who joins says which head it has cosigned */
     for (uint32_t i = 0; i < r->n_members; i++) {
         if (r->members[i].standing == ENT_STANDING_INVITED) {
             (void)ent_step_act(step, ENT_ACT_SEND_OPEN, i);
         }
     }
     r->deadline_ms = ent_round_at(step->now_ms, r->config.join_ms);
+}
+
+/* The model of the round before travels with BEGIN: not before the witnesses have seen how it was made. */
+void ent_join_ask_gate(struct ent_step *step)
+{
+    ent_step_act(step, ENT_ACT_GATE, ENT_ROUND_NO_MEMBER)->witnessed = true;
 }
 
 static void join(struct ent_step *step)
@@ -76,6 +83,9 @@ void ent_join_handle(struct ent_step *step)
             ent_step_row_code(step, ENT_ROW_DROP, ev->member, ENT_E_REVOKED);
         }
         break;
+    case ENT_EV_GATE:
+        step->round->gate_open = true;
+        break;
     case ENT_EV_STOP:
         ent_step_row_code(step, ENT_ROW_STOP, ENT_ROUND_NO_MEMBER, ENT_E_OK);
         ent_attempt_abort(step, ENT_E_STOPPED);
@@ -87,13 +97,17 @@ void ent_join_handle(struct ent_step *step)
 
 void ent_join_timeout(struct ent_step *step)
 {
-    const struct ent_round *r = step->round;
+    struct ent_round *r = step->round;
 
     for (uint32_t i = 0; i < r->n_members; i++) {
         if (r->members[i].standing == ENT_STANDING_INVITED) {
             ent_step_row_code(step, ENT_ROW_DROP, i,
                               r->members[i].up ? ENT_E_TIMEOUT : ENT_E_DROPPED);
         }
+    }
+    if (!r->gate_open && ent_round_count(r, ENT_STANDING_JOINED) >= r->config.min_members) {
+        r->deadline_ms = 0; /* a state, not an error: it may last */
+        (void)ent_step_act(step, ENT_ACT_WITNESSES, ENT_ROUND_NO_MEMBER);
     }
 }
 
@@ -105,7 +119,7 @@ void ent_join_next(struct ent_step *step)
 
     if (joined + waiting < r->config.min_members) { /* no answer can mend it */
         ent_attempt_abort(step, ENT_E_TOO_FEW);
-    } else if (waiting == 0) {
+    } else if (waiting == 0 && r->gate_open) {
         ent_update_begin(step);
     }
 }

@@ -45,6 +45,8 @@ ENT_MUST enum ent_err ent_row_apply(struct ent_round *round, const struct ent_ro
 /* False when the run is over; otherwise *open gets round, attempt, task, split and base of the next
  * attempt. */
 bool ent_select_next(const struct ent_round *round, struct ent_row *open);
+/* In RELEASE: the run ends with this round. */
+bool ent_select_last(const struct ent_round *round);
 bool ent_select_invites(const struct ent_round *round, uint32_t member);
 /* a / a_rows < b / b_rows, exactly; rows > 0. */
 bool ent_select_less(uint64_t a, uint64_t a_rows, uint64_t b, uint64_t b_rows);
@@ -54,6 +56,7 @@ void ent_wait_enter(struct ent_step *step);
 void ent_wait_handle(struct ent_step *step);
 void ent_wait_timeout(struct ent_step *step);
 void ent_join_open(struct ent_step *step, const struct ent_row *open);
+void ent_join_ask_gate(struct ent_step *step);
 void ent_join_handle(struct ent_step *step);
 void ent_join_timeout(struct ent_step *step);
 void ent_join_next(struct ent_step *step);
@@ -63,6 +66,7 @@ void ent_update_timeout(struct ent_step *step);
 void ent_update_next(struct ent_step *step);
 void ent_close_handle(struct ent_step *step);
 void ent_release_handle(struct ent_step *step);
+void ent_release_ask_gate(struct ent_step *step);
 
 /* Of several phases (attempt.c). */
 bool ent_attempt_open_for(enum ent_standing standing); /* invited and not ended */

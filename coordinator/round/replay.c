@@ -31,13 +31,14 @@ void ent_round_resume(struct ent_round *round, uint64_t now_ms, struct ent_actio
             break;
         }
         round->deadline_ms = ent_round_at(now_ms, round->config.join_ms);
+        ent_join_ask_gate(&step);
         break;
     case ENT_PHASE_UPDATE:
         round->deadline_ms = ent_round_at(now_ms, round->config.update_ms);
         add_again(&step);
         break;
     case ENT_PHASE_RELEASE:
-        (void)ent_step_act(&step, ENT_ACT_GATE, ENT_ROUND_NO_MEMBER);
+        ent_release_ask_gate(&step);
         break;
     default:
         break;

@@ -34,7 +34,7 @@ static void idle_handle(struct ent_step *step)
 static const struct ent_phase_rule rules[ENT_PHASE_COUNT] = {
     [ENT_PHASE_IDLE] = {ANY_TIME | BIT(RUN_START), idle_handle, NULL, NULL},
     [ENT_PHASE_WAIT] = {ANY_TIME | BIT(STOP), ent_wait_handle, ent_wait_timeout, NULL},
-    [ENT_PHASE_JOIN] = {ANY_TIME | BIT(STOP) | BIT(JOIN) | BIT(DECLINE) | BIT(LOST),
+    [ENT_PHASE_JOIN] = {ANY_TIME | BIT(STOP) | BIT(JOIN) | BIT(DECLINE) | BIT(LOST) | BIT(GATE),
                         ent_join_handle, ent_join_timeout, ent_join_next},
     [ENT_PHASE_UPDATE] = {ANY_TIME | BIT(STOP) | REPEATS | BIT(DECLINE) | BIT(UPDATE_BAD) |
                               BIT(DAMAGED),

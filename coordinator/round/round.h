@@ -13,10 +13,12 @@
  * Phases of a round:
  *
  *   WAIT     until enough members are up
- *   JOIN     OPEN row committed, RoundOpen sent: invited members join or decline
+ *   JOIN     OPEN row committed, RoundOpen sent, release_gate asked: invited members join or decline,
+ *            witnesses cosign; over when the gate is open and all have answered (or time is up)
  *   UPDATE   joined members send their updates
  *   CLOSE    the engine sums and applies
- *   RELEASE  CLOSE row committed, release_gate asked; then WAIT for the next round
+ *   RELEASE  CLOSE row committed, release_gate asked (of the round that the run ends with: the
+ *            witnesses'); then WAIT for the next round
  *
  * Too few joins or updates in time: ABORT row, nothing released, WAIT for retry_ms, attempt + 1.
  * After `attempts` aborts in a row the run stays in WAIT (stalled) until enough members are up,
@@ -50,7 +52,8 @@
 enum ent_phase {
     ENT_PHASE_IDLE,    /* no run, or its run has ended */
     ENT_PHASE_WAIT,    /* before (another) attempt: for retry_at_ms, or for members when stalled */
-    ENT_PHASE_JOIN,    /* invited members join or decline, until the deadline or all answered */
+    ENT_PHASE_JOIN,    /* invited members join or decline, until the deadline or all answered; then
+                          until GATE */
     ENT_PHASE_UPDATE,  /* joined members offer and upload, until the deadline or all ended */
     ENT_PHASE_CLOSE,   /* the engine sums and applies; RESULT or RESULT_FAILED ends it */
     ENT_PHASE_RELEASE, /* close row committed; waits for GATE */
@@ -118,7 +121,8 @@ enum ent_event_kind {
     /* From the engine. Round and attempt as in the row of FINISH or GATE; otherwise STALE. */
     ENT_EV_RESULT, /* CLOSE done: digest, model; of train state; of evaluate loss_sum, rows, auc */
     ENT_EV_RESULT_FAILED, /* CLOSE could not be done (code): abort the attempt */
-    ENT_EV_GATE,          /* release_gate is open for this round */
+    ENT_EV_GATE, /* release_gate is open for this round: in JOIN for its model, in RELEASE for what
+                    it made */
     /* The stored update of an accepted member cannot be read (ADD after a restart): it is asked for
      * again under the same digest. To be stepped before any other event. Round and attempt are not
      * looked at. */
@@ -155,7 +159,10 @@ enum ent_action_kind {
     ENT_ACT_FINISH,     /* sum complete: task.finish, optimizer step, store; answer with RESULT */
     ENT_ACT_DISCARD,    /* the attempt's sum and update files are not needed any more */
     ENT_ACT_SEND_CLOSE, /* RoundClose to every member that is up; row = the CLOSE row */
-    ENT_ACT_GATE,       /* ask release_gate for this round; answer with GATE when open */
+    /* Ask release_gate for this round; answer with GATE when open. witnessed: the witnesses must have cosigned what
+       is committed; otherwise the commit is the gate. */
+    ENT_ACT_GATE,
+    ENT_ACT_WITNESSES, /* say for whom the round waits: all have answered, but the gate is closed */
     ENT_ACT_SEND_ABORT, /* Abort to every member that is up; code */
     ENT_ACT_SEND_END,   /* RunEnd to every member that is up; digest = best model (zero: none was
                            trained); OK or STOPPED */
@@ -212,6 +219,7 @@ struct ent_action {
     enum ent_err code;
     uint64_t at_ms;
     uint32_t weight;
+    bool witnessed; /* GATE */
     uint8_t digest[ENT_ROUND_DIGEST_BYTES];
     struct ent_row row; /* ROW: the whole row; others: run, round, attempt, task, split, member */
 };
@@ -244,6 +252,7 @@ struct ent_round {
     enum ent_round_next next;
     bool stopping;
     bool stalled;
+    bool gate_open; /* JOIN: GATE came for this opening. Not in any row: asked again by resume */
     uint64_t round;
     uint32_t attempt;        /* from 1 */
     uint32_t aborts;         /* in a row */

@@ -38,6 +38,7 @@ static enum ent_err apply_open(struct ent_round *r, const struct ent_row *row)
     }
     r->phase = ENT_PHASE_JOIN;
     r->stalled = false;
+    r->gate_open = false;
     r->round = row->round;
     r->attempt = row->attempt;
     r->task = row->task;

@@ -77,6 +77,15 @@ bool ent_select_next(const struct ent_round *round, struct ent_row *open)
     return true;
 }
 
+bool ent_select_last(const struct ent_round *round)
+{
+    struct ent_round after = *round;
+    struct ent_row more = {0};
+
+    after.next = ENT_ROUND_NEXT_ROUND; /* as its RELEASE row will leave it */
+    return round->stopping || !ent_select_next(&after, &more);
+}
+
 struct wide {
     uint64_t hi;
     uint64_t lo;

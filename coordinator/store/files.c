@@ -208,8 +208,8 @@ enum ent_err ent_store_model_put(struct ent_store *store, const void *bytes, siz
 }
 
 /* Calls `each` with every name in a directory. */
-static enum ent_err walk(const char *dir, enum ent_err (*each)(void *ctx, const char *name),
-                         void *ctx)
+enum ent_err ent_files_walk(const char *dir, enum ent_err (*each)(void *ctx, const char *name),
+                            void *ctx)
 {
     DIR *d = opendir(dir);
     struct dirent *entry;
@@ -233,7 +233,7 @@ static enum ent_err walk(const char *dir, enum ent_err (*each)(void *ctx, const 
     return err;
 }
 
-static enum ent_err remove_in(const char *dir, const char *name)
+enum ent_err ent_files_remove_in(const char *dir, const char *name)
 {
     char *path = NULL;
     enum ent_err err;
@@ -297,7 +297,7 @@ enum ent_err ent_store_model_list(struct ent_store *store, uint8_t (**out)[ENT_S
     enum ent_err err = ent_grow(&d.list, &d.cap, 1, sizeof *d.list);
 
     if (err == ENT_E_OK) {
-        err = walk(store->models, list_one, &d);
+        err = ent_files_walk(store->models, list_one, &d);
     }
     if (err != ENT_E_OK) {
         free(d.list);
@@ -352,7 +352,7 @@ static enum ent_err sweep_model(void *ctx, const char *name)
         return ENT_E_OK; /* wanted, or not ours */
     }
     s->removed++;
-    return remove_in(s->dir, name);
+    return ent_files_remove_in(s->dir, name);
 }
 
 enum ent_err ent_store_model_sweep(struct ent_store *store,
@@ -366,7 +366,7 @@ enum ent_err ent_store_model_sweep(struct ent_store *store,
         err = add_digest(&s.keep, keep[i]);
     }
     if (err == ENT_E_OK) {
-        err = walk(store->models, sweep_model, &s);
+        err = ent_files_walk(store->models, sweep_model, &s);
     }
     free(s.keep.list);
     if (err == ENT_E_OK && n_removed != NULL) {
@@ -420,7 +420,8 @@ static enum ent_err discard_one(void *ctx, const char *name)
 {
     struct update_sweep *s = ctx;
 
-    return strncmp(name, s->prefix, strlen(s->prefix)) == 0 ? remove_in(s->dir, name) : ENT_E_OK;
+    return strncmp(name, s->prefix, strlen(s->prefix)) == 0 ? ent_files_remove_in(s->dir, name)
+                                                            : ENT_E_OK;
 }
 
 enum ent_err ent_store_update_discard(struct ent_store *store, uint32_t run, uint64_t round,
@@ -429,7 +430,7 @@ enum ent_err ent_store_update_discard(struct ent_store *store, uint32_t run, uin
     struct update_sweep s = {.dir = store->updates};
 
     update_prefix(s.prefix, run, round, attempt);
-    return walk(store->updates, discard_one, &s);
+    return ent_files_walk(store->updates, discard_one, &s);
 }
 
 static enum ent_err read_update(struct ent_stmt *stmt, void *out)
@@ -471,7 +472,7 @@ static enum ent_err sweep_update(void *ctx, const char *name)
         }
     }
     s->removed++;
-    return remove_in(s->dir, name);
+    return ent_files_remove_in(s->dir, name);
 }
 
 enum ent_err ent_store_update_sweep(struct ent_store *store, size_t *n_removed)
@@ -480,7 +481,7 @@ enum ent_err ent_store_update_sweep(struct ent_store *store, size_t *n_removed)
     enum ent_err err = named_updates(store, &s);
 
     if (err == ENT_E_OK) {
-        err = walk(store->updates, sweep_update, &s);
+        err = ent_files_walk(store->updates, sweep_update, &s);
     }
     free(s.keep);
     if (err == ENT_E_OK && n_removed != NULL) {

@@ -75,6 +75,48 @@ static const char *const migrations[] = {
     /* 4 -> 5: the newest rows that name a model or a state, looked for in every training round */
     "CREATE INDEX event_model ON event(kind) WHERE model IS NOT NULL;"
     "CREATE INDEX event_state ON event(kind) WHERE state IS NOT NULL;",
+    /* 5 -> 6: the audit log. node: complete subtrees above the leaves, whose hashes are in leaf. Nothing
+     * of it is ever changed: who tries with a statement is told so. */
+    "CREATE TABLE leaf("
+    " idx INTEGER PRIMARY KEY, type INTEGER NOT NULL, run INTEGER NOT NULL, round INTEGER NOT NULL,"
+    " hash BLOB NOT NULL, body BLOB NOT NULL) STRICT;"
+    "CREATE INDEX leaf_type ON leaf(type);" /* ends with idx: the newest of a type */
+    "CREATE TABLE node("
+    " level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(level, idx))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TRIGGER leaf_update BEFORE UPDATE ON leaf BEGIN"
+    " SELECT RAISE(ABORT, 'the audit log is never changed'); END;"
+    "CREATE TRIGGER leaf_delete BEFORE DELETE ON leaf BEGIN"
+    " SELECT RAISE(ABORT, 'the audit log is never shortened'); END;"
+    "CREATE TRIGGER node_update BEFORE UPDATE ON node BEGIN"
+    " SELECT RAISE(ABORT, 'the audit log is never changed'); END;"
+    "CREATE TRIGGER node_delete BEFORE DELETE ON node BEGIN"
+    " SELECT RAISE(ABORT, 'the audit log is never shortened'); END;"
+    "CREATE TABLE head("
+    " id INTEGER PRIMARY KEY CHECK(id = 1), size INTEGER NOT NULL, root BLOB NOT NULL,"
+    " time_ms INTEGER NOT NULL, log_key INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE ckpt("
+    " size INTEGER PRIMARY KEY, root BLOB NOT NULL, note BLOB NOT NULL,"
+    " quorum INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX ckpt_quorum ON ckpt(size) WHERE quorum = 1;"
+    "CREATE TABLE cosig("
+    " size INTEGER NOT NULL REFERENCES ckpt(size), handle BLOB NOT NULL, line BLOB NOT NULL,"
+    " PRIMARY KEY(size, handle)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE sealed("
+    " digest BLOB NOT NULL, idx INTEGER NOT NULL, place INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
+    " plain INTEGER NOT NULL, erased INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(digest, idx, place))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX sealed_leaf ON sealed(idx, place) WHERE erased = 0;"
+    "CREATE TABLE witness_set("
+    " id INTEGER PRIMARY KEY CHECK(id = 1), version INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE witness_agreed("
+    " handle BLOB PRIMARY KEY, header BLOB NOT NULL, payload_sha256 BLOB NOT NULL,"
+    " signature BLOB NOT NULL) STRICT;"
+    "CREATE TABLE auditor("
+    " id INTEGER PRIMARY KEY, seal_pub BLOB NOT NULL UNIQUE, sign_pub BLOB NOT NULL UNIQUE,"
+    " name TEXT NOT NULL, name_salt BLOB NOT NULL, admitted_ms INTEGER NOT NULL,"
+    " leaf INTEGER NOT NULL) STRICT;"
+    "ALTER TABLE member ADD COLUMN name_salt BLOB;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

@@ -19,8 +19,8 @@ static enum ent_err advise(const char *dir, enum ent_err err)
     (void)snprintf(finding, sizeof finding, "%s", ent_err_message());
     return ent_err_note(
         ENT_E_CORRUPT,
-        "%s -- stop serve and restore %s/federation.db from a backup (with its -wal "
-        "file, if there is one); members stay enrolled",
+        "%s -- stop serve and restore %s/federation.db from a backup (with its -wal file, if there "
+        "is one); recover then brings the log back to what the members saw; members stay enrolled",
         finding, dir);
 }
 
@@ -28,6 +28,7 @@ static enum ent_err open_paths(const char *dir, struct ent_store *store, char **
 {
     ENT_TRY(ent_path_join(dir, "models", &store->models));
     ENT_TRY(ent_path_join(dir, "updates", &store->updates));
+    ENT_TRY(ent_path_join(dir, "sealed", &store->sealed));
     return ent_path_join(dir, "federation.db", db_path);
 }
 
@@ -73,6 +74,9 @@ enum ent_err ent_store_create(const char *dir, const struct ent_store_identity *
         err = ent_dir_make(store.updates);
     }
     if (err == ENT_E_OK) {
+        err = ent_dir_make(store.sealed);
+    }
+    if (err == ENT_E_OK) {
         err = ent_db_open(path, &ent_schema, &store.db);
     }
     if (err == ENT_E_OK) {
@@ -87,6 +91,7 @@ enum ent_err ent_store_create(const char *dir, const struct ent_store_identity *
     ent_db_close(store.db);
     free(store.models);
     free(store.updates);
+    free(store.sealed);
     free(path);
     return advise(dir, err);
 }
@@ -112,24 +117,28 @@ static enum ent_err open_at(const char *dir, struct ent_store *store)
     return err;
 }
 
+/* What only who writes needs: a database that is whole, the directories, files that are all there. */
+static enum ent_err ready_to_write(struct ent_store *store)
+{
+    ENT_TRY(ent_db_check(store->db));
+    ENT_TRY(ent_dir_make(store->models));
+    ENT_TRY(ent_dir_make(store->updates));
+    ENT_TRY(ent_dir_make(store->sealed));
+    store->sealed_dirs = true;
+    ENT_TRY(ent_small_restore(store));
+    return ent_store_log_verify(store);
+}
+
 static enum ent_err open_how(const char *dir, bool readonly, struct ent_store **out)
 {
     struct ent_store *store = NULL;
     enum ent_err err;
 
     ENT_TRY(ent_calloc(1, sizeof *store, &store));
+    store->readonly = readonly;
     err = open_at(dir, store);
     if (err == ENT_E_OK) {
-        err = readonly ? ent_db_exec(store->db, "PRAGMA query_only=ON") : ent_db_check(store->db);
-    }
-    if (err == ENT_E_OK && !readonly) {
-        err = ent_dir_make(store->models);
-    }
-    if (err == ENT_E_OK && !readonly) {
-        err = ent_dir_make(store->updates);
-    }
-    if (err == ENT_E_OK && !readonly) {
-        err = ent_small_restore(store);
+        err = readonly ? ent_db_exec(store->db, "PRAGMA query_only=ON") : ready_to_write(store);
     }
     if (err != ENT_E_OK) {
         ent_store_close(store);
@@ -154,8 +163,10 @@ void ent_store_close(struct ent_store *store)
     if (store != NULL) {
         ent_small_release(store);
         ent_db_close(store->db);
+        ent_sha256_release(&store->log.hash);
         free(store->models);
         free(store->updates);
+        free(store->sealed);
         free(store);
     }
 }
@@ -171,14 +182,25 @@ enum ent_err ent_store_begin(struct ent_store *store)
     return ent_db_begin(store->db);
 }
 
+/* What has to be there before the commit: the order does not matter, all of it comes first. */
+static enum ent_err before_commit(struct ent_store *store)
+{
+    ENT_TRY(ent_small_before_commit(store));
+    ENT_TRY(ent_store_sealed_sync(store));
+    return ent_log_before_commit(store);
+}
+
 enum ent_err ent_store_commit(struct ent_store *store)
 {
     enum ent_err err;
 
     ENT_HOOK_POINT("store-before-commit");
-    err = ent_db_end(store->db, ent_small_before_commit(store));
+    err = ent_db_end(store->db, before_commit(store));
     if (err == ENT_E_OK) {
         ent_small_after_commit(store);
+        ent_log_after_commit(store);
+    } else {
+        ent_log_rollback(store);
     }
     ENT_HOOK_POINT("store-after-commit");
     return err;
@@ -187,6 +209,12 @@ enum ent_err ent_store_commit(struct ent_store *store)
 void ent_store_rollback(struct ent_store *store)
 {
     ent_db_rollback(store->db);
+    ent_log_rollback(store);
+}
+
+uint64_t ent_store_commits(const struct ent_store *store)
+{
+    return ent_db_commits(store->db);
 }
 
 enum ent_err ent_store_setting_set(struct ent_store *store, const char *key, const char *value)

@@ -3,10 +3,28 @@
 #define ENT_COORDINATOR_STORE_TABLES_H
 
 #include "common/db/db.h"
-#include "coordinator/store/store.h"
+#include "coordinator/store/log.h"
+
+/* Where the log stands: `tree` with the leaves of the open transaction, `committed` without. */
+struct ent_log_state {
+    struct ent_merkle tree;
+    struct ent_merkle committed;
+    uint8_t root[ENT_MERKLE_BYTES];      /* of committed */
+    uint8_t next_root[ENT_MERKLE_BYTES]; /* of tree, from before to after a commit */
+    uint64_t time_ms;                    /* of tree's last leaf */
+    uint64_t committed_time_ms;
+    struct ent_sha256 hash; /* to work with */
+};
 
 struct ent_store {
     struct ent_db *db;
+    bool readonly;
+    struct ent_log_state log; /* of a store opened for writing */
+    char *sealed;             /* DIR/sealed */
+    uint8_t
+        sealed_dirty[32]; /* a bit for each directory in it that got a name since the last sync */
+    bool sealed_dirs;     /* directories were made in it, perhaps before it was opened */
+    uint64_t n_sealed;
     char *models;  /* DIR/models */
     char *updates; /* DIR/updates */
     struct ent_store_identity identity;
@@ -33,6 +51,36 @@ void ent_small_release(struct ent_store *store); /* stores what still waits */
 ENT_MUST enum ent_err ent_small_restore(struct ent_store *store);
 /* The run is over: what is left of it is synchronised, the rows go. In the transaction. */
 ENT_MUST enum ent_err ent_small_settle(struct ent_store *store);
+
+/* ---- log.c ---- */
+/* The committed head; size 0 without one. */
+struct ent_log_head {
+    uint64_t size;
+    uint8_t root[ENT_MERKLE_BYTES];
+    uint64_t time_ms;
+    uint64_t log_key; /* id of the vkey */
+};
+ENT_MUST enum ent_err ent_log_read_head(struct ent_store *store, struct ent_log_head *out);
+ENT_MUST enum ent_err ent_log_before_commit(struct ent_store *store); /* in the transaction */
+void ent_log_after_commit(struct ent_store *store);
+void ent_log_rollback(struct ent_store *store);
+/* A place as SQLite holds it. */
+uint64_t ent_log_clamp(uint64_t idx);
+
+/* ---- files.c ---- */
+/* Calls `each` with every name in a directory; its error ends the walk. */
+ENT_MUST enum ent_err ent_files_walk(const char *dir,
+                                     enum ent_err (*each)(void *ctx, const char *name), void *ctx);
+ENT_MUST enum ent_err ent_files_remove_in(const char *dir, const char *name);
+
+/* ---- sealed.c ---- */
+/* Keeps the list of what leaves name. In the transaction of an update.accept or blob.erase leaf. */
+struct ent_leaf_update_accept;
+struct ent_leaf_blob_erase;
+ENT_MUST enum ent_err ent_sealed_named(struct ent_store *store, const struct ent_leaf_frame *frame,
+                                       const struct ent_leaf_update_accept *accept);
+ENT_MUST enum ent_err ent_sealed_erased(struct ent_store *store,
+                                        const struct ent_leaf_blob_erase *erase);
 
 extern const struct ent_db_schema ent_schema; /* schema.c */
 

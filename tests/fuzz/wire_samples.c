@@ -44,7 +44,10 @@ static bool connection(unsigned type, union ent_any_message *m)
                                           .models_held = digests,
                                           .n_models_held = 3,
                                           .has_run_plan = true,
-                                          .run_plan = {4}};
+                                          .run_plan = {4},
+                                          .seen_size = 130,
+                                          .has_seen_root = true,
+                                          .seen_root = {10}};
         return true;
     case ENT_MSG_WELCOME:
         m->welcome = (struct ent_msg_welcome){.time_ms = 1795543200001,
@@ -79,7 +82,9 @@ static bool round_messages(unsigned type, union ent_any_message *m)
 {
     switch (type) {
     case ENT_MSG_ROUND_OPEN:
-        m->round_open = (struct ent_msg_round_open){.federation = {1},
+        m->round_open = (struct ent_msg_round_open){.leaf_index = 131,
+                                                    .leaf_ms = 1795543200002,
+                                                    .federation = {1},
                                                     .run = 2,
                                                     .round = 17,
                                                     .attempt = 1,
@@ -95,7 +100,12 @@ static bool round_messages(unsigned type, union ent_any_message *m)
                                                     .update_ms = 600000,
                                                     .weights = 1,
                                                     .scale_bits = 20,
-                                                    .base_bytes = 40000};
+                                                    .base_bytes = 40000,
+                                                    .config = 12,
+                                                    .cosigned_size = 125,
+                                                    .auditors = digests,
+                                                    .n_auditors = 2,
+                                                    .plain = true};
         return true;
     case ENT_MSG_JOIN:
         m->join = (struct ent_msg_join){.round_open = {7},
@@ -108,8 +118,11 @@ static bool round_messages(unsigned type, union ent_any_message *m)
                                         .has_base = true};
         return true;
     case ENT_MSG_DECLINE:
-        m->decline = (struct ent_msg_decline){
-            .round_open = {7}, .code = ENT_E_POLICY, .text = "task train is not in the policy"};
+        m->decline = (struct ent_msg_decline){.round_open = {7},
+                                              .code = ENT_E_POLICY,
+                                              .text = "task train is not in the policy",
+                                              .has_salt = true,
+                                              .salt = {11}};
         return true;
     case ENT_MSG_BEGIN:
         m->begin = (struct ent_msg_begin){.round_open = {7}, .joined = handles, .n_joined = 3};
@@ -126,7 +139,12 @@ static bool round_ends(unsigned type, union ent_any_message *m)
 {
     switch (type) {
     case ENT_MSG_ACK:
-        m->ack = (struct ent_msg_ack){.digest = {3}, .code = 0, .repeat = true, .sequence = 44};
+        m->ack = (struct ent_msg_ack){.digest = {3},
+                                      .code = 0,
+                                      .repeat = true,
+                                      .sequence = 44,
+                                      .has_round_open = true,
+                                      .round_open = {7}};
         return true;
     case ENT_MSG_ROUND_CLOSE:
         m->round_close = (struct ent_msg_round_close){.round_open = {7},
@@ -215,12 +233,67 @@ static bool enrolment(unsigned type, union ent_any_message *m)
     }
 }
 
+static bool log_to_member(unsigned type, union ent_any_message *m)
+{
+    static const uint8_t bundle[] = {0, 3, 'a', 'b', 'c', 0, 1, 'd'};
+    static const char note[] = "fed.acme.example/acme\n1\n\n";
+
+    switch (type) {
+    case ENT_MSG_LEAVES:
+        m->leaves = (struct ent_msg_leaves){.first = 130, .bundle = {bundle, sizeof bundle}};
+        return true;
+    case ENT_MSG_CHECKPOINT:
+        m->checkpoint.note = (struct ent_bytes){(const uint8_t *)note, sizeof note - 1};
+        return true;
+    case ENT_MSG_PROPOSE:
+        m->propose.set = der_bytes();
+        return true;
+    case ENT_MSG_PULL:
+        m->pull = (struct ent_msg_pull){
+            .kind = ENT_PULL_MODEL, .offset = 49152, .has_digest = true, .digest = {6}};
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool log_of_member(unsigned type, union ent_any_message *m)
+{
+    switch (type) {
+    case ENT_MSG_COSIGN:
+        m->cosign = (struct ent_msg_cosign){
+            .size = 132, .root = {10}, .time_s = 1795543200, .signature = {15}};
+        return true;
+    case ENT_MSG_AGREE:
+        m->agree.set = der_bytes();
+        return true;
+    case ENT_MSG_LEAVE:
+        m->leave = (struct ent_msg_leave){.salt = {11}};
+        return true;
+    case ENT_MSG_DISPUTE:
+        m->dispute = (struct ent_msg_dispute){
+            .round_open = {7}, .code = ENT_E_TIMEOUT, .receipt = der_bytes(), .salt = {11}};
+        return true;
+    case ENT_MSG_PIECE:
+        m->piece = (struct ent_msg_piece){.kind = ENT_PULL_MODEL,
+                                          .has_digest = true,
+                                          .digest = {6},
+                                          .offset = 49152,
+                                          .total = 49157,
+                                          .bytes = der_bytes()};
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool ent_sample_message(unsigned type, union ent_any_message *out)
 {
     memset(out, 0, sizeof *out);
     fill_lists();
     return connection(type, out) || round_messages(type, out) || round_ends(type, out) ||
-           run_messages(type, out) || enrolment(type, out);
+           run_messages(type, out) || enrolment(type, out) || log_to_member(type, out) ||
+           log_of_member(type, out);
 }
 
 struct ent_header ent_sample_header(unsigned type)
@@ -244,7 +317,10 @@ struct ent_header ent_sample_header(unsigned type)
                                                  .base = {6},
                                                  .payload_bytes = 40032,
                                                  .codec = ENT_CODEC_INT32,
-                                                 .rows_log2 = 12};
+                                                 .rows_log2 = 12,
+                                                 .seen_size = 130,
+                                                 .has_seen_root = true,
+                                                 .seen_root = {10}};
     }
     return h;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "certs/token.h"
+#include "client/agent/agent.h"
 #include "client/agent/enroll.h"
 #include "common/base/buf.h"
 #include "common/base/file.h"
@@ -22,8 +23,8 @@
 #include "tests/support/ent_test.h"
 #include "tests/support/hooks.h"
 
-static struct enrolled template;
-static char root[ENROLLED_PATH_MAX]; /* of all directories of this program */
+static struct enrolled templates[ENROLLED_MEMBERS + 1]; /* by number of members */
+static char root[ENROLLED_PATH_MAX];                    /* of all directories of this program */
 
 /* ---- directories ---- */
 
@@ -189,6 +190,13 @@ struct office {
     struct ent_engine *engine;
     struct ent_link_mem_net *net;
     struct ent_link *enroll;
+    struct ent_link *main;
+    struct enrolled *out;
+    struct witness {
+        struct office *office;
+        uint32_t member;
+        struct ent_agent *agent;
+    } witnesses[ENROLLED_MEMBERS];
 };
 
 static enum ent_err open_link(void *ctx, const uint8_t pin[ENT_SHA256_BYTES],
@@ -232,10 +240,10 @@ static void enrol(struct office *office, uint32_t member)
     bool done = false;
 
     (void)snprintf(name, sizeof name, "m%u", (unsigned)member);
-    enrolled_path(dir, template.dir, name);
+    enrolled_path(dir, office->out->dir, name);
     options.dir = dir;
     options.token = invite(office, enrolled_name(member));
-    memcpy(template.handles[member], options.token.handle, ENT_HANDLE_BYTES);
+    memcpy(office->out->handles[member], options.token.handle, ENT_HANDLE_BYTES);
     ENT_OK(ent_enroll_new(&options, &enroll));
     for (int turn = 0; turn < 20 && !done; turn++) {
         (void)ent_link_mem_pump(office->net, 1000);
@@ -249,9 +257,71 @@ static void enrol(struct office *office, uint32_t member)
     enrolled_config(dir, "tasks: [stats, train, evaluate], min_members: 2, plans: any");
 }
 
-static void make_template(void)
+/* ---- the witness set ---- */
+
+static enum ent_err open_main(void *ctx, ent_link_handler handler, void *handler_ctx,
+                              struct ent_link **out)
 {
-    struct office office = {.time = {.mono_ms = 1000, .wall_ms = ENROLLED_WALL_MS}};
+    struct witness *w = ctx;
+    struct ent_link_mem_identity identity = {0};
+    char uri[ENT_CERTS_URI_BYTES];
+
+    ent_certs_member_uri(w->office->out->federation, w->office->out->handles[w->member], uri);
+    identity.uri = uri;
+    return ent_link_mem_new(w->office->net, &identity, NULL, handler, handler_ctx, out);
+}
+
+static bool is_frozen(struct office *office)
+{
+    struct ent_buf reply;
+    const char *text = NULL;
+    bool frozen;
+
+    ent_buf_init(&reply, ENT_CONTROL_REPLY_MAX_BYTES);
+    ENT_OK(ent_engine_request(office->engine, "{\"verb\":\"policy\"}", &reply));
+    ENT_OK(ent_buf_str(&reply, &text));
+    frozen = strstr(text, "\"frozen\":true") != NULL;
+    ent_buf_release(&reply);
+    return frozen;
+}
+
+static void freeze(struct office *office, uint32_t n_members)
+{
+    bool frozen = false;
+    int more = 5; /* the note that covers it is cosigned too */
+
+    for (uint32_t i = 0; i < n_members; i++) {
+        struct witness *w = &office->witnesses[i];
+        struct ent_agent_options options = {.clock = ent_clock_of_fake(&office->time),
+                                            .transport = {.ctx = w, .open = open_main},
+                                            .jitter_seed = 1};
+        char dir[ENROLLED_PATH_MAX];
+        char name[16];
+
+        *w = (struct witness){.office = office, .member = i};
+        (void)snprintf(name, sizeof name, "m%u", (unsigned)i);
+        enrolled_path(dir, office->out->dir, name);
+        options.dir = dir;
+        ENT_OK(ent_agent_new(&options, &w->agent));
+    }
+    for (int turn = 0; turn < 200 && more > 0; turn++) {
+        (void)ent_link_mem_pump(office->net, 1000);
+        ENT_OK(ent_engine_step(office->engine));
+        for (uint32_t i = 0; i < n_members; i++) {
+            (void)ent_agent_step(office->witnesses[i].agent);
+        }
+        frozen = frozen || (turn > 5 && is_frozen(office));
+        more -= frozen ? 1 : 0;
+    }
+    CU_ASSERT_FATAL(frozen);
+    for (uint32_t i = 0; i < n_members; i++) {
+        ent_agent_free(office->witnesses[i].agent);
+    }
+}
+
+static void make_template(struct enrolled *out, uint32_t n_members)
+{
+    struct office office = {.time = {.mono_ms = 1000, .wall_ms = ENROLLED_WALL_MS}, .out = out};
     struct ent_clock clock = ent_clock_of_fake(&office.time);
     struct ent_setup_options setup = {.name = "box", .host = "main", .clock = clock};
     struct ent_engine_options options = {.clock = clock};
@@ -259,24 +329,30 @@ static void make_template(void)
     struct ent_setup_result result;
     char fed[ENROLLED_PATH_MAX];
 
-    new_dir(template.dir);
-    enrolled_path(fed, template.dir, "fed");
+    new_dir(out->dir);
+    enrolled_path(fed, out->dir, "fed");
     setup.dir = fed;
     ENT_OK(ent_setup_init(&setup, &result));
-    memcpy(template.federation, result.federation, sizeof template.federation);
+    memcpy(out->federation, result.federation, sizeof out->federation);
     ENT_OK(ent_link_mem_net_new(clock, &office.net));
     ENT_OK(ent_home_open(fed, &clock, &office.home));
     options.home = office.home;
     ENT_OK(ent_engine_new(&options, &office.engine));
     ENT_OK(ent_link_mem_new(office.net, &identity, NULL, ent_engine_on_enroll, office.engine,
                             &office.enroll));
-    ent_engine_attach(office.engine, NULL, office.enroll);
+    ENT_OK(ent_link_mem_new(office.net, &identity, NULL, ent_engine_on_main, office.engine,
+                            &office.main));
+    ent_engine_attach(office.engine, office.main, office.enroll);
     ENT_OK(ent_link_listen(office.enroll, "main:7444", (char[300]){0}, 300));
     ENT_OK(ent_engine_start(office.engine));
-    for (uint32_t i = 0; i < ENROLLED_MEMBERS; i++) {
+    for (uint32_t i = 0; i < n_members; i++) {
         enrol(&office, i);
     }
-    ent_link_free(office.enroll);
+    ent_link_free(office.enroll); /* one listener a host in memory */
+    ent_engine_attach(office.engine, office.main, NULL);
+    ENT_OK(ent_link_listen(office.main, "main:7443", (char[300]){0}, 300));
+    freeze(&office, n_members);
+    ent_link_free(office.main);
     ent_engine_free(office.engine);
     ent_home_close(office.home);
     ent_link_mem_net_free(office.net);
@@ -299,12 +375,14 @@ static bool draw(void *ctx, void *out, size_t len)
     return true;
 }
 
-const struct enrolled *enrolled_template(void)
+const struct enrolled *enrolled_template(uint32_t n_members)
 {
     struct ent_rng rng = ent_rng_init(1, 98);
     const struct ent_test_hooks hooks = {.random = draw, .ctx = &rng};
+    struct enrolled *template = &templates[n_members];
 
-    if (template.dir[0] == '\0') {
+    ENT_BUG_ON(n_members < 2 || n_members > ENROLLED_MEMBERS);
+    if (template->dir[0] == '\0') {
         FILE *nowhere = fopen("/dev/null", "w");
 
         if (enrolled_env("ENTENTE_VERBOSE") != NULL) {
@@ -313,8 +391,8 @@ const struct enrolled *enrolled_template(void)
             ent_log_set(ENT_LOG_ERROR, nowhere);
         }
         ent_test_hooks_set(&hooks);
-        make_template();
+        make_template(template, n_members);
         ent_test_hooks_set(NULL);
     }
-    return &template;
+    return template;
 }

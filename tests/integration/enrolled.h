@@ -22,8 +22,8 @@ struct enrolled {
 
 /* "brand-a" for 0. Static. */
 const char *enrolled_name(uint32_t member);
-/* Made at the first call. */
-const struct enrolled *enrolled_template(void);
+/* A federation of so many members (at least 2), all of whom agreed to the witness set. Made at the first call. */
+const struct enrolled *enrolled_template(uint32_t n_members);
 /* A copy of `from`'s content in a new directory; out gets its path. */
 void enrolled_copy(const char *from, char out[ENROLLED_PATH_MAX]);
 /* The same under a name that is free. */

@@ -91,7 +91,7 @@ static struct ent_link_mem_fault on_frame(void *ctx, const struct ent_link_mem_f
 
 void box_new(struct box *box, uint64_t seed, uint32_t n_members)
 {
-    const struct enrolled *from = enrolled_template();
+    const struct enrolled *from = enrolled_template(n_members);
 
     memset(box, 0, sizeof *box);
     box->time = (struct ent_clock_fake){.mono_ms = 1000, .wall_ms = ENROLLED_WALL_MS + 5000};
@@ -222,9 +222,9 @@ static void member_says(void *ctx, enum ent_agent_say kind, const char *line)
 static enum ent_err open_link(void *ctx, ent_link_handler handler, void *handler_ctx,
                               struct ent_link **out)
 {
-    const struct enrolled *from = enrolled_template();
     struct ent_link_mem_identity identity = {0};
     struct box_member *m = ctx;
+    const struct enrolled *from = enrolled_template(m->box->n_members);
     char uri[ENT_CERTS_URI_BYTES];
 
     ent_certs_member_uri(from->federation, from->handles[m->index], uri);

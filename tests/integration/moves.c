@@ -193,7 +193,7 @@ enum ent_phase box_phase(const struct box *box)
 
 uint32_t box_member_of_handle(const struct box *box, const uint8_t handle[ENT_HANDLE_BYTES])
 {
-    const struct enrolled *from = enrolled_template();
+    const struct enrolled *from = enrolled_template(box->n_members);
 
     for (uint32_t i = 0; i < box->n_members; i++) {
         if (memcmp(from->handles[i], handle, ENT_HANDLE_BYTES) == 0) {

@@ -153,7 +153,8 @@ static void expected_model(const struct oracle *o, const struct ent_modelfile *b
     double c;
     size_t n = 0;
 
-    memcpy(info.federation, enrolled_template()->federation, sizeof info.federation);
+    memcpy(info.federation, enrolled_template(o->box->n_members)->federation,
+           sizeof info.federation);
     memcpy(info.plan, o->plan->digest, sizeof info.plan);
     memcpy(info.base, o->base, sizeof info.base);
     info.run = o->close->run;

@@ -43,6 +43,7 @@ static void make_member(struct script *s)
     memcpy(id.address, "localhost:7443", sizeof "localhost:7443");
     ent_sign_key_pub(s->log_key, id.log_pub);
     ent_sign_key_pub(id.statement, s->statement_pub);
+    ent_sign_key_pub(witness, s->witness_pub);
     files.witness = witness;
     files.tls_key = tls;
     files.cert = cert;
@@ -159,6 +160,7 @@ static void make_script(struct script *s, const char *client_yaml, bool grants)
     ENT_OK(ent_link_mem_new(s->net, &nobody, NULL, on_event, s, &s->link));
     ENT_OK(ent_link_listen(s->link, "localhost:7443", bound, sizeof bound));
     make_member(s);
+    script_book(s);
     (void)support_file(s->dir, "data.csv", csv, strlen(csv));
     (void)support_file(s->dir, "client.yaml", client_yaml, strlen(client_yaml));
     free(csv);
@@ -196,11 +198,15 @@ void script_free(struct script *s)
     ent_plan_free(s->plan);
     ent_blob_unref(s->plan_blob);
     ent_blob_unref(s->model);
+    book_release(&s->book);
     ent_arena_release(&s->arena);
 }
 
 void script_pump(struct script *s)
 {
+    if (s->hold) {
+        return;
+    }
     for (int i = 0; i < 1000; i++) {
         size_t moved = ent_link_mem_pump(s->net, 1000);
         bool stepped = s->agent != NULL && ent_agent_step(s->agent);
@@ -309,6 +315,8 @@ void script_welcome(struct script *s, const struct ent_msg_welcome *welcome)
     m.time_ms = m.time_ms == 0 ? s->time.wall_ms : m.time_ms;
     ent_link_admit(s->link, s->conn);
     script_say(s, ENT_MSG_WELCOME, &m);
+    s->published = hello.seen_size;
+    script_publish(s);
 }
 
 void script_push(struct script *s, uint32_t kind, const uint8_t *digest, struct ent_blob *blob)
@@ -376,13 +384,11 @@ struct ent_msg_round_open script_open_msg(const struct script *s, enum ent_task_
 
 void script_open(struct script *s, const struct ent_msg_round_open *m)
 {
-    struct ent_buf payload;
+    struct ent_msg_round_open open = *m;
 
-    ent_buf_init(&payload, ENT_WIRE_PAYLOAD_MAX_BYTES);
-    ENT_OK(ent_msg_round_open_encode(m, &payload));
-    ENT_OK(ent_wire_round_open_hash(payload.data, payload.len, s->open_hash));
-    ent_buf_release(&payload);
-    script_say(s, ENT_MSG_ROUND_OPEN, m);
+    script_log_open(s, &open);
+    script_publish(s);
+    script_say(s, ENT_MSG_ROUND_OPEN, &open);
 }
 
 void script_begin(struct script *s)
@@ -427,14 +433,21 @@ void script_upload(struct script *s, struct ent_envelope *envelope)
     }
     ENT_OK(ent_sha256(ent_blob_bytes(s->received), ent_blob_len(s->received), digest));
     CU_ASSERT_EQUAL(memcmp(digest, opened.payload_sha256, 32), 0);
+    CU_ASSERT_FATAL(opened.header_len <= sizeof s->update_header);
+    memcpy(s->update_header, opened.header_bytes, opened.header_len);
+    s->update.header = (struct ent_bytes){s->update_header, opened.header_len};
+    memcpy(s->update.payload_sha256, opened.payload_sha256, 32);
+    memcpy(s->update.signature, opened.signature, 64);
     *envelope = opened;
 }
 
 void script_ack(struct script *s, const uint8_t *digest, uint32_t code)
 {
-    struct ent_msg_ack m = {.code = code};
+    struct ent_msg_ack m = {.code = code, .has_round_open = true};
 
     memcpy(m.digest, digest, 32);
+    memcpy(m.round_open, s->open_hash, 32);
+    script_log_update(s, code);
     script_say(s, ENT_MSG_ACK, &m);
 }
 
@@ -443,6 +456,7 @@ void script_close(struct script *s)
     struct ent_msg_round_close m = {.sum_w = 3, .train_done = 1, .train_rounds = 3};
 
     memcpy(m.round_open, s->open_hash, 32);
+    script_log_close(s, true);
     script_say(s, ENT_MSG_ROUND_CLOSE, &m);
     s->round++;
 }

@@ -10,6 +10,7 @@
 #include "common/net/link_mem.h"
 #include "common/plan/plan.h"
 #include "common/wire/wire.h"
+#include "tests/unit/client_mirror/book.h"
 
 #define SCRIPT_INBOX 64
 #define SCRIPT_SAID 8192
@@ -44,6 +45,16 @@ struct script {
     uint8_t federation[16];
     uint8_t handle[16];
     uint8_t statement_pub[32];
+    uint8_t witness_pub[32];
+    struct book book;   /* the coordinator's log */
+    uint64_t published; /* leaves that this connection was sent */
+    uint64_t last_ms;   /* of the newest opening */
+    uint64_t last_index;
+    struct ent_msg_cosign cosign; /* the newest */
+    uint32_t n_cosigned;
+    bool hold;                   /* nothing is delivered until it is false again */
+    uint8_t update_header[1024]; /* of the update taken last */
+    struct ent_leaf_statement update;
     ent_conn_id conn;
     uint32_t n_opened;
     uint32_t n_closed;
@@ -90,6 +101,22 @@ void script_say(struct script *s, enum ent_msg_type type, const void *message);
 void script_say_as(struct script *s, const struct ent_sign_key *key, enum ent_msg_type type,
                    const void *message);
 void script_bare(struct script *s, enum ent_msg_type type, uint64_t request, const void *message);
+
+/* ---- log.c ---- */
+/* Genesis and the three members. */
+void script_book(struct script *s);
+/* Leaves that this connection lacks, and a note over all; the cosignature is taken and checked. */
+void script_publish(struct script *s);
+/* The same without waiting for an answer. */
+void script_send_leaves(struct script *s);
+void script_send_note(struct script *s, const struct ent_buf *note);
+/* The next message must be a cosignature of the book's `size`. */
+void script_take_cosign(struct script *s, uint64_t size);
+/* The leaf of an opening, if it is not the newest one anyway; fills its place and hash. */
+void script_log_open(struct script *s, struct ent_msg_round_open *m);
+/* How this member's update of the round ended, and the round. */
+void script_log_update(struct script *s, uint32_t code);
+void script_log_close(struct script *s, bool survived);
 
 /* Longer steps, each with its checks. */
 void script_welcome(struct script *s,

@@ -65,7 +65,7 @@ ENT_TEST(agent, a_flood_of_messages_ends_the_connection)
     struct script s;
 
     script_running(&s);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < ENT_AGENT_QUEUE_FRAMES_MAX + 44; i++) {
         ENT_OK(ent_link_send(s.link, s.conn, ENT_MSG_ACK, 1, junk, 200));
         (void)ent_link_mem_pump(s.net, 1000);
     }

@@ -391,26 +391,3 @@ ENT_TEST(nonce, chain_of_commitments)
     ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit), ENT_E_STALE);
     ent_state_close(s);
 }
-
-ENT_TEST(head, never_goes_back)
-{
-    const char *dir = ent_test_tmpdir();
-    struct ent_state *s = open_state(dir);
-    struct ent_tree_head head = {.size = 10, .root = {1}};
-    struct ent_tree_head got;
-
-    ENT_OK(ent_state_head_get(s, &got));
-    CU_ASSERT_EQUAL(got.size, 0);
-    ENT_OK(ent_state_head_put(s, &head));
-    s = reopen(dir, s);
-    ENT_OK(ent_state_head_put(s, &head));
-    head.root[0] = 2;
-    ENT_FAILS(ent_state_head_put(s, &head), ENT_E_PROTOCOL);
-    head.size = 9;
-    ENT_FAILS(ent_state_head_put(s, &head), ENT_E_PROTOCOL);
-    head.size = 11;
-    ENT_OK(ent_state_head_put(s, &head));
-    ENT_OK(ent_state_head_get(s, &got));
-    CU_ASSERT(got.size == 11 && got.root[0] == 2);
-    ent_state_close(s);
-}

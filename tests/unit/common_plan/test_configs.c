@@ -151,6 +151,25 @@ ENT_TEST(client_config, defaults_and_paths)
     ent_client_config_free(c);
 }
 
+ENT_TEST(client_config, auditors_and_mirror)
+{
+    struct ent_client_config *c;
+
+    ENT_OK(client("data: {path: a}\n", &c));
+    CU_ASSERT(c->n_auditors == 0 && !c->plain_updates && c->mirror == ENT_CLIENT_MIRROR_FULL);
+    ent_client_config_free(c);
+    ENT_OK(client("data: {path: a}\nmirror: hashes\nauditors: [plain, "
+                  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]\n",
+                  &c));
+    CU_ASSERT(c->n_auditors == 1 && c->auditors[0][31] == 0x1f && c->plain_updates);
+    CU_ASSERT_EQUAL(c->mirror, ENT_CLIENT_MIRROR_HASHES);
+    ent_client_config_free(c);
+    ENT_FAILS(client("data: {path: a}\nauditors: plain\n", &c), ENT_E_CONFIG);
+    ENT_FAILS(client("data: {path: a}\nauditors: [0001]\n", &c), ENT_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "client.yaml:2:12"));
+    ENT_FAILS(client("data: {path: a}\nmirror: some\n", &c), ENT_E_CONFIG);
+}
+
 ENT_TEST(client_config, the_written_file_reads_back_from_its_directory)
 {
     struct ent_client_config *c;

@@ -194,6 +194,28 @@ ENT_TEST(envelope, codes)
     end(&t);
 }
 
+/* LEAVES come from both sides: who sent them is what the header says. */
+ENT_TEST(envelope, leaves_of_both_sides)
+{
+    struct ent_header header = ent_sample_header(ENT_MSG_LEAVES);
+    union ent_any_message m;
+    struct sealed s;
+
+    seal(ENT_MSG_LEAVES, &s);
+    ENT_OK(open_as(&s, ENT_MSG_LEAVES, ENT_SENDER_COORDINATOR));
+    ENT_FAILS(open_as(&s, ENT_MSG_LEAVES, ENT_SENDER_MEMBER), ENT_E_PROTOCOL);
+    end(&s);
+    begin(&s);
+    header.from_member = true;
+    header.sender[0] = 0x5A;
+    CU_ASSERT_TRUE_FATAL(ent_sample_message(ENT_MSG_LEAVES, &m));
+    ENT_OK(ent_wire_seal(s.key, &header, &m, &s.bytes));
+    ENT_OK(open_as(&s, ENT_MSG_LEAVES, ENT_SENDER_MEMBER));
+    CU_ASSERT(s.envelope.header.sender[0] == 0x5A);
+    ENT_FAILS(open_as(&s, ENT_MSG_LEAVES, ENT_SENDER_COORDINATOR), ENT_E_PROTOCOL);
+    end(&s);
+}
+
 /* What our own side must not seal. */
 ENT_TEST(envelope, statement_belongs_to_update)
 {

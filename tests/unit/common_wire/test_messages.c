@@ -145,7 +145,9 @@ ENT_TEST(tamper, every_message_cut_or_extended)
         b.buf.len = len;
         ENT_OK(ent_buf_add(&b.buf, unknown_field, 3)); /* 2: unknown field */
         ENT_FAILS(decode(type, &b), ENT_E_PROTOCOL);
-        CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "unknown field 100"));
+        /* the frame of a leaf says how long it is: nothing stands behind it */
+        CU_ASSERT(type == ENT_MSG_ROUND_OPEN ||
+                  strstr(ent_err_message(), "unknown field 100") != NULL);
         b.buf.len = len;
         ENT_OK(ent_buf_add(&b.buf, zero_field, 3)); /* 3: unknown field holding zero */
         ENT_FAILS(decode(type, &b), ENT_E_PROTOCOL);
@@ -270,6 +272,18 @@ ENT_TEST(tamper, bounds)
     REFUSES(round_close, ROUND_CLOSE, outcomes[2].member[0] = 0);
     REFUSES(round_close, ROUND_CLOSE, metrics[0].name[0] = '\x01');
     REFUSES(run_end, RUN_END, best_bytes = 0);
+    REFUSES(hello, HELLO, has_seen_root = false);
+    REFUSES(round_open, ROUND_OPEN, round = 0);
+    REFUSES(round_open, ROUND_OPEN, n_auditors = ENT_LOG_AUDITORS_MAX + 1);
+    REFUSES(leaves, LEAVES, bundle.len = 0);
+    REFUSES(checkpoint, CHECKPOINT, note.len = 0);
+    REFUSES(cosign, COSIGN, size = 0);
+    REFUSES(cosign, COSIGN, time_s = 0);
+    REFUSES(propose, PROPOSE, set.len = 0);
+    REFUSES(agree, AGREE, set = ((struct ent_bytes){crl, ENT_LOG_SET_MAX_BYTES + 1}));
+    REFUSES(dispute, DISPUTE, receipt = ((struct ent_bytes){crl, 1025}));
+    REFUSES(pull, PULL, kind = 5);
+    REFUSES(piece, PIECE, bytes = ((struct ent_bytes){crl, ENT_WIRE_INLINE_MAX_BYTES + 1}));
     CU_ASSERT_TRUE(ent_sample_message(ENT_MSG_BEGIN, &m));
     for (size_t i = 0; i < ENT_WIRE_COHORT_MAX + 1; i++) {
         ent_put_be32(many[i], (uint32_t)i);

@@ -34,6 +34,9 @@ static void on_member(void *ctx, struct ent_link_event *event)
         if (event->type == ENT_MSG_WELCOME) {
             ent_link_admit(m->link, event->conn);
         }
+        if (fed_witness(m, &(struct fed_frame){event->type, event->request, event->body})) {
+            break;
+        }
         CU_ASSERT_FATAL(m->n_inbox < FED_INBOX);
         m->inbox[m->n_inbox].type = event->type;
         m->inbox[m->n_inbox].request = event->request;
@@ -157,6 +160,9 @@ static void make_fed(struct fed *fed, size_t members, bool inlined)
         (void)snprintf(name, sizeof name, "brand-%c", (char)('a' + i));
         fed_enroll(fed, i, name);
     }
+    if (members >= 2) {
+        fed_freeze(fed, members);
+    }
 }
 
 void fed_new(struct fed *fed, size_t members)
@@ -181,6 +187,7 @@ void fed_free(struct fed *fed)
         ent_sink_free(m->received);
         ent_buf_release(&m->update);
         ent_blob_unref(m->payload);
+        ent_sha256_release(&m->witness.hash);
     }
     ent_link_mem_net_free(fed->net);
     ent_arena_release(&fed->arena);
@@ -350,6 +357,14 @@ struct ent_msg_hello fed_hello_of(const struct fed_member *m)
                                   .time_ms = m->fed->time.wall_ms};
 
     memcpy(hello.exporter, m->exporter, sizeof hello.exporter);
+    hello.seen_size = m->witness.tree.size;
+    hello.has_seen_root = hello.seen_size > 0;
+    if (hello.has_seen_root) {
+        struct ent_sha256 hash = {0};
+
+        ENT_OK(ent_merkle_root(&m->witness.tree, &hash, hello.seen_root));
+        ent_sha256_release(&hash);
+    }
     return hello;
 }
 
@@ -375,6 +390,9 @@ void fed_join(struct fed_member *m)
 
     memcpy(join.round_open, m->open_hash, sizeof join.round_open);
     memset(join.next_commit, 7, sizeof join.next_commit);
+    join.seen_size = m->witness.seen_size;
+    join.has_seen_root = join.seen_size > 0;
+    memcpy(join.seen_root, m->witness.seen_root, sizeof join.seen_root);
     fed_send(m, &header, &join);
 }
 

@@ -3,10 +3,13 @@
 #ifndef ENT_TESTS_COORDINATOR_ENGINE_FED_H
 #define ENT_TESTS_COORDINATOR_ENGINE_FED_H
 
+#include "common/crypto/base64.h"
 #include "common/json/json.h"
 #include "common/net/link_mem.h"
+#include "common/tlog/note.h"
 #include "common/wire/wire.h"
 #include "coordinator/engine/engine.h"
+#include "coordinator/store/log.h"
 
 #define FED_MEMBERS 4
 #define FED_INBOX 256
@@ -19,6 +22,18 @@ struct fed_frame {
 };
 
 struct fed;
+
+/* What it knows of the log. */
+struct fed_witness {
+    struct ent_merkle tree;
+    struct ent_sha256 hash;
+    uint64_t seen_size; /* cosigned last */
+    uint8_t seen_root[32];
+    bool silent; /* follows the log, cosigns and agrees to nothing */
+    bool lies;   /* its cosignatures do not verify */
+    uint32_t n_checkpoints;
+    uint32_t n_proposed;
+};
 
 struct fed_member {
     struct fed *fed;
@@ -56,6 +71,7 @@ struct fed_member {
     struct ent_msg_run_end end;
     uint32_t n_closes;
     struct ent_msg_round_close close; /* without lists */
+    struct fed_witness witness;
 };
 
 struct fed {
@@ -91,6 +107,13 @@ uint64_t fed_refusals(struct fed *fed, const char *cause);
 
 #define FED_PLAN_ROUNDS 1
 extern const char fed_plan[];
+
+/* fed_witness.c */
+/* A frame of the log's: taken care of. */
+bool fed_witness(struct fed_member *m, const struct fed_frame *frame);
+void fed_cosign(struct fed_member *m, const struct ent_checkpoint *checkpoint);
+/* The first n members come, agree to the witness set, and are gone. */
+void fed_freeze(struct fed *fed, size_t n);
 
 /* By hand. */
 void fed_enroll(struct fed *fed, size_t i, const char *name);

@@ -12,6 +12,7 @@
 /* What an observer of rows and actions knows. */
 struct laws {
     bool in_attempt;
+    bool gated;    /* GATE came for this attempt */
     bool closed;   /* CLOSE row seen, RELEASE not yet */
     bool released; /* RELEASE row seen in this step */
     bool aborted;  /* ABORT row seen in this step */
@@ -155,6 +156,9 @@ static inline const char *laws_action(struct laws *l, const struct ent_action *a
     case ENT_ACT_FINISH:
         return laws_finish(l, r->config.min_members);
     case ENT_ACT_GATE:
+        if (a->witnessed && l->in_attempt) { /* of the model that BEGIN sends */
+            return r->phase == ENT_PHASE_JOIN ? NULL : "the gate of a model was asked too late";
+        }
         return l->closed ? NULL : "the gate was asked for what is not closed";
     case ENT_ACT_SEND_CLOSE:
         return l->released && a->row.kind == ENT_ROW_CLOSE && a->row.round == l->round
@@ -182,7 +186,11 @@ static inline const char *laws_alive(const struct ent_round *r)
 {
     uint64_t due = r->grace_ms != 0 && r->grace_ms < r->deadline_ms ? r->grace_ms : r->deadline_ms;
 
-    if ((r->phase == ENT_PHASE_JOIN || r->phase == ENT_PHASE_UPDATE) && due == 0) {
+    bool for_witnesses = r->phase == ENT_PHASE_JOIN && !r->gate_open &&
+                         ent_round_count(r, ENT_STANDING_INVITED) == 0;
+
+    if ((r->phase == ENT_PHASE_JOIN || r->phase == ENT_PHASE_UPDATE) && due == 0 &&
+        !for_witnesses) {
         return "a phase without a deadline";
     }
     if (r->phase == ENT_PHASE_WAIT && due == 0 && ent_round_count_up(r) >= r->config.min_members) {
@@ -205,11 +213,18 @@ static inline const char *laws_step(struct laws *l, const struct ent_round *r,
     if (ev->kind == ENT_EV_DAMAGED && ev->member < r->n_members && r->members[ev->member].damaged) {
         l->m[ev->member].adds = 0; /* the engine could not add it */
     }
+    if (ev->kind == ENT_EV_GATE && l->in_attempt && ev->round == l->round &&
+        ev->attempt == l->attempt) {
+        l->gated = true;
+    }
     for (size_t i = 0; i < acts->n && bad == NULL; i++) {
         const struct ent_action *a = &acts->list[i];
 
         if (a->kind != ENT_ACT_ROW) {
             continue;
+        }
+        if (a->row.kind == ENT_ROW_BEGIN && !l->gated) {
+            return "a round began before its gate was open";
         }
         if (a->row.kind == ENT_ROW_ACCEPT &&
             (ev->kind != ENT_EV_UPDATE || ev->round != a->row.round ||

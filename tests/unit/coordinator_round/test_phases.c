@@ -67,10 +67,85 @@ ENT_TEST(join, deadline_leaves_the_silent_out)
     w.now_ms += config.join_ms;
     world_event(&w, ENT_EV_JOIN, 3); /* late, though the timer has not fired */
     CU_ASSERT_EQUAL(world_find(&w, ENT_ACT_REFUSE)->code, ENT_E_PHASE);
-    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_UPDATE);
     CU_ASSERT_EQUAL(w.r.members[2].reason, ENT_E_DROPPED);
     CU_ASSERT_EQUAL(w.r.members[3].reason, ENT_E_TIMEOUT);
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_JOIN); /* now only the gate is waited for, and named */
+    CU_ASSERT_EQUAL(world_count(&w, ENT_ACT_WITNESSES), 1);
+    CU_ASSERT_EQUAL(w.r.deadline_ms, 0);
+    w.now_ms += 100 * config.join_ms;
+    world_event(&w, ENT_EV_TICK, 0);
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_JOIN);
+    CU_ASSERT_EQUAL(world_count(&w, ENT_ACT_WITNESSES), 0);
+    world_event(&w, ENT_EV_GATE, 0);
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_UPDATE);
     CU_ASSERT_EQUAL(world_count(&w, ENT_ACT_SEND_BEGIN), 2);
+    done(&w);
+}
+
+ENT_TEST(join, waits_for_its_gate_and_asks_again_after_a_restart)
+{
+    struct ent_run_config config = world_config();
+    struct ent_event ev;
+    struct world w;
+
+    start(&w, 3, &config);
+    until(&w, ENT_PHASE_JOIN);
+    CU_ASSERT(world_find(&w, ENT_ACT_GATE) != NULL && world_find(&w, ENT_ACT_GATE)->witnessed);
+    ev = world_make(&w, ENT_EV_GATE, 0);
+    ev.attempt++;
+    world_step(&w, ev);
+    CU_ASSERT_EQUAL(world_find(&w, ENT_ACT_REFUSE)->code, ENT_E_STALE);
+    for (uint32_t i = 0; i < 3; i++) {
+        world_event(&w, ENT_EV_JOIN, i);
+    }
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_JOIN); /* all are in; the gate is not open */
+    ENT_OK(world_restart(&w, w.n_rows));
+    CU_ASSERT(world_find(&w, ENT_ACT_GATE) != NULL && world_find(&w, ENT_ACT_GATE)->witnessed);
+    CU_ASSERT(!w.r.gate_open);
+    world_event(&w, ENT_EV_GATE, 0);
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_UPDATE);
+    CU_ASSERT(w.r.gate_open);
+    world_all_up(&w);
+    done(&w);
+}
+
+ENT_TEST(join, a_stop_does_not_wait_for_the_gate)
+{
+    struct ent_run_config config = world_config();
+    struct world w;
+
+    start(&w, 2, &config);
+    until(&w, ENT_PHASE_JOIN);
+    world_event(&w, ENT_EV_STOP, 0);
+    CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_IDLE);
+    done(&w);
+}
+
+/* Only behind the last round is there nothing that would cover it. */
+ENT_TEST(release, only_the_last_round_waits_for_witnesses)
+{
+    struct ent_run_config config = world_config();
+    struct world w;
+
+    start(&w, 2, &config);
+    until_round(&w, ENT_ROUND_TRAIN, ENT_PHASE_RELEASE);
+    CU_ASSERT(world_find(&w, ENT_ACT_GATE) != NULL && !world_find(&w, ENT_ACT_GATE)->witnessed);
+    ENT_OK(world_restart(&w, w.n_rows));
+    CU_ASSERT(world_find(&w, ENT_ACT_GATE) != NULL && !world_find(&w, ENT_ACT_GATE)->witnessed);
+    world_all_up(&w);
+    while (w.r.split != ENT_ROUND_ON_TEST || w.r.phase != ENT_PHASE_RELEASE) {
+        CU_ASSERT_FATAL(world_calm_step(&w));
+    }
+    CU_ASSERT(world_find(&w, ENT_ACT_GATE) != NULL && world_find(&w, ENT_ACT_GATE)->witnessed);
+    ENT_OK(world_restart(&w, w.n_rows));
+    CU_ASSERT(world_find(&w, ENT_ACT_GATE) != NULL && world_find(&w, ENT_ACT_GATE)->witnessed);
+    done(&w);
+
+    start(&w, 2, &config); /* and one in which the operator stops */
+    until_round(&w, ENT_ROUND_TRAIN, ENT_PHASE_UPDATE);
+    world_event(&w, ENT_EV_STOP, 0);
+    until(&w, ENT_PHASE_RELEASE);
+    CU_ASSERT(world_find(&w, ENT_ACT_GATE) != NULL && world_find(&w, ENT_ACT_GATE)->witnessed);
     done(&w);
 }
 

@@ -80,7 +80,7 @@ static const struct cell table[ENT_PHASE_COUNT][ENT_EV_COUNT] = {
                   [ENT_EV_UPDATE_BAD] = {NO, PH(JOIN)},
                   [ENT_EV_RESULT] = {NO, PH(JOIN)},
                   [ENT_EV_RESULT_FAILED] = {NO, PH(JOIN)},
-                  [ENT_EV_GATE] = {NO, PH(JOIN)},
+                  [ENT_EV_GATE] = {ALLOWED, PH(JOIN)},
                   [ENT_EV_DAMAGED] = {NO, PH(JOIN)}},
     [PH(UPDATE)] = {[ENT_EV_RUN_START] = {NO, PH(UPDATE)},
                     [ENT_EV_STOP] = {ALLOWED, PH(UPDATE)},

@@ -92,6 +92,7 @@ static void look(struct world *w, const struct ent_event *ev)
             w->want_gate = true;
         } else if (a->kind == ENT_ACT_DISCARD) {
             w->want_result = false;
+            w->want_gate = false;
         }
     }
     bad = laws_step(&w->laws, &w->r, ev, &w->acts);
@@ -171,7 +172,7 @@ bool world_calm_step(struct world *w)
         world_event(w, ENT_EV_RESULT, 0);
         return true;
     }
-    if (w->r.phase == ENT_PHASE_RELEASE && w->want_gate) {
+    if ((w->r.phase == ENT_PHASE_RELEASE || w->r.phase == ENT_PHASE_JOIN) && w->want_gate) {
         w->want_gate = false;
         world_event(w, ENT_EV_GATE, 0);
         return true;

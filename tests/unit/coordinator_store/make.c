@@ -6,6 +6,7 @@
 #include "common/base/hooks.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_round/world.h"
+#include "tests/unit/coordinator_store/make_log.h"
 
 unsigned long make_kill_at = 0;
 
@@ -97,4 +98,13 @@ uint32_t make_run(struct ent_store *store)
     ENT_OK(ent_store_run_add(store, &config, none, &plan, NOW, &run));
     ent_buf_release(&plan);
     return run;
+}
+
+struct ent_store *make_log(const char **dir, size_t n)
+{
+    struct ent_store *store = make_store(dir);
+
+    ENT_OK(log_begin(store));
+    ENT_OK(log_add_many(store, 0, n - 1));
+    return store;
 }

@@ -1,0 +1,11 @@
+/* What the files of client.yaml share. Not for others. */
+#ifndef ENT_COMMON_PLAN_CLIENT_CONFIG_INTERNAL_H
+#define ENT_COMMON_PLAN_CLIENT_CONFIG_INTERNAL_H
+
+#include "common/plan/client_config.h"
+
+/* `auditors`: a list of fingerprints, and the word plain. */
+ENT_MUST enum ent_err ent_client_config_auditors(const struct ent_node *node,
+                                                 struct ent_client_config *config);
+
+#endif

@@ -1,0 +1,156 @@
+/* What members say of the log outside of rounds: the head that they saw, leaving, objections. */
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "coordinator/engine/state.h"
+
+#define DISPUTES_MAX 16 /* of one member, while the program runs */
+
+/* ---- HELLO ---- */
+
+bool ent_party_hello(struct ent_engine *e, uint32_t member, const struct ent_msg_hello *m)
+{
+    enum ent_err err = ent_trail_check_seen(e, m->seen_size, m->seen_root);
+    char why[256];
+
+    if (err == ENT_E_CORRUPT) {
+        (void)snprintf(why, sizeof why, "%s", ent_err_message());
+        err = ent_err_note(
+            ENT_E_CORRUPT,
+            "%s: %s. This directory is an old copy, or another coordinator runs with its keys; "
+            "nothing goes on before that is settled: entente-coordinator recover --dir %s brings "
+            "the lost leaves back from a member",
+            e->members[member].name, why, e->home->dir);
+    }
+    ent_engine_fail(e, err);
+    return err == ENT_E_OK;
+}
+
+void ent_party_welcome(struct ent_engine *e, struct ent_conn *conn)
+{
+    if (!conn->log.behind) {
+        ent_propose_to(e, conn);
+    }
+}
+
+/* ---- one leaf in a transaction of its own ---- */
+
+struct alone {
+    enum ent_leaf_type type;
+    const void *message;
+    uint64_t idx;
+};
+
+static enum ent_err append_alone(struct ent_engine *e, void *ctx)
+{
+    struct alone *a = ctx;
+
+    return ent_trail_append(e, a->type, a->message, &a->idx);
+}
+
+static enum ent_err leaf_alone(struct ent_engine *e, enum ent_leaf_type type, const void *message,
+                               uint64_t *idx)
+{
+    struct alone a = {.type = type, .message = message};
+    enum ent_err err = ent_trail_together(e, append_alone, &a);
+
+    ent_engine_fail(e, err);
+    *idx = a.idx;
+    return err;
+}
+
+/* ---- AGREE ---- */
+
+enum ent_err ent_party_agree(struct ent_engine *e, uint32_t member, const struct ent_envelope *env)
+{
+    struct ent_msg_agree m;
+
+    ENT_TRY(ent_msg_agree_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_REQUIRE(e->audit.proposal.len > 0 && m.set.len == e->audit.proposal.len &&
+                    memcmp(m.set.data, e->audit.proposal.data, m.set.len) == 0,
+                ENT_E_STALE, "that witness set is not asked for any more");
+    return ent_propose_agreed(e, member, env);
+}
+
+/* ---- leaving ---- */
+
+enum ent_err ent_party_leave(struct ent_engine *e, uint32_t member, const struct ent_envelope *env)
+{
+    struct ent_engine_member *m = &e->members[member];
+    struct ent_witness_history *h = &e->audit.history;
+    struct ent_leaf_member_leave leaf = {.has_request = true};
+    struct ent_msg_leave leave;
+    struct ent_said said;
+
+    ENT_TRY(ent_msg_leave_decode(env->payload, env->payload_len, &e->arena, &leave));
+    if (m->log.left) { /* it waits for its last note */
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_grow(&h->left, &h->cap_left, h->n_left + 1, sizeof *h->left));
+    ent_said_take(&said, env);
+    memcpy(leaf.handle, m->handle, sizeof leaf.handle);
+    leaf.request = ent_said_statement(&said);
+    ENT_TRY(leaf_alone(e, ENT_LEAF_MEMBER_LEAVE, &leaf, &m->log.left_leaf));
+    m->log.left = true;
+    h->left[h->n_left].leaf = m->log.left_leaf;
+    memcpy(h->left[h->n_left++].handle, m->handle, sizeof m->handle);
+    ent_engine_say(e, ENT_SAY_MEMBER, "%s leaves the federation", m->name);
+    ent_trail_publish(e);
+    return ENT_E_OK;
+}
+
+static enum ent_err let_go(struct ent_engine *e, uint32_t member)
+{
+    enum ent_err err = ent_store_revoke(e->store, e->members[member].handle, e->wall_ms);
+
+    ENT_TRY(err == ENT_E_EXISTS ? ENT_E_OK : err);
+    ent_members_out(e, member, "this member has left");
+    return ENT_E_OK;
+}
+
+void ent_party_cosigned(struct ent_engine *e, uint32_t member, uint64_t size)
+{
+    struct ent_engine_member *m = &e->members[member];
+
+    if (m->log.left && !m->revoked && size > m->log.left_leaf) {
+        ent_engine_fail(e, let_go(e, member));
+        ent_engine_renew_crl(e, true);
+        ent_engine_say(e, ENT_SAY_MEMBER, "%s has left the federation", m->name);
+    }
+}
+
+enum ent_err ent_party_let_go(struct ent_engine *e)
+{
+    for (uint32_t i = 0; i < e->n_members; i++) {
+        if (e->members[i].log.left && !e->members[i].revoked) {
+            ENT_TRY(let_go(e, i));
+            e->crl_behind = true;
+        }
+    }
+    return ENT_E_OK;
+}
+
+/* ---- objections ---- */
+
+enum ent_err ent_party_dispute(struct ent_engine *e, uint32_t member,
+                               const struct ent_envelope *env)
+{
+    struct ent_engine_member *m = &e->members[member];
+    struct ent_leaf_dispute leaf = {.header = {env->header_bytes, env->header_len},
+                                    .payload = {env->payload, env->payload_len}};
+    struct ent_msg_dispute dispute;
+    uint64_t idx = 0;
+
+    ENT_TRY(ent_msg_dispute_decode(env->payload, env->payload_len, &e->arena, &dispute));
+    ENT_REQUIRE(m->log.disputes < DISPUTES_MAX, ENT_E_LIMIT,
+                "%d objections of this member stand in the log since the coordinator started",
+                DISPUTES_MAX);
+    m->log.disputes++;
+    memcpy(leaf.signature, env->signature, sizeof leaf.signature);
+    ENT_TRY(leaf_alone(e, ENT_LEAF_DISPUTE, &leaf, &idx));
+    ent_engine_say(e, ENT_SAY_TROUBLE, "%s objects: %s (leaf %llu of the log)", m->name,
+                   ent_err_valid(dispute.code) ? ent_err_text((enum ent_err)dispute.code)
+                                               : "for a reason that this build does not know",
+                   (unsigned long long)idx);
+    return ENT_E_OK;
+}

@@ -1,0 +1,74 @@
+/* Inside of the forge. */
+#ifndef ENT_TESTS_SUPPORT_FORGE_INSIDE_H
+#define ENT_TESTS_SUPPORT_FORGE_INSIDE_H
+
+#include "tests/support/forge.h"
+
+/* 32 bytes out of the seed. */
+ENT_MUST enum ent_err ent_forge_derive(const struct ent_forge *forge, const char *label, uint64_t a,
+                                       uint64_t b, uint8_t out[32]);
+/* Through the hook. *dropped: it was not written. */
+ENT_MUST enum ent_err ent_forge_write(struct ent_forge *forge, unsigned type, size_t member,
+                                      const void *message, bool *dropped);
+/* A message of a member: its payload, and what the log keeps of it. */
+struct ent_forge_said {
+    struct ent_bytes payload;
+    struct ent_leaf_statement statement;
+};
+ENT_MUST enum ent_err ent_forge_say_message(struct ent_forge *forge, size_t member, unsigned type,
+                                            const void *message, struct ent_arena *arena,
+                                            struct ent_forge_said *out);
+/* LogWitnessBody of the members that are witnesses. */
+ENT_MUST enum ent_err ent_forge_set(struct ent_forge *forge, uint32_t version,
+                                    struct ent_arena *arena, struct ent_bytes *out);
+/* Genesis, software, members, the first witness set. */
+ENT_MUST enum ent_err ent_forge_found(struct ent_forge *forge);
+/* Sign the note's checkpoint again, without cosignatures; one member's cosignature; whether they are enough. */
+ENT_MUST enum ent_err ent_forge_sign_note(const struct ent_forge *forge,
+                                          struct ent_forge_note *note, const uint8_t root[32]);
+ENT_MUST enum ent_err ent_forge_cosign(const struct ent_forge *forge, struct ent_forge_note *note,
+                                       size_t member);
+bool ent_forge_has_quorum(const struct ent_forge *forge, const struct ent_forge_note *note);
+ENT_MUST enum ent_err ent_forge_cosigner_name(const struct ent_forge *forge, size_t member,
+                                              char out[128]);
+enum ent_forge_fate ent_forge_fate_of(const struct ent_forge *forge, size_t member);
+
+/* forge_round.c: the round that forge->run says, from its open leaf (which must be written and published) to close or
+ * abort. *closed: whether it counts. */
+ENT_MUST enum ent_err ent_forge_open_round(struct ent_forge *forge);
+ENT_MUST enum ent_err ent_forge_attempt(struct ent_forge *forge, bool *closed);
+
+/* forge_update.c: an update that is going to be accepted: its statement, weight and sealed copies. payload: appended;
+ * stays empty in a lean log. */
+ENT_MUST enum ent_err ent_forge_update(struct ent_forge *forge, size_t member,
+                                       struct ent_arena *arena, struct ent_buf *payload,
+                                       struct ent_leaf_update_accept *out);
+
+/* forge_real.c. What closing gives; the model goes to forge->run. */
+struct ent_forge_result {
+    uint8_t sum[32]; /* digest */
+    bool has_state;
+    uint8_t state[32];
+    uint64_t loss_sum;
+    uint64_t rows;
+    uint64_t auc;
+};
+/* A plan for the run: its digest goes to forge->run. */
+ENT_MUST enum ent_err ent_forge_real_plan(struct ent_forge *forge);
+void ent_forge_real_free(struct ent_forge *forge);
+/* What the plan fixes of a round.open. */
+void ent_forge_real_open(const struct ent_forge *forge, struct ent_leaf_round_open *out);
+/* One attempt: sums from nothing; appends a member's integers; adds them; sums up. */
+ENT_MUST enum ent_err ent_forge_real_begin(struct ent_forge *forge);
+ENT_MUST enum ent_err ent_forge_real_ints(const struct ent_forge *forge, size_t member,
+                                          struct ent_buf *out);
+ENT_MUST enum ent_err ent_forge_real_add(struct ent_forge *forge, struct ent_bytes ints,
+                                         uint32_t weight);
+ENT_MUST enum ent_err ent_forge_real_close(struct ent_forge *forge, struct ent_forge_result *out);
+/* Figures of the evaluation that was closed last. */
+size_t ent_forge_real_metrics(const struct ent_forge *forge,
+                              struct ent_msg_metric out[ENT_WIRE_METRICS_MAX]);
+/* Another file for the newest model: as a coordinator could release it. */
+ENT_MUST enum ent_err ent_forge_real_swap_model(struct ent_forge *forge);
+
+#endif

@@ -1,0 +1,1 @@
+target_link_libraries(test_coordinator_engine PRIVATE audit common_export)
