@@ -395,8 +395,26 @@ static enum ent_err largest(const struct search *s, uint64_t most, double eps, u
     return ENT_E_OK;
 }
 
-/* Rounds are booked one at a time, and the first that does not fit ends the run. Below `sure` every number fits, whatever grid its
- * figure was computed on; from there on each is asked. */
+/* A number of rounds, at most `most` and near it, so far within the limit that every smaller one is within it too, whatever grid
+ * their figures were computed on. */
+static enum ent_err surely(const struct search *s, uint64_t most, double eps, uint64_t *out)
+{
+    uint64_t back = 0;
+
+    while (back < most) {
+        bool yes;
+
+        ENT_TRY(within(s, most - back, eps, &yes));
+        if (yes) {
+            break;
+        }
+        back = back == 0 ? 1 : back * 2;
+    }
+    *out = back < most ? most - back : 0;
+    return ENT_E_OK;
+}
+
+/* Rounds are booked one at a time, and the first that does not fit ends the run: from `sure` on each is asked. */
 static enum ent_err first_refusal(const struct search *s, uint64_t sure, uint64_t most,
                                   uint64_t *out)
 {
@@ -425,7 +443,7 @@ static enum ent_err rounds_left(const struct search *s, uint64_t max_rounds, uin
 
     band = on_grids && band < PLD_BAND_ABSOLUTE ? PLD_BAND_ABSOLUTE : band;
     ENT_TRY(largest(s, max_rounds < ROUNDS_MAX ? max_rounds : ROUNDS_MAX, s->limit.eps, &most));
-    ENT_TRY(largest(s, most, s->limit.eps - band, &sure));
+    ENT_TRY(surely(s, most, s->limit.eps - band, &sure));
     return first_refusal(s, sure, most, left);
 }
 
