@@ -18,6 +18,8 @@
 #define BAND 1e-9
 /* All releases of one kind together: exact in double. */
 #define STEPS_MAX ((uint64_t)1 << 52)
+/* So many rounds are asked for at once before they are searched through. */
+#define ASK_ALL 100000u
 #define ROUNDS_MAX ((uint64_t)1 << 40)
 
 static const char *const accountant_names[] = {
@@ -369,7 +371,15 @@ static enum ent_err largest(const struct search *s, uint64_t most, double eps, u
 {
     uint64_t low = 0;
     uint64_t high = most + 1; /* does not fit, or must not be asked */
+    bool all = false;
 
+    if (most <= ASK_ALL) { /* a plan whose rounds all fit is the common case */
+        ENT_TRY(within(s, most, eps, &all));
+    }
+    if (all) {
+        *out = most;
+        return ENT_E_OK;
+    }
     for (uint64_t step = 1; step < most; step *= 2) { /* small answers are found with small sums */
         bool yes;
 
