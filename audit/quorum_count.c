@@ -167,8 +167,10 @@ static enum ent_err check_pinned(struct ent_audit *a)
                               "the log ends before its first witness set: nobody vouches for it");
     }
     if (a->pinned_set == 0) {
-        ENT_TRY(ent_audit_fail(a, 5, facts->n_sets > 0 ? facts->sets[0].seq : ENT_AUDIT_NO_SEQ,
-                               "the log's witness sets are not the one that the policy names"));
+        ENT_TRY(ent_audit_fail(
+            a, 5, facts->n_sets > 0 ? facts->sets[0].seq : ENT_AUDIT_NO_SEQ,
+            "the policy's witness set is not in this log: the export is older than the "
+            "policy, or of another history"));
     }
     return ENT_E_OK;
 }
