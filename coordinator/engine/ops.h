@@ -9,7 +9,7 @@
  *   {"verb": "policy"}     {"frozen": bool, "version": ..., "awaited": [NAME], "policy": TEXT}
  *   {"verb": "export", "to": PATH [, "since": ROUND]}
  *   {"verb": "admit-auditor", "x25519": HEX, "ed25519": HEX, "name": N}
- *   {"verb": "disclose" [, "names": [N]]}       {"lines": [{"who": HANDLE or X25519, "salt": HEX, "name": N}]}
+ *   {"verb": "disclose" [, "names": [N]]}       {"lines": [{"who": HANDLE or X25519, "salt": HEX, "name": N}], "unknown": ...}
  *
  * A request that cannot be carried out is answered {"error": {"code": "exists", "text": ...}}. */
 #ifndef ENT_COORDINATOR_ENGINE_OPS_H

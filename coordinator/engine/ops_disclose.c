@@ -34,30 +34,70 @@ static void put_line(struct ent_json_writer *w, struct ent_bytes who, const uint
     ent_cleanse(hex, sizeof hex);
 }
 
-/* Who was invited and never came stands in no leaf. */
-static enum ent_err put_members(struct ent_engine *e, const struct ent_json *names,
-                                struct ent_json_writer *w)
+struct admitted {
+    struct ent_leaf_member_admit leaf;
+    uint64_t place;
+};
+
+/* The member.admit leaf below that place. NOT_FOUND: there is none. */
+static enum ent_err admitted_below(struct ent_engine *e, uint64_t below, struct admitted *out)
 {
-    struct ent_store_member *roster = NULL;
-    uint8_t salt[32];
-    size_t n = 0;
+    union ent_leaf_any any;
+    struct ent_leaf_frame frame;
+    struct ent_arena arena;
+    struct ent_buf leaf;
     enum ent_err err;
 
-    ENT_TRY(ent_store_roster(e->store, &roster, &n));
-    err = ENT_E_OK;
-    for (size_t i = 0; i < n && err == ENT_E_OK; i++) {
-        if (roster[i].index == ENT_ROUND_NO_MEMBER || !is_asked(names, roster[i].name)) {
-            continue;
-        }
-        err = ent_store_name_salt(e->store, roster[i].handle, salt);
-        if (err == ENT_E_OK) {
-            put_line(w, (struct ent_bytes){roster[i].handle, sizeof roster[i].handle}, salt,
-                     roster[i].name);
-        }
+    ENT_TRY(ent_store_log_newest(e->store, ENT_LEAF_MEMBER_ADMIT, below, &out->place));
+    ent_arena_init(&arena, ENT_WIRE_ARENA_BYTES);
+    ent_buf_init(&leaf, ENT_LEAF_MAX_BYTES);
+    err = ent_store_log_leaf(e->store, out->place, &leaf);
+    if (err == ENT_E_OK) {
+        err = ent_leaf_decode((struct ent_bytes){leaf.data, leaf.len}, &arena, &frame, &any);
+    }
+    if (err == ENT_E_OK) {
+        memcpy(out->leaf.handle, any.member_admit.handle, sizeof out->leaf.handle);
+        memcpy(out->leaf.name_commit, any.member_admit.name_commit, sizeof out->leaf.name_commit);
+    }
+    ent_buf_release(&leaf);
+    ent_arena_release(&arena);
+    return err;
+}
+
+/* A name that does not open what was logged is none: `recover` brings a member back without it. */
+static enum ent_err put_member(struct ent_engine *e, const struct ent_leaf_member_admit *leaf,
+                               const char *name, struct ent_json_writer *w, bool *opens)
+{
+    uint8_t commit[32];
+    uint8_t salt[32];
+
+    ENT_TRY(ent_store_name_salt(e->store, leaf->handle, salt));
+    ENT_TRY(ent_leaf_name_commit(salt, name, commit));
+    *opens = memcmp(commit, leaf->name_commit, sizeof commit) == 0;
+    if (*opens) {
+        put_line(w, (struct ent_bytes){leaf->handle, sizeof leaf->handle}, salt, name);
     }
     ent_cleanse(salt, sizeof salt);
-    free(roster);
-    return err;
+    return ENT_E_OK;
+}
+
+/* Those that the log admitted, the newest first; *unknown: whose names are not known here. */
+static enum ent_err put_members(struct ent_engine *e, const struct ent_json *names,
+                                struct ent_json_writer *w, uint64_t *unknown)
+{
+    struct admitted a = {.place = UINT64_MAX};
+    enum ent_err err;
+
+    while ((err = admitted_below(e, a.place, &a)) == ENT_E_OK) {
+        uint32_t member = ent_members_find(e, a.leaf.handle);
+        bool opens = true;
+
+        if (member != ENT_NO_MEMBER && is_asked(names, e->members[member].name)) {
+            ENT_TRY(put_member(e, &a.leaf, e->members[member].name, w, &opens));
+        }
+        *unknown += opens ? 0 : 1;
+    }
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }
 
 /* One that was admitted without a name has none to disclose. */
@@ -82,11 +122,13 @@ enum ent_err ent_ops_disclose(struct ent_engine *e, const struct ent_json *reque
                               struct ent_json_writer *out)
 {
     const struct ent_json *names = ent_json_get(request, "names");
+    uint64_t unknown = 0;
 
     ent_json_put_key(out, "lines");
     ent_json_put_array(out);
-    ENT_TRY(put_members(e, names, out));
+    ENT_TRY(put_members(e, names, out, &unknown));
     ENT_TRY(put_auditors(e, names, out));
     ent_json_put_close(out);
+    ent_json_put_key_uint(out, "unknown", unknown);
     return ENT_E_OK;
 }

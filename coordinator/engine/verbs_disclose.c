@@ -89,6 +89,7 @@ enum ent_err ent_verb_disclose(const void *options, const char *const *args, siz
     struct ent_buf request;
     struct ent_buf reply;
     const char *text = NULL;
+    uint64_t unknown = 0;
     enum ent_err err;
 
     ent_verb_log(o);
@@ -100,6 +101,14 @@ enum ent_err ent_verb_disclose(const void *options, const char *const *args, siz
     }
     ent_buf_release(&request);
     lines = ent_json_get(json, "lines");
+    if (err == ENT_E_OK) {
+        err = ent_json_uint(ent_json_get(json, "unknown"), "unknown", UINT32_MAX, &unknown);
+    }
+    if (err == ENT_E_OK && unknown > 0) {
+        (void)fprintf(stderr,
+                      "of %llu %s the name is not known here: recover brought them back without\n",
+                      (unsigned long long)unknown, ent_plural(unknown, "member", "members"));
+    }
     if (err == ENT_E_OK) {
         err = check_all_there(lines, args, n_args);
     }
