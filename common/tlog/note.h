@@ -9,6 +9,7 @@
 
 #include "common/tlog/checkpoint.h"
 
+/* Of any note, with lines of strangers; what travels is shorter (ENT_WIRE_NOTE_MAX_BYTES). */
 #define ENT_NOTE_MAX_BYTES ((size_t)64 * 1024)
 /* 64 witnesses, the log's key and the one it is changed for, some strangers. */
 #define ENT_NOTE_SIGNATURES_MAX 72

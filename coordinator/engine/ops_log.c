@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/commit.h"
 #include "common/crypto/csprng.h"
 #include "common/crypto/x25519.h"
 #include "coordinator/engine/ops.h"
@@ -122,7 +123,7 @@ static enum ent_err store_auditor(struct ent_engine *e, void *ctx)
 
     memcpy(leaf.seal_pub, a->seal_pub, sizeof leaf.seal_pub);
     memcpy(leaf.sign_pub, a->sign_pub, sizeof leaf.sign_pub);
-    ENT_TRY(ent_leaf_name_commit(a->name_salt, a->name, leaf.name_commit));
+    ENT_TRY(ent_name_commit(a->name_salt, a->name, leaf.name_commit));
     ENT_TRY(ent_sha256(a->seal_pub, sizeof a->seal_pub, fingerprint));
     ENT_TRY(ent_trail_operator(e, ENT_LOG_ADMIT_AUDITOR, fingerprint, sizeof fingerprint));
     ENT_TRY(ent_trail_append(e, ENT_LEAF_AUDITOR_ADMIT, &leaf, &a->leaf));
