@@ -78,14 +78,7 @@ enum ent_err ent_status_log(struct ent_engine *e, struct ent_json_writer *w)
         ent_trail_awaited(e, names, sizeof names);
     }
     ent_json_put_key_string(w, "awaited", names);
-    ent_json_put_key(w, "proposal");
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < e->n_members; i++) {
-        if (ent_propose_awaits(e, i)) {
-            ent_json_put_string(w, e->members[i].name);
-        }
-    }
-    ent_json_put_close(w);
+    ent_ops_put_awaited(e, "proposal", w);
     ENT_TRY(put_auditors(e, w));
     ent_json_put_key_uint(w, "plain_ms", e->home->config->plain_ms);
     ent_json_put_close(w);
