@@ -32,11 +32,10 @@ static void check_leaf(struct ent_bytes bytes, struct ent_arena *arena)
         require(again.len == bytes.len && memcmp(again.data, bytes.data, again.len) == 0);
     }
     ent_buf_release(&again);
-    if (frame.type == ENT_LEAF_ROUND_JOIN &&
-        ent_leaf_header(leaf.round_join.header, arena, &header) != ENT_E_OK) {
-        require(ent_err_message()[0] != '\0');
-    } else if (frame.type == ENT_LEAF_UPDATE_ACCEPT &&
-               ent_leaf_header(leaf.update_accept.update.header, arena, &header) != ENT_E_OK) {
+    if ((frame.type == ENT_LEAF_ROUND_JOIN &&
+         ent_leaf_header(leaf.round_join.header, arena, &header) != ENT_E_OK) ||
+        (frame.type == ENT_LEAF_UPDATE_ACCEPT &&
+         ent_leaf_header(leaf.update_accept.update.header, arena, &header) != ENT_E_OK)) {
         require(ent_err_message()[0] != '\0');
     }
 }
