@@ -144,7 +144,7 @@ enum ent_err ent_export_open(const char *dir, struct ent_export **out)
     if (err == ENT_E_OK) {
         err = read_claim(export);
         if (err == ENT_E_DATA) {
-            err = ent_err_prefix(err, "checkpoint: ");
+            err = ent_err_prefix(err, "checkpoint");
         }
     }
     if (err == ENT_E_OK) {
