@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/commit.h"
 #include "common/crypto/secret.h"
 #include "coordinator/engine/ops.h"
 
@@ -72,7 +73,7 @@ static enum ent_err put_member(struct ent_engine *e, const struct ent_leaf_membe
     uint8_t salt[32];
 
     ENT_TRY(ent_store_name_salt(e->store, leaf->handle, salt));
-    ENT_TRY(ent_leaf_name_commit(salt, name, commit));
+    ENT_TRY(ent_name_commit(salt, name, commit));
     *opens = memcmp(commit, leaf->name_commit, sizeof commit) == 0;
     if (*opens) {
         put_line(w, (struct ent_bytes){leaf->handle, sizeof leaf->handle}, salt, name);

@@ -1,6 +1,7 @@
 /* Names behind the handles of the log: each line opens the commitment that was logged. */
 #include <string.h>
 
+#include "common/crypto/commit.h"
 #include "coordinator/engine/verbs.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_engine/fed.h"
@@ -55,7 +56,7 @@ static size_t opened(struct fed *fed, const char *request)
 
         CU_ASSERT_EQUAL_FATAL(strlen(text_of(line, "salt")), 64);
         ENT_OK(ent_unhex(text_of(line, "salt"), salt, sizeof salt));
-        ENT_OK(ent_leaf_name_commit(salt, text_of(line, "name"), commit));
+        ENT_OK(ent_name_commit(salt, text_of(line, "name"), commit));
         logged(&log, text_of(line, "who"), found);
         CU_ASSERT_EQUAL(memcmp(commit, found, sizeof commit), 0);
     }
