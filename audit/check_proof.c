@@ -35,7 +35,7 @@ static enum ent_err read_policy(const char *path, struct ent_tlog_policy *out)
     if (err == ENT_E_OK) {
         err = ent_tlog_policy_parse((const char *)text.data, text.len, out);
         if (err != ENT_E_OK && err != ENT_E_NO_MEMORY) {
-            err = ent_err_prefix(err, "%s: ", path);
+            err = ent_err_prefix(err, "%s", path);
         }
     }
     ent_buf_release(&text);

@@ -41,7 +41,7 @@ static enum ent_err parse_newest(struct side *side, struct ent_bytes bytes)
     if (err == ENT_E_OK) {
         err = ent_checkpoint_parse(note.text, note.text_len, &side->newest);
     }
-    return err == ENT_E_DATA || err == ENT_E_LIMIT ? ent_err_prefix(err, "%s: ", side->path) : err;
+    return err == ENT_E_DATA || err == ENT_E_LIMIT ? ent_err_prefix(err, "%s", side->path) : err;
 }
 
 static enum ent_err open_side(struct side *side, const char *path)

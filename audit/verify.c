@@ -43,11 +43,12 @@ static enum ent_err load_policy(struct ent_audit *a)
     if (err == ENT_E_OK) {
         err = ent_tlog_policy_parse((const char *)text.data, text.len, &a->policy);
         if (err != ENT_E_OK && err != ENT_E_NO_MEMORY) {
-            err = ent_err_prefix(err, "%s: ", a->options->policy);
+            err = ent_err_prefix(err, "%s", a->options->policy);
         }
     }
     ent_buf_release(&text);
-    a->facts->pinned = err == ENT_E_OK;
+    /* A policy that came with the export pins nothing. */
+    a->facts->pinned = err == ENT_E_OK && !ent_export_holds(a->export, a->options->policy);
     return err == ENT_E_OK || err == ENT_E_NO_MEMORY ? err : ENT_E_CONFIG;
 }
 
