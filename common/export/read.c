@@ -22,11 +22,6 @@ struct ent_export {
     size_t cap_sizes;
 };
 
-int ent_export_fd(const struct ent_export *export)
-{
-    return export->fd;
-}
-
 const char *ent_export_dir(const struct ent_export *export)
 {
     return export->dir;
