@@ -151,8 +151,10 @@ static enum ent_err check_pinned(struct ent_audit *a)
 
     if (!facts->pinned) {
         return ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
-                              "no policy was given: whom to believe is the export's own word "
-                              "(--policy takes a member's witness.policy)");
+                              "%s: whom to believe is the export's own word (--policy takes a "
+                              "member's witness.policy)",
+                              a->options->policy == NULL ? "no policy was given"
+                                                         : "the policy lies inside the export");
     }
     if (a->policy.has_genesis &&
         memcmp(a->policy.genesis, facts->genesis_hash, sizeof facts->genesis_hash) != 0) {

@@ -297,6 +297,9 @@ static void dispatch(struct ent_engine *e, struct ent_conn *conn, uint64_t reque
     enum ent_err err;
 
     e->members[member].handling = env->header.sequence;
+    if (e->members[member].log.left) {
+        return; /* all that is awaited of it is a cosignature: its key ended in the log */
+    }
     switch (env->header.type) {
     case ENT_MSG_RENEW:
         ent_enroll_renew(e, conn, env);

@@ -80,12 +80,14 @@ enum ent_err ent_party_leave(struct ent_engine *e, uint32_t member, const struct
     struct ent_witness_history *h = &e->audit.history;
     struct ent_leaf_member_leave leaf = {.has_request = true};
     struct ent_msg_leave leave;
+    struct ent_event out;
     struct ent_said said;
 
     ENT_TRY(ent_msg_leave_decode(env->payload, env->payload_len, &e->arena, &leave));
     if (m->log.left) { /* it waits for its last note */
         return ENT_E_OK;
     }
+    ENT_TRY(ent_engine_settle_now(e)); /* what it said before stands before it in the log */
     ENT_TRY(ent_grow(&h->left, &h->cap_left, h->n_left + 1, sizeof *h->left));
     ent_said_take(&said, env);
     memcpy(leaf.handle, m->handle, sizeof leaf.handle);
@@ -95,6 +97,9 @@ enum ent_err ent_party_leave(struct ent_engine *e, uint32_t member, const struct
     h->left[h->n_left].leaf = m->log.left_leaf;
     memcpy(h->left[h->n_left++].handle, m->handle, sizeof m->handle);
     ent_engine_say(e, ENT_SAY_MEMBER, "%s leaves the federation", m->name);
+    out = ent_engine_event(e, ENT_EV_REVOKED,
+                           member); /* of the rounds; it stays for the note that covers this */
+    ent_engine_feed(e, &out);
     ent_trail_publish(e);
     return ENT_E_OK;
 }

@@ -75,6 +75,7 @@ struct ent_trail {
     uint64_t cosigned; /* largest size with a quorum; 0: none */
     struct ent_trail_gate gate;
     bool said_waits;     /* of this note */
+    uint64_t told_ms;    /* monotonic, when members were told of it */
     struct ent_buf open; /* leaf round.open of the current attempt */
     uint64_t open_leaf;
     bool has_close;
