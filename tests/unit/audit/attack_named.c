@@ -217,6 +217,63 @@ static void sybils(struct scene *s)
     }
 }
 
+/* Everybody's word for a second set: its members', and those of the invented federation before it. */
+static void agree_all(struct scene *s, struct ent_leaf_witness_set *set)
+{
+    struct ent_leaf_statement agreed[2 * ATTACK_MEMBERS];
+    struct ent_msg_agree message = {.set = set->set};
+    struct ent_forge *const forges[] = {s->other, s->forge};
+    size_t n = 0;
+
+    for (size_t f = 0; f < ENT_ARRAY_LEN(forges); f++) {
+        for (size_t i = 0; i < forges[f]->options.n_members; i++) {
+            struct ent_forge_said said;
+
+            ENT_OK(ent_forge_say_message(forges[f], i, ENT_MSG_AGREE, &message, &s->arena, &said));
+            agreed[n++] = said.statement;
+        }
+    }
+    set->agreed = agreed;
+    set->n_agreed = n;
+    ENT_OK(ent_forge_append(s->forge, ENT_LEAF_WITNESS_SET, ENT_FORGE_NOBODY, set));
+}
+
+/* An invented federation, and as its last act the real members' keys of the policy become its witnesses. In force is the
+ * set before: none of them ever saw it (0); or they did cosign (1). */
+static void crown(struct scene *s)
+{
+    struct ent_forge_options options = s->options;
+
+    options.member_seed = 99;
+    options.n_members = 3;
+    scene_play(s, NULL);
+    ent_forge_free(s->forge);
+    ENT_OK(ent_forge_new(&options, &s->forge));
+    for (size_t i = 0; i < s->other->n_leaves; i++) {
+        const struct ent_forge_leaf *leaf = &s->other->leaves[i];
+        struct ent_leaf_frame frame;
+        union ent_leaf_any any;
+
+        if (leaf->type != ENT_LEAF_MEMBER_ADMIT && leaf->type != ENT_LEAF_WITNESS_SET) {
+            continue;
+        }
+        ENT_OK(
+            ent_leaf_decode((struct ent_bytes){leaf->bytes, leaf->len}, &s->arena, &frame, &any));
+        if (leaf->type == ENT_LEAF_MEMBER_ADMIT) {
+            ENT_OK(ent_forge_append(s->forge, leaf->type, ENT_FORGE_NOBODY, &any));
+            continue;
+        }
+        any.witness_set.n_agreed = 0;
+        ENT_OK(second_set(s, &any.witness_set));
+        agree_all(s, &any.witness_set);
+    }
+    ENT_OK(ent_forge_publish(s->forge));
+    for (size_t i = 0; i < ATTACK_MEMBERS && s->variant == 1; i++) {
+        ENT_OK(ent_forge_cosign(s->other, &s->forge->notes[s->forge->n_notes - 1], i));
+    }
+    scene_export(s, false);
+}
+
 /* ---- 21: tricks on the parser ---- */
 
 static enum ent_err add_raw(struct ent_buf *raw, struct ent_bytes body,
@@ -320,6 +377,8 @@ const struct attack attacks_named[] = {
     {16, "update without its seal", unsealed, 0, "V15", "", 1, ""},
     {20, "invented witnesses take over", sybils, 0, "V5", "", 1, ""},
     {20, "a whole invented federation", sybils, 1, "V5", "", 1, ""},
+    {20, "a whole invented federation, the policy's set at its end", crown, 0, "", "V5", 3, ""},
+    {0, "the same, and the policy's witnesses cosigned", crown, 1, "", "", 0, ""},
     {21, "unknown field", parser, 0, "V1", "", 1, ""},
     {21, "number in too many bytes", parser, 1, "V1", "", 1, ""},
     {21, "fields out of order", parser, 2, "V1", "", 1, ""},
