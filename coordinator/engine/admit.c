@@ -140,7 +140,7 @@ static void on_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t membe
         reject(e, conn, err, 0);
         return;
     }
-    if (ent_party_hello(e, member, &hello)) {
+    if (ent_party_hello(e, conn, member, &hello)) {
         welcome(e, conn, member, &hello);
     }
 }
@@ -422,6 +422,10 @@ static void on_envelope(struct ent_engine *e, struct ent_conn *conn,
     }
     if (env.header.type == ENT_MSG_HELLO) {
         on_hello(e, conn, member, &env);
+    } else if (conn->log.claims) {
+        if (env.header.type == ENT_MSG_PIECE) {
+            ent_party_shows(e, conn, &env);
+        }
     } else {
         dispatch(e, conn, event->request, &env);
     }
