@@ -342,11 +342,12 @@ static enum ent_err erase_openly(void *ctx, struct ent_forge_leaf_event *event)
     if (scene_is(s, event, ENT_LEAF_UPDATE_ACCEPT)) {
         memcpy(s->erased, event->any->update_accept.sealed[0], 32);
     } else if (event->frame->type == ENT_LEAF_MODEL_RELEASE &&
-               event->any->model_release.kind == ENT_LOG_BEST && s->variant == 1) {
+               event->any->model_release.kind == ENT_LOG_BEST &&
+               (s->variant == 1 || s->variant == 3)) {
         uint8_t digests[1][32];
         struct ent_leaf_blob_erase leaf = {.digests = digests, .n_digests = 1, .basis = 1};
 
-        memcpy(digests[0], s->erased, 32);
+        memcpy(digests[0], s->variant == 3 ? event->forge->run.plan : s->erased, 32);
         return ent_forge_append(event->forge, ENT_LEAF_BLOB_ERASE, ENT_FORGE_NOBODY, &leaf);
     }
     return ENT_E_OK;
@@ -358,7 +359,7 @@ static void erase(struct scene *s)
     s->member = MEMBER;
     scene_play(s, erase_openly);
     for (size_t i = 0; i < s->forge->n_blobs; i++) {
-        const uint8_t *digest = s->variant == 2 ? s->forge->run.plan : s->erased;
+        const uint8_t *digest = s->variant >= 2 ? s->forge->run.plan : s->erased;
 
         s->forge->blobs[i].missing = memcmp(s->forge->blobs[i].digest, digest, 32) == 0;
     }
@@ -389,5 +390,6 @@ const struct attack attacks_named[] = {
     {23, "retained update erased, and the log says so", erase, 1, "", "V15", 3, ""},
     {23, "retained update erased quietly", erase, 0, "V16", "", 1, ""},
     {23, "plan erased quietly", erase, 2, "V16", "", 1, ""},
+    {23, "plan erased, and the log says so", erase, 3, "", "V16", 3, ""},
 };
 const size_t n_attacks_named = ENT_ARRAY_LEN(attacks_named);
