@@ -16,6 +16,7 @@
 #include "common/model/modelfile.h"
 #include "common/optim/optim.h"
 #include "common/optim/server.h"
+#include "common/plan/privacy.h"
 #include "common/task/task.h"
 
 #define ENT_PLAN_MAX_MEMBERS 2000   /* ENT_WIRE_COHORT_MAX */
@@ -125,6 +126,8 @@ struct ent_plan {
     uint32_t attempts;
     uint64_t join_ms;
     uint64_t update_ms;
+
+    struct ent_plan_privacy privacy; /* unit NONE: the plan has none */
 };
 
 /* Parse plan.yaml. `name` stands in error messages. Unknown keys, wrong types, values outside their
