@@ -80,6 +80,13 @@ static const struct ent_option export_options[] = {
     {"since", ENT_OPT_STRING, "ROUND", "leave out sealed updates of earlier rounds", AT(since)},
     VERBOSE_OPTION,
     END_OPTION};
+static const struct ent_option privacy_options[] = {
+    {"plan", ENT_OPT_REQUIRED_STRING, "PLAN", "plan.yaml", AT(plan)},
+    {"noise", ENT_OPT_STRING, "Z", "what this noise multiplier costs, instead of the plan's goal",
+     AT(noise)},
+    JSON_OPTION,
+    VERBOSE_OPTION,
+    END_OPTION};
 static const struct ent_option check_options[] = {VERBOSE_OPTION, END_OPTION};
 
 static const struct ent_verb verbs[] = {
@@ -103,6 +110,8 @@ static const struct ent_verb verbs[] = {
          "entente-coordinator export --dir fed --to acme-2026.export"),
     VERB("plan-check", "Check a plan and say what it asks for", "PLAN", 1, check_options,
          ent_verb_plan_check, "entente-coordinator plan-check plan.yaml"),
+    VERB("privacy", "Say which noise a plan's goal takes, or what a noise costs", NULL, 0,
+         privacy_options, ent_verb_privacy, "entente-coordinator privacy --plan plan.yaml"),
     VERB("plan-keys", "List every key of plan.yaml, its type and its default", NULL, 0,
          check_options, ent_verb_plan_keys, "entente-coordinator plan-keys"),
     VERB("start", "Start a run of a plan", "PLAN", 1, start_options, ent_verb_start,

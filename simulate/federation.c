@@ -84,7 +84,7 @@ static bool trains_next(const struct ent_round *r)
         return r->task == ENT_ROUND_TRAIN;
     }
     if (r->closed.kind == 0) {
-        return false;
+        return r->config.no_stats && more;
     }
     if (r->closed.task == ENT_ROUND_TRAIN) {
         return more && !r->config.validate;

@@ -127,6 +127,8 @@ ENT_MUST enum ent_err ent_sim_member_make(struct ent_sim *s, uint32_t member);
 ENT_MUST enum ent_err ent_sim_open(struct ent_sim *s);
 ENT_MUST enum ent_err ent_sim_close(struct ent_sim *s);
 ENT_MUST enum ent_err ent_sim_finish(struct ent_sim *s, struct ent_event *result);
+/* The model that a run without statistics starts from. */
+ENT_MUST enum ent_err ent_sim_make_base(struct ent_sim *s, uint8_t digest[32]);
 struct ent_blob *ent_sim_shelf(const struct ent_sim *s, const uint8_t digest[32]); /* NULL: none */
 
 /* course.c: the test rows under a model, when the options ask for it. */

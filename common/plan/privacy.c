@@ -79,7 +79,8 @@ const struct ent_field ent_plan_privacy_fields[] = {
      .lo = 1,
      .hi = 1000000,
      .fallback = "50",
-     .help = "a member with fewer customers sends noise alone; smaller cells are not shown"},
+     .help =
+         "cells of figures with fewer customers are not shown; a member's policy may ask for more"},
     {.key = "evaluate",
      .kind = ENT_FIELD_CHOICE,
      .offset = AT(privacy.evaluate),
@@ -229,11 +230,6 @@ static enum ent_err check_training(const struct ent_plan_read *read)
                                   "training.%s has no meaning under privacy of unit customer: %s",
                                   replaced[i][0], replaced[i][1]);
         }
-    }
-    if (read->plan.proximal > 0.0) {
-        return ent_node_error(place(read, "training", "proximal"),
-                              "proximal is not done under privacy of unit customer: a round of few "
-                              "noised steps does not leave its model far behind");
     }
     return ENT_E_OK;
 }

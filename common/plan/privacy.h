@@ -32,7 +32,7 @@ struct ent_plan_privacy {
     uint32_t batch; /* customer: what the noised sum is divided by: declared, never counted */
     uint32_t
         scale_bits; /* S = 2^this; derived when the plan says nothing. Member: aggregation.scale_bits */
-    uint32_t min_group;      /* units below which a member sends zeros and cells are not shown */
+    uint32_t min_group;      /* customers below which a cell is not shown */
     bool evaluate_uncovered; /* customer: validation and test rounds run, without noise */
 };
 
@@ -94,6 +94,8 @@ uint32_t ent_plan_releases(const struct ent_plan *plan,
 void ent_plan_noise_print(const struct ent_plan *plan, const struct ent_plan_noise *noise,
                           FILE *out);
 void ent_plan_releases_print(const struct ent_plan *plan, FILE *out);
+/* Noise of a whole run beside the largest sum of what it learns from: gradients of T steps add up as T, noise as sqrt(T). */
+double ent_plan_noise_ratio(const struct ent_plan_noise *noise);
 /* A sentence with the numbers where the noise will drown what is learnt; false: no warning. */
 #define ENT_PLAN_PRIVACY_TEXT_BYTES 512
 bool ent_plan_noise_warning(const struct ent_plan *plan, const struct ent_plan_noise *noise,

@@ -43,31 +43,30 @@ void ent_plan_releases_print(const struct ent_plan *plan, FILE *out)
     }
 }
 
+double ent_plan_noise_ratio(const struct ent_plan_noise *noise)
+{
+    return noise->noise_norm / noise->bound_norm / sqrt((double)noise->steps_total);
+}
+
 bool ent_plan_noise_warning(const struct ent_plan *plan, const struct ent_plan_noise *noise,
                             char out[ENT_PLAN_PRIVACY_TEXT_BYTES])
 {
     const struct ent_plan_privacy *p = &plan->privacy;
-    double ratio = noise->noise_norm / noise->bound_norm;
+    double ratio = ent_plan_noise_ratio(noise);
 
+    if (ratio <= 0.5) {
+        return false;
+    }
     if (p->unit == ENT_PRIVACY_CUSTOMER) {
-        /* Over T steps the signal adds up as T, the noise as sqrt(T). */
-        double run = ratio / sqrt((double)noise->steps_total);
-
-        if (run <= 0.5) {
-            return false;
-        }
         (void)snprintf(
             out, ENT_PLAN_PRIVACY_TEXT_BYTES,
             "little will be learnt: in one member the noise of the mean of a step has norm "
             "%.3g, a clipped gradient at most %g; over all %llu steps noise is %.2g times the "
             "largest sum of gradients there can be. A smaller model (%zu parameters), more "
             "customers in a step (batch %u) or more epsilon help",
-            noise->noise_norm, p->clip, (unsigned long long)noise->steps_total, run, plan->n_params,
-            (unsigned)p->batch);
+            noise->noise_norm, p->clip, (unsigned long long)noise->steps_total, ratio,
+            plan->n_params, (unsigned)p->batch);
         return true;
-    }
-    if (ratio / sqrt((double)plan->rounds) <= 0.5) {
-        return false;
     }
     (void)snprintf(
         out, ENT_PLAN_PRIVACY_TEXT_BYTES,
@@ -75,8 +74,7 @@ bool ent_plan_noise_warning(const struct ent_plan *plan, const struct ent_plan_n
         "the mean itself at most %g. About %.0f members would be needed for noise no larger "
         "than half of it over %u rounds; unit customer needs no more members",
         (unsigned)plan->min_members, noise->noise_norm, p->clip,
-        ceil((double)plan->min_members * ratio / (0.5 * sqrt((double)plan->rounds))),
-        (unsigned)plan->rounds);
+        ceil((double)plan->min_members * ratio / 0.5), (unsigned)plan->rounds);
     return true;
 }
 
