@@ -59,7 +59,6 @@ struct ent_dp_log {
     uint64_t clamped;   /* coordinates cut to +-2^23 */
 };
 
-
 /* Whether settings and model fit: CONFIG or RANGE with a sentence. Depends on no row. Called by ent_dp_train as well. */
 ENT_MUST enum ent_err ent_dp_check(const struct ent_model *model,
                                    const struct ent_train_options *options,
@@ -68,8 +67,8 @@ ENT_MUST enum ent_err ent_dp_check(const struct ent_model *model,
 /* settings->steps noised steps from the model's present parameters; the result is in the model.
  *   model    made with ent_model_options.clips and .training
  *   rows     as the trainer takes them; a row is gathered only when its unit was drawn
- *   options  optim, hyper, schedule, round, rounds, proximal, base, state, state_steps, keep_going, ctx are used; epochs, batch,
- *            seed, stream are not (order and noise never come from a seed); clip_norm must be 0
+ *   options  optim, hyper, schedule, round, rounds, proximal, base, state, state_steps, clip_norm (of the noised mean),
+ *            keep_going, ctx are used; epochs, batch, seed, stream are not: sample and noise never come from a seed
  *   log      NULL, or what happened; also after an error
  * STOPPED; NONFINITE when the noised steps drove a parameter out of float32 (a fact of what was released, not of the
  * rows); NO_MEMORY; INTERNAL when the random generator fails. On an error the model is not to be used, and the charge of

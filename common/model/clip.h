@@ -8,9 +8,9 @@
  * wherever it stands: rows go through in blocks of ent_model_clip_block, always full (the caller pads with zero rows that
  * are not live), sequences one by one, since the shape of a product decides how it is added up.
  *
- * Floating point: norms are sums in double. Products over at most product_rows examples are float32 and then added into
- * double sums. A norm is never too small by more than 2^-12 of itself: where terms may cancel (sequences), 2^-18 of their
- * absolute sum is added to it. */
+ * Floating point: norms are sums in double. Products over at most product_rows rows are float32 and then added into double
+ * sums; where terms of one example may cancel (the steps of a sequence), its norm is enlarged by what float32 can lose. An
+ * example whose norm, or whose input to a layer, is beyond 2^64 counts as 0, as one that is not finite. */
 #ifndef ENT_COMMON_MODEL_CLIP_H
 #define ENT_COMMON_MODEL_CLIP_H
 
@@ -23,12 +23,15 @@
  * ensemble", "dropout"); static. */
 bool ent_model_can_clip(const struct ent_model_options *options, const char **name);
 
+/* Whether the model was made with `clips`. */
+bool ent_model_clips(const struct ent_model *model);
+
 /* Examples that a block holds: rows: ENT_MODEL_CLIP_ROWS; sequences: 1. */
 uint32_t ent_model_clip_block(const struct ent_model *model);
 
 struct ent_model_clip {
-    const float *x;          /* finite; [block][n_inputs], or [steps][n_inputs] of the one sequence */
-    const int32_t *tokens;   /* as in struct ent_model_batch */
+    const float *x;        /* finite; [block][n_inputs], or [steps][n_inputs] of the one sequence */
+    const int32_t *tokens; /* as in struct ent_model_batch */
     const uint32_t *lengths; /* as in struct ent_model_batch */
     const float *y;          /* targets as in struct ent_model_piece; all of the block */
     const bool *live;        /* [block]; others count as 0; NULL: all */
