@@ -117,7 +117,8 @@ static void put_releases(struct ent_json_writer *w, const struct ent_plan *plan)
     struct ent_plan_release list[ENT_PLAN_RELEASES_MAX];
     uint32_t n = ent_plan_releases(plan, list);
 
-    ent_json_put_key_array(w, "releases");
+    ent_json_put_key(w, "releases");
+    ent_json_put_array(w);
     for (uint32_t i = 0; i < n; i++) {
         ent_json_put_object(w, ENT_JSON_INSERTION);
         ent_json_put_key_string(w, "what", list[i].what);
@@ -130,7 +131,8 @@ static void put_releases(struct ent_json_writer *w, const struct ent_plan *plan)
 
 static void put_table(struct ent_json_writer *w, const struct table *t)
 {
-    ent_json_put_key_array(w, "table");
+    ent_json_put_key(w, "table");
+    ent_json_put_array(w);
     for (size_t e = 0; e < ENT_ARRAY_LEN(epsilons); e++) {
         for (uint32_t r = 0; r < t->n_rounds; r++) {
             const struct cell *c = &t->cells[e][r];
