@@ -1,6 +1,6 @@
 #!/bin/sh
 # What clipping by example costs: a clipped step, sums in double included, takes at most 1.35 times the plain step on the same 256
-# rows of the 64-128-64-1 model. Ratios are of pairs in one run; the best of them counts. Sampling, padding and noise are printed apart.
+# rows of the 64-128-64-1 model. Interleaved pairs in one run; the best of each side counts. Sampling, padding and noise are printed apart.
 #
 #   bench_dp.sh [PAIRS]   default 20; ENTENTE_BIN: where bench_dp is
 set -eu

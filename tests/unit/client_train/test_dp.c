@@ -100,7 +100,7 @@ static void make_hostile(struct dp_setting *s, enum hostile how)
         for (size_t j = 0; j < DP_INPUTS; j++) {
             switch (how) {
             case HUGE: /* every gradient stands at the bound, from beyond it */
-                x[j] *= i % 3 == 0 ? 1e15f : 1e6f;
+                x[j] *= i % 3 == 0 ? 1e8f : 1e6f;
                 break;
             case CANCELS: /* large equal sums of opposite sign; what is left is small */
                 x[j] = (i % 2 == 0 ? 1.0f : -1.0f) * (j == 0 ? 1e4f : x[j] * 1e-4f);
