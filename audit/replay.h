@@ -1,5 +1,5 @@
 /* IN an export, the auditor's key · OUT whether every round gives the logged bytes again · OWNS its lists
- * THREADS one caller · SOURCE audit.md 3, 4; AUDIT-CONTRACT 7
+ * THREADS one caller · SOURCE audit.md 3, 4; docs/AUDIT.md (replay)
  *
  * Re-executes the rounds of an export out of the updates that were kept: opens them, holds each against the digest that
  * its member signed, adds them, makes the model, and compares sum, model, optimizer state and figures with what the log

@@ -1,6 +1,6 @@
 /* IN an export, what the auditor pinned · OUT facts and a verdict · OWNS nothing after the call
  * THREADS one caller; signatures are verified on a pool of its own · SOURCE audit.md 4;
- * AUDIT-CONTRACT 8 */
+ * docs/AUDIT.md */
 #ifndef ENT_AUDIT_VERIFY_H
 #define ENT_AUDIT_VERIFY_H
 

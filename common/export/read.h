@@ -1,5 +1,5 @@
 /* IN the directory of an export · OUT notes, leaves, tiles, blobs · OWNS its directory descriptor and
- * lists · THREADS any, one reader on one thread at a time · SOURCE AUDIT-CONTRACT 6; C2SP tlog-tiles
+ * lists · THREADS any, one reader on one thread at a time · SOURCE docs/PROTOCOL.md 14; C2SP tlog-tiles
  *
  * What stands in an export, as bytes. Nothing is verified here, and nothing of it is trusted: no
  * symbolic link is followed, only regular files are read, every length is bounded, memory does not grow

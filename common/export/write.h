@@ -1,6 +1,6 @@
 /* IN leaves, notes and blobs from a source · OUT a directory that stands alone · OWNS nothing
  * THREADS any, one export on one thread
- * SOURCE audit.md 4, docs/AUDIT-CONTRACT.md 6; C2SP tlog-tiles
+ * SOURCE audit.md 4, docs/PROTOCOL.md 14; C2SP tlog-tiles
  *
  * Writes an export: what an auditor checks offline, without us. It is made beside its place under another name
  * (TO.XXXXXX), everything is fsynced, and then it gets its name: who sees TO sees all of it. What a crash leaves

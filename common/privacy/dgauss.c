@@ -223,6 +223,7 @@ enum ent_err ent_dgauss_fill(const uint8_t key[ENT_DGAUSS_KEY_BYTES], uint64_t s
     ENT_REQUIRE(first % ENT_DGAUSS_CHUNK == 0, ENT_E_RANGE,
                 "noise begins at coordinate %llu, which is no multiple of %u",
                 (unsigned long long)first, ENT_DGAUSS_CHUNK);
+    ENT_REQUIRE(n <= UINT64_MAX - first, ENT_E_RANGE, "noise beyond coordinate 2^64");
     s.t = isqrt(sigma2) + 1;
     s.t_mask = ones64(s.t - 1);
     s.den = (u128)2 * sigma2 * s.t * s.t;

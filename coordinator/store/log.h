@@ -1,6 +1,6 @@
 /* IN leaves, checkpoints, cosignatures, sealed updates · OUT the same, after any crash
  * OWNS the log's tables in DIR/federation.db; DIR/sealed/
- * THREADS as store.h · SOURCE audit.md 2.4, 2.5; AUDIT-CONTRACT.md 1, 3, 5
+ * THREADS as store.h · SOURCE audit.md 2.4, 2.5; docs/PROTOCOL.md 14
  *
  * The audit log in the store: what belongs together commits together, leaves with the rows that they
  * tell of. The tree's right edge is in memory; a rollback (also that of a failed commit) takes it

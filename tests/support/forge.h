@@ -1,5 +1,5 @@
 /* IN a seed, how many members and rounds, what goes wrong · OUT a whole federation's log, and exports of it
- * OWNS all keys of everybody · THREADS one at a time · SOURCE audit.md 2, AUDIT-CONTRACT 2, 3, 6
+ * OWNS all keys of everybody · THREADS one at a time · SOURCE audit.md 2, docs/PROTOCOL.md 14
  *
  * Plays a federation's log with real keys and without a coordinator: every leaf, every signature and every note is what
  * the programs would write. All randomness comes from the seed: same options, same bytes (but for sealed updates, which
