@@ -28,12 +28,24 @@ static const struct ent_model_layer mlp[] = {{.kind = ENT_MODEL_DENSE, .units = 
                                              {.kind = ENT_MODEL_RELU},
                                              {.kind = ENT_MODEL_DENSE, .units = 1}};
 
+/* Sequences go through one by one. */
+#define N_SEQS 32u
+#define N_STEPS 20u
+#define STEP_INPUTS 32u
+static const struct ent_model_layer gru[] = {{.kind = ENT_MODEL_GRU, .units = 64},
+                                             {.kind = ENT_MODEL_LAST},
+                                             {.kind = ENT_MODEL_DENSE, .units = 1}};
+
 struct bench {
     float x[N_ROWS * N_INPUTS];
     float y[N_ROWS];
     struct ent_model *plain;
     struct ent_model *clips;
-    size_t dim;
+    struct ent_model *gru_plain;
+    struct ent_model *gru_clips;
+    float steps[N_SEQS * N_STEPS * STEP_INPUTS];
+    uint32_t lengths[N_SEQS];
+    size_t dim; /* the larger of both models */
     double *sum;
     int64_t *noise;
     uint32_t words[N_UNITS];
@@ -50,6 +62,31 @@ static double now_s(void)
 
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static enum ent_err build_gru(struct bench *b, struct ent_rng *rng)
+{
+    struct ent_model_options options = {.n_inputs = STEP_INPUTS,
+                                        .layers = gru,
+                                        .n_layers = ENT_ARRAY_LEN(gru),
+                                        .batch_max = N_SEQS,
+                                        .seq_max = N_STEPS,
+                                        .training = true};
+
+    for (size_t i = 0; i < N_SEQS * N_STEPS * STEP_INPUTS; i++) {
+        b->steps[i] = (float)ent_rng_normal(rng);
+    }
+    for (size_t i = 0; i < N_SEQS; i++) {
+        b->lengths[i] = N_STEPS;
+    }
+    ENT_TRY(ent_model_new(&options, &b->gru_plain));
+    options.clips = true;
+    ENT_TRY(ent_model_new(&options, &b->gru_clips));
+    ent_model_init_params(b->gru_plain, rng);
+    memcpy(ent_model_params(b->gru_clips), ent_model_params(b->gru_plain),
+           ent_model_n_params(b->gru_plain) * sizeof(float));
+    b->dim = ent_model_n_params(b->gru_plain);
+    return ENT_E_OK;
 }
 
 static enum ent_err build(struct bench *b)
@@ -70,9 +107,13 @@ static enum ent_err build(struct bench *b)
     ENT_TRY(ent_model_new(&options, &b->plain));
     options.clips = true;
     ENT_TRY(ent_model_new(&options, &b->clips));
-    b->dim = ent_model_n_params(b->plain);
     ent_model_init_params(b->plain, &rng);
-    memcpy(ent_model_params(b->clips), ent_model_params(b->plain), b->dim * sizeof(float));
+    memcpy(ent_model_params(b->clips), ent_model_params(b->plain),
+           ent_model_n_params(b->plain) * sizeof(float));
+    ENT_TRY(build_gru(b, &rng));
+    if (b->dim < ent_model_n_params(b->plain)) {
+        b->dim = ent_model_n_params(b->plain);
+    }
     ENT_TRY(ent_calloc_aligned(b->dim, sizeof *b->sum, &b->sum));
     b->bound = 4.0; /* about half of the rows are clipped */
     return ent_calloc(b->dim, sizeof *b->noise, &b->noise);
@@ -94,7 +135,7 @@ static enum ent_err clipped_step(struct bench *b)
                                   .sum = b->sum,
                                   .norms = norms};
 
-    memset(b->sum, 0, b->dim * sizeof *b->sum);
+    memset(b->sum, 0, ent_model_n_params(b->clips) * sizeof *b->sum);
     for (uint32_t from = 0; from < N_ROWS; from += ENT_MODEL_CLIP_ROWS) {
         clip.x = b->x + (size_t)from * N_INPUTS;
         clip.y = b->y + from;
@@ -103,6 +144,36 @@ static enum ent_err clipped_step(struct bench *b)
             b->clipped += norms[i] > b->bound ? 1 : 0;
         }
         b->rows += ENT_MODEL_CLIP_ROWS;
+    }
+    return ENT_E_OK;
+}
+
+static enum ent_err gru_plain_step(struct bench *b)
+{
+    struct ent_model_piece piece = {.x = b->steps,
+                                    .y = b->y,
+                                    .lengths = b->lengths,
+                                    .n = N_SEQS,
+                                    .n_total = N_SEQS,
+                                    .first = true};
+    double loss;
+
+    ent_model_step_piece(b->gru_plain, &piece, NULL, &loss);
+    return ENT_E_OK;
+}
+
+static enum ent_err gru_clipped_step(struct bench *b)
+{
+    double norm;
+    struct ent_model_clip clip = {
+        .bound = b->bound, .product_rows = 1, .sum = b->sum, .norms = &norm};
+
+    memset(b->sum, 0, ent_model_n_params(b->gru_clips) * sizeof *b->sum);
+    for (uint32_t i = 0; i < N_SEQS; i++) {
+        clip.x = b->steps + (size_t)i * N_STEPS * STEP_INPUTS;
+        clip.y = b->y + i;
+        clip.lengths = b->lengths + i;
+        ent_model_step_clipped(b->gru_clips, &clip);
     }
     return ENT_E_OK;
 }
@@ -122,7 +193,7 @@ static enum ent_err noise_step(struct bench *b)
 {
     static const uint8_t key[ENT_DGAUSS_KEY_BYTES] = {1};
 
-    return ent_dgauss_fill(key, (uint64_t)1 << 34, 0, b->noise, b->dim);
+    return ent_dgauss_fill(key, (uint64_t)1 << 34, 0, b->noise, ent_model_n_params(b->plain));
 }
 
 /* Seconds of one step: the mean over as many as fit. */
@@ -145,6 +216,8 @@ struct figures {
     double median; /* of the pairs' ratios */
     double sample;
     double noise;
+    double gru_plain;
+    double gru_clipped;
 };
 
 static enum ent_err run(struct bench *b, size_t pairs, struct figures *out)
@@ -163,6 +236,8 @@ static enum ent_err run(struct bench *b, size_t pairs, struct figures *out)
         out->clipped = i == 0 || clipped < out->clipped ? clipped : out->clipped;
     }
     out->median = ent_stats_median(ratios, pairs);
+    ENT_TRY(measure(b, gru_plain_step, &out->gru_plain));
+    ENT_TRY(measure(b, gru_clipped_step, &out->gru_clipped));
     ENT_TRY(measure(b, sample_step, &out->sample));
     return measure(b, noise_step, &out->noise);
 }
@@ -188,6 +263,8 @@ static enum ent_err report(const struct bench *b, const struct figures *f)
     ent_json_put_key_double(&w, "padding_us_most", f->clipped * 1e6 * ENT_MODEL_CLIP_ROWS / N_ROWS);
     ent_json_put_key_double(&w, "sampling_us_10000_units", f->sample * 1e6);
     ent_json_put_key_double(&w, "noise_us", f->noise * 1e6);
+    ent_json_put_key_double(&w, "gru64_20_steps_32_sequences_plain_us", f->gru_plain * 1e6);
+    ent_json_put_key_double(&w, "gru64_20_steps_32_sequences_clipped_us", f->gru_clipped * 1e6);
     ent_json_put_close(&w);
     err = ent_json_end(&w);
     if (err == ENT_E_OK) {
@@ -217,6 +294,8 @@ int main(int argc, char **argv)
     }
     ent_model_free(b.plain);
     ent_model_free(b.clips);
+    ent_model_free(b.gru_plain);
+    ent_model_free(b.gru_clips);
     free(b.sum);
     free(b.noise);
     return ent_err_exit(err);

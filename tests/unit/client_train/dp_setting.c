@@ -1,5 +1,6 @@
 #include "tests/unit/client_train/dp_setting.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "tests/support/ent_test.h"
@@ -89,4 +90,53 @@ void dp_restart(struct dp_setting *s)
 void dp_train(struct dp_setting *s)
 {
     ENT_OK(ent_dp_train(s->model, &s->rows, &s->units, &s->options, &s->settings, &s->log));
+}
+
+void dp_grid_sum(struct ent_dp_sum *sum, const struct dp_setting *s, const uint32_t *batch,
+                 uint32_t n, int64_t *q)
+{
+    struct ent_dp_log log = {0};
+
+    ENT_OK(ent_dp_sum_add_up(sum, &s->rows, batch, n, &log));
+    for (size_t i = 0; i < s->settings.dim; i++) {
+        q[i] = ent_dp_sum_grid(sum, i, &log);
+    }
+}
+
+double dp_distance(const int64_t *a, const int64_t *b, size_t n)
+{
+    double square = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        square += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
+    }
+    return sqrt(square);
+}
+
+double dp_most_moved(struct dp_setting *s, uint32_t n)
+{
+    static const uint32_t tried = 24;
+    struct ent_dp_sum sum;
+    int64_t with[DP_DIM_MAX];
+    int64_t without[DP_DIM_MAX];
+    uint32_t batch[DP_ROWS];
+    uint32_t fewer[DP_ROWS];
+    double most = 0.0;
+
+    ENT_OK(ent_dp_sum_init(&sum, s->model, &s->settings));
+    for (uint32_t i = 0; i < n; i++) {
+        batch[i] = i;
+    }
+    dp_grid_sum(&sum, s, batch, n, with);
+    for (uint32_t t = 0; t < tried; t++) {
+        uint32_t gone =
+            (uint32_t)((uint64_t)t * (n - 1) / (tried - 1)); /* the first and the last too */
+
+        memcpy(fewer, batch, gone * sizeof *batch);
+        memcpy(fewer + gone, batch + gone + 1, (n - 1 - gone) * sizeof *batch);
+        dp_grid_sum(&sum, s, fewer, n - 1, without);
+        most = fmax(most, dp_distance(with, without, s->settings.dim));
+    }
+    ent_dp_sum_release(&sum);
+    return most;
 }

@@ -2,7 +2,7 @@
 #ifndef ENT_TESTS_UNIT_CLIENT_TRAIN_DP_SETTING_H
 #define ENT_TESTS_UNIT_CLIENT_TRAIN_DP_SETTING_H
 
-#include "client/train/dp.h"
+#include "client/train/dp_sum.h"
 #include "tests/support/hooks.h"
 
 #define DP_INPUTS 6
@@ -33,5 +33,13 @@ void dp_inject(struct dp_setting *s, uint64_t seed);
 void dp_peek(const struct dp_setting *s, void *out, size_t len);
 void dp_restart(struct dp_setting *s); /* parameters all 0 */
 void dp_train(struct dp_setting *s);
+
+#define DP_DIM_MAX 1024
+/* Rounded sum of the rows batch[0..n). */
+void dp_grid_sum(struct ent_dp_sum *sum, const struct dp_setting *s, const uint32_t *batch,
+                 uint32_t n, int64_t *q);
+double dp_distance(const int64_t *a, const int64_t *b, size_t n);
+/* What one unit moves the rounded sum of n rows by, whichever it is; the largest. */
+double dp_most_moved(struct dp_setting *s, uint32_t n);
 
 #endif

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/train/dp_sum.h"
 #include "common/base/mem.h"
 #include "common/privacy/clip.h"
 #include "common/privacy/dgauss.h"
@@ -10,8 +9,6 @@
 #include "tests/support/ent_test.h"
 #include "tests/unit/client_train/count_alloc.h"
 #include "tests/unit/client_train/dp_setting.h"
-
-#define DIM_MAX 1024
 
 static const struct ent_model_layer mlp[] = {{.kind = ENT_MODEL_DENSE, .units = 16},
                                              {.kind = ENT_MODEL_RELU},
@@ -38,57 +35,6 @@ ENT_TEST(dp, units_are_the_rows_of_equal_keys)
     ENT_OK(ent_dp_units_init(keys, NULL, 0, &units));
     CU_ASSERT_EQUAL(units.n, 0);
     ent_dp_units_release(&units);
-}
-
-/* Rounded sum of the rows batch[0..n). */
-static void grid_sum(struct ent_dp_sum *sum, const struct dp_setting *s, const uint32_t *batch,
-                     uint32_t n, int64_t *q)
-{
-    struct ent_dp_log log = {0};
-
-    ENT_OK(ent_dp_sum_add_up(sum, &s->rows, batch, n, &log));
-    for (size_t i = 0; i < s->settings.dim; i++) {
-        q[i] = ent_dp_sum_grid(sum, i, &log);
-    }
-}
-
-static double distance(const int64_t *a, const int64_t *b, size_t n)
-{
-    double square = 0.0;
-
-    for (size_t i = 0; i < n; i++) {
-        square += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
-    }
-    return sqrt(square);
-}
-
-/* What one unit moves the rounded sum of n rows by, whichever it is; the largest. */
-static double most_moved(struct dp_setting *s, uint32_t n)
-{
-    static const uint32_t tried = 24;
-    struct ent_dp_sum sum;
-    int64_t with[DIM_MAX];
-    int64_t without[DIM_MAX];
-    uint32_t batch[DP_ROWS];
-    uint32_t fewer[DP_ROWS];
-    double most = 0.0;
-
-    ENT_OK(ent_dp_sum_init(&sum, s->model, &s->settings));
-    for (uint32_t i = 0; i < n; i++) {
-        batch[i] = i;
-    }
-    grid_sum(&sum, s, batch, n, with);
-    for (uint32_t t = 0; t < tried; t++) {
-        uint32_t gone =
-            (uint32_t)((uint64_t)t * (n - 1) / (tried - 1)); /* the first and the last too */
-
-        memcpy(fewer, batch, gone * sizeof *batch);
-        memcpy(fewer + gone, batch + gone + 1, (n - 1 - gone) * sizeof *batch);
-        grid_sum(&sum, s, fewer, n - 1, without);
-        most = fmax(most, distance(with, without, s->settings.dim));
-    }
-    ent_dp_sum_release(&sum);
-    return most;
 }
 
 /* How the features look in a batch that is hard on float32. */
@@ -139,7 +85,7 @@ ENT_TEST(dp, one_unit_moves_the_rounded_sum_by_at_most_d2)
             s.settings.clip = 0.7;
             s.settings.scale_bits = 14;
             ENT_OK(ent_clip_record_sensitivity(0.7, 14, s.settings.dim, &d2));
-            most = most_moved(&s, sizes[i]);
+            most = dp_most_moved(&s, sizes[i]);
             CU_ASSERT(most <= (double)d2);
             reached = fmax(reached, most / (0.7 * 16384.0));
             dp_tear_down(&s);
@@ -159,7 +105,7 @@ ENT_TEST(dp, without_clipping_a_unit_moves_more)
     make_hostile(&s, HUGE);
     s.planted = "dp.no_clipping";
     dp_inject(&s, 1);
-    CU_ASSERT(most_moved(&s, 64) > 2.0 * 4096.0);
+    CU_ASSERT(dp_most_moved(&s, 64) > 2.0 * 4096.0);
     dp_tear_down(&s);
 }
 
@@ -185,9 +131,9 @@ ENT_TEST(dp, a_release_is_the_rounded_sum_and_exact_noise)
 {
     static struct dp_setting s;
     struct ent_dp_sum sum;
-    int64_t q[DIM_MAX];
-    int64_t noise[DIM_MAX];
-    int64_t expected[DIM_MAX];
+    int64_t q[DP_DIM_MAX];
+    int64_t noise[DP_DIM_MAX];
+    int64_t expected[DP_DIM_MAX];
     uint32_t batch[DP_ROWS];
 
     dp_set_up(&s, NULL, 0, 300);
@@ -195,7 +141,7 @@ ENT_TEST(dp, a_release_is_the_rounded_sum_and_exact_noise)
         batch[i] = i;
     }
     ENT_OK(ent_dp_sum_init(&sum, s.model, &s.settings));
-    grid_sum(&sum, &s, batch, 300, expected);
+    dp_grid_sum(&sum, &s, batch, 300, expected);
     ent_dp_sum_release(&sum);
     dp_inject(&s, 4);
     noise_of(&s, noise);
@@ -211,8 +157,8 @@ ENT_TEST(dp, a_release_is_the_rounded_sum_and_exact_noise)
 ENT_TEST(dp, an_empty_batch_still_sends_noise)
 {
     static struct dp_setting s;
-    int64_t q[DIM_MAX];
-    int64_t noise[DIM_MAX];
+    int64_t q[DP_DIM_MAX];
+    int64_t noise[DP_DIM_MAX];
 
     dp_set_up(&s, NULL, 0, 300);
     s.settings.rate = 1; /* of 2^32 */
@@ -238,10 +184,10 @@ ENT_TEST(dp, a_unit_with_many_rows_contributes_at_most_c)
 {
     static struct dp_setting s;
     static const uint64_t keys[100] = {0};
-    int64_t q[DIM_MAX];
-    int64_t noise[DIM_MAX];
-    int64_t none[DIM_MAX] = {0};
-    int64_t before[DIM_MAX] = {0};
+    int64_t q[DP_DIM_MAX];
+    int64_t noise[DP_DIM_MAX];
+    int64_t none[DP_DIM_MAX] = {0};
+    int64_t before[DP_DIM_MAX] = {0};
     unsigned different = 0;
 
     dp_set_up(&s, NULL, 0, 100);
@@ -257,8 +203,8 @@ ENT_TEST(dp, a_unit_with_many_rows_contributes_at_most_c)
         for (size_t i = 0; i < s.settings.dim; i++) {
             q[i] -= noise[i];
         }
-        CU_ASSERT(distance(q, none, s.settings.dim) <= 4096.0 + 3.0);
-        CU_ASSERT(distance(q, none, s.settings.dim) > 100.0);
+        CU_ASSERT(dp_distance(q, none, s.settings.dim) <= 4096.0 + 3.0);
+        CU_ASSERT(dp_distance(q, none, s.settings.dim) > 100.0);
         CU_ASSERT_EQUAL(s.log.units, 1);
         different += memcmp(q, before, s.settings.dim * sizeof *q) != 0 ? 1 : 0;
         memcpy(before, q, sizeof q);
@@ -271,7 +217,7 @@ ENT_TEST(dp, features_that_are_not_finite_count_as_zero)
 {
     static struct dp_setting s;
     struct ent_dp_log clean;
-    float params[2][DIM_MAX];
+    float params[2][DP_DIM_MAX];
 
     dp_set_up(&s, mlp, ENT_ARRAY_LEN(mlp), 200);
     for (int turn = 0; turn < 2; turn++) {
@@ -314,7 +260,7 @@ ENT_TEST(dp, sampling_is_poisson)
 ENT_TEST(dp, the_same_plan_gives_other_samples_and_other_noise)
 {
     static struct dp_setting s;
-    float params[4][DIM_MAX];
+    float params[4][DP_DIM_MAX];
     struct ent_dp_log logs[4];
     size_t size;
 
@@ -373,133 +319,6 @@ ENT_TEST(dp, noised_steps_learn)
         CU_ASSERT(right > DP_ROWS * 85 / 100);
         dp_tear_down(&s);
     }
-}
-
-#define SEQS 60
-#define STEPS_MAX 30
-
-/* Customers whose rows are sequences: steps of two floats and a token. */
-struct sequences {
-    uint32_t lengths[SEQS];
-    float x[SEQS][STEPS_MAX * 2];
-    int32_t tokens[SEQS][STEPS_MAX];
-    float y[SEQS];
-};
-
-static uint32_t seq_steps(void *ctx, uint32_t row)
-{
-    return ((const struct sequences *)ctx)->lengths[row];
-}
-
-static void seq_fill(void *ctx, const uint32_t *rows, uint32_t n, const struct ent_rows_block *out)
-{
-    const struct sequences *q = ctx;
-    size_t at = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(out->x + at * 2, q->x[rows[i]], q->lengths[rows[i]] * 2 * sizeof(float));
-        memcpy(out->tokens + at, q->tokens[rows[i]], q->lengths[rows[i]] * sizeof(int32_t));
-        out->y[i] = q->y[rows[i]];
-        at += q->lengths[rows[i]];
-    }
-}
-
-/* cancels: what one step adds to the gradient, the next one takes away. */
-static void fill_sequences(struct sequences *q, bool cancels)
-{
-    struct ent_rng rng = ent_rng_init(31, 0);
-
-    for (uint32_t i = 0; i < SEQS; i++) {
-        q->lengths[i] = cancels ? STEPS_MAX : 1 + (i * 7) % STEPS_MAX;
-        q->y[i] = (float)(i % 2);
-        for (uint32_t t = 0; t < STEPS_MAX; t++) {
-            q->tokens[i][t] = (int32_t)(i + t) % 5;
-            for (uint32_t j = 0; j < 2; j++) {
-                q->x[i][t * 2 + j] =
-                    cancels ? (t % 2 == 0 ? 3e4f : -3e4f) : 5.0f * (float)ent_rng_normal(&rng);
-            }
-        }
-    }
-}
-
-static void set_up_sequences(struct dp_setting *s, struct sequences *q,
-                             const struct ent_model_layer *layers, uint32_t n)
-{
-    struct ent_model_options options = {.n_inputs = 2,
-                                        .layers = layers,
-                                        .n_layers = n,
-                                        .batch_max = 8,
-                                        .seq_max = STEPS_MAX,
-                                        .training = true,
-                                        .clips = true};
-    struct ent_rng rng = ent_rng_init(9, 9);
-
-    dp_set_up(s, NULL, 0, SEQS);
-    ent_model_free(s->model);
-    s->model = NULL;
-    ENT_OK(ent_model_new(&options, &s->model));
-    ent_model_init_params(s->model, &rng);
-    s->settings.dim = ent_model_n_params(s->model);
-    s->rows = (struct ent_rows){.ctx = q, .n = SEQS, .fill = seq_fill, .steps = seq_steps};
-}
-
-ENT_TEST(dp, one_sequence_moves_the_rounded_sum_by_at_most_d2)
-{
-    static const struct ent_model_layer kinds[][4] = {
-        {{.kind = ENT_MODEL_EMBEDDING, .units = 3, .values = 5},
-         {.kind = ENT_MODEL_RNN, .units = 6},
-         {.kind = ENT_MODEL_LAST},
-         {.kind = ENT_MODEL_DENSE, .units = 1}},
-        {{.kind = ENT_MODEL_EMBEDDING, .units = 3, .values = 5},
-         {.kind = ENT_MODEL_GRU, .units = 6},
-         {.kind = ENT_MODEL_MEAN_POOL},
-         {.kind = ENT_MODEL_DENSE, .units = 1}},
-        {{.kind = ENT_MODEL_EMBEDDING, .units = 3, .values = 5},
-         {.kind = ENT_MODEL_LSTM, .units = 6},
-         {.kind = ENT_MODEL_MAX_POOL},
-         {.kind = ENT_MODEL_DENSE, .units = 1}},
-        {{.kind = ENT_MODEL_EMBEDDING, .units = 3, .values = 5},
-         {.kind = ENT_MODEL_DENSE, .units = 6},
-         {.kind = ENT_MODEL_MEAN_POOL},
-         {.kind = ENT_MODEL_DENSE, .units = 1}}};
-    static struct dp_setting s;
-    static struct sequences q;
-    uint64_t d2;
-
-    for (size_t i = 0; i < 2 * ENT_ARRAY_LEN(kinds); i++) {
-        fill_sequences(&q, i % 2 == 1);
-        set_up_sequences(&s, &q, kinds[i / 2], 4);
-        s.settings.clip = 0.05;
-        s.settings.scale_bits = 18;
-        ENT_OK(ent_clip_record_sensitivity(0.05, 18, s.settings.dim, &d2));
-        CU_ASSERT(most_moved(&s, SEQS) <= (double)d2);
-        CU_ASSERT(i % 2 == 1 || most_moved(&s, SEQS) > 0.5 * (double)d2);
-        dp_tear_down(&s);
-    }
-}
-
-ENT_TEST(dp, sequences_train_and_broken_ones_count_as_zero)
-{
-    static const struct ent_model_layer gru[] = {
-        {.kind = ENT_MODEL_EMBEDDING, .units = 3, .values = 5},
-        {.kind = ENT_MODEL_GRU, .units = 6},
-        {.kind = ENT_MODEL_LAST},
-        {.kind = ENT_MODEL_DENSE, .units = 1}};
-    static struct dp_setting s;
-    static struct sequences q;
-
-    fill_sequences(&q, false);
-    q.x[10][q.lengths[10] * 2 - 1] = (float)NAN; /* its last step */
-    q.x[11][0] = 3e38f;
-    q.y[12] = (float)INFINITY;
-    set_up_sequences(&s, &q, gru, ENT_ARRAY_LEN(gru));
-    s.settings.steps = 3;
-    s.options.hyper.rate = 0.01;
-    dp_inject(&s, 3);
-    dp_train(&s);
-    CU_ASSERT_EQUAL(s.log.units, 3 * SEQS);
-    CU_ASSERT_EQUAL(s.log.nonfinite, 3 * 3);
-    dp_tear_down(&s);
 }
 
 /* What is counted before is at least what a call takes (count_alloc.c counts our own allocations alone). */
