@@ -1,7 +1,7 @@
 /* V7: which round may come next, and under which configuration; V11: on which model it works.
  *
  * The course of a run is a function of its config.set and of what its rounds brought (docs/PROTOCOL.md):
- * statistics, then training and evaluation on validation rows in turn, then evaluation on test rows. */
+ * statistics (unless it says that there are none), then training and evaluation on validation rows in turn, then evaluation on test rows. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -170,7 +170,7 @@ static bool next_round(const struct ent_audit *a, struct due *due)
         due->split = a->round.split;
         return true;
     }
-    if (a->last_task == 0) {
+    if (a->last_task == 0 && !a->run.leaf.no_stats) {
         due->task = ENT_TASK_STATS;
         due->split = ENT_SPLIT_TRAIN;
         return true;

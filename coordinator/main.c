@@ -65,8 +65,7 @@ static const struct ent_option serve_options[] = {
     END_OPTION};
 static const struct ent_option policy_options[] = {
     DIR_OPTION,
-    {"wait", ENT_OPT_STRING, "SECONDS", "how long to wait for the members' agreement; 60",
-     AT(wait)},
+    {"wait", ENT_OPT_STRING, "SECONDS", "how long the members have to agree; 60", AT(wait)},
     VERBOSE_OPTION,
     END_OPTION};
 static const struct ent_option recover_options[] = {
@@ -83,6 +82,12 @@ static const struct ent_option export_options[] = {
     DIR_OPTION,
     {"to", ENT_OPT_REQUIRED_STRING, "DIR", "the directory to make", AT(to)},
     {"since", ENT_OPT_STRING, "ROUND", "leave out sealed updates of earlier rounds", AT(since)},
+    VERBOSE_OPTION,
+    END_OPTION};
+static const struct ent_option privacy_options[] = {
+    {"plan", ENT_OPT_REQUIRED_STRING, "PLAN", "plan.yaml", AT(plan)},
+    {"noise", ENT_OPT_STRING, "Z", "what this multiplier costs, not the plan's goal", AT(noise)},
+    JSON_OPTION,
     VERBOSE_OPTION,
     END_OPTION};
 static const struct ent_option check_options[] = {VERBOSE_OPTION, END_OPTION};
@@ -112,6 +117,8 @@ static const struct ent_verb verbs[] = {
      dir_options, sizeof(struct ent_verb_options), ent_verb_disclose},
     VERB("plan-check", "Check a plan and say what it asks for", "PLAN", 1, check_options,
          ent_verb_plan_check, "entente-coordinator plan-check plan.yaml"),
+    VERB("privacy", "Say which noise a plan's goal takes, or what a noise costs", NULL, 0,
+         privacy_options, ent_verb_privacy, "entente-coordinator privacy --plan plan.yaml"),
     VERB("plan-keys", "List every key of plan.yaml, its type and its default", NULL, 0,
          check_options, ent_verb_plan_keys, "entente-coordinator plan-keys"),
     VERB("start", "Start a run of a plan", "PLAN", 1, start_options, ent_verb_start,

@@ -251,6 +251,23 @@ static enum ent_err make_first(struct ent_sim *s, const int64_t *sum, uint8_t di
     return err;
 }
 
+enum ent_err ent_sim_make_base(struct ent_sim *s, uint8_t digest[32])
+{
+    struct ent_step_sink sink;
+    struct ent_buf file;
+    enum ent_err err = begin_file(s, &file);
+
+    sink = ent_step_sink_buf(&file);
+    if (err == ENT_E_OK) {
+        err = ent_step_initial_of_ranges(s->plan, &sink);
+    }
+    if (err == ENT_E_OK) {
+        err = take_model(s, &file, digest);
+    }
+    ent_buf_release(&file);
+    return err;
+}
+
 static enum ent_err step(const struct ent_sim *s, const struct ent_modelfile *base,
                          const int64_t *sum, struct ent_buf *file, struct ent_buf *state)
 {

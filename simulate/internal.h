@@ -127,10 +127,14 @@ ENT_MUST enum ent_err ent_sim_member_make(struct ent_sim *s, uint32_t member);
 ENT_MUST enum ent_err ent_sim_open(struct ent_sim *s);
 ENT_MUST enum ent_err ent_sim_close(struct ent_sim *s);
 ENT_MUST enum ent_err ent_sim_finish(struct ent_sim *s, struct ent_event *result);
+/* The model that a run without statistics starts from. */
+ENT_MUST enum ent_err ent_sim_make_base(struct ent_sim *s, uint8_t digest[32]);
 struct ent_blob *ent_sim_shelf(const struct ent_sim *s, const uint8_t digest[32]); /* NULL: none */
 
 /* course.c: the test rows under a model, when the options ask for it. */
 ENT_MUST enum ent_err ent_sim_look(struct ent_sim *s, const uint8_t model[32]);
+/* The same of a run without a test round, once, on its last model: outside of the federation, so no release of it. */
+ENT_MUST enum ent_err ent_sim_look_last(struct ent_sim *s, struct ent_blob *model);
 
 /* Salts, keys, handles: a function of plan and purpose, so that a run can be had again. */
 ENT_MUST enum ent_err ent_sim_derive(const struct ent_sim *s, const char *purpose, const void *id,

@@ -64,7 +64,7 @@ static enum ent_err make_lists(struct ent_sim *s)
 
 static enum ent_err begin_run(struct ent_sim *s)
 {
-    static const uint8_t no_base[32];
+    uint8_t base[32] = {0};
     const struct ent_plan *plan = s->plan;
     struct ent_run_config config = {.run = RUN,
                                     .train_rounds = plan->rounds,
@@ -73,8 +73,9 @@ static enum ent_err begin_run(struct ent_sim *s)
                                     .join_ms = plan->join_ms,
                                     .update_ms = plan->update_ms,
                                     .retry_ms = RETRY_MS,
-                                    .validate = plan->split_validation > 0,
-                                    .test = plan->split_test > 0 || plan->split_test_file,
+                                    .validate = ent_plan_validates(plan),
+                                    .test = ent_plan_tests(plan),
+                                    .no_stats = ent_plan_no_stats(plan),
                                     .patience = plan->patience,
                                     .best_by = plan->best_by == ENT_BEST_BY_AUC
                                                    ? ENT_ROUND_BEST_BY_AUC
@@ -84,7 +85,10 @@ static enum ent_err begin_run(struct ent_sim *s)
     for (uint32_t i = 0; i < s->n_members; i++) {
         (void)ent_round_add_member(&s->round, false);
     }
-    ENT_TRY(ent_round_begin(&s->round, &config, no_base));
+    if (config.no_stats) {
+        ENT_TRY(ent_sim_make_base(s, base));
+    }
+    ENT_TRY(ent_round_begin(&s->round, &config, base));
     for (uint32_t i = 0; i < s->n_members; i++) {
         struct ent_event event = ent_sim_event(s, ENT_EV_UP, i);
 

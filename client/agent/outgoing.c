@@ -25,13 +25,13 @@ static const char *words_of_evaluation(const struct ent_plan *plan)
 
 void ent_outgoing_list(const struct ent_plan *plan, struct ent_outgoing out[ENT_N_OUTGOING])
 {
-    bool validates = plan->split_validation > 0;
-    bool tests = plan->split_test > 0 || plan->split_test_file;
+    bool validates = ent_plan_validates(plan);
+    bool tests = ent_plan_tests(plan);
 
     out[0] = (struct ent_outgoing){
         .name = "statistics",
         .task = ENT_TASK_STATS,
-        .times = 1,
+        .times = ent_plan_no_stats(plan) ? 0 : 1,
         .words = "of the training rows: how many, how many positive; for each number how many are "
                  "present, missing, clipped, the sums of its values and of their squares, and with "
                  "encode: ple how many lie in each of 512 cells; for each category and boolean how "

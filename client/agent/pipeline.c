@@ -56,6 +56,7 @@ static void drop_all(struct ent_pipeline *p)
     p->parts = NULL;
     p->table = NULL;
     p->plan = NULL;
+    p->has_noise = false;
 }
 
 void ent_pipeline_free(struct ent_pipeline *pipeline)
@@ -287,7 +288,9 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
     options.progress = work->progress;
     options.ctx = work->ctx;
     ENT_TRY(ent_pipeline_keep(p, work->kept, &options));
-    if (options.epochs > 0) { /* 0 measures the round itself: the update is zero */
+    if (p->plan->privacy.unit != ENT_PRIVACY_NONE) {
+        ENT_TRY(ent_pipeline_dp_train(p, &rows, &options));
+    } else if (options.epochs > 0) { /* 0 measures the round itself: the update is zero */
         ENT_TRY(ent_train(p->model, &rows, &options, &trained));
     }
     ENT_TRY(ent_fill_train(&fill, p->model, base, payload));

@@ -19,6 +19,8 @@ struct ent_pipeline {
     struct ent_model *model;
     bool keeps_base; /* for many members in turn: the round's model is read once */
     struct ent_modelfile *base;
+    bool has_noise;
+    struct ent_plan_noise noise; /* what the plan's privacy goal takes */
 };
 
 /* fits: [n_features], copied. */
@@ -31,6 +33,9 @@ ENT_MUST enum ent_err ent_pipeline_model(struct ent_pipeline *p);
 /* The optimizer goes on from `kept` (NULL: from zero), if the plan keeps its state. */
 ENT_MUST enum ent_err ent_pipeline_keep(const struct ent_pipeline *p, struct ent_kept *kept,
                                         struct ent_train_options *options);
+/* A round of noised steps (pipeline_dp.c); the result is in the model. */
+ENT_MUST enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows *rows,
+                                            const struct ent_train_options *options);
 /* rows = 0 where the payload counts none. */
 ENT_MUST enum ent_err ent_pipeline_metrics(const struct ent_plan *plan,
                                            const struct ent_payload *payload,

@@ -4,11 +4,13 @@
 void ent_train_model_options(const struct ent_plan *plan, bool training,
                              struct ent_model_layer *layers, struct ent_model_options *out)
 {
-    uint32_t batch = !training || plan->batch == 0 ? ENT_MODEL_BLOCK : plan->batch;
+    bool clips = training && plan->privacy.unit == ENT_PRIVACY_CUSTOMER;
+    uint32_t batch = !training || clips || plan->batch == 0 ? ENT_MODEL_BLOCK : plan->batch;
 
     ENT_BUG_ON(plan->n_layers > ENT_MODEL_LAYERS_MAX); /* the parser allows no more */
     ent_plan_model_options(plan, batch, layers, out);
     out->training = training;
+    out->clips = clips;
 }
 
 enum ent_err ent_train_model_new(const struct ent_plan *plan, bool training, struct ent_model **out)

@@ -165,6 +165,10 @@ struct ent_fits {
 /* n fits {0, 1, none} and room for so many edges and buckets, which the caller hands out. NO_MEMORY, LIMIT. */
 ENT_MUST enum ent_err ent_fits_new(uint32_t n, size_t n_edges, size_t n_buckets,
                                    struct ent_fits **out);
+/* Fits of declared ranges alone, without a look at any row: a number's mean is the middle of its mapped range, its sd
+ * that of values that lie evenly in it. SHAPE for a feature that takes counts (ple, vocabulary). */
+ENT_MUST enum ent_err ent_fits_of_ranges(const struct ent_feature *features, uint32_t n,
+                                         struct ent_fits **out);
 void ent_fits_free(struct ent_fits *fits);
 /* A copy that outlives the original. */
 ENT_MUST enum ent_err ent_fits_copy(const struct ent_fit *fits, uint32_t n, struct ent_fits **out);

@@ -33,6 +33,34 @@ enum ent_err ent_fits_new(uint32_t n, size_t n_edges, size_t n_buckets, struct e
     return ENT_E_OK;
 }
 
+/* 1 / sqrt(12): of a uniform distribution on [0, 1] */
+#define EVEN_SD 0.28867513459481288
+
+enum ent_err ent_fits_of_ranges(const struct ent_feature *features, uint32_t n,
+                                struct ent_fits **out)
+{
+    struct ent_fits *fits = NULL;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct ent_feature *f = &features[i];
+
+        ENT_REQUIRE(!(f->type == ENT_FEATURE_NUMBER && f->encode == ENT_ENCODE_PLE) &&
+                        !(f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY),
+                    ENT_E_SHAPE, "feature %s needs counts of all members' rows", f->name);
+    }
+    ENT_TRY(ent_fits_new(n, 0, 0, &fits));
+    for (uint32_t i = 0; i < n; i++) {
+        if (features[i].type == ENT_FEATURE_NUMBER) {
+            struct ent_place place = ent_place_of(&features[i]);
+
+            fits->fit[i].mean = place.lo + 0.5 * place.span;
+            fits->fit[i].sd = EVEN_SD * place.span;
+        }
+    }
+    *out = fits;
+    return ENT_E_OK;
+}
+
 void ent_fits_free(struct ent_fits *fits)
 {
     if (fits != NULL) {

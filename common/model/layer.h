@@ -38,6 +38,7 @@ struct ent_layer {
     bool first;        /* of the model: nobody asks for dx */
     bool last;
     bool training;
+    bool clips;        /* what a row gives may depend on nothing else in the pass */
     bool relu_inside;  /* dense: the next layer is relu and is done here */
     bool forward_done; /* relu: the layer before has done it */
     bool copies;       /* in-place, but with a buffer of its own */
@@ -48,6 +49,9 @@ struct ent_layer {
     float *y;      /* [rows_out][stride] */
     uint8_t *kept; /* dropout: one bit an element */
     float *work;   /* [vtable->n_work()] */
+    float *
+        dy; /* [rows_out][stride]; models that clip: derivative by y, kept until the products; in-place layers
+                * share that of the layer before */
 };
 
 /* Sequences sorted by length, the longest first, and laid out time by time: step t of the sequence at place s is row
@@ -94,6 +98,16 @@ struct ent_layer_vtable {
     size_t (*n_work)(const struct ent_layer *layer); /* floats; NULL: none */
     void (*forward)(const struct ent_layer *layer, const struct ent_layer_pass *pass);
     void (*backward)(const struct ent_layer *layer, const struct ent_layer_pass *pass);
+    /* Clipping by example (clip.h): backward in two halves, for kinds with parameters; NULL: it cannot be done. An
+     * example is a row, or, in a pass with a pack, all rows of its one sequence. `gradient` is work memory.
+     * norms: dx, and squares[example] += squared norm of the example's gradient; not finite where it must not be used.
+     * clipped: sum += factors[example] * its gradient; changes dy. */
+    void (*norms)(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                  double *squares);
+    void (*clipped)(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                    const float *factors, double *sum);
+    /* It draws random numbers by position: what a row's gradient is depends on where it stands. */
+    bool draws;
 };
 
 /* What a layer's description holds besides its kind. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/math/mat.h"
+#include "common/model/clip_norm.h"
 #include "common/model/layer.h"
 
 extern const struct ent_layer_vtable ent_layer_dense;
@@ -44,13 +45,23 @@ static void init(const struct ent_layer *layer, struct ent_rng *rng, float *para
 
 static size_t n_work(const struct ent_layer *layer)
 {
-    return layer->training && !layer->first ? ent_mat_nt_work(layer->n_in, layer->n_out) : 0;
+    if (!layer->training || layer->first) {
+        return 0;
+    }
+    return layer->clips ? n_weights(layer) : ent_mat_nt_work(layer->n_in, layer->n_out);
 }
 
 static void forward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
 {
-    ent_mat_mul_bias(pass->x, pass->params, pass->params + n_weights(layer), layer->relu_inside,
-                     layer->y, pass->n, layer->n_out, layer->n_in);
+    const float *bias = pass->params + n_weights(layer);
+
+    if (layer->clips) {
+        ent_mat_rows_mul_bias(pass->x, pass->params, bias, layer->relu_inside, layer->y, pass->n,
+                              layer->n_out, layer->n_in);
+    } else {
+        ent_mat_mul_bias(pass->x, pass->params, bias, layer->relu_inside, layer->y, pass->n,
+                         layer->n_out, layer->n_in);
+    }
 }
 
 static void backward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
@@ -64,6 +75,36 @@ static void backward(const struct ent_layer *layer, const struct ent_layer_pass 
     }
 }
 
+static void norms(const struct ent_layer *layer, const struct ent_layer_pass *pass, double *squares)
+{
+    struct ent_clip_outer outer = {.a = pass->x,
+                                   .n_a = layer->n_in,
+                                   .d = pass->dy,
+                                   .n_d = layer->n_out,
+                                   .biases = 1.0,
+                                   .n = pass->n,
+                                   .work = pass->gradient};
+
+    if (pass->pack != NULL) {
+        squares[0] += ent_clip_outer_square(&outer);
+    } else {
+        ent_clip_rows_add(&outer, squares);
+    }
+    if (pass->dx != NULL) {
+        ent_mat_rows_mul_nt(pass->dy, pass->params, layer->work, pass->dx, pass->n, layer->n_in,
+                            layer->n_out);
+    }
+}
+
+static void clipped(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                    const float *factors, double *sum)
+{
+    ent_clip_scale(pass->dy, pass->n, layer->n_out, factors, pass->pack != NULL);
+    ent_mat_mul_tn(pass->x, pass->dy, false, pass->gradient, layer->n_in, layer->n_out, pass->n);
+    ent_mat_col_sums(pass->dy, false, pass->gradient + n_weights(layer), pass->n, layer->n_out);
+    ent_clip_add(pass->gradient, sum, layer->n_params);
+}
+
 const struct ent_layer_vtable ent_layer_dense = {
     .name = "dense",
     .in_place = false,
@@ -73,4 +114,6 @@ const struct ent_layer_vtable ent_layer_dense = {
     .n_work = n_work,
     .forward = forward,
     .backward = backward,
+    .norms = norms,
+    .clipped = clipped,
 };

@@ -61,6 +61,7 @@ static void backward(const struct ent_layer *layer, const struct ent_layer_pass 
 const struct ent_layer_vtable ent_layer_dropout = {
     .name = "dropout",
     .in_place = true,
+    .draws = true,
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -1,9 +1,11 @@
 /* y = x and behind it W[token], W [values][units]. Embeddings stand in front of all other layers and share one buffer, in
  * which each fills its own columns; the first one brings in the floats. dW[token] += its columns of dy. */
+#include <math.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "common/math/vec.h"
+#include "common/model/clip_norm.h"
 #include "common/model/layer.h"
 
 extern const struct ent_layer_vtable ent_layer_embedding;
@@ -71,6 +73,61 @@ static void backward(const struct ent_layer *layer, const struct ent_layer_pass 
     }
 }
 
+/* Only the rows of the table that the example's tokens name are in its gradient. The same token in several steps: their
+ * derivatives add up first, in the table's own place in the work memory; each is counted once. */
+static double sequence_square(const struct ent_layer *layer, const struct ent_layer_pass *pass)
+{
+    size_t units = layer->spec.units;
+    double absolute = 0.0;
+    double square = 0.0;
+
+    for (size_t i = 0; i < pass->n; i++) {
+        memset(pass->gradient + row_of(layer, pass, i), 0, units * sizeof *pass->gradient);
+    }
+    for (size_t i = 0; i < pass->n; i++) {
+        const float *dy = pass->dy + i * layer->stride + layer->n_in;
+
+        ent_vec_axpy(1.0f, dy, pass->gradient + row_of(layer, pass, i), units);
+        absolute += sqrt(ent_clip_square(dy, units));
+    }
+    for (size_t i = 0; i < pass->n; i++) {
+        float *row = pass->gradient + row_of(layer, pass, i);
+
+        square += ent_clip_square(row, units);
+        memset(row, 0, units * sizeof *row);
+    }
+    return ent_clip_with_slack(square, absolute, pass->n);
+}
+
+static void norms(const struct ent_layer *layer, const struct ent_layer_pass *pass, double *squares)
+{
+    if (pass->pack != NULL) {
+        squares[0] += sequence_square(layer, pass);
+        return;
+    }
+    for (size_t i = 0; i < pass->n; i++) {
+        squares[i] +=
+            ent_clip_square(pass->dy + i * layer->stride + layer->n_in, layer->spec.units);
+    }
+}
+
+/* Straight into the sums in double: what the example did not touch costs nothing. */
+static void clipped(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                    const float *factors, double *sum)
+{
+    size_t units = layer->spec.units;
+
+    for (size_t i = 0; i < pass->n; i++) {
+        const float *dy = pass->dy + i * layer->stride + layer->n_in;
+        double *row = sum + row_of(layer, pass, i);
+        double f = (double)factors[pass->pack != NULL ? 0 : i];
+
+        for (size_t j = 0; j < units && f > 0.0; j++) {
+            row[j] += f * (double)dy[j];
+        }
+    }
+}
+
 const struct ent_layer_vtable ent_layer_embedding = {
     .name = "embedding",
     .in_place = true,
@@ -79,4 +136,6 @@ const struct ent_layer_vtable ent_layer_embedding = {
     .init = init,
     .forward = forward,
     .backward = backward,
+    .norms = norms,
+    .clipped = clipped,
 };

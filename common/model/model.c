@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/math/math.h"
+#include "common/model/clip.h"
 #include "common/model/model_internal.h"
 
 /* Steps that one pass of sequences holds at most, unless one sequence is longer. */
@@ -59,6 +60,12 @@ static enum ent_err alloc_layer(struct ent_model *model, uint32_t i, unsigned *t
     } else {
         ENT_TRY(ent_model_take(model, n, sizeof(float), &layer->y));
     }
+    if (model->clips) {
+        bool own = !layer->vtable->in_place || i == 0;
+
+        layer->dy = own ? NULL : model->layers[i - 1].dy;
+        ENT_TRY(own ? ent_model_take(model, n, sizeof(float), &layer->dy) : ENT_E_OK);
+    }
     if (model->training && layer->spec.kind == ENT_MODEL_DROPOUT) {
         ENT_TRY(ent_model_take(model, n / 8 + 1, 1, &layer->kept));
     }
@@ -84,6 +91,10 @@ static enum ent_err alloc_activations(struct ent_model *model)
     }
     n = model->layers[model->n_layers - 1].rows_out / model->members * model->n_outputs;
     ENT_TRY(ent_model_take(model, n, sizeof(float), &model->loss_work));
+    if (model->clips) {
+        ENT_TRY(ent_model_take(model, model->block, sizeof *model->squares, &model->squares));
+        ENT_TRY(ent_model_take(model, model->block, sizeof *model->factors, &model->factors));
+    }
     for (uint32_t i = 0; i < model->n_layers; i++) {
         ENT_TRY(alloc_layer(model, i, &turn));
     }
@@ -132,6 +143,9 @@ static enum ent_err size_block(struct ent_model *model, const struct ent_model_o
     most = most < MEMBER_ROWS_MIN ? MEMBER_ROWS_MIN : most;
     most = options->seq_max > 0 ? ENT_MODEL_SEQ_BLOCK : most;
     model->block = options->batch_max < most ? options->batch_max : most;
+    if (options->clips) { /* always the same shape: clip.h */
+        model->block = options->seq_max > 0 ? 1 : ENT_MODEL_CLIP_ROWS;
+    }
     model->block_steps = model->block;
     if (options->seq_max > 0) {
         uint64_t all = (uint64_t)model->block * options->seq_max;
@@ -158,6 +172,18 @@ static enum ent_err copy_loss(struct ent_model *model, const struct ent_model_lo
     return ENT_E_OK;
 }
 
+static enum ent_err check_clips(const struct ent_model_options *options)
+{
+    const char *name = NULL;
+
+    ENT_BUG_ON(options->clips && !options->training);
+    ENT_REQUIRE(!options->clips || ent_model_can_clip(options, &name), ENT_E_CONFIG,
+                "model: gradients of %s cannot be clipped by example: privacy with unit customer "
+                "needs a model without it",
+                name);
+    return ENT_E_OK;
+}
+
 static enum ent_err build(struct ent_model *model, const struct ent_model_options *options)
 {
     ENT_TRY(ent_layers_shape(options, model->layers, &model->n_params));
@@ -165,6 +191,7 @@ static enum ent_err build(struct ent_model *model, const struct ent_model_option
     model->n_inputs = options->n_inputs;
     model->n_layers = options->n_layers;
     model->training = options->training;
+    model->clips = options->clips;
     model->seq_max = options->seq_max;
     model->per_step = options->seq_max > 0;
     model->members = options->ensemble > 1 ? options->ensemble : 1;
@@ -173,6 +200,7 @@ static enum ent_err build(struct ent_model *model, const struct ent_model_option
     for (uint32_t i = 0; i < model->n_layers; i++) {
         model->per_step = model->per_step && !model->layers[i].vtable->pools;
     }
+    ENT_TRY(check_clips(options));
     ENT_TRY(size_block(model, options));
     ENT_TRY(copy_loss(model, &options->loss));
     fuse(model);
@@ -207,6 +235,9 @@ static void free_layer(struct ent_model *model, uint32_t i)
     if (model->training && (i == 0 || layer->y != model->layers[i - 1].y)) {
         free(layer->y);
     }
+    if (i == 0 || layer->dy != model->layers[i - 1].dy) {
+        free(layer->dy);
+    }
     free(layer->kept);
     free(layer->work);
 }
@@ -224,6 +255,8 @@ void ent_model_free(struct ent_model *model)
     free(model->delta[0]);
     free(model->delta[1]);
     free(model->loss_work);
+    free(model->squares);
+    free(model->factors);
     free(model->gradient);
     free(model->params);
     free(model);

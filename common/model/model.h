@@ -71,6 +71,7 @@ struct ent_model_options {
     uint32_t batch_max; /* rows the workspace holds, cut to ENT_MODEL_BLOCK; longer batches go
                            through it in blocks */
     bool training;      /* false: no gradient buffers (scoring) */
+    bool clips; /* with training: for ent_model_step_clipped (clip.h), in blocks of its size */
     struct ent_model_loss loss;
     uint32_t ensemble; /* 0 or 1: none; k: the dense layers are k sub-networks (layer_ensemble.c) */
     /* Sequences: the longest, in steps; 0: rows without a time. Without a pooling layer there is

@@ -22,6 +22,7 @@ struct ent_model {
     uint32_t block; /* rows or sequences the buffers hold */
     uint32_t block_steps;
     bool training;
+    bool clips;
     bool counts;  /* nothing is allocated, only counted */
     size_t bytes; /* taken so far */
     size_t n_params;
@@ -29,7 +30,9 @@ struct ent_model {
     float *gradient;
     const struct ent_loss *loss;
     float *class_weights; /* or NULL */
-    float *delta[2];  /* the largest rows x width: dy and dx change places from layer to layer */
+    float *delta[2]; /* the largest rows x width: dy and dx change places from layer to layer */
+    double *squares; /* [block] of a block that is clipped: squared norms, and the factors */
+    float *factors;
     float *loss_work; /* [rows out of one member][n_outputs] */
     /* Sequences: the batch as it lies in the pass. */
     struct ent_pack pack;
@@ -64,5 +67,12 @@ void ent_pack_fill(struct ent_model *model, const struct ent_block *block);
 /* Targets of the block into model->y, and outputs [rows][width] back into the batch's order. */
 void ent_pack_targets(struct ent_model *model, const float *y);
 void ent_pack_outputs(const struct ent_model *model, const float *from, float *to);
+
+/* One layer's pass over the block, without the buffers of the way back. */
+struct ent_layer_pass ent_model_pass_of(const struct ent_model *model, uint32_t i,
+                                        const struct ent_block *block);
+/* The block through all layers; returns the outputs [members][rows][n_outputs]. rng: NULL when scoring. */
+float *ent_model_forward(struct ent_model *model, const struct ent_block *block,
+                         struct ent_rng *rng);
 
 #endif

@@ -12,8 +12,8 @@ static size_t rows_behind(const struct ent_model *model, uint32_t i)
     return layer->expands ? rows * layer->members : rows;
 }
 
-static struct ent_layer_pass pass_of(const struct ent_model *model, uint32_t i,
-                                     const struct ent_block *block)
+struct ent_layer_pass ent_model_pass_of(const struct ent_model *model, uint32_t i,
+                                        const struct ent_block *block)
 {
     return (struct ent_layer_pass){.x = i > 0 ? model->layers[i - 1].y : block->x,
                                    .tokens = block->tokens,
@@ -22,13 +22,13 @@ static struct ent_layer_pass pass_of(const struct ent_model *model, uint32_t i,
                                    .n = model->rows[i]};
 }
 
-/* The block through all layers; returns the outputs [members][rows][n_outputs]. rng: NULL when scoring. */
-static float *forward(struct ent_model *model, const struct ent_block *block, struct ent_rng *rng)
+float *ent_model_forward(struct ent_model *model, const struct ent_block *block,
+                         struct ent_rng *rng)
 {
     model->rows[0] = block->lengths != NULL ? model->pack.n_steps : block->n;
     for (uint32_t i = 0; i < model->n_layers; i++) {
         const struct ent_layer *layer = &model->layers[i];
-        struct ent_layer_pass pass = pass_of(model, i, block);
+        struct ent_layer_pass pass = ent_model_pass_of(model, i, block);
 
         pass.rng = rng;
         if (layer->copies) { /* what lies there is still needed, or is the caller's */
@@ -49,7 +49,7 @@ static void backward(struct ent_model *model, const struct ent_block *block, boo
     for (uint32_t i = model->n_layers; i-- > 0;) {
         const struct ent_layer *layer = &model->layers[i];
         bool in_place = layer->vtable->in_place;
-        struct ent_layer_pass pass = pass_of(model, i, block);
+        struct ent_layer_pass pass = ent_model_pass_of(model, i, block);
 
         pass.gradient = model->gradient + layer->first_param;
         pass.dy = model->delta[at];
@@ -143,7 +143,7 @@ void ent_model_predict_batch(struct ent_model *model, const struct ent_model_bat
     while (walk.left > 0) {
         struct ent_block block;
         size_t n = next_block(model, &walk, &block);
-        float *prob = forward(model, &block, NULL);
+        float *prob = ent_model_forward(model, &block, NULL);
 
         predict_block(model, prob);
         if (block.lengths != NULL) {
@@ -177,7 +177,7 @@ void ent_model_step_piece(struct ent_model *model, const struct ent_model_piece 
     while (walk.left > 0) {
         struct ent_block block;
         size_t n = next_block(model, &walk, &block);
-        const float *out = forward(model, &block, rng);
+        const float *out = ent_model_forward(model, &block, rng);
 
         if (block.lengths != NULL) {
             ent_pack_targets(model, y);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/math/mat.h"
+#include "common/model/clip_norm.h"
 
 enum ent_err ent_recurrent_shape(const struct ent_model_layer *spec, uint32_t n_in, uint32_t *n_out)
 {
@@ -239,22 +240,87 @@ static void gradients(const struct ent_layer *layer, const struct ent_layer_pass
     }
 }
 
+/* All steps, the last first; then the derivatives by the sums stand in the work memory. */
+static void way_back(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                     const struct work *w)
+{
+    size_t units = layer->n_out;
+    size_t wide = layer->vtable->recurrent->gates * units;
+
+    ent_mat_transpose(pass->params + places(layer, wide).weight_h, w->turned, units, wide);
+    memset(w->carry, 0, pass->pack->n * units * sizeof *w->carry);
+    memset(w->cell_carry, 0, pass->pack->n * units * sizeof *w->cell_carry);
+    for (uint32_t t = pass->pack->n_times; t-- > 0;) {
+        step_back(layer, pass, w, t);
+    }
+}
+
+static void input_back(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                       const struct work *w)
+{
+    size_t wide = layer->vtable->recurrent->gates * (size_t)layer->n_out;
+
+    if (pass->dx != NULL) {
+        ent_mat_mul_nt(w->gates, pass->params, w->transpose, pass->dx, pass->n, layer->n_in, wide);
+    }
+}
+
 void ent_recurrent_backward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
 {
-    const struct ent_recurrent *kind = layer->vtable->recurrent;
-    size_t units = layer->n_out;
-    size_t wide = kind->gates * units;
     struct work w;
 
     (void)lay_out(layer, layer->work, &w);
-    ent_mat_transpose(pass->params + places(layer, wide).weight_h, w.turned, units, wide);
-    memset(w.carry, 0, pass->pack->n * units * sizeof *w.carry);
-    memset(w.cell_carry, 0, pass->pack->n * units * sizeof *w.cell_carry);
-    for (uint32_t t = pass->pack->n_times; t-- > 0;) {
-        step_back(layer, pass, &w, t);
+    way_back(layer, pass, &w);
+    gradients(layer, pass, &w);
+    input_back(layer, pass, &w);
+}
+
+/* Both biases see the same derivatives, unless the sums of the state are apart. */
+void ent_recurrent_norms(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                         double *squares)
+{
+    bool own = layer->vtable->recurrent->own_hidden;
+    size_t wide = layer->vtable->recurrent->gates * (size_t)layer->n_out;
+    struct ent_clip_outer outer = {.a = pass->x,
+                                   .n_a = layer->n_in,
+                                   .n_d = wide,
+                                   .biases = own ? 1.0 : 2.0,
+                                   .n = pass->n,
+                                   .work = pass->gradient};
+    struct work w;
+
+    ENT_BUG_ON(pass->pack->n != 1);
+    (void)lay_out(layer, layer->work, &w);
+    way_back(layer, pass, &w);
+    outer.d = w.gates;
+    squares[0] += ent_clip_outer_square(&outer);
+    if (own) {
+        outer = (struct ent_clip_outer){
+            .a = pass->x, .d = w.dhidden, .n_d = wide, .biases = 1.0, .n = pass->n};
+        squares[0] += ent_clip_outer_square(&outer);
+    }
+    outer = (struct ent_clip_outer){.a = layer->y,
+                                    .n_a = layer->n_out,
+                                    .d = (own ? w.dhidden : w.gates) + wide,
+                                    .n_d = wide,
+                                    .n = pass->n - 1,
+                                    .work = pass->gradient};
+    squares[0] += ent_clip_outer_square(&outer);
+    input_back(layer, pass, &w);
+}
+
+void ent_recurrent_clipped(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                           const float *factors, double *sum)
+{
+    bool own = layer->vtable->recurrent->own_hidden;
+    size_t wide = layer->vtable->recurrent->gates * (size_t)layer->n_out;
+    struct work w;
+
+    (void)lay_out(layer, layer->work, &w);
+    ent_clip_scale(w.gates, pass->n, wide, factors, true);
+    if (own) {
+        ent_clip_scale(w.dhidden, pass->n, wide, factors, true);
     }
     gradients(layer, pass, &w);
-    if (pass->dx != NULL) {
-        ent_mat_mul_nt(w.gates, pass->params, w.transpose, pass->dx, pass->n, layer->n_in, wide);
-    }
+    ent_clip_add(pass->gradient, sum, layer->n_params);
 }

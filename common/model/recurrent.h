@@ -27,13 +27,19 @@ size_t ent_recurrent_n_work(const struct ent_layer *layer);
 void ent_recurrent_forward(const struct ent_layer *layer, const struct ent_layer_pass *pass);
 void ent_recurrent_backward(const struct ent_layer *layer, const struct ent_layer_pass *pass);
 
+void ent_recurrent_norms(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                         double *squares);
+void ent_recurrent_clipped(const struct ent_layer *layer, const struct ent_layer_pass *pass,
+                           const float *factors, double *sum);
+
 /* The vtable of a recurrent kind, which is its cell and what all share. */
 #define ENT_RECURRENT_VTABLE(name_, cell_)                                                         \
     {                                                                                              \
         .name = (name_), .keeps_y = true, .recurrent = (cell_), .shape = ent_recurrent_shape,      \
         .tensors = ent_recurrent_tensors, .init = ent_recurrent_init,                              \
         .n_work = ent_recurrent_n_work, .forward = ent_recurrent_forward,                          \
-        .backward = ent_recurrent_backward                                                         \
+        .backward = ent_recurrent_backward, .norms = ent_recurrent_norms,                          \
+        .clipped = ent_recurrent_clipped                                                           \
     }
 
 #endif

@@ -279,6 +279,13 @@ static const struct ent_field plan_fields[] = {{.key = "features",
                                                 .kind = ENT_FIELD_MAP,
                                                 .fields = aggregation_fields,
                                                 .help = "what the coordinator does in a round"},
+                                               {.key = "privacy",
+                                                .kind = ENT_FIELD_NODE,
+                                                .offset = AT(privacy.node),
+                                                .takes = "a map",
+                                                .help =
+                                                    "differential privacy: the goal, from which "
+                                                    "the noise is derived, see below"},
                                                {0}};
 
 void ent_plan_print_fields(FILE *out)
@@ -295,6 +302,8 @@ void ent_plan_print_fields(FILE *out)
     ent_config_print_fields(ent_plan_hashed_fields, "", out);
     (void)fprintf(out, "vocabulary\n");
     ent_config_print_fields(ent_plan_vocabulary_fields, "", out);
+    (void)fprintf(out, "privacy\n");
+    ent_config_print_fields(ent_plan_privacy_fields, "", out);
     ent_plan_print_optimizers(out);
 }
 
@@ -383,6 +392,7 @@ static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_r
     ENT_TRY(ent_plan_read_training(read));
     ENT_TRY(ent_plan_read_split(read));
     ENT_TRY(ent_plan_read_weights(read));
+    ENT_TRY(ent_plan_read_privacy(read));
     return check_pairs(read);
 }
 
@@ -442,8 +452,9 @@ void ent_plan_free(struct ent_plan *plan)
 
 uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round)
 {
-    uint64_t each = plan->split_validation > 0.0 ? 2 : 1;
-    uint64_t train = round < 2 ? 0 : (round - 2) / each + 1;
+    uint64_t each = ent_plan_validates(plan) ? 2 : 1;
+    uint64_t first = ent_plan_no_stats(plan) ? 1 : 2;
+    uint64_t train = round < first ? 0 : (round - first) / each + 1;
 
     return train < plan->rounds ? (uint32_t)train : plan->rounds;
 }

@@ -16,6 +16,7 @@
 #include "common/model/modelfile.h"
 #include "common/optim/optim.h"
 #include "common/optim/server.h"
+#include "common/plan/privacy.h"
 #include "common/task/task.h"
 
 #define ENT_PLAN_MAX_MEMBERS 2000   /* ENT_WIRE_COHORT_MAX */
@@ -125,6 +126,8 @@ struct ent_plan {
     uint32_t attempts;
     uint64_t join_ms;
     uint64_t update_ms;
+
+    struct ent_plan_privacy privacy; /* unit NONE: the plan has none */
 };
 
 /* Parse plan.yaml. `name` stands in error messages. Unknown keys, wrong types, values outside their
@@ -149,7 +152,7 @@ bool ent_plan_same_label(const struct ent_plan *plan, const struct ent_model_inf
 size_t ent_plan_n_params(const struct ent_plan *plan);
 /* Which training round a run's round `round` is, or follows: rounds are statistics, then training and
  * (with validation rows) an evaluation in turn. So a member knows the rate that is due whatever it
- * is told. 0 before the first; at most plan->rounds. */
+ * is told. Without statistics (ent_plan_no_stats) training is the first. 0 before the first; at most plan->rounds. */
 uint32_t ent_plan_train_round(const struct ent_plan *plan, uint64_t round);
 /* What sizes the plan's task vectors (borrows the plan's features). */
 struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan);

@@ -134,8 +134,30 @@ static void print_optimizer(const struct ent_plan *plan, FILE *out)
     }
 }
 
+/* How the best round is chosen. */
+static void print_best(const struct ent_plan *plan, FILE *out)
+{
+    if (ent_plan_validates(plan)) {
+        (void)fprintf(out, "            best round by validation %s",
+                      plan->best_by == ENT_BEST_BY_AUC ? "AUC" : "log loss");
+        if (plan->patience > 0) {
+            (void)fprintf(out, ", ends after %u rounds without a better one", plan->patience);
+        }
+        (void)fprintf(out, "\n");
+    }
+}
+
 static void print_training(const struct ent_plan *plan, FILE *out)
 {
+    if (plan->privacy.unit == ENT_PRIVACY_CUSTOMER) {
+        (void)fprintf(out, "training    %u rounds of %u noised step%s, about %u customers each",
+                      plan->rounds, plan->privacy.steps, plan->privacy.steps == 1 ? "" : "s",
+                      plan->privacy.batch);
+        print_optimizer(plan, out);
+        (void)fprintf(out, ", seed %llu\n", (unsigned long long)plan->seed);
+        print_best(plan, out);
+        return;
+    }
     (void)fprintf(out, "training    %u rounds of %u epoch%s, ", plan->rounds, plan->epochs,
                   plan->epochs == 1 ? "" : "s");
     if (plan->batch == 0) {
@@ -145,14 +167,7 @@ static void print_training(const struct ent_plan *plan, FILE *out)
     }
     print_optimizer(plan, out);
     (void)fprintf(out, ", seed %llu\n", (unsigned long long)plan->seed);
-    if (plan->split_validation > 0.0) {
-        (void)fprintf(out, "            best round by validation %s",
-                      plan->best_by == ENT_BEST_BY_AUC ? "AUC" : "log loss");
-        if (plan->patience > 0) {
-            (void)fprintf(out, ", ends after %u rounds without a better one", plan->patience);
-        }
-        (void)fprintf(out, "\n");
-    }
+    print_best(plan, out);
 }
 
 static void print_weights(const struct ent_plan *plan, FILE *out)
@@ -206,12 +221,17 @@ static void print_traffic(const struct ent_plan *plan, FILE *out)
     double train = payload_bytes(&sizes, ENT_TASK_TRAIN);
     double evaluation = payload_bytes(&sizes, ENT_TASK_EVALUATE);
     double model = (double)sizeof(float) * (double)plan->n_params;
-    bool validates = plan->split_validation > 0.0;
-    bool tests = plan->split_test > 0.0 || plan->split_test_file;
+    bool validates = ent_plan_validates(plan);
+    bool tests = ent_plan_tests(plan);
     double evaluations = (validates ? plan->rounds : 0.0) + (tests ? 1.0 : 0.0);
 
-    print_size("traffic     a member sends: statistics once", stats, out);
-    print_size(", each round update", train, out);
+    if (ent_plan_no_stats(plan)) {
+        stats = 0.0;
+        print_size("traffic     a member sends: each round update", train, out);
+    } else {
+        print_size("traffic     a member sends: statistics once", stats, out);
+        print_size(", each round update", train, out);
+    }
     if (validates) {
         print_size(" and evaluation", evaluation, out);
     }
@@ -238,4 +258,7 @@ void ent_plan_check_print(const struct ent_plan *plan, FILE *out)
     print_training(plan, out);
     print_weights(plan, out);
     print_traffic(plan, out);
+    if (plan->privacy.unit != ENT_PRIVACY_NONE) {
+        ent_plan_releases_print(plan, out);
+    }
 }

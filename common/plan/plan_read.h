@@ -31,6 +31,13 @@ struct ent_plan_read {
     int loss; /* -1: the label's */
     const struct ent_node *weights;
     int duplicates; /* clean.duplicates */
+    struct {
+        const struct ent_node *node; /* NULL: the plan has none */
+        int unit;
+        double rate;
+        uint32_t scale_bits; /* 0: not said */
+        int evaluate;
+    } privacy;
 };
 
 /* A list of features, wherever a plan has one: rows' columns, events' attributes. */
@@ -58,6 +65,8 @@ ENT_MUST enum ent_err ent_plan_read_training(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_optimizers(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_split(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
+/* `privacy`, after all others: what it cannot be combined with (privacy.c). */
+ENT_MUST enum ent_err ent_plan_read_privacy(struct ent_plan_read *read);
 
 /* The tables of what stands inside list entries, for ent_plan_print_fields. */
 extern const struct ent_field ent_plan_feature_fields[];
@@ -65,6 +74,7 @@ extern const struct ent_field ent_plan_hashed_fields[];
 extern const struct ent_field ent_plan_vocabulary_fields[];
 extern const struct ent_field ent_plan_sequence_fields[];
 extern const struct ent_field ent_plan_later_fields[];
+extern const struct ent_field ent_plan_privacy_fields[];
 void ent_plan_print_optimizers(FILE *out);
 
 bool ent_text_has_blank_ends(const char *text);

@@ -15,9 +15,8 @@ struct initial {
 };
 
 static enum ent_err describe(struct initial *in, const struct ent_plan *plan,
-                             const struct ent_step_lineage *lineage, const int64_t *sum, size_t dim)
+                             const struct ent_step_lineage *lineage)
 {
-    ENT_TRY(ent_task_stats_finish(plan->features, plan->n_features, sum, dim, &in->fits));
     ent_plan_model_options(plan, 1, in->layers, &in->options);
     in->info = (struct ent_model_info){
         .fits = in->fits->fit, .run = lineage->run, .round = lineage->round};
@@ -47,8 +46,29 @@ enum ent_err ent_step_initial(const struct ent_plan *plan, const struct ent_step
                               const int64_t *sum, size_t dim, const struct ent_step_sink *model)
 {
     struct initial in = {0};
-    enum ent_err err = describe(&in, plan, lineage, sum, dim);
+    enum ent_err err = ent_task_stats_finish(plan->features, plan->n_features, sum, dim, &in.fits);
 
+    if (err == ENT_E_OK) {
+        err = describe(&in, plan, lineage);
+    }
+    if (err == ENT_E_OK) {
+        err = write_all(&in, plan->seed, model);
+    }
+    free(in.params);
+    ent_fits_free(in.fits);
+    return err;
+}
+
+enum ent_err ent_step_initial_of_ranges(const struct ent_plan *plan,
+                                        const struct ent_step_sink *model)
+{
+    static const struct ent_step_lineage none;
+    struct initial in = {0};
+    enum ent_err err = ent_fits_of_ranges(plan->features, plan->n_features, &in.fits);
+
+    if (err == ENT_E_OK) {
+        err = describe(&in, plan, &none);
+    }
     if (err == ENT_E_OK) {
         err = write_all(&in, plan->seed, model);
     }

@@ -82,6 +82,12 @@ ENT_MUST enum ent_err ent_step_initial(const struct ent_plan *plan,
                                        const struct ent_step_lineage *lineage, const int64_t *sum,
                                        size_t dim, const struct ent_step_sink *model);
 
+/* The model file of a run without statistics: numbers are scaled from their declared ranges, as if values lay evenly in
+ * them (on the logarithmic scale where the plan says so). A function of the plan alone: no federation, run 0. SHAPE when
+ * a feature takes more than its range. */
+ENT_MUST enum ent_err ent_step_initial_of_ranges(const struct ent_plan *plan,
+                                                 const struct ent_step_sink *model);
+
 /* ---- train: the next model ---- */
 
 /* Whether the plan's server optimizer has a state that goes on from round to round. */

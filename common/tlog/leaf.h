@@ -108,6 +108,7 @@ struct ent_leaf_config_set {
     uint64_t update_ms;
     uint64_t retry_ms;
     uint64_t gather_ms;
+    bool no_stats;
 };
 struct ent_leaf_processing_set {
     ent_name_text purpose;

@@ -124,6 +124,7 @@ static const struct ent_schema_field config_set_fields[] = {
     ENT_SCHEMA_U64(ent_leaf_config_set, 14, update_ms, 1, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_U64(ent_leaf_config_set, 15, retry_ms, 1, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_U64(ent_leaf_config_set, 16, gather_ms, 0, ENT_WIRE_COUNTER_MAX),
+    ENT_SCHEMA_BOOL(ent_leaf_config_set, 17, no_stats),
 };
 TABLE(config_set, config_set, NULL);
 

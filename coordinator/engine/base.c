@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/model/modelfile.h"
+#include "common/step/step.h"
 #include "coordinator/engine/state.h"
 
 static bool same_values(const struct ent_feature *a, const struct ent_feature *b)
@@ -93,6 +94,24 @@ static enum ent_err check_layers(const struct ent_plan *plan, const struct ent_m
                 file->n_params, (unsigned)info->n_inputs, ent_plan_n_params(plan),
                 (unsigned)plan->n_inputs);
     return ENT_E_OK;
+}
+
+/* Made of the plan alone, so that whoever has the plan makes the same bytes. */
+enum ent_err ent_engine_make_base(struct ent_engine *e, const struct ent_plan *plan,
+                                  uint8_t digest[32])
+{
+    struct ent_step_sink sink;
+    struct ent_buf file;
+    enum ent_err err;
+
+    ent_buf_init(&file, ent_plan_n_params(plan) * sizeof(float) + ENT_MODELFILE_HEADER_MAX + 8);
+    sink = ent_step_sink_buf(&file);
+    err = ent_step_initial_of_ranges(plan, &sink);
+    if (err == ENT_E_OK) {
+        err = ent_store_model_put(e->store, file.data, file.len, digest);
+    }
+    ent_buf_release(&file);
+    return err;
 }
 
 enum ent_err ent_engine_take_base(struct ent_engine *e, const struct ent_plan *plan,

@@ -144,8 +144,9 @@ static struct ent_run_config run_config(const struct ent_engine *e, const struct
                                    .update_ms = plan->update_ms,
                                    .retry_ms = e->options.retry_ms,
                                    .gather_ms = GATHER_MS,
-                                   .validate = plan->split_validation > 0,
-                                   .test = plan->split_test > 0 || plan->split_test_file,
+                                   .validate = ent_plan_validates(plan),
+                                   .test = ent_plan_tests(plan),
+                                   .no_stats = ent_plan_no_stats(plan),
                                    .patience = plan->patience,
                                    .best_by = plan->best_by == ENT_BEST_BY_AUC
                                                   ? ENT_ROUND_BEST_BY_AUC
@@ -156,20 +157,33 @@ static struct ent_run_config run_config(const struct ent_engine *e, const struct
 static enum ent_err check_sizes(const struct ent_plan *plan, uint64_t max_bytes)
 {
     struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
-    bool evaluates = plan->split_validation > 0 || plan->split_test > 0 || plan->split_test_file;
+    bool evaluates = ent_plan_validates(plan) || ent_plan_tests(plan);
     const struct ent_task *task;
 
     for (size_t i = 0; (task = ent_task_at(i)) != NULL; i++) {
         uint64_t bytes = 0;
 
         ENT_TRY(ent_task_payload_bytes(task, &sizes, &bytes));
-        ENT_REQUIRE(bytes <= max_bytes || (task->kind == ENT_TASK_EVALUATE && !evaluates),
+        ENT_REQUIRE(bytes <= max_bytes || (task->kind == ENT_TASK_EVALUATE && !evaluates) ||
+                        (task->kind == ENT_TASK_STATS && ent_plan_no_stats(plan)),
                     ENT_E_LIMIT,
                     "an update of this plan has %llu bytes (%s); federation.yaml allows %llu "
                     "(limits.update)",
                     (unsigned long long)bytes, task->name, (unsigned long long)max_bytes);
     }
     return ENT_E_OK;
+}
+
+/* No noise for the goal, no run. */
+static enum ent_err check_privacy(const struct ent_plan *plan)
+{
+    struct ent_plan_noise noise;
+
+    if (plan->privacy.unit == ENT_PRIVACY_NONE) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_plan_privacy_startable(plan));
+    return ent_plan_privacy_derive(plan, &noise);
 }
 
 static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan *plan)
@@ -181,6 +195,7 @@ static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan
                 "(limits.min_members)",
                 (unsigned)plan->min_members, (unsigned)c->min_members);
     ENT_TRY(ent_ops_check_witnesses(e, plan->min_members));
+    ENT_TRY(check_privacy(plan));
     return check_sizes(plan, c->update_bytes);
 }
 
@@ -211,6 +226,8 @@ static enum ent_err add_run(struct ent_engine *e, const struct ent_plan *plan, c
     ENT_TRY(check_plan(e, plan));
     if (base_path != NULL) {
         ENT_TRY(ent_engine_take_base(e, plan, base_path, s.base));
+    } else if (ent_plan_no_stats(plan)) {
+        ENT_TRY(ent_engine_make_base(e, plan, s.base));
     }
     ent_buf_init(&s.yaml, ENT_PLAN_MAX_BYTES);
     err = ent_buf_add(&s.yaml, text, strlen(text));

@@ -301,6 +301,9 @@ ENT_MUST enum ent_err ent_engine_load_run(struct ent_engine *e);
 /* A model file of the plan's schema and architecture, into the store. SHAPE says what differs. */
 ENT_MUST enum ent_err ent_engine_take_base(struct ent_engine *e, const struct ent_plan *plan,
                                            const char *path, uint8_t digest[32]);
+/* The first model of a run without statistics, out of the plan alone, into the store. */
+ENT_MUST enum ent_err ent_engine_make_base(struct ent_engine *e, const struct ent_plan *plan,
+                                           uint8_t digest[32]);
 
 /* ---- missing.c ---- */
 /* The run of the store goes on where it was; or, while a model file that it needs is not there, is held: nothing of it

@@ -84,7 +84,7 @@ static const char *run_state(enum ent_run_state state)
 
 static uint32_t total_rounds(const struct ent_run_config *c)
 {
-    return 1 + c->train_rounds * (c->validate ? 2 : 1) + (c->test ? 1 : 0);
+    return (c->no_stats ? 0 : 1) + c->train_rounds * (c->validate ? 2 : 1) + (c->test ? 1 : 0);
 }
 
 /* Out of the stored sum: all of it for the test rows, the figures alone for the others. */

@@ -309,7 +309,8 @@ static void fill_config(struct ent_engine *e, struct ent_leaf_config_set *m)
                                       .join_ms = c->join_ms,
                                       .update_ms = c->update_ms,
                                       .retry_ms = c->retry_ms,
-                                      .gather_ms = c->gather_ms};
+                                      .gather_ms = c->gather_ms,
+                                      .no_stats = c->no_stats};
     memcpy(m->federation_yaml, e->home->config_sha256, sizeof m->federation_yaml);
     memcpy(m->plan, e->plan->digest, sizeof m->plan);
     memcpy(m->base, e->run.base, sizeof m->base);

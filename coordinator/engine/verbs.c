@@ -189,13 +189,21 @@ enum ent_err ent_verb_stop(const void *options, const char *const *args, size_t 
 enum ent_err ent_verb_plan_check(const void *options, const char *const *args, size_t n_args)
 {
     struct ent_plan *plan = NULL;
+    struct ent_plan_noise noise;
+    enum ent_err err = ENT_E_OK;
 
     (void)n_args;
     ent_verb_log(options);
     ENT_TRY(ent_plan_read(args[0], &plan));
     ent_plan_check_print(plan, stdout);
+    if (plan->privacy.unit != ENT_PRIVACY_NONE) {
+        err = ent_plan_privacy_derive(plan, &noise);
+    }
+    if (err == ENT_E_OK && plan->privacy.unit != ENT_PRIVACY_NONE) {
+        ent_plan_noise_print(plan, &noise, stdout);
+    }
     ent_plan_free(plan);
-    return ENT_E_OK;
+    return err;
 }
 
 enum ent_err ent_verb_plan_keys(const void *options, const char *const *args, size_t n_args)

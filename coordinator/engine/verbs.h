@@ -20,6 +20,8 @@ struct ent_verb_options {
     const char *wait;
     const char *to;
     const char *since;
+    const char *plan;
+    const char *noise;
     bool json;
     bool watch;
     bool once;
@@ -32,6 +34,7 @@ ENT_MUST enum ent_err ent_verb_revoke(const void *options, const char *const *ar
 ENT_MUST enum ent_err ent_verb_roster(const void *options, const char *const *args, size_t n_args);
 ENT_MUST enum ent_err ent_verb_plan_check(const void *options, const char *const *args,
                                           size_t n_args);
+ENT_MUST enum ent_err ent_verb_privacy(const void *options, const char *const *args, size_t n_args);
 ENT_MUST enum ent_err ent_verb_plan_keys(const void *options, const char *const *args,
                                          size_t n_args);
 ENT_MUST enum ent_err ent_verb_start(const void *options, const char *const *args, size_t n_args);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/hooks.h"
 #include "coordinator/round/phases.h"
 
@@ -204,6 +205,8 @@ enum ent_err ent_round_begin(struct ent_round *round, const struct ent_run_confi
     ENT_REQUIRE(config->best_by <= ENT_ROUND_BEST_BY_AUC, ENT_E_CONFIG,
                 "a run chooses its best model by loss or AUC, not by %u",
                 (unsigned)config->best_by);
+    ENT_REQUIRE(!config->no_stats || !ent_all_zero(base, ENT_ROUND_DIGEST_BYTES), ENT_E_CONFIG,
+                "a run without statistics begins with training and needs a model to start from");
     memcpy(fresh.model, base, sizeof fresh.model);
     *round = fresh;
     for (uint32_t i = 0; i < round->n_members; i++) {

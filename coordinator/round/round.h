@@ -6,7 +6,7 @@
  * rows through the function that made them. Tensors never pass through: the machine sees members
  * (by index), digests, weights, counts, deadlines.
  *
- * A run is a sequence of rounds, one summed task each: stats (once), then train and
+ * A run is a sequence of rounds, one summed task each: stats (once; none with no_stats), then train and
  * evaluate(validation) in turn `train_rounds` times, or until `patience` of them in a row brought no
  * better model, then evaluate(test) on the best model. Rounds count from 1 over all tasks; an aborted
  * attempt keeps its round number and counts `attempt` up.
@@ -102,6 +102,7 @@ struct ent_run_config {
     bool test;          /* the plan has test rows */
     uint32_t patience;  /* training rounds without a better model that end training; 0: never */
     enum ent_round_best_by best_by;
+    bool no_stats; /* begins with training on the base: nothing is counted */
 };
 
 enum ent_event_kind {
@@ -292,7 +293,7 @@ struct ent_round {
 void ent_round_init(struct ent_round *round, struct ent_round_member *members);
 uint32_t ent_round_add_member(struct ent_round *round, bool revoked);
 /* A new run, before RUN_START or replay; EXISTS while one is active, CONFIG when a number in it is
- * out of range. base: model to start from (zero: the stats round makes the initial one). */
+ * out of range, or no_stats comes without a base. base: model to start from (zero: the stats round makes the initial one). */
 ENT_MUST enum ent_err ent_round_begin(struct ent_round *round, const struct ent_run_config *config,
                                       const uint8_t base[ENT_ROUND_DIGEST_BYTES]);
 /* One step. Actions are appended. Never fails: what is not legal becomes a REFUSE action. */

@@ -30,6 +30,9 @@ static bool next_train_or_test(const struct ent_round *r, struct ent_row *open)
 /* The course of a run (protocol.md 4) as: what follows the round that closed last. */
 static bool next_round(const struct ent_round *r, struct ent_row *open)
 {
+    if (r->closed.kind == 0 && r->config.no_stats) {
+        return next_train_or_test(r, open);
+    }
     if (r->closed.kind == 0) {
         open->task = ENT_ROUND_STATS;
         open->split = ENT_ROUND_ON_TRAIN;

@@ -6,7 +6,7 @@
 #define SELECT_RUN                                                                                 \
     "SELECT run, plan_digest, base, best, state, created_ms, started_ms, ended_ms, train_rounds,"  \
     " min_members, attempts, join_ms, update_ms, retry_ms, gather_ms, validate, test, patience,"   \
-    " best_by, best_train FROM run "
+    " best_by, best_train, no_stats FROM run "
 
 static enum ent_err read_config(struct ent_stmt *stmt, struct ent_run_config *c)
 {
@@ -24,6 +24,7 @@ static enum ent_err read_config(struct ent_stmt *stmt, struct ent_run_config *c)
     ENT_TRY(ent_stmt_bool(stmt, 16, &c->test));
     ENT_TRY(ent_stmt_u32(stmt, 17, &c->patience));
     ENT_TRY(ent_stmt_u32(stmt, 18, &best_by));
+    ENT_TRY(ent_stmt_bool(stmt, 20, &c->no_stats));
     ENT_REQUIRE(best_by <= ENT_ROUND_BEST_BY_AUC, ENT_E_CORRUPT,
                 "run %u chooses its best model by an unknown figure", (unsigned)c->run);
     c->best_by = (enum ent_round_best_by)best_by;
@@ -84,6 +85,7 @@ static void bind_config(struct ent_stmt *stmt, int at, const struct ent_run_conf
     ent_stmt_bind_u64(stmt, at + 8, c->test);
     ent_stmt_bind_u64(stmt, at + 9, c->patience);
     ent_stmt_bind_u64(stmt, at + 10, (uint64_t)c->best_by);
+    ent_stmt_bind_u64(stmt, at + 11, c->no_stats);
 }
 
 static enum ent_err insert_run(struct ent_store *store, const struct ent_store_run *run,
@@ -95,8 +97,8 @@ static enum ent_err insert_run(struct ent_store *store, const struct ent_store_r
                                "INSERT INTO run(run, plan_digest, plan, base, state, created_ms, "
                                "train_rounds, min_members,"
                                " attempts, join_ms, update_ms, retry_ms, gather_ms, validate, test,"
-                               " patience, best_by)"
-                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                               " patience, best_by, no_stats)"
+                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                &stmt));
     ent_stmt_bind_u64(stmt, 1, run->config.run);
     ent_stmt_bind_blob(stmt, 2, run->plan_digest, sizeof run->plan_digest);

@@ -117,6 +117,8 @@ static const char *const migrations[] = {
     " name TEXT NOT NULL, name_salt BLOB NOT NULL, admitted_ms INTEGER NOT NULL,"
     " leaf INTEGER NOT NULL) STRICT;"
     "ALTER TABLE member ADD COLUMN name_salt BLOB;",
+    /* 6 -> 7: runs that begin with training */
+    "ALTER TABLE run ADD COLUMN no_stats INTEGER NOT NULL DEFAULT 0;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

@@ -1,0 +1,59 @@
+/* Training whose noise is added here, before anything leaves: the plan's privacy of unit customer. */
+#include <stdlib.h>
+
+#include "client/agent/pipeline_internal.h"
+#include "client/train/dp.h"
+#include "common/base/mem.h"
+
+/* The noise of the plan's goal: the same numbers in every round, so derived once. */
+static enum ent_err derive(struct ent_pipeline *p)
+{
+    if (p->has_noise) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_plan_privacy_startable(p->plan));
+    ENT_TRY(ent_plan_privacy_derive(p->plan, &p->noise));
+    p->has_noise = true;
+    return ENT_E_OK;
+}
+
+/* Whose the training rows are. Without a unit_key each row is a unit. */
+static enum ent_err make_units(const struct ent_pipeline *p, struct ent_dp_units *out)
+{
+    const struct ent_split_rows *part = &p->parts->part[ENT_SPLIT_TRAIN];
+    uint64_t *keys = NULL;
+    enum ent_err err;
+
+    if (!p->table->has_unit_key) {
+        return ent_dp_units_init(NULL, NULL, part->n, out);
+    }
+    ENT_TRY(ent_calloc(part->n, sizeof *keys, &keys));
+    for (uint32_t i = 0; i < part->n; i++) {
+        keys[i] = p->table->units[part->rows[i]];
+    }
+    err = ent_dp_units_init(keys, NULL, part->n, out);
+    free(keys);
+    return err;
+}
+
+enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows *rows,
+                                   const struct ent_train_options *options)
+{
+    const struct ent_plan_privacy *privacy = &p->plan->privacy;
+    struct ent_dp_settings settings;
+    struct ent_dp_units units;
+    enum ent_err err;
+
+    ENT_TRY(derive(p));
+    settings = (struct ent_dp_settings){.clip = privacy->clip,
+                                        .rate = privacy->rate,
+                                        .steps = privacy->steps,
+                                        .batch = privacy->batch,
+                                        .scale_bits = privacy->scale_bits,
+                                        .sigma2 = p->noise.sigma2,
+                                        .dim = p->noise.dim};
+    ENT_TRY(make_units(p, &units));
+    err = ent_dp_train(p->model, rows, &units, options, &settings, NULL);
+    ent_dp_units_release(&units);
+    return err;
+}

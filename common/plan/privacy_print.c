@@ -1,0 +1,120 @@
+/* Noise and releases of a plan in words and figures, for plan-check, check and the privacy verb. */
+#include <math.h>
+
+#include "common/plan/plan.h"
+
+static void add(struct ent_plan_release *list, uint32_t *n, const char *what, uint64_t times,
+                bool covered)
+{
+    if (times > 0) {
+        list[(*n)++] = (struct ent_plan_release){what, times, covered};
+    }
+}
+
+uint32_t ent_plan_releases(const struct ent_plan *plan,
+                           struct ent_plan_release list[ENT_PLAN_RELEASES_MAX])
+{
+    bool noised = plan->privacy.unit != ENT_PRIVACY_NONE;
+    uint32_t n = 0;
+
+    add(list, &n, "sums of its rows for the features' scales (statistics)",
+        !ent_plan_no_stats(plan), false);
+    add(list, &n, "the update of a training round", plan->rounds, noised);
+    add(list, &n, "histogram of scores on validation rows, which also chooses the best round",
+        ent_plan_validates(plan) ? plan->rounds : 0, false);
+    add(list, &n, "histogram of scores on test rows", ent_plan_tests(plan), false);
+    return n;
+}
+
+void ent_plan_releases_print(const struct ent_plan *plan, FILE *out)
+{
+    struct ent_plan_release list[ENT_PLAN_RELEASES_MAX];
+    uint32_t n = ent_plan_releases(plan, list);
+    uint32_t open = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        open += !list[i].covered;
+        (void)fprintf(out, "%s%-12s %s, %llu time%s\n", i == 0 ? "releases    " : "            ",
+                      list[i].covered ? "covered" : "NOT covered", list[i].what,
+                      (unsigned long long)list[i].times, list[i].times == 1 ? "" : "s");
+    }
+    if (open == 0) {
+        (void)fprintf(out, "            nothing leaves that no noise covers\n");
+    }
+}
+
+double ent_plan_noise_ratio(const struct ent_plan_noise *noise)
+{
+    return noise->noise_norm / noise->bound_norm / sqrt((double)noise->steps_total);
+}
+
+bool ent_plan_noise_warning(const struct ent_plan *plan, const struct ent_plan_noise *noise,
+                            char out[ENT_PLAN_PRIVACY_TEXT_BYTES])
+{
+    const struct ent_plan_privacy *p = &plan->privacy;
+    double ratio = ent_plan_noise_ratio(noise);
+
+    if (ratio <= 0.5) {
+        return false;
+    }
+    if (p->unit == ENT_PRIVACY_CUSTOMER) {
+        (void)snprintf(
+            out, ENT_PLAN_PRIVACY_TEXT_BYTES,
+            "little will be learnt: in one member the noise of the mean of a step has norm "
+            "%.3g, a clipped gradient at most %g; over all %llu steps noise is %.2g times the "
+            "largest sum of gradients there can be. A smaller model (%zu parameters), more "
+            "customers in a step (batch %u) or more epsilon help",
+            noise->noise_norm, p->clip, (unsigned long long)noise->steps_total, ratio,
+            plan->n_params, (unsigned)p->batch);
+        return true;
+    }
+    (void)snprintf(
+        out, ENT_PLAN_PRIVACY_TEXT_BYTES,
+        "unusable with few members: at %u members the noise of a round's mean has norm %.3g, "
+        "the mean itself at most %g. About %.0f members would be needed for noise no larger "
+        "than half of it over %u rounds; unit customer needs no more members",
+        (unsigned)plan->min_members, noise->noise_norm, p->clip,
+        ceil((double)plan->min_members * ratio / 0.5), (unsigned)plan->rounds);
+    return true;
+}
+
+static const char *unit_name(const struct ent_plan *plan)
+{
+    return plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? "customer" : "member";
+}
+
+void ent_plan_noise_print(const struct ent_plan *plan, const struct ent_plan_noise *noise,
+                          FILE *out)
+{
+    const struct ent_plan_privacy *p = &plan->privacy;
+    char text[ENT_PLAN_PRIVACY_TEXT_BYTES];
+
+    (void)fprintf(out,
+                  "privacy     unit %s: epsilon %.4f at delta %g over the run (goal %g; by %s, RDP "
+                  "beside it %.4f)\n",
+                  unit_name(plan), noise->epsilon, p->delta, p->epsilon,
+                  ent_dp_accountant_name(noise->accountant), noise->epsilon_rdp);
+    for (uint32_t j = 0; j < ENT_PLAN_PRIVACY_PERSONS; j++) {
+        (void)fprintf(out, "            a person in %u member%s: epsilon %.4f\n", (unsigned)j + 1,
+                      j == 0 ? "" : "s", noise->epsilon_person[j]);
+    }
+    (void)fprintf(
+        out,
+        "noise       multiplier %.4f: sigma2 %llu = (z D2)^2, D2 %llu, clip %g on a grid of "
+        "2^-%u, %zu parameters (rounding costs %.2g %%)\n",
+        noise->z, (unsigned long long)noise->sigma2, (unsigned long long)noise->d2, p->clip,
+        (unsigned)p->scale_bits, (size_t)noise->dim, 100.0 * noise->rounding);
+    if (p->unit == ENT_PRIVACY_CUSTOMER) {
+        (void)fprintf(
+            out,
+            "            %llu steps, %u a round, each of a customer with probability %.6g "
+            "(%llu / 2^32), divided by %u\n",
+            (unsigned long long)noise->steps_total, (unsigned)p->steps, ldexp((double)p->rate, -32),
+            (unsigned long long)p->rate, (unsigned)p->batch);
+    }
+    (void)fprintf(out, "            of a mean: noise of norm %.3g beside at most %g\n",
+                  noise->noise_norm, noise->bound_norm);
+    if (ent_plan_noise_warning(plan, noise, text)) {
+        (void)fprintf(out, "warning     %s\n", text);
+    }
+}
