@@ -10,11 +10,6 @@
 #include "tests/unit/coordinator_engine/fed.h"
 #include "tests/unit/coordinator_engine/fed_log.h"
 
-static const struct ent_round *round_of(struct fed *fed)
-{
-    return ent_engine_round(fed->engine);
-}
-
 static enum ent_err error_of(struct ent_json *reply)
 {
     const char *code = "";
