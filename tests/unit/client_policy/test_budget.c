@@ -70,9 +70,10 @@ ENT_TEST(budget, limits_name_their_numbers)
     policy.epsilon_run = 0.5; /* 1: not even the first */
     ENT_FAILS(ask(s, &policy, &privacy, &c, &left), ENT_E_BUDGET);
     CU_ASSERT_EQUAL(left, 0);
-    CU_ASSERT_STRING_EQUAL(ent_err_message(),
-                           "one round more does not fit: scope crm-de has spent epsilon 0.000 of "
-                           "0.5 at delta 1e-06 (policy.epsilon_run)");
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "one round more would cost scope crm-de epsilon "));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(ent_err_message(), "of 0.5 at delta 1e-06, 0.000 of it spent (policy.epsilon_run)"));
     policy.epsilon_run = 8;
     ENT_OK(ask(s, &policy, &privacy, &c, &left));
     CU_ASSERT(left > 1 && left < ROUNDS_MAX);
@@ -80,7 +81,7 @@ ENT_TEST(budget, limits_name_their_numbers)
         ENT_OK(ent_ledger_book(s, &csprng, &c, NULL));
     }
     CU_ASSERT_EQUAL(c.at.round, left + 1); /* 2: a run is over */
-    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "of 8 at delta 1e-06 (policy.epsilon_run)"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "of 8 at delta 1e-06, "));
     c.at.run = 2; /* 3: another run begins anew, a life does not */
     ENT_OK(ask(s, &policy, &privacy, &c, NULL));
     policy.epsilon_life = 8;
@@ -91,7 +92,7 @@ ENT_TEST(budget, limits_name_their_numbers)
     policy = (struct ent_policy_config){.delta = 1e-6};
     privacy.epsilon = 0.5; /* 5: without a policy the plan's own goal */
     ENT_FAILS(ask(s, &policy, &privacy, &c, NULL), ENT_E_BUDGET);
-    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "of 0.5 at delta 1e-05 (the plan's epsilon)"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "of 0.5 at delta 1e-05, "));
     ent_state_close(s);
 }
 
