@@ -5,6 +5,7 @@
 #include "client/agent/advice.h"
 #include "client/agent/check_auditors.h"
 #include "client/agent/check_budget.h"
+#include "client/agent/check_privacy.h"
 #include "client/agent/outgoing.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
@@ -85,6 +86,7 @@ static enum ent_err ask(struct report *r)
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
     struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
 
+    ENT_TRY(ent_check_budget_read(r->w, &r->budget));
     ent_outgoing_list(plan, r->out);
     for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
         struct ent_outgoing *o = &r->out[i];
@@ -176,7 +178,7 @@ static void print_splits(const struct report *r)
            part_word(r, &r->out[2]), part_word(r, &r->out[3]));
 }
 
-static void print_outgoing(const struct ent_outgoing *o)
+static void print_outgoing(const struct ent_plan *plan, const struct ent_outgoing *o)
 {
     char dim[32];
     char bytes[32];
@@ -187,6 +189,8 @@ static void print_outgoing(const struct ent_outgoing *o)
     printf("  %-11s %u x  %s integers of %zu bytes (%s bytes with salt)%s\n", o->name,
            (unsigned)o->times, grouped(o->dim, dim), ent_task_int_bytes(o->task),
            grouped(o->bytes, bytes), o->allowed == ENT_E_OK ? "" : "  NOT ALLOWED");
+    printf("              %s\n",
+           ent_check_privacy_covers(plan, o) ? "covered by noise" : "NOT covered by noise");
     printf("              %s\n", o->words);
     if (o->allowed != ENT_E_OK) {
         printf("              policy: %s\n", o->why);
@@ -202,7 +206,7 @@ static void each_warning(const struct report *r, ent_advice_say *say, void *ctx)
 {
     ent_advice_columns(ent_pipeline_plan(r->w->pipeline), r->w->config, say, ctx);
     ent_advice_parts(r->w->pipeline, say, ctx);
-    ent_check_budget_warn(r->w, &r->budget, say, ctx);
+    ent_check_budget_warn(&r->budget, say, ctx);
 }
 
 static bool declines_some(const struct report *r)
@@ -260,7 +264,7 @@ static enum ent_err print_text(const struct report *r)
         "nothing is released unless at least %u members' are in the sum\n",
         (unsigned)plan->min_members);
     for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
-        print_outgoing(&r->out[i]);
+        print_outgoing(plan, &r->out[i]);
     }
     if (figures_go(r)) {
         printf("  own figures 1 x  %s\n              (policy.own_figures: go)\n", figures_words);
@@ -348,6 +352,8 @@ static void put_outgoing(struct ent_json_writer *w, const struct report *r)
         ent_json_put_key_uint(w, "integer_bytes", ent_task_int_bytes(o->task));
         ent_json_put_key_uint(w, "payload_bytes", o->bytes);
         ent_json_put_key_string(w, "what", o->words);
+        ent_json_put_key_bool(w, "covered",
+                              ent_check_privacy_covers(ent_pipeline_plan(r->w->pipeline), o));
         ent_json_put_key_bool(w, "allowed", o->allowed == ENT_E_OK);
         if (o->allowed != ENT_E_OK) {
             ent_json_put_key_string(w, "why_not", o->why);
@@ -472,9 +478,6 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
     err = ent_pipeline_load(w.pipeline);
     if (err == ENT_E_OK) {
         err = look_for_leaks(&report);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_check_budget_read(&w, &report.budget);
     }
     if (err == ENT_E_OK) {
         err = ask(&report);
