@@ -30,15 +30,42 @@ static enum ent_err charge_of(struct ent_agent *agent, struct ent_ledger_charge 
 
 /* ---- an older copy of state.db ---- */
 
-static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+/* What a round of the gap's run costs: of the present plan, or of one that is kept here. */
+static enum ent_err event_of_gap(struct ent_agent *agent, const struct ent_ledger_gap *gap,
+                                 struct ent_ledger_charge *charge)
 {
+    struct ent_plan_noise noise;
+    struct ent_plan *plan = NULL;
+    char *path = NULL;
+    enum ent_err err;
+
+    charge->at = (struct ent_attempt){.run = gap->run};
+    if (gap->run == 0 || memcmp(gap->plan, charge->plan, sizeof gap->plan) == 0) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_agent_plan_path(agent, gap->plan, &path));
+    err = ent_plan_read(path, &plan);
+    free(path);
+    if (err == ENT_E_OK && memcmp(plan->digest, gap->plan, sizeof gap->plan) == 0) {
+        err = ent_plan_privacy_derive(plan, &noise);
+        charge->plan = gap->plan;
+        charge->event = err == ENT_E_OK ? noise.round : charge->event;
+    }
+    ent_plan_free(plan);
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err; /* then the ledger refuses, and says why */
+}
+
+static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_charge *present)
+{
+    struct ent_ledger_charge charge = *present;
     struct ent_ledger_gap gap;
 
     ENT_TRY(ent_ledger_gap(agent->state, &gap));
     if (gap.missing == 0) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_ledger_rebook(agent->state, &agent->csprng, charge));
+    ENT_TRY(event_of_gap(agent, &gap, &charge));
+    ENT_TRY(ent_ledger_rebook(agent->state, &agent->csprng, &charge));
     ent_agent_sayf(agent, ENT_SAY_WARN,
                    "an older copy of state.db was put back: its ledger ended at entry %llu, and "
                    "the log holds this member's entry %llu; the %llu that were missing are charged "

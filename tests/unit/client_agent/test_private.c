@@ -301,3 +301,34 @@ ENT_TEST(private, an_older_copy_is_charged_again_before_it_goes_on)
     declined(&s, ENT_E_BUDGET, ENT_REFUSAL_BUDGET, "(the plan's epsilon)"); /* three were spent */
     script_free(&s);
 }
+
+/* The copy is of before a run that is over: that run's plan is known by the log, and its price by the plan. */
+ENT_TEST(private, an_older_copy_of_another_run_is_charged_by_that_runs_plan)
+{
+    struct ent_msg_run_end end = {.code = ENT_E_OK};
+    struct ent_ledger_entry last;
+    struct script s;
+
+    start(&s, CLIENT "policy: {epsilon_life: 6.05}\n");
+    script_kill(&s);
+    s.n_read = s.n_inbox;
+    copy_state(&s, "state.db", "copy.db");
+    back(&s);
+    for (uint64_t round = 1; round <= 3; round++) {
+        up_to_update(&s, round == 1);
+        CU_ASSERT_EQUAL(finish(&s).ledger_seq, round);
+    }
+    script_say(&s, ENT_MSG_RUN_END, &end);
+    script_publish(&s);
+    script_kill(&s);
+    s.n_read = s.n_inbox;
+    copy_state(&s, "copy.db", "state.db");
+    CU_ASSERT_EQUAL(booked(&s, NULL), 0);
+    s.run = 2;
+    s.round = 1;
+    back(&s);
+    declined(&s, ENT_E_BUDGET, ENT_REFUSAL_BUDGET, "(policy.epsilon_life)"); /* 6 of 9 are spent */
+    CU_ASSERT_EQUAL(booked(&s, &last), 3);
+    CU_ASSERT(last.kind == ENT_LEDGER_REBOOK && last.at.run == 1);
+    script_free(&s);
+}
