@@ -77,26 +77,43 @@ static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_c
 
 /* ---- asking ---- */
 
-static enum ent_err ask(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+/* What the limits say of the ledger as it is; events are owned. */
+struct asked {
+    struct ent_dp_event *life;
+    struct ent_dp_event *run;
+    struct ent_budget budget;
+};
+
+static enum ent_err read_asked(struct ent_agent *agent, const struct ent_ledger_charge *charge,
+                               struct asked *out)
 {
     struct ent_budget_books books = {.scope = charge->scope};
-    struct ent_dp_event *life = NULL;
-    struct ent_dp_event *run = NULL;
-    struct ent_budget budget;
-    enum ent_err err = ent_ledger_events(agent->state, charge->scope, 0, &life, &books.n_life);
+
+    ENT_TRY(ent_ledger_events(agent->state, charge->scope, 0, &out->life, &books.n_life));
+    ENT_TRY(
+        ent_ledger_events(agent->state, charge->scope, charge->at.run, &out->run, &books.n_run));
+    books.life = out->life;
+    books.run = out->run;
+    ent_budget_of(&agent->config->policy, &ent_pipeline_plan(agent->pipeline)->privacy, &books,
+                  &out->budget);
+    return ENT_E_OK;
+}
+
+static void asked_release(struct asked *asked)
+{
+    free(asked->life);
+    free(asked->run);
+}
+
+static enum ent_err ask(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+{
+    struct asked asked = {0};
+    enum ent_err err = read_asked(agent, charge, &asked);
 
     if (err == ENT_E_OK) {
-        err = ent_ledger_events(agent->state, charge->scope, charge->at.run, &run, &books.n_run);
+        err = ent_budget_ask(&asked.budget, &charge->event);
     }
-    if (err == ENT_E_OK) {
-        books.life = life;
-        books.run = run;
-        ent_budget_of(&agent->config->policy, &ent_pipeline_plan(agent->pipeline)->privacy, &books,
-                      &budget);
-        err = ent_budget_ask(&budget, &charge->event);
-    }
-    free(life);
-    free(run);
+    asked_release(&asked);
     return err;
 }
 
@@ -149,9 +166,50 @@ enum ent_err ent_agent_lost_booked(struct ent_agent *agent)
     return ENT_E_OK;
 }
 
+/* Counted once; each booking takes one, for the accountant counts as many as then run. */
+static enum ent_err rounds_left(struct ent_agent *agent, const struct asked *asked,
+                                const struct ent_ledger_charge *charge, uint64_t seq)
+{
+    if (agent->fits_run == charge->at.run && agent->fits_seq + 1 == seq && agent->fits > 0) {
+        agent->fits--;
+    } else if (agent->fits_run != charge->at.run || agent->fits_seq != seq) {
+        ENT_TRY(ent_budget_left(&asked->budget, &charge->event, UINT32_MAX, &agent->fits));
+    }
+    agent->fits_run = charge->at.run;
+    agent->fits_seq = seq;
+    return ENT_E_OK;
+}
+
+static enum ent_err say_spent(struct ent_agent *agent, const struct ent_ledger_charge *charge,
+                              uint64_t seq)
+{
+    struct asked asked = {0};
+    const struct ent_budget_account *nearest;
+    double spent = 0.0;
+    uint32_t at = 0;
+    enum ent_err err = read_asked(agent, charge, &asked);
+
+    if (err == ENT_E_OK) {
+        err = rounds_left(agent, &asked, charge, seq);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_budget_nearest(&asked.budget, &at, &spent);
+    }
+    if (err == ENT_E_OK) {
+        nearest = &asked.budget.account[at];
+        ent_agent_sayf(agent, ENT_SAY_STATUS,
+                       "%s: epsilon %.3f of %g at %g; %llu rounds of this plan left", charge->scope,
+                       spent, nearest->limit.eps, nearest->limit.delta,
+                       (unsigned long long)agent->fits);
+    }
+    asked_release(&asked);
+    return err;
+}
+
 enum ent_err ent_agent_book(struct ent_agent *agent, bool *booked)
 {
     struct ent_ledger_charge charge;
+    struct ent_ledger_entry entry;
 
     *booked = false;
     if (!takes_noise(agent)) {
@@ -159,10 +217,10 @@ enum ent_err ent_agent_book(struct ent_agent *agent, bool *booked)
     }
     ENT_TRY(charge_of(agent, &charge));
     ENT_TRY(ask_once(agent, &charge));
-    ENT_TRY(ent_ledger_book(agent->state, &agent->csprng, &charge, NULL));
+    ENT_TRY(ent_ledger_book(agent->state, &agent->csprng, &charge, &entry));
     ENT_HOOK_POINT("agent.booked");
     *booked = true;
-    return ENT_E_OK;
+    return say_spent(agent, &charge, entry.seq);
 }
 
 enum ent_err ent_agent_state_ledger(struct ent_agent *agent, struct ent_update_statement *out)
