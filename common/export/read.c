@@ -22,14 +22,21 @@ struct ent_export {
     size_t cap_sizes;
 };
 
-int ent_export_fd(const struct ent_export *export)
-{
-    return export->fd;
-}
-
 const char *ent_export_dir(const struct ent_export *export)
 {
     return export->dir;
+}
+
+bool ent_export_holds(const struct ent_export *export, const char *path)
+{
+    char *dir = realpath(export->dir, NULL);
+    char *file = realpath(path, NULL);
+    size_t n = dir != NULL ? strlen(dir) : 0;
+    bool holds = dir != NULL && file != NULL && strncmp(file, dir, n) == 0 && file[n] == '/';
+
+    free(dir);
+    free(file);
+    return holds;
 }
 
 struct ent_bytes ent_export_checkpoint(const struct ent_export *export)
@@ -100,6 +107,9 @@ static enum ent_err list_sizes(struct ent_export *export)
     struct dirent *entry;
     enum ent_err err = ENT_E_OK;
 
+    if (fd < 0 && errno == ENOENT) {
+        return ENT_E_OK; /* the log is exported before a quorum cosigned anything */
+    }
     if (dir == NULL) {
         if (fd >= 0) {
             (void)close(fd);
@@ -149,7 +159,7 @@ enum ent_err ent_export_open(const char *dir, struct ent_export **out)
     if (err == ENT_E_OK) {
         err = read_claim(export);
         if (err == ENT_E_DATA) {
-            err = ent_err_prefix(err, "checkpoint: ");
+            err = ent_err_prefix(err, "checkpoint");
         }
     }
     if (err == ENT_E_OK) {
