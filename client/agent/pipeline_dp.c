@@ -6,14 +6,14 @@
 #include "common/base/mem.h"
 
 /* The noise of the plan's goal: the same numbers in every round, so derived once. */
-static enum ent_err derive(struct ent_pipeline *p)
+enum ent_err ent_pipeline_noise(struct ent_pipeline *pipeline, const struct ent_plan_noise **out)
 {
-    if (p->has_noise) {
-        return ENT_E_OK;
+    if (!pipeline->has_noise) {
+        ENT_TRY(ent_plan_privacy_startable(pipeline->plan));
+        ENT_TRY(ent_plan_privacy_derive(pipeline->plan, &pipeline->noise));
+        pipeline->has_noise = true;
     }
-    ENT_TRY(ent_plan_privacy_startable(p->plan));
-    ENT_TRY(ent_plan_privacy_derive(p->plan, &p->noise));
-    p->has_noise = true;
+    *out = &pipeline->noise;
     return ENT_E_OK;
 }
 
@@ -36,22 +36,38 @@ static enum ent_err make_units(const struct ent_pipeline *p, struct ent_dp_units
     return err;
 }
 
+/* What would be drawn is what the ledger holds. */
+static enum ent_err check_booked(const struct ent_dp_settings *settings,
+                                 const struct ent_dp_event *booked)
+{
+    struct ent_dp_event drawn;
+
+    ENT_TRY(ent_dp_settings_event(settings, &drawn));
+    ENT_REQUIRE(drawn.rate == booked->rate && drawn.sigma2 == booked->sigma2 &&
+                    drawn.sensitivity <= booked->sensitivity && drawn.steps == booked->steps &&
+                    drawn.dimension == booked->dimension,
+                ENT_E_BUDGET, "the noise of this round is not the one that was booked");
+    return ENT_E_OK;
+}
+
 enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows *rows,
                                    const struct ent_train_options *options)
 {
     const struct ent_plan_privacy *privacy = &p->plan->privacy;
+    const struct ent_plan_noise *noise = NULL;
     struct ent_dp_settings settings;
     struct ent_dp_units units;
     enum ent_err err;
 
-    ENT_TRY(derive(p));
+    ENT_TRY(ent_pipeline_noise(p, &noise));
     settings = (struct ent_dp_settings){.clip = privacy->clip,
                                         .rate = privacy->rate,
                                         .steps = privacy->steps,
                                         .batch = privacy->batch,
                                         .scale_bits = privacy->scale_bits,
-                                        .sigma2 = p->noise.sigma2,
-                                        .dim = p->noise.dim};
+                                        .sigma2 = noise->sigma2,
+                                        .dim = noise->dim};
+    ENT_TRY(check_booked(&settings, &noise->round));
     ENT_TRY(make_units(p, &units));
     err = ent_dp_train(p->model, rows, &units, options, &settings, NULL);
     ent_dp_units_release(&units);
