@@ -69,6 +69,11 @@ static const struct ent_option policy_options[] = {
      AT(wait)},
     VERBOSE_OPTION,
     END_OPTION};
+static const struct ent_option recover_options[] = {
+    DIR_OPTION,
+    {"wait", ENT_OPT_STRING, "SECONDS", "how long to wait for members; 30", AT(wait)},
+    VERBOSE_OPTION,
+    END_OPTION};
 static const struct ent_option auditor_options[] = {
     DIR_OPTION,
     {"name", ENT_OPT_STRING, "NAME", "its name, instead of the file's", AT(name)},
@@ -118,6 +123,8 @@ static const struct ent_verb verbs[] = {
          "entente-coordinator start --dir fed plan.yaml"),
     VERB("serve", "Serve members until stopped (Ctrl-C)", NULL, 0, serve_options, ent_verb_serve,
          "entente-coordinator serve --dir fed"),
+    VERB("recover", "Get back from the members what an old copy of the directory lacks", NULL, 0,
+         recover_options, ent_verb_recover, "entente-coordinator recover --dir fed --wait 60"),
     VERB("status", "Show the run, its rounds and the members", NULL, 0, status_options,
          ent_verb_status, "entente-coordinator status --dir fed --watch"),
     VERB("stop", "End the run after its round", NULL, 0, dir_options, ent_verb_stop,

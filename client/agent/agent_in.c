@@ -51,6 +51,7 @@ static enum ent_err take_welcome(struct ent_agent *agent, const struct ent_envel
     name_clock(agent, m.time_ms);
     ent_agent_take_crl(agent, m.crl);
     ENT_TRY(ent_state_raise_sequence(agent->state, m.last_sequence));
+    item->ev.recovering = m.phase == ENT_WIRE_PHASE_RECOVER;
     item->ev.id = (struct ent_session_round){m.run, m.round, m.attempt};
     item->ev.standing =
         m.outcome <= ENT_SEEN_DROPPED ? (enum ent_session_standing)m.outcome : ENT_SEEN_NONE;

@@ -110,6 +110,7 @@ struct ent_session_event {
     enum ent_err code;
     struct ent_session_round id;
     enum ent_session_standing standing; /* WELCOME */
+    bool recovering; /* WELCOME: says nothing of rounds, the coordinator asks for what it lost */
     uint8_t digest[ENT_SESSION_DIGEST_BYTES];
     uint8_t base[ENT_SESSION_DIGEST_BYTES]; /* ROUND_OPEN */
     bool has_plan;                          /* the plan of `digest` is on disk */

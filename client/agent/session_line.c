@@ -112,6 +112,12 @@ static void go_on(struct ent_session *s, const struct ent_session_event *ev,
     s->accepted = ev->standing == ENT_SEEN_ACCEPTED;
     if (ev->standing >= ENT_SEEN_ACCEPTED) {
         s->stage = ENT_SESSION_DONE;
+    } else if (
+        !s->joined_seen) { /* RoundOpen follows, and is joined; again, if the coordinator lost that */
+        s->begun = false;
+        s->stage = s->stage == ENT_SESSION_OFFERED || s->stage == ENT_SESSION_SENDING
+                       ? ENT_SESSION_DONE
+                       : s->stage;
     } else if (s->stage == ENT_SESSION_OFFERED || s->stage == ENT_SESSION_SENDING) {
         ent_session_offer_again(s, out);
     }
@@ -153,6 +159,9 @@ void ent_session_on_welcome(struct ent_session *s, const struct ent_session_even
     s->line = ENT_LINE_UP;
     s->backoff_ms = ENT_SESSION_BACKOFF_MIN_MS;
     ent_session_act(out, ENT_SACT_ADMIT);
+    if (ev->recovering) {
+        return; /* its rounds are those of before: what is stored of them stays */
+    }
     if (ev->id.run != 0 && (!s->has_run || s->run != ev->id.run)) {
         s->has_run = true;
         s->run = ev->id.run;

@@ -291,6 +291,9 @@ void ent_session_on_round_open(struct ent_session *s, const struct ent_session_e
         check_if_ready(s, out);
     } else if (s->stage == ENT_SESSION_JOINED && !s->joined_seen) {
         send_join(s, out); /* the first one did not arrive */
+    } else if (!s->joined_seen && (s->stage == ENT_SESSION_COMPUTE || s->stored)) {
+        /* It did, and the coordinator lost it (recover); what was computed is offered again after BEGIN. */
+        ent_session_act(out, ENT_SACT_SEND_JOIN)->has_base = s->has_base || !s->needs_base;
     }
 }
 

@@ -18,6 +18,8 @@
 #define BAND 1e-9
 /* All releases of one kind together: exact in double. */
 #define STEPS_MAX ((uint64_t)1 << 52)
+/* So many rounds are asked for at once before they are searched through. */
+#define ASK_ALL 100000u
 #define ROUNDS_MAX ((uint64_t)1 << 40)
 
 static const char *const accountant_names[] = {
@@ -369,7 +371,15 @@ static enum ent_err largest(const struct search *s, uint64_t most, double eps, u
 {
     uint64_t low = 0;
     uint64_t high = most + 1; /* does not fit, or must not be asked */
+    bool all = false;
 
+    if (most <= ASK_ALL) { /* a plan whose rounds all fit is the common case */
+        ENT_TRY(within(s, most, eps, &all));
+    }
+    if (all) {
+        *out = most;
+        return ENT_E_OK;
+    }
     for (uint64_t step = 1; step < most; step *= 2) { /* small answers are found with small sums */
         bool yes;
 
@@ -395,8 +405,26 @@ static enum ent_err largest(const struct search *s, uint64_t most, double eps, u
     return ENT_E_OK;
 }
 
-/* Rounds are booked one at a time, and the first that does not fit ends the run. Below `sure` every number fits, whatever grid its
- * figure was computed on; from there on each is asked. */
+/* A number of rounds, at most `most` and near it, so far within the limit that every smaller one is within it too, whatever grid
+ * their figures were computed on. */
+static enum ent_err surely(const struct search *s, uint64_t most, double eps, uint64_t *out)
+{
+    uint64_t back = 0;
+
+    while (back < most) {
+        bool yes;
+
+        ENT_TRY(within(s, most - back, eps, &yes));
+        if (yes) {
+            break;
+        }
+        back = back == 0 ? 1 : back * 2;
+    }
+    *out = back < most ? most - back : 0;
+    return ENT_E_OK;
+}
+
+/* Rounds are booked one at a time, and the first that does not fit ends the run: from `sure` on each is asked. */
 static enum ent_err first_refusal(const struct search *s, uint64_t sure, uint64_t most,
                                   uint64_t *out)
 {
@@ -425,7 +453,7 @@ static enum ent_err rounds_left(const struct search *s, uint64_t max_rounds, uin
 
     band = on_grids && band < PLD_BAND_ABSOLUTE ? PLD_BAND_ABSOLUTE : band;
     ENT_TRY(largest(s, max_rounds < ROUNDS_MAX ? max_rounds : ROUNDS_MAX, s->limit.eps, &most));
-    ENT_TRY(largest(s, most, s->limit.eps - band, &sure));
+    ENT_TRY(surely(s, most, s->limit.eps - band, &sure));
     return first_refusal(s, sure, most, left);
 }
 

@@ -49,6 +49,9 @@ ENT_MUST enum ent_err ent_msg_hello_encode(const struct ent_msg_hello *m, struct
 ENT_MUST enum ent_err ent_msg_hello_decode(const uint8_t *bytes, size_t len,
                                            struct ent_arena *arena, struct ent_msg_hello *out);
 
+/* In WELCOME instead of a phase: the coordinator asks for what it lost, and knows nothing of rounds yet. A member forgets
+ * none of its own. */
+#define ENT_WIRE_PHASE_RECOVER 255
 struct ent_msg_welcome {
     uint64_t time_ms;
     uint32_t protocol;

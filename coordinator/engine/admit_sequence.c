@@ -35,6 +35,20 @@ static bool is_known_update(const struct ent_engine *e, uint32_t member,
            m->offered && memcmp(m->digest, env->payload_sha256, sizeof m->digest) == 0;
 }
 
+/* An attempt that was open when this program started, and of which more than a restart may have been lost (recover): the
+ * member answers the same RoundOpen once more, and then offers what it computed at first, under its number of then. It
+ * is bound to the attempt, which takes one update of a member and no other. */
+static bool is_owed_update(const struct ent_engine *e, uint32_t member,
+                           const struct ent_envelope *env)
+{
+    const struct ent_round_member *m = &e->round.members[member];
+
+    return env->header.type == ENT_MSG_UPDATE && env->header.run == e->run.config.run &&
+           env->header.round == e->round.round && env->header.attempt == e->round.attempt &&
+           e->round.round == e->restored_round && e->round.attempt == e->restored_attempt &&
+           m->standing == ENT_STANDING_JOINED && !m->offered;
+}
+
 enum ent_err ent_admit_sequence(struct ent_engine *e, uint32_t member,
                                 const struct ent_envelope *env)
 {
@@ -53,6 +67,10 @@ enum ent_err ent_admit_sequence(struct ent_engine *e, uint32_t member,
         if (is_known_update(e, member, env)) {
             remember(m, env);
             return ENT_E_REPEAT;
+        }
+        if (is_owed_update(e, member, env)) {
+            remember(m, env);
+            return ENT_E_OK;
         }
         return ent_err_note(
             ENT_E_REPLAY, "sequence number %llu is not above %llu, the last one accepted",

@@ -34,7 +34,7 @@ static enum ent_err weight_of_rows(const struct ent_engine *e, uint32_t member, 
     for (size_t i = 0; i < e->n_members; i++) {
         most = e->members[i].rows > most ? e->members[i].rows : most;
     }
-    ENT_REQUIRE(own == 0 || *weight == own, ENT_E_DATA,
+    ENT_REQUIRE(own == 0 || own == ENT_ROUND_ROWS_UNKNOWN || *weight == own, ENT_E_DATA,
                 "it trained on about %lu rows, but its statistics of this run said about %llu; "
                 "data may not change within a run",
                 (unsigned long)*weight, (unsigned long long)own);

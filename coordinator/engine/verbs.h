@@ -43,6 +43,7 @@ ENT_MUST enum ent_err ent_verb_policy(const void *options, const char *const *ar
 ENT_MUST enum ent_err ent_verb_admit_auditor(const void *options, const char *const *args,
                                              size_t n_args);
 ENT_MUST enum ent_err ent_verb_export(const void *options, const char *const *args, size_t n_args);
+ENT_MUST enum ent_err ent_verb_recover(const void *options, const char *const *args, size_t n_args);
 
 /* ---- of this room ---- */
 void ent_verb_log(const struct ent_verb_options *options);

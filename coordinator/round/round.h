@@ -46,7 +46,9 @@
 
 #define ENT_ROUND_MEMBERS_MAX 4096
 #define ENT_ROUND_DIGEST_BYTES 32
-#define ENT_ROUND_AUC_UNIT 0x1p32      /* an AUC of 1, as events and rows count it */
+#define ENT_ROUND_AUC_UNIT 0x1p32 /* an AUC of 1, as events and rows count it */
+/* Rows that an accepted member's statistics stated, of a round that came back from the log, which does not say them. */
+#define ENT_ROUND_ROWS_UNKNOWN ((uint64_t)INT64_MAX)
 #define ENT_ROUND_NO_MEMBER UINT32_MAX /* REFUSE of an event that came from no member */
 
 enum ent_phase {
@@ -209,7 +211,7 @@ struct ent_row {
     uint8_t state[ENT_ROUND_DIGEST_BYTES]; /* of the server's optimizer behind this round */
     uint64_t sum_w;
     uint64_t loss_sum;
-    uint64_t rows;
+    uint64_t rows; /* ACCEPT of stats: may be ENT_ROUND_ROWS_UNKNOWN */
     uint64_t auc;
     uint32_t best_train; /* training round the best model came from; 0: none */
 };

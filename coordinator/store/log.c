@@ -87,7 +87,7 @@ enum ent_err ent_log_before_commit(struct ent_store *store)
 {
     struct ent_log_state *log = &store->log;
 
-    if (log->tree.size == log->committed.size) {
+    if (log->tree.size == log->committed.size && !log->dropped) {
         return ENT_E_OK;
     }
     ENT_TRY(ent_merkle_root(&log->tree, &log->hash, log->next_root));
@@ -98,7 +98,8 @@ void ent_log_after_commit(struct ent_store *store)
 {
     struct ent_log_state *log = &store->log;
 
-    if (log->tree.size != log->committed.size) {
+    if (log->tree.size != log->committed.size || log->dropped) {
+        log->dropped = false;
         log->committed = log->tree;
         log->committed_time_ms = log->time_ms;
         memcpy(log->root, log->next_root, sizeof log->root);
@@ -107,6 +108,7 @@ void ent_log_after_commit(struct ent_store *store)
 
 void ent_log_rollback(struct ent_store *store)
 {
+    store->log.dropped = false;
     store->log.tree = store->log.committed;
     store->log.time_ms = store->log.committed_time_ms;
 }

@@ -13,6 +13,7 @@ struct ent_log_state {
     uint8_t next_root[ENT_MERKLE_BYTES]; /* of tree, from before to after a commit */
     uint64_t time_ms;                    /* of tree's last leaf */
     uint64_t committed_time_ms;
+    bool dropped;           /* recover took leaves away in the open transaction */
     struct ent_sha256 hash; /* to work with */
 };
 
@@ -64,6 +65,9 @@ ENT_MUST enum ent_err ent_log_read_head(struct ent_store *store, struct ent_log_
 ENT_MUST enum ent_err ent_log_before_commit(struct ent_store *store); /* in the transaction */
 void ent_log_after_commit(struct ent_store *store);
 void ent_log_rollback(struct ent_store *store);
+/* Takes away the leaves from `size` on, which no witness saw, in the open transaction (recover_drop.c). */
+ENT_MUST enum ent_err ent_log_drop(struct ent_store *store, uint64_t size);
+ENT_MUST enum ent_err ent_log_time_of(struct ent_store *store, uint64_t idx, uint64_t *time_ms);
 /* A place as SQLite holds it. */
 uint64_t ent_log_clamp(uint64_t idx);
 

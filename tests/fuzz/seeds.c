@@ -4,6 +4,7 @@
 
 #include "common/base/file.h"
 #include "common/crypto/sign.h"
+#include "tests/fuzz/leaf_samples.h"
 #include "tests/fuzz/wire_samples.h"
 
 static enum ent_err write_named(const char *root, const char *target, unsigned type,
@@ -98,6 +99,31 @@ static enum ent_err seeds_of(const char *root, const struct ent_sign_key *key, u
     return err;
 }
 
+static enum ent_err write_leaves(const char *root)
+{
+    char path[4096];
+    enum ent_err err;
+
+    (void)snprintf(path, sizeof path, "%s/leaf", root);
+    err = ent_dir_make(path);
+    for (size_t i = 0; ent_sample_leaf_types[i] != 0 && err == ENT_E_OK; i++) {
+        struct ent_leaf_frame frame;
+        union ent_leaf_any leaf;
+        struct ent_buf out;
+
+        ent_buf_init(&out, ENT_LEAF_MAX_BYTES);
+        ent_sample_leaf(ent_sample_leaf_types[i], &frame, &leaf);
+        err = ent_leaf_encode(&frame, &leaf, &out);
+        (void)snprintf(path, sizeof path, "%s/leaf/%s", root,
+                       ent_leaf_name(ent_sample_leaf_types[i]));
+        if (err == ENT_E_OK) {
+            err = ent_file_write_atomic(path, out.data, out.len, 0644);
+        }
+        ent_buf_release(&out);
+    }
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     static const uint8_t seed[ENT_SIGN_SEED_BYTES] = {42};
@@ -116,6 +142,9 @@ int main(int argc, char **argv)
     }
     if (err == ENT_E_OK) {
         err = seeds_together(argv[1], key);
+    }
+    if (err == ENT_E_OK) {
+        err = write_leaves(argv[1]);
     }
     ent_sign_key_free(key);
     if (err != ENT_E_OK) {

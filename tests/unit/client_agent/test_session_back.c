@@ -69,6 +69,30 @@ ENT_TEST(session, a_broken_line_before_begin_joins_once)
     CU_ASSERT(drive_did(&d, ENT_SACT_COMPUTE));
 }
 
+/* A coordinator that recovered what it lost: first it only asks, then it is where it was before the JOIN. */
+ENT_TEST(session, a_lost_join_is_said_again_and_the_stored_update_offered)
+{
+    struct ent_session_event ev = drive_event(ENT_SEV_WELCOME);
+    struct drive d;
+
+    drive_bring(&d, ENT_SESSION_SENDING);
+    drive_reconnect(&d);
+    ev.recovering = true;
+    ev.id = (struct ent_session_round){0};
+    drive_go(&d, ev);
+    CU_ASSERT(drive_did(&d, ENT_SACT_ADMIT));
+    CU_ASSERT_FALSE(drive_did(&d, ENT_SACT_FORGET));
+    drive_reconnect(&d);
+    drive_welcome(&d, 3, ENT_SEEN_INVITED, ENT_UPDATE_STORED);
+    CU_ASSERT_FALSE(drive_did(&d, ENT_SACT_SEND_OFFER));
+    drive_open_round(&d, true, true);
+    CU_ASSERT(drive_did(&d, ENT_SACT_SEND_JOIN));
+    CU_ASSERT_FALSE(drive_did(&d, ENT_SACT_COMPUTE));
+    drive_send(&d, ENT_SEV_BEGIN);
+    CU_ASSERT(drive_did(&d, ENT_SACT_SEND_OFFER));
+    CU_ASSERT_FALSE(drive_did(&d, ENT_SACT_COMPUTE));
+}
+
 ENT_TEST(session, killed_after_storing_offers_again)
 {
     struct drive d;
