@@ -198,7 +198,7 @@ struct ent_audit_facts {
     uint32_t cosigned_need;     /* ... of which it needs so many */
     uint64_t cosigned_newest_s; /* newest time of a cosignature on it; 0: none */
     bool pinned;                /* a policy was given */
-    uint64_t n_leaves[22];      /* by place in leaves.def */
+    uint64_t n_leaves[24];      /* by place in leaves.def */
     uint64_t n_unknown;         /* leaves of no known type */
     uint64_t n_signatures;      /* verified */
     bool has_model;             /* --model: */
