@@ -174,6 +174,19 @@ struct ent_audit_dispute {
     bool proved; /* the receipt contradicts the log */
 };
 
+#define ENT_AUDIT_PERSONS 2 /* figures for a person in j = 1 .. this many members */
+struct ent_audit_spending { /* of one run with privacy: its fullest account */
+    uint32_t run;
+    uint64_t seq;                   /* its first dp.event */
+    struct ent_leaf_dp_event event; /* without accounts: what each of its rounds books */
+    uint32_t n_accounts;
+    uint8_t fullest[16];
+    uint32_t rounds;     /* booked on it */
+    uint64_t spent_nano; /* epsilon in 10^-9, as logged */
+    uint32_t refunds;    /* of the run */
+    double person[ENT_AUDIT_PERSONS]; /* epsilon of a person in [i] + 1 members, each with the fullest account */
+};
+
 #define ENT_AUDIT_LIST(type_, name_)                                                               \
     struct type_ *name_;                                                                           \
     size_t n_##name_;                                                                              \
@@ -218,6 +231,7 @@ struct ent_audit_facts {
     ENT_AUDIT_LIST(ent_audit_set, sets);
     ENT_AUDIT_LIST(ent_audit_erasure, erasures);
     ENT_AUDIT_LIST(ent_audit_dispute, disputes);
+    ENT_AUDIT_LIST(ent_audit_spending, spendings); /* by run */
 
     struct ent_audit_check checks[ENT_AUDIT_CHECKS];
     ENT_AUDIT_LIST(ent_audit_finding, findings);

@@ -84,7 +84,7 @@ enum ent_err ent_audit_open(struct ent_audit *a, const struct ent_audit_leaf *le
     for (size_t i = 0; i < open->n_invited; i++) {
         ENT_TRY(invite(a, leaf, open->invited[i]));
     }
-    return ENT_E_OK;
+    return ent_audit_budget_open(a, leaf);
 }
 
 /* ---- what happens in a round ---- */

@@ -60,6 +60,19 @@ static enum ent_err cost(struct ent_budget *b, uint32_t rounds, uint64_t *nano)
     return ENT_E_OK;
 }
 
+/* Of all that may be invited, here or not: so what is announced does not depend on who is connected. */
+static uint32_t most_booked(const struct ent_engine *e)
+{
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < e->n_members; i++) {
+        if (e->round.members[i].enrolled && e->members[i].dp_booked > most) {
+            most = e->members[i].dp_booked;
+        }
+    }
+    return most;
+}
+
 /* ---- the run ---- */
 
 void ent_budget_release(struct ent_engine *e)
@@ -107,6 +120,7 @@ enum ent_err ent_budget_load(struct ent_engine *e)
 {
     const struct ent_plan_privacy *p = &e->plan->privacy;
     struct ent_budget *b = &e->budget;
+    uint64_t nano = 0;
 
     ent_budget_release(e);
     for (size_t i = 0; i < e->n_members; i++) {
@@ -121,23 +135,10 @@ enum ent_err ent_budget_load(struct ent_engine *e)
     b->delta_e18 = p->delta * E18 < 1.0 ? 1 : (uint64_t)llround(p->delta * E18);
     ENT_TRY(load_round(e));
     b->on = true;
-    return ENT_E_OK;
+    return cost(b, most_booked(e), &nano);
 }
 
 /* ---- before a round opens ---- */
-
-/* Of all that may be invited, here or not: so what is announced does not depend on who is connected. */
-static uint32_t most_booked(const struct ent_engine *e)
-{
-    uint32_t most = 0;
-
-    for (size_t i = 0; i < e->n_members; i++) {
-        if (e->round.members[i].enrolled && e->members[i].dp_booked > most) {
-            most = e->members[i].dp_booked;
-        }
-    }
-    return most;
-}
 
 static bool aborts_now(const struct ent_engine *e)
 {
@@ -311,13 +312,16 @@ enum ent_err ent_budget_left(struct ent_engine *e, uint32_t booked, uint32_t *le
     return ENT_E_OK;
 }
 
-void ent_budget_text(struct ent_engine *e, char *out, size_t cap)
+/* Whatever is booked was asked for. */
+void ent_budget_text(const struct ent_engine *e, char *out, size_t cap)
 {
-    uint64_t nano = 0;
+    const struct ent_budget *b = &e->budget;
+    uint32_t booked = most_booked(e);
 
     out[0] = '\0';
-    if (e->budget.on && cost(&e->budget, most_booked(e), &nano) == ENT_E_OK && nano != BEYOND) {
-        (void)snprintf(out, cap, "epsilon %.3g of %g", (double)nano / NANO, e->budget.limit.eps);
+    if (b->on && booked < b->n_spent && b->spent[booked] < UNKNOWN) {
+        (void)snprintf(out, cap, "epsilon %.3g of %g", (double)b->spent[booked] / NANO,
+                       b->limit.eps);
     }
 }
 

@@ -52,7 +52,7 @@ ENT_MUST enum ent_err ent_budget_aborted(struct ent_engine *e, const struct ent_
 /* Rounds of training that still open, as things stand: at most those that the plan has left, and no attempt that is open now. */
 ENT_MUST enum ent_err ent_budget_left(struct ent_engine *e, uint32_t booked, uint32_t *left);
 /* The fullest account of those that may be invited: ", epsilon 1.2 of 2"; "" without privacy. */
-void ent_budget_text(struct ent_engine *e, char *out, size_t cap);
+void ent_budget_text(const struct ent_engine *e, char *out, size_t cap);
 /* Member "privacy" of a run in status. */
 ENT_MUST enum ent_err ent_budget_put(struct ent_engine *e, struct ent_json_writer *w,
                                      const struct ent_plan *plan, uint32_t run);

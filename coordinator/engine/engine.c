@@ -170,6 +170,7 @@ void ent_engine_free(struct ent_engine *e)
         ent_wire_signer_release(&e->members[i].signer);
     }
     ent_plan_free(e->plan);
+    ent_budget_release(e);
     free(e->sum);
     ent_arena_release(&e->arena);
     free(e->fold.inputs);
