@@ -23,7 +23,7 @@ enum promise { PROMISE_UNKNOWN, PROMISE_NONE, PROMISE_PRIVACY };
 
 struct account {
     uint32_t booked;
-    uint64_t spent_nano; /* as logged */
+    uint64_t spent_nano;  /* as logged */
     uint64_t before_nano; /* what it was before the newest event */
     uint64_t newest_seq;  /* dp.event that charged it last */
 };
@@ -32,8 +32,8 @@ struct ent_audit_budget {
     uint64_t config;      /* leaf of the run's config.set, plus 1; 0: none yet */
     enum promise promise; /* of its plan */
     struct ent_plan_privacy privacy;
-    struct ent_plan_noise noise; /* what the plan derives */
-    size_t place;                /* of the run in facts->budgets, plus 1; 0: not there */
+    struct ent_plan_noise noise;    /* what the plan derives */
+    size_t place;                   /* of the run in facts->budgets, plus 1; 0: not there */
     struct ent_leaf_dp_event first; /* of the run; what all its rounds book */
     bool has_first;
     struct account *accounts; /* [ENT_AUDIT_MEMBERS_MAX] */
@@ -42,8 +42,8 @@ struct ent_audit_budget {
     size_t cap_figures;
     bool sampled;
     /* the newest attempt of training */
-    bool owed;         /* it was opened just now: dp.event comes next */
-    bool booked;       /* by the leaf below, and not given back */
+    bool owed;   /* it was opened just now: dp.event comes next */
+    bool booked; /* by the leaf below, and not given back */
     uint64_t event_seq;
     bool input; /* something of a member arrived */
     uint64_t n_rounds;
@@ -97,7 +97,8 @@ static enum ent_err learn_promise(struct ent_audit *a)
         b->promise = err == ENT_E_OK ? PROMISE_PRIVACY : PROMISE_UNKNOWN;
     }
     ent_plan_free(plan);
-    return err == ENT_E_NO_MEMORY ? err : ENT_E_OK; /* no plan of ours: V16, or nothing to hold it to */
+    return err == ENT_E_NO_MEMORY ? err
+                                  : ENT_E_OK; /* no plan of ours: V16, or nothing to hold it to */
 }
 
 static enum ent_err begin_run(struct ent_audit *a)
@@ -192,16 +193,16 @@ static enum ent_err check_event(struct ent_audit *a, const struct ent_audit_leaf
 
     if (b->promise == PROMISE_UNKNOWN) {
         return ent_audit_find(a, 13, ENT_AUDIT_INCOMPLETE, leaf->index,
-                              "leaf %" PRIu64 ": what it should book cannot be derived: the plan of "
+                              "leaf %" PRIu64
+                              ": what it should book cannot be derived: the plan of "
                               "run %" PRIu32 " is not here, or no plan of this build",
                               leaf->index, leaf->frame.run);
     }
     what = b->promise == PROMISE_NONE ? "privacy" : differs(b, m);
     if (what != NULL) {
-        return ent_audit_fail(a, 13, leaf->index,
-                              "leaf %" PRIu64 ": round %" PRIu64 " books %s than its plan has",
-                              leaf->index, leaf->frame.round,
-                              b->promise == PROMISE_NONE ? "more privacy" : what);
+        return ent_audit_fail(
+            a, 13, leaf->index, "leaf %" PRIu64 ": round %" PRIu64 " books %s than its plan has",
+            leaf->index, leaf->frame.round, b->promise == PROMISE_NONE ? "more privacy" : what);
     }
     if (b->has_first && !is_same(m, &b->first)) {
         return ent_audit_fail(a, 13, leaf->index,
@@ -280,11 +281,11 @@ static enum ent_err check_figures(struct ent_audit *a, const struct ent_audit_le
                                (double)logged->before_nano / NANO));
     }
     if (logged->after_nano > m->limit_nano) {
-        ENT_TRY(ent_audit_fail(a, 13, leaf->index,
-                               "leaf %" PRIu64 ": account %s goes to epsilon %.9f, beyond its limit "
-                               "of %.9f",
-                               leaf->index, name, (double)logged->after_nano / NANO,
-                               (double)m->limit_nano / NANO));
+        ENT_TRY(ent_audit_fail(
+            a, 13, leaf->index,
+            "leaf %" PRIu64 ": account %s goes to epsilon %.9f, beyond its limit "
+            "of %.9f",
+            leaf->index, name, (double)logged->after_nano / NANO, (double)m->limit_nano / NANO));
     }
     err = figure(b, m, account->booked + 1, &due);
     if (err == ENT_E_NO_MEMORY) {
@@ -323,8 +324,8 @@ static enum ent_err check_accounts(struct ent_audit *a, const struct ent_audit_l
         uint32_t member = ent_audit_member_find(a, m->accounts[i].member);
 
         if (member != ENT_AUDIT_NOBODY && a->budget->accounts[member].newest_seq == leaf->index) {
-            return ent_audit_fail(a, 13, leaf->index,
-                                  "leaf %" PRIu64 " books twice on one account", leaf->index);
+            return ent_audit_fail(a, 13, leaf->index, "leaf %" PRIu64 " books twice on one account",
+                                  leaf->index);
         }
         if (member != ENT_AUDIT_NOBODY) {
             ENT_TRY(check_figures(a, leaf, &m->accounts[i], member));
@@ -474,9 +475,8 @@ enum ent_err ent_audit_budget_claim(struct ent_audit *a, const struct ent_audit_
     if (!covered || (!figures && a->budget->promise != PROMISE_NONE)) {
         return ENT_E_OK;
     }
-    return ent_audit_fail(a, 13, leaf->index,
-                          "leaf %" PRIu64 " says that noise covers %s; %s", leaf->index,
-                          figures ? "its figures" : "its model",
+    return ent_audit_fail(a, 13, leaf->index, "leaf %" PRIu64 " says that noise covers %s; %s",
+                          leaf->index, figures ? "its figures" : "its model",
                           figures ? "no figures are noised in this version"
                                   : "its plan has no privacy");
 }
@@ -515,7 +515,8 @@ enum ent_err ent_audit_budget_end(struct ent_audit *a)
     ent_audit_short(s->fullest, 16, name);
     ent_audit_say(a, 13, ENT_AUDIT_OK,
                   "%" PRIu64 " rounds booked in %zu runs, no account beyond its limit; run %" PRIu32
-                  ": account %s (and %" PRIu32 " more) epsilon %.4f of %.4f at delta %.3g, rounded up",
+                  ": account %s (and %" PRIu32
+                  " more) epsilon %.4f of %.4f at delta %.3g, rounded up",
                   b->n_rounds, a->facts->n_spendings, s->run, name,
                   s->n_accounts > 0 ? s->n_accounts - 1 : 0, (double)s->spent_nano / NANO,
                   (double)s->event.limit_nano / NANO, (double)s->event.delta_e18 / E18);

@@ -184,7 +184,8 @@ struct ent_audit_spending { /* of one run with privacy: its fullest account */
     uint32_t rounds;     /* booked on it */
     uint64_t spent_nano; /* epsilon in 10^-9, as logged */
     uint32_t refunds;    /* of the run */
-    double person[ENT_AUDIT_PERSONS]; /* epsilon of a person in [i] + 1 members, each with the fullest account */
+    double person
+        [ENT_AUDIT_PERSONS]; /* epsilon of a person in [i] + 1 members, each with the fullest account */
 };
 
 #define ENT_AUDIT_LIST(type_, name_)                                                               \

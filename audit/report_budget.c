@@ -30,7 +30,10 @@ static void bar(struct ent_report *r, double share)
 {
     char text[16];
     const struct ent_html_attribute attributes[] = {
-        {"value", text}, {"max", "1"}, {"aria-label", "share of the limit that is spent"}, {NULL, NULL}};
+        {"value", text},
+        {"max", "1"},
+        {"aria-label", "share of the limit that is spent"},
+        {NULL, NULL}};
 
     (void)snprintf(text, sizeof text, "%.3f", share < 1.0 ? share : 1.0);
     ent_html_open_with(r->h, "progress", attributes);
@@ -42,7 +45,8 @@ static void spent_item(struct ent_report *r, const struct ent_audit_spending *s)
     double spent = (double)s->spent_nano / NANO;
     double limit = (double)s->event.limit_nano / NANO;
 
-    ent_report_item(r, "Spent", "epsilon %.4f of %.4f at delta %.3g, by %" PRIu32 " booked %s "
+    ent_report_item(r, "Spent",
+                    "epsilon %.4f of %.4f at delta %.3g, by %" PRIu32 " booked %s "
                     "(%.0f %% of the limit); %" PRIu32 " given back",
                     spent, limit, (double)s->event.delta_e18 / E18, s->rounds,
                     ent_plural(s->rounds, "round", "rounds"), 100.0 * spent / limit, s->refunds);
@@ -53,12 +57,12 @@ static void noise_items(struct ent_report *r, const struct ent_leaf_dp_event *e)
     char count[ENT_REPORT_NUMBER_BYTES];
 
     ent_report_item(r, "Unit of privacy", "%s: it is there or not", unit_word(e));
-    ent_report_item(r, "Mechanism",
-                    "discrete Gaussian noise of %.3g times what a unit can move, in each of %s %s of "
-                    "a round; each takes a unit with probability %.4g",
-                    sqrt((double)e->sigma2) / (double)e->sensitivity,
-                    ent_report_count(e->steps, count), ent_plural(e->steps, "step", "steps"),
-                    (double)e->rate / (double)ENT_DP_RATE_ALL);
+    ent_report_item(
+        r, "Mechanism",
+        "discrete Gaussian noise of %.3g times what a unit can move, in each of %s %s of "
+        "a round; each takes a unit with probability %.4g",
+        sqrt((double)e->sigma2) / (double)e->sensitivity, ent_report_count(e->steps, count),
+        ent_plural(e->steps, "step", "steps"), (double)e->rate / (double)ENT_DP_RATE_ALL);
     ent_report_item(r, "Trust",
                     "noise is added inside each member, before anything leaves it: the coordinator "
                     "need not be trusted with it, and each member answers for its own");

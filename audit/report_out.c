@@ -51,8 +51,8 @@ void ent_report_privacy(struct ent_report *r)
         ent_html_put(r->h, "strong", NULL,
                      "The budget bounds what was released under noise, and nothing else.");
     }
-    ent_html_textf(r->h, " %s of %s %s not covered by noise.", ent_report_count(total - e.covered, bare),
-                   ent_report_count(total, all),
+    ent_html_textf(r->h, " %s of %s %s not covered by noise.",
+                   ent_report_count(total - e.covered, bare), ent_report_count(total, all),
                    ent_plural(total, "release is", "releases are"));
     ent_html_close(r->h);
     ent_html_line(r->h);

@@ -206,8 +206,7 @@ enum ent_err ent_budget_reserve(struct ent_engine *e, const struct ent_row *row,
                                 const struct ent_msg_round_open *open, const uint8_t round_open[32])
 {
     struct ent_budget *b = &e->budget;
-    struct ent_leaf_frame frame = {
-        .type = ENT_LEAF_DP_EVENT, .round = row->round, .run = row->run};
+    struct ent_leaf_frame frame = {.type = ENT_LEAF_DP_EVENT, .round = row->round, .run = row->run};
     struct ent_leaf_dp_event m = {.unit = b->unit,
                                   .mechanism = b->round.mechanism,
                                   .rate = b->round.rate,
@@ -281,9 +280,9 @@ enum ent_err ent_budget_aborted(struct ent_engine *e, const struct ent_row *row,
 static uint32_t rounds_not_opened(const struct ent_engine *e)
 {
     const struct ent_round *r = &e->round;
-    bool open = r->round > 0 && r->task == ENT_ROUND_TRAIN &&
-                (r->phase == ENT_PHASE_JOIN || r->phase == ENT_PHASE_UPDATE ||
-                 r->phase == ENT_PHASE_CLOSE);
+    bool open =
+        r->round > 0 && r->task == ENT_ROUND_TRAIN &&
+        (r->phase == ENT_PHASE_JOIN || r->phase == ENT_PHASE_UPDATE || r->phase == ENT_PHASE_CLOSE);
     uint32_t left = e->run.config.train_rounds - r->train_done;
 
     if (r->phase == ENT_PHASE_IDLE && r->round > 0) {

@@ -23,7 +23,8 @@ struct ent_budget {
     uint64_t limit_nano;
     uint64_t delta_e18;
     enum ent_dp_accountant accountant; /* of one round and more */
-    uint64_t *spent; /* [n_spent] epsilon in 10^-9 by number of booked rounds; UINT64_MAX: beyond the limit */
+    uint64_t *
+        spent; /* [n_spent] epsilon in 10^-9 by number of booked rounds; UINT64_MAX: beyond the limit */
     size_t n_spent;
     size_t cap_spent;
     uint32_t left_booked; /* what `left` was computed for */

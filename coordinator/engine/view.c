@@ -51,7 +51,8 @@ uint32_t ent_engine_ended_run(const struct ent_engine *e)
 uint32_t ent_engine_total_rounds(const struct ent_engine *e)
 {
     const struct ent_run_config *c = &e->run.config;
-    uint32_t total = (c->no_stats ? 0 : 1) + c->train_rounds * (c->validate ? 2 : 1) + (c->test ? 1 : 0);
+    uint32_t total =
+        (c->no_stats ? 0 : 1) + c->train_rounds * (c->validate ? 2 : 1) + (c->test ? 1 : 0);
 
     return c->run == 0 ? 0 : total;
 }

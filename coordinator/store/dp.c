@@ -25,7 +25,7 @@ static enum ent_err put_account(struct ent_store *store, uint64_t leaf,
 enum ent_err ent_dp_booked(struct ent_store *store, const struct ent_leaf_frame *frame,
                            const struct ent_leaf_dp_event *event)
 {
-    const uint64_t numbers[] = {event->mechanism, event->rate,      event->sigma2,
+    const uint64_t numbers[] = {event->mechanism,   event->rate,      event->sigma2,
                                 event->sensitivity, event->dimension, event->steps,
                                 event->delta_e18,   event->limit_nano};
     struct ent_stmt *stmt = NULL;
