@@ -1,5 +1,5 @@
 /* A look at the test rows after each training round. A federation spends them once, at the end; who reproduces a published
- * course wants them all along. The run itself does not see it. */
+ * course wants them all along. The run itself does not see it. Likewise at the end of a run that has no test round. */
 #include <stdlib.h>
 
 #include "common/base/mem.h"
@@ -83,11 +83,33 @@ static enum ent_err look_at(struct look *look, struct ent_metrics *out)
     return ent_task_evaluate_finish_of(&sizes, sum, look->dim, out);
 }
 
+static enum ent_err look_and_clear(struct look *look, struct ent_metrics *out)
+{
+    enum ent_err err = look_at(look, out);
+
+    for (uint32_t w = 0; look->sums != NULL && w < look->s->threads; w++) {
+        free(look->sums[w]);
+    }
+    free((void *)look->sums);
+    free(look->parts);
+    return err;
+}
+
+enum ent_err ent_sim_look_last(struct ent_sim *s, struct ent_blob *model)
+{
+    struct look look = {.s = s, .model = model};
+
+    if (s->round.config.test || s->population->all->part[ENT_SPLIT_TEST].n == 0) {
+        return ENT_E_OK;
+    }
+    s->result->test_outside = true;
+    return look_and_clear(&look, &s->result->test);
+}
+
 enum ent_err ent_sim_look(struct ent_sim *s, const uint8_t model[32])
 {
     struct ent_federation_result *r = s->result;
     struct look look = {.s = s, .model = ent_sim_shelf(s, model)};
-    enum ent_err err;
 
     if (!s->options->course || s->population->all->part[ENT_SPLIT_TEST].n == 0) {
         return ENT_E_OK;
@@ -96,13 +118,7 @@ enum ent_err ent_sim_look(struct ent_sim *s, const uint8_t model[32])
         ENT_TRY(ent_calloc(s->plan->rounds, sizeof *r->course, &r->course));
     }
     ENT_BUG_ON(look.model == NULL || r->n_course >= s->plan->rounds);
-    err = look_at(&look, &s->looked);
-    for (uint32_t w = 0; look.sums != NULL && w < s->threads; w++) {
-        free(look.sums[w]);
-    }
-    free((void *)look.sums);
-    free(look.parts);
-    ENT_TRY(err);
+    ENT_TRY(look_and_clear(&look, &s->looked));
     r->course[r->n_course++] = (struct ent_course){
         .log_loss = s->looked.log_loss, .auc = s->looked.auc, .accuracy = s->looked.accuracy};
     return ENT_E_OK;

@@ -344,6 +344,7 @@ static enum ent_err run(struct ent_sim *s)
     ENT_TRY(turns(s));
     best = ent_sim_shelf(s, s->best);
     ENT_REQUIRE(best != NULL, ENT_E_INTERNAL, "the best model is gone");
+    ENT_TRY(ent_sim_look_last(s, best));
     s->result->model = ent_blob_ref(best);
     memcpy(s->result->digest, s->best, sizeof s->best);
     s->result->best_train = s->round.best_train;

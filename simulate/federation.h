@@ -55,6 +55,8 @@ struct ent_federation_result {
     struct ent_metrics test;
     struct ent_course *course; /* [n_course], one a training round; NULL: not asked for */
     uint32_t n_course;
+    bool
+        test_outside; /* `test` was measured outside of the federation: the run has no test round */
     struct ent_metrics *members; /* [n_members] on the test rows of each; rows = 0: none */
     uint64_t samples;            /* rows trained on, over all rounds */
     double train_seconds;        /* in training rounds, all that belongs to them */

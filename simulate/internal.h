@@ -133,6 +133,8 @@ struct ent_blob *ent_sim_shelf(const struct ent_sim *s, const uint8_t digest[32]
 
 /* course.c: the test rows under a model, when the options ask for it. */
 ENT_MUST enum ent_err ent_sim_look(struct ent_sim *s, const uint8_t model[32]);
+/* The same of a run without a test round, once, on its last model: outside of the federation, so no release of it. */
+ENT_MUST enum ent_err ent_sim_look_last(struct ent_sim *s, struct ent_blob *model);
 
 /* Salts, keys, handles: a function of plan and purpose, so that a run can be had again. */
 ENT_MUST enum ent_err ent_sim_derive(const struct ent_sim *s, const char *purpose, const void *id,

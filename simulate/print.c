@@ -97,7 +97,8 @@ void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_
     ent_hex(r->digest, sizeof r->digest, hex);
     (void)fprintf(out, "seed %" PRIu64 ": ", run->seed);
     if (r->test.rows > 0) {
-        (void)fprintf(out, "test ");
+        (void)fprintf(out,
+                      r->test_outside ? "test (outside of the federation: no release) " : "test ");
         ent_print_figures(&r->test, out);
         (void)fprintf(out, "; ");
     }

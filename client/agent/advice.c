@@ -132,17 +132,40 @@ void ent_advice_columns(const struct ent_plan *plan, const struct ent_client_con
     }
 }
 
+/* Whose presence noise hides. */
+static void say_units(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx)
+{
+    const struct ent_table *table = ent_pipeline_table(pipeline);
+    char line[400];
+
+    if (ent_pipeline_plan(pipeline)->privacy.unit != ENT_PRIVACY_CUSTOMER) {
+        return;
+    }
+    if (!table->has_unit_key) {
+        say(ctx,
+            "there is no unit_key in client.yaml, so the plan's privacy hides each row, not each "
+            "customer: one with k rows has about k times the loss (epsilon) that is printed");
+    } else if (table->n_without_unit > 0) {
+        (void)snprintf(
+            line, sizeof line,
+            "%llu rows have no unit_key, and each counts as a customer of its own: one with k "
+            "such rows has about k times the loss (epsilon) that is printed",
+            (unsigned long long)table->n_without_unit);
+        say(ctx, line);
+    }
+}
+
 void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx)
 {
     const struct ent_plan *plan = ent_pipeline_plan(pipeline);
 
     ent_table_notes(ent_pipeline_table(pipeline), say, ctx);
-    if (plan->split_validation > 0 && ent_pipeline_rows(pipeline, ENT_SPLIT_VALIDATION) == 0) {
+    say_units(pipeline, say, ctx);
+    if (ent_plan_validates(plan) && ent_pipeline_rows(pipeline, ENT_SPLIT_VALIDATION) == 0) {
         say(ctx, "the plan asks for validation rows, and this member has none: its customers have "
                  "no say in which round is the best");
     }
-    if ((plan->split_test > 0 || plan->split_test_file) &&
-        ent_pipeline_rows(pipeline, ENT_SPLIT_TEST) == 0) {
+    if (ent_plan_tests(plan) && ent_pipeline_rows(pipeline, ENT_SPLIT_TEST) == 0) {
         say(ctx, plan->split_test_file
                      ? "the plan asks for test rows, and this member's split_file names none: the "
                        "result is not tested on its customers"

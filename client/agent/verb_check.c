@@ -4,6 +4,7 @@
 
 #include "client/agent/advice.h"
 #include "client/agent/check_auditors.h"
+#include "client/agent/check_privacy.h"
 #include "client/agent/outgoing.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
@@ -104,6 +105,9 @@ static enum ent_err ask(struct report *r)
                      ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
     }
     ask_parts(r);
+    if (ent_check_privacy_possible(plan) != ENT_E_OK) {
+        note_verdict(r, ENT_E_CONFIG);
+    }
     if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
         ent_plan_fixed_weight(plan, r->w->name) == 0) {
         note_verdict(r, ent_err_note(ENT_E_CONFIG, "the plan gives %s no weight (fixed weights)",
@@ -173,7 +177,7 @@ static void print_splits(const struct report *r)
            part_word(r, &r->out[2]), part_word(r, &r->out[3]));
 }
 
-static void print_outgoing(const struct ent_outgoing *o)
+static void print_outgoing(const struct ent_plan *plan, const struct ent_outgoing *o)
 {
     char dim[32];
     char bytes[32];
@@ -184,6 +188,8 @@ static void print_outgoing(const struct ent_outgoing *o)
     printf("  %-11s %u x  %s integers of %zu bytes (%s bytes with salt)%s\n", o->name,
            (unsigned)o->times, grouped(o->dim, dim), ent_task_int_bytes(o->task),
            grouped(o->bytes, bytes), o->allowed == ENT_E_OK ? "" : "  NOT ALLOWED");
+    printf("              %s\n",
+           ent_check_privacy_covers(plan, o) ? "covered by noise" : "NOT covered by noise");
     printf("              %s\n", o->words);
     if (o->allowed != ENT_E_OK) {
         printf("              policy: %s\n", o->why);
@@ -256,7 +262,7 @@ static enum ent_err print_text(const struct report *r)
         "nothing is released unless at least %u members' are in the sum\n",
         (unsigned)plan->min_members);
     for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
-        print_outgoing(&r->out[i]);
+        print_outgoing(plan, &r->out[i]);
     }
     if (figures_go(r)) {
         printf("  own figures 1 x  %s\n              (policy.own_figures: go)\n", figures_words);
@@ -267,6 +273,7 @@ static enum ent_err print_text(const struct report *r)
                ? ",\n              and the number of training rows as a power of two"
                : "");
     printf("\n");
+    ent_check_privacy_print(plan, stdout);
     ENT_TRY(ent_check_auditors_print(r->w, &r->auditors));
     printf("policy: ");
     ent_policy_print(&r->w->config->policy, stdout);
@@ -343,6 +350,8 @@ static void put_outgoing(struct ent_json_writer *w, const struct report *r)
         ent_json_put_key_uint(w, "integer_bytes", ent_task_int_bytes(o->task));
         ent_json_put_key_uint(w, "payload_bytes", o->bytes);
         ent_json_put_key_string(w, "what", o->words);
+        ent_json_put_key_bool(w, "covered",
+                              ent_check_privacy_covers(ent_pipeline_plan(r->w->pipeline), o));
         ent_json_put_key_bool(w, "allowed", o->allowed == ENT_E_OK);
         if (o->allowed != ENT_E_OK) {
             ent_json_put_key_string(w, "why_not", o->why);
@@ -416,6 +425,7 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_key_string(&w, "member", r->w->name);
     put_rows(&w, r);
     put_outgoing(&w, r);
+    ent_check_privacy_put(plan, &w);
     ent_json_put_key_uint(&w, "min_customers", r->w->config->policy.min_customers);
     ent_json_put_key_bool(&w, "own_figures_leave", figures_go(r));
     if (figures_go(r)) {

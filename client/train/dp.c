@@ -13,6 +13,8 @@
 
 /* Words of the sample drawn in one call. */
 #define WORDS 1024u
+/* Allocations of a call, and what each costs beside its bytes at most. */
+#define EXTRA ((size_t)16 * 128)
 
 /* One call of ent_dp_train while it runs. */
 struct dp_run {
@@ -65,6 +67,38 @@ enum ent_err ent_dp_check(const struct ent_model *model, const struct ent_train_
     ENT_REQUIRE(options->optim != NULL, ENT_E_CONFIG, "private training: no optimizer");
     ENT_TRY(check_plan(settings));
     return options->optim->check(&options->hyper);
+}
+
+enum ent_err ent_dp_settings_event(const struct ent_dp_settings *settings, struct ent_dp_event *out)
+{
+    struct ent_dp_event event = {.mechanism = ENT_DP_DISCRETE_GAUSSIAN,
+                                 .rate = settings->rate,
+                                 .sigma2 = settings->sigma2,
+                                 .dimension = settings->dim,
+                                 .steps = settings->steps,
+                                 .n_members = 1};
+
+    ENT_TRY(ent_clip_record_sensitivity(settings->clip, settings->scale_bits, settings->dim,
+                                        &event.sensitivity));
+    ENT_TRY(ent_dp_event_check(&event));
+    *out = event;
+    return ENT_E_OK;
+}
+
+/* The sum, two vectors of noise, their mean, a base of the proximal term; one block of rows. */
+enum ent_err ent_dp_memory(const struct ent_model_options *options, size_t *bytes)
+{
+    struct ent_model_size size;
+    size_t vectors;
+    size_t block;
+
+    ENT_TRY(ent_model_measure(options, &size));
+    ENT_TRY(ent_size_mul(size.n_params, 3 * sizeof(int64_t) + 2 * sizeof(float), &vectors));
+    ENT_TRY(ent_size_mul(
+        size.block_steps,
+        ((size_t)size.n_inputs + size.n_tokens + size.n_targets + 1) * sizeof(float), &block));
+    ENT_TRY(ent_size_add(vectors, block, &vectors));
+    return ent_size_add(vectors, sizeof(struct dp_run) + EXTRA, bytes);
 }
 
 static enum ent_err take_state(struct dp_run *run)

@@ -47,6 +47,15 @@ struct ent_dp_settings {
     uint64_t dim;        /* parameters; must be the model's */
 };
 
+/* What a call with these settings costs a unit, whatever happens in it: the event to book before the call. RANGE. */
+struct ent_dp_event;
+ENT_MUST enum ent_err ent_dp_settings_event(const struct ent_dp_settings *settings,
+                                            struct ent_dp_event *out);
+
+/* Bytes that a call takes at most beside the model (made with `clips`), the optimizer's state and n_units * 4: a function
+ * of the plan alone. LIMIT. */
+ENT_MUST enum ent_err ent_dp_memory(const struct ent_model_options *options, size_t *bytes);
+
 /* What happened. For the member's own log: it depends on the rows and may never leave the member. */
 struct ent_dp_log {
     uint32_t steps;

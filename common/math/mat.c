@@ -84,6 +84,42 @@ void ent_mat_mul_bias(const float *a, const float *b, const float *bias, bool re
 }
 
 /* NOLINTNEXTLINE(readability-function-size): two operands and three sizes, as kernels have */
+void ent_mat_rows_mul_bias(const float *a, const float *b, const float *bias, bool relu, float *c,
+                           size_t m, size_t n, size_t k)
+{
+    struct ent_gemm g = {.a = a,
+                         .a_row = k,
+                         .a_col = 1,
+                         .b = b,
+                         .bias = bias,
+                         .c = c,
+                         .m = m,
+                         .n = n,
+                         .k = k,
+                         .relu = relu};
+
+    if (n == 1) { /* row by row there too */
+        ent_mat_mul_bias(a, b, bias, relu, c, m, n, k);
+    } else {
+        ent_kernels()->gemm(&g);
+    }
+}
+
+/* NOLINTNEXTLINE(readability-function-size): two operands and three sizes, as kernels have */
+void ent_mat_rows_mul_nt(const float *a, const float *b, float *work, float *c, size_t m, size_t n,
+                         size_t k)
+{
+    const struct ent_kernels *kernels = ent_kernels();
+    struct ent_gemm g = {.a = a, .a_row = k, .a_col = 1, .b = b, .c = c, .m = m, .n = n, .k = k};
+
+    if (k > 1) { /* one column is its own transpose */
+        kernels->vec->transpose(b, work, n, k);
+        g.b = work;
+    }
+    kernels->gemm(&g);
+}
+
+/* NOLINTNEXTLINE(readability-function-size): two operands and three sizes, as kernels have */
 void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m, size_t n,
                     size_t k)
 {

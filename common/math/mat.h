@@ -24,6 +24,12 @@ void ent_mat_mul_tn(const float *a, const float *b, bool add, float *c, size_t m
 size_t ent_mat_nt_work(size_t n, size_t k);
 void ent_mat_mul_nt(const float *a, const float *b, float *work, float *c, size_t m, size_t n,
                     size_t k);
+/* The same as ent_mat_mul_bias and ent_mat_mul_nt, and the bits of a row of c depend on that row of a alone: not on how many
+ * rows there are, nor on where it stands. Our own kernel at any size, so large products are slower. work: [n * k] floats. */
+void ent_mat_rows_mul_bias(const float *a, const float *b, const float *bias, bool relu, float *c,
+                           size_t m, size_t n, size_t k);
+void ent_mat_rows_mul_nt(const float *a, const float *b, float *work, float *c, size_t m, size_t n,
+                         size_t k);
 /* out [n] (+)= the sum of the rows of a [m][n] */
 void ent_mat_col_sums(const float *a, bool add, float *out, size_t m, size_t n);
 

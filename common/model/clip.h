@@ -8,9 +8,10 @@
  * wherever it stands: rows go through in blocks of ent_model_clip_block, always full (the caller pads with zero rows that
  * are not live), sequences one by one, since the shape of a product decides how it is added up.
  *
- * Floating point: norms are sums in double. Products over at most product_rows rows are float32 and then added into double
- * sums; where terms of one example may cancel (the steps of a sequence), its norm is enlarged by what float32 can lose. An
- * example whose norm, or whose input to a layer, is beyond 2^64 counts as 0, as one that is not finite. */
+ * Floating point: norms are float32 over short runs, then double (to 2^-18). Products over at most product_rows rows are
+ * float32 and then added into double sums; where terms of one example may cancel (the steps of a sequence), its norm is
+ * enlarged by what float32 can lose. An example whose norm is beyond 2^64 times the bound, or whose input to a layer is
+ * beyond 2^32, counts as 0, as one that is not finite. */
 #ifndef ENT_COMMON_MODEL_CLIP_H
 #define ENT_COMMON_MODEL_CLIP_H
 

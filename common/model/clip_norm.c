@@ -4,30 +4,27 @@
 #include <string.h>
 
 #include "common/math/mat.h"
+#include "common/math/vec.h"
 
 #define LANES 8
+#define GRAM_COST ((size_t)16)
+#define SQUARE_RUN ((size_t)256)
 
-/* Lanes of their own, so that the compiler can use registers of several doubles. */
+/* In float32 over short runs, then in double: relative error below 2^-18. Squares below 2^-149 are lost: they could only
+ * count behind an input beyond ENT_CLIP_INPUT. Overflow gives infinity. */
 double ent_clip_square(const float *x, size_t n)
 {
-    double lane[LANES] = {0};
     double sum = 0.0;
-    size_t i = 0;
 
-    for (; i + LANES <= n; i += LANES) {
-        for (size_t j = 0; j < LANES; j++) {
-            lane[j] += (double)x[i + j] * (double)x[i + j];
-        }
-    }
-    for (; i < n; i++) {
-        sum += (double)x[i] * (double)x[i];
-    }
-    for (size_t j = 0; j < LANES; j++) {
-        sum += lane[j];
+    for (size_t i = 0; i < n; i += SQUARE_RUN) {
+        size_t run = n - i < SQUARE_RUN ? n - i : SQUARE_RUN;
+
+        sum += (double)ent_vec_dot(x + i, x + i, run);
     }
     return sum;
 }
 
+/* Lanes of their own, so that the compiler can use registers of several doubles. */
 static double dot(const float *x, const float *y, size_t n)
 {
     double lane[LANES] = {0};
@@ -53,7 +50,7 @@ static double input_square(const struct ent_clip_outer *o, size_t t)
 {
     double square = ent_clip_square(o->a + t * o->n_a, o->n_a);
 
-    return square > ENT_CLIP_LARGE * ENT_CLIP_LARGE ? (double)INFINITY : square + o->biases;
+    return square > ENT_CLIP_INPUT * ENT_CLIP_INPUT ? (double)INFINITY : square + o->biases;
 }
 
 void ent_clip_rows_add(const struct ent_clip_outer *outer, double *squares)
@@ -108,7 +105,8 @@ static double product_square(const struct ent_clip_outer *o)
 
 double ent_clip_outer_square(const struct ent_clip_outer *outer)
 {
-    bool gram = outer->n * (outer->n_a + outer->n_d) <= 2 * (outer->n_a * outer->n_d + outer->n_d);
+    /* n^2 / 2 products of rows in double, or n in float32 of the whole gradient: those are GRAM_COST times as fast. */
+    bool gram = GRAM_COST * outer->n * (outer->n_a + outer->n_d) <= 2 * outer->n_a * outer->n_d;
     double absolute = 0.0;
 
     for (size_t t = 0; t < outer->n; t++) {
@@ -119,6 +117,20 @@ double ent_clip_outer_square(const struct ent_clip_outer *outer)
                                outer->n);
 }
 
+static void scale_row(float *row, size_t width, float f)
+{
+    size_t j = 0;
+
+    for (; j + LANES <= width; j += LANES) {
+        for (size_t l = 0; l < LANES; l++) {
+            row[j + l] *= f;
+        }
+    }
+    for (; j < width; j++) {
+        row[j] *= f;
+    }
+}
+
 void ent_clip_scale(float *d, size_t n, size_t width, const float *factors, bool together)
 {
     for (size_t t = 0; t < n; t++) {
@@ -127,10 +139,8 @@ void ent_clip_scale(float *d, size_t n, size_t width, const float *factors, bool
 
         if (!(f > 0.0f)) {
             memset(row, 0, width * sizeof *row);
-            continue;
-        }
-        for (size_t j = 0; j < width && f < 1.0f; j++) {
-            row[j] *= f;
+        } else if (f < 1.0f) {
+            scale_row(row, width, f);
         }
     }
 }

@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Inputs whose norm is beyond this (2^64), and norms beyond this times the bound, count as not finite: below it no float32
- * product of a clipped example overflows, and none is lost among the smallest numbers. */
+/* An input of a layer whose norm is beyond 2^32, or a norm beyond 2^64 times the bound, counts as not finite: below them no
+ * float32 product of a clipped example overflows, and none is lost among the smallest numbers. */
+#define ENT_CLIP_INPUT 4294967296.0
 #define ENT_CLIP_LARGE 18446744073709551616.0
 
 /* Derivatives d of n sums whose inputs are a, and `biases` more inputs that are always 1: the gradient is sum_t a_t d_t^T
@@ -21,9 +22,9 @@ struct ent_clip_outer {
     float *work; /* [n_a][n_d] */
 };
 
-/* sum of x[i]^2 in double; the order of additions depends on n alone */
+/* sum of x[i]^2; the order of additions depends on n alone */
 double ent_clip_square(const float *x, size_t n);
-/* squares[t] += |d_t|^2 (|a_t|^2 + biases): each row an example. Infinite where |a_t| > ENT_CLIP_LARGE. */
+/* squares[t] += |d_t|^2 (|a_t|^2 + biases): each row an example. Infinite where |a_t| > ENT_CLIP_INPUT. */
 void ent_clip_rows_add(const struct ent_clip_outer *outer, double *squares);
 /* All rows one example: |gradient|^2, with slack for what cancels. From the Gram matrices, sum_tt' (a_t a_t' + biases)(d_t
  * d_t'), or, where that is less work (many steps), from the product itself. */

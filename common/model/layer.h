@@ -38,6 +38,7 @@ struct ent_layer {
     bool first;        /* of the model: nobody asks for dx */
     bool last;
     bool training;
+    bool clips;        /* what a row gives may depend on nothing else in the pass */
     bool relu_inside;  /* dense: the next layer is relu and is done here */
     bool forward_done; /* relu: the layer before has done it */
     bool copies;       /* in-place, but with a buffer of its own */

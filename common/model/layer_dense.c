@@ -45,13 +45,23 @@ static void init(const struct ent_layer *layer, struct ent_rng *rng, float *para
 
 static size_t n_work(const struct ent_layer *layer)
 {
-    return layer->training && !layer->first ? ent_mat_nt_work(layer->n_in, layer->n_out) : 0;
+    if (!layer->training || layer->first) {
+        return 0;
+    }
+    return layer->clips ? n_weights(layer) : ent_mat_nt_work(layer->n_in, layer->n_out);
 }
 
 static void forward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
 {
-    ent_mat_mul_bias(pass->x, pass->params, pass->params + n_weights(layer), layer->relu_inside,
-                     layer->y, pass->n, layer->n_out, layer->n_in);
+    const float *bias = pass->params + n_weights(layer);
+
+    if (layer->clips) {
+        ent_mat_rows_mul_bias(pass->x, pass->params, bias, layer->relu_inside, layer->y, pass->n,
+                              layer->n_out, layer->n_in);
+    } else {
+        ent_mat_mul_bias(pass->x, pass->params, bias, layer->relu_inside, layer->y, pass->n,
+                         layer->n_out, layer->n_in);
+    }
 }
 
 static void backward(const struct ent_layer *layer, const struct ent_layer_pass *pass)
@@ -81,8 +91,8 @@ static void norms(const struct ent_layer *layer, const struct ent_layer_pass *pa
         ent_clip_rows_add(&outer, squares);
     }
     if (pass->dx != NULL) {
-        ent_mat_mul_nt(pass->dy, pass->params, layer->work, pass->dx, pass->n, layer->n_in,
-                       layer->n_out);
+        ent_mat_rows_mul_nt(pass->dy, pass->params, layer->work, pass->dx, pass->n, layer->n_in,
+                            layer->n_out);
     }
 }
 

@@ -109,6 +109,7 @@ static enum ent_err shape_layer(const struct ent_model_options *options, uint32_
                                 .first = i == 0,
                                 .last = i + 1 == options->n_layers,
                                 .training = options->training,
+                                .clips = options->clips,
                                 .truncate = options->truncate,
                                 .token = place->tokens};
     ENT_REQUIRE(layer->vtable != NULL, ENT_E_CONFIG, "it is of no known kind");

@@ -312,6 +312,10 @@ static enum ent_err check_grid(struct ent_plan_read *read)
                 place(read, "privacy", "clip"),
                 "clip %g fits no grid: clip times 2^scale_bits must be at most 2^23", p->clip);
         }
+        /* A multiplier of 1/8, less than any goal takes, still gives noise on the safe grid. */
+        while (ldexp(p->clip, (int)p->scale_bits) < 8.0 * (double)ENT_DP_GRID_SIGMA) {
+            p->scale_bits++;
+        }
         return ENT_E_OK;
     }
     if (p->unit == ENT_PRIVACY_CUSTOMER) {

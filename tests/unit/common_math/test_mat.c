@@ -94,6 +94,51 @@ static void check_kernels(const struct ent_kernels *kernels)
     check_shape(kernels, 64, 128, 32);
 }
 
+/* A row's bits are its own: alone, and in every place among others (private training rests on it). */
+static void check_rows(const struct ent_kernels *kernels, size_t n, size_t k)
+{
+    enum { M = 64 };
+    struct ent_rng rng = ent_rng_init(n, k);
+    float *a = random_floats(&rng, M * k);
+    float *b = random_floats(&rng, k * n);
+    float *bias = random_floats(&rng, n);
+    float *c = random_floats(&rng, M * n);
+    float *one = random_floats(&rng, n);
+    struct ent_gemm g = {
+        .a = a, .a_row = k, .a_col = 1, .b = b, .bias = bias, .c = c, .m = M, .n = n, .k = k};
+
+    kernels->gemm(&g);
+    for (size_t i = 0; i < M; i++) {
+        struct ent_gemm alone = g;
+
+        alone.a = a + i * k;
+        alone.c = one;
+        alone.m = 1;
+        kernels->gemm(&alone);
+        CU_ASSERT(memcmp(one, c + i * n, n * sizeof *c) == 0);
+    }
+    free(a);
+    free(b);
+    free(bias);
+    free(c);
+    free(one);
+}
+
+ENT_TEST(gemm, a_row_does_not_depend_on_the_others)
+{
+    const struct ent_kernels *paths[] = {ent_kernels_portable(), ent_kernels_avx2(),
+                                         ent_kernels_avx512()};
+
+    for (size_t p = 0; p < ENT_ARRAY_LEN(paths); p++) {
+        if (paths[p] != NULL) {
+            check_rows(paths[p], 33, 5);
+            check_rows(paths[p], 128, 64);
+            check_rows(paths[p], 7, 300);
+            check_rows(paths[p], 530, 611);
+        }
+    }
+}
+
 ENT_TEST(gemm, portable_like_its_twin)
 {
     check_kernels(ent_kernels_portable());

@@ -65,6 +65,8 @@ static const struct ent_model_layer lstm[] = {OF(ENT_MODEL_LSTM, 5),
                                               DENSE(4),
                                               {.kind = ENT_MODEL_TANH},
                                               DENSE(1)};
+static const struct ent_model_layer broad[] = {
+    OF(ENT_MODEL_LSTM, 64), OF(ENT_MODEL_GRU, 64), {.kind = ENT_MODEL_LAST}, DENSE(1)};
 static const struct ent_model_layer stack[] = {DENSE(4),
                                                {.kind = ENT_MODEL_TANH},
                                                OF(ENT_MODEL_GRU, 5),
@@ -96,6 +98,7 @@ static const struct subject subjects[] = {
     {"gru", LAYERS(gru), 3, 0, STEPS_MAX, 0, {0}},
     {"lstm", LAYERS(lstm), 3, 0, STEPS_MAX, 0, {0}},
     {"lstm truncated", LAYERS(lstm), 3, 0, STEPS_MAX, 4, {0}},
+    {"broad", LAYERS(broad), 60, 0, STEPS_MAX, 0, {0}}, /* short ones by Gram matrices */
     {"stack", LAYERS(stack), 3, 0, STEPS_MAX, 0, {0}},
     {"stepwise", LAYERS(stepwise), 3, 0, STEPS_MAX, 0, {.kind = ENT_MODEL_SOFTMAX}},
     {"words", LAYERS(words), 2, 1, STEPS_MAX, 0, {0}},

@@ -409,3 +409,59 @@ ENT_TEST(actions, fit_their_bound_with_many_members)
     CU_ASSERT_EQUAL(r.phase, ENT_PHASE_IDLE);
     CU_ASSERT(most > (size_t)2 * n && most <= (size_t)4 * n + 16);
 }
+
+/* Without statistics training is the first round, and works on the base. */
+ENT_TEST(course, without_statistics)
+{
+    static const struct {
+        uint32_t train_rounds;
+        bool validate;
+        bool test;
+        const char *tasks;
+    } cases[] = {{3, false, false, "ttt"}, {2, true, true, "tvtve"}, {1, false, true, "te"}};
+    uint8_t none[ENT_ROUND_DIGEST_BYTES] = {0};
+    uint8_t base[ENT_ROUND_DIGEST_BYTES] = {7};
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(cases); i++) {
+        struct ent_run_config config = world_config();
+        struct world w;
+        struct ent_round_member members[3];
+        struct ent_round again;
+        char tasks[32];
+        size_t n = 0;
+
+        config.train_rounds = cases[i].train_rounds;
+        config.validate = cases[i].validate;
+        config.test = cases[i].test;
+        world_init(&w, 3, &config);
+        config.no_stats = true;
+        ENT_FAILS(ent_round_begin(&w.r, &config, none), ENT_E_CONFIG);
+        ENT_OK(ent_round_begin(&w.r, &config, base));
+        world_start(&w);
+        CU_ASSERT(world_calm(&w, 2000));
+        CU_ASSERT_PTR_NULL(w.broken);
+        for (size_t k = 0; k < w.n_rows; k++) {
+            if (w.rows[k].kind == ENT_ROW_OPEN) {
+                if (n == 0) {
+                    CU_ASSERT_EQUAL(memcmp(w.rows[k].model, base, sizeof base), 0);
+                }
+                tasks[n++] = letter(&w.rows[k]);
+            }
+        }
+        tasks[n] = '\0';
+        CU_ASSERT_STRING_EQUAL(tasks, cases[i].tasks);
+        CU_ASSERT_EQUAL(w.r.train_done, config.train_rounds);
+        /* the stored rows lead a new machine there, too */
+        ent_round_init(&again, members);
+        for (uint32_t k = 0; k < 3; k++) {
+            (void)ent_round_add_member(&again, false);
+        }
+        ENT_OK(ent_round_begin(&again, &config, base));
+        for (size_t k = 0; k < w.n_rows; k++) {
+            ENT_OK(ent_round_replay(&again, &w.rows[k]));
+        }
+        CU_ASSERT_FALSE(ent_round_active(&again));
+        CU_ASSERT_EQUAL(memcmp(again.best, w.r.best, sizeof again.best), 0);
+        world_release(&w);
+    }
+}

@@ -16,13 +16,14 @@ static const char log_off[] =
 /* A database as it was one schema ago, or (`far`) four: what they added is taken off again. */
 static void set_back(const char *dir, bool far)
 {
-    static const char *const migrations[] = {"", "", "", "", "", ""};
-    const struct ent_db_schema schema = {0x456e7443, migrations, 6};
+    static const char *const migrations[] = {"", "", "", "", "", "", ""};
+    const struct ent_db_schema schema = {0x456e7443, migrations, 7};
     struct ent_db *db = NULL;
     char *path = NULL;
 
     ENT_OK(ent_path_join(dir, "federation.db", &path));
     ENT_OK(ent_db_open(path, &schema, &db));
+    ENT_OK(ent_db_exec(db, "ALTER TABLE run DROP COLUMN no_stats;"));
     ENT_OK(ent_db_exec(db, log_off));
     ENT_OK(ent_db_exec(db, far ? "DROP INDEX event_model;"
                                  "DROP INDEX event_state;"
@@ -69,6 +70,7 @@ ENT_TEST(store, a_database_of_the_schema_before_goes_on)
     CU_ASSERT_EQUAL(runs[0].config.patience, 0);
     CU_ASSERT_EQUAL(runs[0].config.best_by, ENT_ROUND_BEST_BY_LOSS);
     CU_ASSERT_EQUAL(runs[0].best_train, 0);
+    CU_ASSERT_FALSE(runs[0].config.no_stats);
     free(runs);
     ENT_OK(ent_store_figures(store, f.run, &figures, &n));
     CU_ASSERT_EQUAL_FATAL(n, 1);

@@ -1,0 +1,204 @@
+/* The plan's privacy: what is read, what is refused, which noise it takes. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/plan/plan.h"
+#include "tests/support/ent_test.h"
+
+#define FEATURES "features: [{name: age, type: number, range: [18, 95]}]\n"
+#define LABEL "label: {name: y, positive: \"yes\"}\n"
+#define MODEL "model: {layers: [{dense: 8}, relu, {dense: 1}]}\n"
+#define TRAINING "training: {rounds: 20}\n"
+#define HEAD FEATURES LABEL MODEL TRAINING
+#define CUSTOMER                                                                                   \
+    "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1, rate: 0.05, batch: 50}\n"
+
+static enum ent_err parse(const char *yaml, struct ent_plan **out)
+{
+    return ent_plan_parse("plan.yaml", (const uint8_t *)yaml, strlen(yaml), out);
+}
+
+/* The place, and words of the sentence. */
+static void refused(const char *yaml, const char *at, const char *words)
+{
+    struct ent_plan *plan = NULL;
+    const char *message;
+
+    CU_ASSERT_EQUAL(parse(yaml, &plan), ENT_E_CONFIG);
+    CU_ASSERT_PTR_NULL(plan);
+    message = ent_err_message();
+    if (strncmp(message, at, strlen(at)) != 0 || strstr(message, words) == NULL) {
+        fprintf(stderr, "expected: %s ... %s\nfound:    %s\n", at, words, message);
+        CU_FAIL("another refusal");
+    }
+    ent_plan_free(plan);
+}
+
+ENT_TEST(privacy, is_read)
+{
+    struct ent_plan *p = NULL;
+
+    ENT_OK(parse(HEAD CUSTOMER, &p));
+    CU_ASSERT(p->privacy.unit == ENT_PRIVACY_CUSTOMER && p->privacy.steps == 1);
+    CU_ASSERT_EQUAL(p->privacy.rate, 214748365); /* the smallest R with R / 2^32 >= 0.05 */
+    CU_ASSERT(p->privacy.batch == 50 && p->privacy.min_group == 50);
+    CU_ASSERT(p->privacy.scale_bits > 0 && !p->privacy.evaluate_uncovered);
+    CU_ASSERT(ent_plan_no_stats(p) && !ent_plan_validates(p) && !ent_plan_tests(p));
+    CU_ASSERT_EQUAL(ent_plan_train_round(p, 1), 1);
+    CU_ASSERT_EQUAL(ent_plan_train_round(p, 7), 7);
+    ENT_OK(ent_plan_privacy_startable(p));
+    ent_plan_free(p);
+
+    ENT_OK(parse(HEAD, &p));
+    CU_ASSERT_EQUAL(p->privacy.unit, ENT_PRIVACY_NONE);
+    CU_ASSERT(!ent_plan_no_stats(p) && ent_plan_validates(p) && ent_plan_tests(p));
+    ent_plan_free(p);
+}
+
+ENT_TEST(privacy, uncovered_evaluation_is_asked_for)
+{
+    struct ent_plan_release list[ENT_PLAN_RELEASES_MAX];
+    struct ent_plan *p = NULL;
+    uint32_t n;
+
+    ENT_OK(parse(HEAD "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1, rate: 0.05, "
+                      "batch: 50, steps: 3, evaluate: uncovered}\n",
+                 &p));
+    CU_ASSERT(ent_plan_validates(p) && ent_plan_tests(p) && ent_plan_no_stats(p));
+    CU_ASSERT_EQUAL(ent_plan_train_round(p, 3), 2);
+    n = ent_plan_releases(p, list);
+    CU_ASSERT_EQUAL_FATAL(n, 3);
+    CU_ASSERT(list[0].covered && list[0].times == 20);
+    CU_ASSERT(!list[1].covered && list[1].times == 20);
+    CU_ASSERT(!list[2].covered && list[2].times == 1);
+    ent_plan_free(p);
+}
+
+ENT_TEST(privacy, refusals)
+{
+#define P(more_)                                                                                   \
+    "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1, " more_ "rate: 0.05, batch: "     \
+                                                                         "50}\n"
+    refused(HEAD "privacy: {unit: customer, epsilon: 2, delta: 1e-5, rate: 0.05, batch: 50}\n",
+            "plan.yaml:5:", "clip");
+    refused(HEAD "privacy: {unit: customer, epsilon: 0, delta: 1e-5, clip: 1, rate: 1, batch: 5}\n",
+            "plan.yaml:5:36: epsilon", "must be");
+    refused(HEAD "privacy: {unit: customer, epsilon: 1, delta: 0.5, clip: 1, rate: 1, batch: 5}\n",
+            "plan.yaml:5:46: delta", "must be");
+    refused(HEAD "privacy: {unit: customer, epsilon: 1, delta: 1e-5, clip: 1, rate: 1.5, batch: "
+                 "5}\n",
+            "plan.yaml:5:67: rate", "(0, 1]");
+    refused(HEAD "privacy: {unit: customer, epsilon: 1, delta: 1e-5, clip: 1, batch: 5}\n",
+            "plan.yaml:5:10: ", "no rate");
+    refused(HEAD "privacy: {unit: customer, epsilon: 1, delta: 1e-5, clip: 1, rate: 0.1}\n",
+            "plan.yaml:5:10: ", "no batch");
+    refused(HEAD "privacy: {unit: shop, epsilon: 1, delta: 1e-5, clip: 1}\n",
+            "plan.yaml:5:17: ", "customer");
+    refused(HEAD P("scale_bits: 24, "), "plan.yaml:5:73: scale_bits 24", "2^23");
+    refused(FEATURES LABEL "model: {layers: [{dense: 8}, {dropout: 0.1}, {dense: 1}]}\n" P(""),
+            "plan.yaml:3:17: ", "dropout (layer 2)");
+    refused(FEATURES LABEL "model: {ensemble: 4, layers: [{dense: 8}, relu, {dense: 1}]}\n" P(""),
+            "plan.yaml:3:19: ", "ensemble");
+    refused(
+        "features: [{name: age, type: number, range: [18, 95], encode: ple}]\n" LABEL MODEL P(""),
+        "plan.yaml:1:12: ", "ple");
+    refused(HEAD P("") "aggregation: {weights: examples_log2}\n",
+            "plan.yaml:6:24: ", "examples_log2");
+    refused(FEATURES LABEL MODEL "training: {epochs: 2}\n" P(""),
+            "plan.yaml:4:20: ", "privacy.steps");
+    refused(FEATURES LABEL MODEL "training: {batch: 32}\n" P(""),
+            "plan.yaml:4:19: ", "privacy.batch");
+    refused(FEATURES LABEL MODEL "training: {clip: 2}\n" P(""), "plan.yaml:4:18: ", "privacy.clip");
+    refused(HEAD "split: {validation: 0.1}\n" P(""), "plan.yaml:5:21: ", "uncovered");
+    refused(HEAD "privacy: {unit: member, epsilon: 1, delta: 1e-5, clip: 1, rate: 0.1}\n",
+            "plan.yaml:5:65: rate", "unit customer");
+#undef P
+}
+
+ENT_TEST(privacy, a_member_as_unit_is_read_and_not_started)
+{
+    struct ent_plan_noise noise;
+    struct ent_plan *p = NULL;
+
+    ENT_OK(parse(HEAD "privacy: {unit: member, epsilon: 4, delta: 1e-5, clip: 0.5}\n"
+                      "aggregation: {weights: {fixed: {a: 3, b: 7, c: 1}}}\n",
+                 &p));
+    ENT_FAILS(ent_plan_privacy_startable(p), ENT_E_CONFIG);
+    ENT_OK(ent_plan_privacy_derive(p, &noise));
+    /* the largest weight stands in the sensitivity: B = floor(2^20 / 2) */
+    CU_ASSERT_EQUAL(noise.d2, 7 * (uint64_t)524288);
+    CU_ASSERT(noise.epsilon <= 4.0 && noise.epsilon > 3.9);
+    CU_ASSERT(noise.epsilon_person[0] > noise.epsilon);
+    CU_ASSERT(noise.epsilon_person[1] > noise.epsilon_person[0]);
+    ent_plan_free(p);
+}
+
+ENT_TEST(privacy, the_goal_gives_the_noise)
+{
+    struct ent_plan_noise noise;
+    struct ent_plan_noise back;
+    struct ent_plan_noise less;
+    struct ent_plan *p = NULL;
+    double s;
+
+    ENT_OK(parse(HEAD CUSTOMER, &p));
+    ENT_OK(ent_plan_privacy_derive(p, &noise));
+    s = ldexp(p->privacy.clip, (int)p->privacy.scale_bits);
+    CU_ASSERT_EQUAL(noise.dim, 8 * 2 + 8 + 1);
+    CU_ASSERT_EQUAL(noise.steps_total, 20);
+    CU_ASSERT_EQUAL(noise.round.steps, 1);
+    CU_ASSERT_EQUAL(noise.d2, (uint64_t)s + 5); /* ceil(sqrt(25)) */
+    CU_ASSERT(noise.epsilon <= 2.0 && noise.epsilon > 1.98);
+    CU_ASSERT(noise.sigma2 >= (uint64_t)1024 * 1024);
+    CU_ASSERT(fabs(noise.z * (double)noise.d2 - sqrt((double)noise.sigma2)) < 1e-6 * noise.z * s);
+    CU_ASSERT(noise.epsilon_person[0] <= noise.epsilon && noise.epsilon_person[0] >= noise.epsilon);
+    CU_ASSERT(noise.epsilon_person[1] > noise.epsilon);
+    /* there and back */
+    ENT_OK(ent_plan_privacy_of_noise(p, noise.z, &back));
+    CU_ASSERT(fabs(back.epsilon - noise.epsilon) < 1e-3);
+    /* less epsilon or more rounds: more noise */
+    ENT_OK(ent_plan_privacy_goal(p, 1.0, 20, &less));
+    CU_ASSERT(less.z > noise.z);
+    ENT_OK(ent_plan_privacy_goal(p, 2.0, 200, &less));
+    CU_ASSERT(less.z > noise.z && less.steps_total == 200);
+    ent_plan_free(p);
+}
+
+/* Noise below the safe grid is not given out. */
+ENT_TEST(privacy, a_coarse_grid_is_refused)
+{
+    struct ent_plan_noise noise;
+    struct ent_plan *p = NULL;
+
+    ENT_OK(parse(HEAD "privacy: {unit: customer, epsilon: 8, delta: 1e-5, clip: 1, rate: 0.05, "
+                      "batch: 50, scale_bits: 6}\n",
+                 &p));
+    ENT_FAILS(ent_plan_privacy_derive(p, &noise), ENT_E_CONFIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "1024"));
+    ent_plan_free(p);
+
+    ENT_OK(parse(HEAD, &p));
+    ENT_FAILS(ent_plan_privacy_derive(p, &noise), ENT_E_CONFIG);
+    ent_plan_free(p);
+}
+
+ENT_TEST(privacy, a_large_model_and_a_small_batch_are_warned_of)
+{
+    char text[ENT_PLAN_PRIVACY_TEXT_BYTES];
+    struct ent_plan_noise noise;
+    struct ent_plan *p = NULL;
+
+    ENT_OK(parse(HEAD CUSTOMER, &p));
+    ENT_OK(ent_plan_privacy_derive(p, &noise));
+    CU_ASSERT_FALSE(ent_plan_noise_warning(p, &noise, text));
+    ent_plan_free(p);
+    ENT_OK(parse(
+        FEATURES LABEL
+        "model: {layers: [{dense: 256}, relu, {dense: 256}, relu, {dense: 1}]}\n" TRAINING CUSTOMER,
+        &p));
+    ENT_OK(ent_plan_privacy_derive(p, &noise));
+    CU_ASSERT_TRUE(ent_plan_noise_warning(p, &noise, text));
+    ent_plan_free(p);
+}
