@@ -346,6 +346,7 @@ static enum ent_err compute(struct ent_sim *s, struct ent_sim_worker *w, uint32_
                             .train_round = ent_plan_train_round(s->plan, s->round.round),
                             .base = s->base,
                             .salt = salt,
+                            .booked = true, /* nothing leaves */
                             .kept = &w->kept};
 
     ent_put_be32(id, member);

@@ -113,15 +113,38 @@ static enum ent_err check_log(struct ent_agent *agent)
     return ENT_E_OK;
 }
 
+/* Too few members are no matter of will: the refusal says so. */
+static enum ent_err check_round(struct ent_agent *agent, const struct ent_policy_request *request)
+{
+    const struct ent_policy_config *policy = &agent->config->policy;
+    enum ent_err err = ent_policy_check_round(policy, request);
+
+    if (err == ENT_E_POLICY && (policy->tasks & (1U << request->task)) != 0) {
+        agent->refusal = ENT_REFUSAL_CANNOT;
+    }
+    return err;
+}
+
+static enum ent_err check_floor(struct ent_agent *agent, const struct ent_policy_request *request)
+{
+    enum ent_err err = ent_pipeline_ask_policy(agent->pipeline, request->task, request->split);
+
+    if (err == ENT_E_POLICY &&
+        (agent->config->policy.vocabulary_goes || !ent_pipeline_has_vocabulary(agent->pipeline))) {
+        agent->refusal = ENT_REFUSAL_CANNOT;
+    }
+    return err;
+}
+
 enum ent_err ent_agent_may_join(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
-    const struct ent_policy_config *policy = &agent->config->policy;
     struct ent_policy_request request = {.task = (enum ent_task_kind)m->task,
                                          .split = (enum ent_split)m->split,
                                          .min_members = m->min_members,
                                          .n_invited = (uint32_t)m->n_invited};
 
+    agent->refusal = ENT_REFUSAL_NOT_SAID;
     ENT_REQUIRE(is_invited(agent, agent->open), ENT_E_PROTOCOL,
                 "this member is not among the invited");
     memcpy(request.plan, m->plan, sizeof request.plan);
@@ -130,15 +153,16 @@ enum ent_err ent_agent_may_join(struct ent_agent *agent)
     ENT_TRY(ent_policy_check_auditors(agent->config, (const uint8_t(*)[32])m->auditors,
                                       m->n_auditors, m->plain));
     ENT_TRY(ent_state_nonce_check(agent->state, ent_agent_attempt(agent)));
-    ENT_TRY(ent_policy_check_plan(policy, m->plan));
-    ENT_TRY(ent_policy_check_round(policy, &request));
+    ENT_TRY(ent_policy_check_plan(&agent->config->policy, m->plan));
+    ENT_TRY(check_round(agent, &request));
     ENT_TRY(load_plan(agent, m->plan));
     ENT_TRY(check_against_plan(m, ent_pipeline_plan(agent->pipeline)));
     ENT_TRY(load_data(agent));
     ENT_REQUIRE(m->task != ENT_TASK_TRAIN ||
                     ent_pipeline_rows(agent->pipeline, ENT_SPLIT_TRAIN) > 0,
                 ENT_E_DATA, "there are no training rows left after the split");
-    ENT_TRY(ent_pipeline_ask_policy(agent->pipeline, request.task, request.split));
+    ENT_TRY(check_floor(agent, &request));
+    ENT_TRY(ent_agent_may_spend(agent));
     return follow_course(agent);
 }
 
@@ -147,7 +171,24 @@ enum ent_err ent_agent_may_join(struct ent_agent *agent)
 static bool may_leave(enum ent_err code)
 {
     return code == ENT_E_POLICY || code == ENT_E_PROTOCOL || code == ENT_E_RANGE ||
-           code == ENT_E_TOO_FEW || code == ENT_E_SHAPE;
+           code == ENT_E_TOO_FEW || code == ENT_E_SHAPE || code == ENT_E_BUDGET;
+}
+
+enum ent_refusal ent_agent_refusal_of(enum ent_err code)
+{
+    switch (code) {
+    case ENT_E_POLICY:
+        return ENT_REFUSAL_DECLINED;
+    case ENT_E_BUDGET:
+        return ENT_REFUSAL_BUDGET;
+    case ENT_E_PROTOCOL:
+    case ENT_E_STALE:
+    case ENT_E_VERSION:
+    case ENT_E_SIGNATURE:
+        return ENT_REFUSAL_SPECIFICATION;
+    default:
+        return ENT_REFUSAL_CANNOT;
+    }
 }
 
 /* Whether this reason was given in this run already: a training and an evaluation may have one each. */
@@ -175,6 +216,8 @@ void ent_agent_note_decline(struct ent_agent *agent, enum ent_err code)
 {
     char round[ENT_AGENT_ROUND_TEXT];
 
+    agent->refusal =
+        agent->refusal != ENT_REFUSAL_NOT_SAID ? agent->refusal : ent_agent_refusal_of(code);
     (void)snprintf(agent->decline_text, sizeof agent->decline_text, "%.*s", ENT_WIRE_TEXT_MAX_BYTES,
                    may_leave(code) ? ent_err_message() : ent_err_text(code));
     ent_agent_round_text(agent, round);

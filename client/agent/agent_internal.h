@@ -7,6 +7,7 @@
  *   agent_files.c plans and models on this disk
  *   agent_out.c   actions that send
  *   agent_check.c whether this member takes part
+ *   agent_budget.c    what a round costs: asked, booked
  *   agent_work.c  actions that compute, store
  *   agent_bytes.c bytes that come in; the end of rounds and runs
  *   agent_log.c   the audit log: leaves, notes, cosignatures, witnesses
@@ -104,7 +105,10 @@ struct ent_agent {
     uint64_t cert_check_ms; /* wall clock of the next look at the certificate's age */
     bool renew_due;
     char decline_text[ENT_WIRE_TEXT_MAX_BYTES + 1];
-    uint32_t declined_run; /* and why: said in full once */
+    enum ent_refusal refusal; /* of that sentence; NOT_SAID: what its code usually is */
+    uint32_t asked_run;       /* one more round of this run fits the budget, as the ledger was at */
+    uint64_t asked_seq;       /* this entry */
+    uint32_t declined_run;    /* and why: said in full once */
     char declined[4][256];
     size_t n_declined; /* ever; the last ones are kept */
     struct ent_agent_status status;
@@ -220,6 +224,20 @@ void ent_agent_check(struct ent_agent *agent);
 ENT_MUST enum ent_err ent_agent_may_join(struct ent_agent *agent);
 /* The sentence that leaves, and that of this terminal; out of ent_err_message(). */
 void ent_agent_note_decline(struct ent_agent *agent, enum ent_err code);
+/* What kind of refusal a code usually is. */
+enum ent_refusal ent_agent_refusal_of(enum ent_err code);
+
+/* ---- agent_budget.c ---- */
+/* Whether one more round of the loaded plan fits this member's limits; charges again what an older copy of state.db lacks.
+ * POLICY, BUDGET with numbers. Nothing to ask in rounds without noise. */
+ENT_MUST enum ent_err ent_agent_may_spend(struct ent_agent *agent);
+/* LOST when this attempt was booked before: nobody knows how far it came. Only before computing. */
+ENT_MUST enum ent_err ent_agent_lost_booked(struct ent_agent *agent);
+/* Durable when it returns; *booked is false in a round without noise. */
+ENT_MUST enum ent_err ent_agent_book(struct ent_agent *agent, bool *booked);
+/* The newest entry's number and digest, under privacy. */
+ENT_MUST enum ent_err ent_agent_state_ledger(struct ent_agent *agent,
+                                             struct ent_update_statement *out);
 
 /* ---- agent_work.c ---- */
 void ent_agent_compute(struct ent_agent *agent);

@@ -123,7 +123,9 @@ void ent_agent_send_decline(struct ent_agent *agent, enum ent_err code)
     memcpy(m.round_open, agent->open->hash, sizeof m.round_open);
     ent_wire_text(m.text,
                   agent->decline_text[0] != '\0' ? agent->decline_text : ent_err_text(code));
+    m.kind = agent->refusal != ENT_REFUSAL_NOT_SAID ? agent->refusal : ent_agent_refusal_of(code);
     agent->decline_text[0] = '\0';
+    agent->refusal = ENT_REFUSAL_NOT_SAID;
     m.has_salt = ent_csprng_bytes(&agent->csprng, m.salt, sizeof m.salt) == ENT_E_OK;
     send_or_fail(agent, ENT_MSG_DECLINE, &m, &agent->join_sequence);
 }

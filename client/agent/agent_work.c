@@ -128,13 +128,18 @@ static enum ent_err make_payload(struct ent_agent *agent, struct ent_payload *pa
     if (m->has_base) {
         ENT_TRY(ent_state_model_get(agent->state, m->base, &work.base));
     }
+    err = ent_agent_book(agent, &work.booked);
+    if (err != ENT_E_OK) {
+        ent_blob_unref(work.base);
+        return err;
+    }
     err = ent_pipeline_compute(agent->pipeline, &work, payload, result);
     ent_blob_unref(work.base);
     return err;
 }
 
-static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
-                           struct ent_update_statement *out)
+static enum ent_err fill_statement(struct ent_agent *agent, size_t payload_bytes,
+                                   struct ent_update_statement *out)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
     const struct ent_task *task = ent_task_find(m->task);
@@ -151,6 +156,7 @@ static void fill_statement(const struct ent_agent *agent, size_t payload_bytes,
     if (task->weighted && m->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
         out->rows_log2 = ent_weight_bucket(ent_pipeline_examples(agent->pipeline));
     }
+    return ent_agent_state_ledger(agent, out);
 }
 
 /* What is known of it so far: the same transaction as the update itself. */
@@ -184,7 +190,7 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
     ENT_TRY(ent_sha256(ent_blob_bytes(payload), ent_blob_len(payload), digest));
     ENT_TRY(ent_agent_header(agent, ENT_MSG_UPDATE, &header));
     header.has_update = true;
-    fill_statement(agent, ent_blob_len(payload), &header.update);
+    ENT_TRY(fill_statement(agent, ent_blob_len(payload), &header.update));
     ent_buf_init(&body, ENT_STATE_HEADER_MAX_BYTES);
     err = ent_wire_seal_update(agent->id.statement, &header, digest, &body);
     if (err == ENT_E_OK) {
@@ -308,11 +314,14 @@ void ent_agent_compute(struct ent_agent *agent)
     err = stored_before(agent, item->ev.digest);
     if (err == ENT_E_NOT_FOUND) {
         /* After a restart in this attempt the plan may not be loaded: BEGIN came with the session's memory alone. */
-        err = ent_agent_may_join(agent);
+        err = ent_agent_lost_booked(agent);
+        if (err == ENT_E_OK) {
+            err = ent_agent_may_join(agent);
+        }
         if (err == ENT_E_OK) {
             err = compute(agent, item->ev.digest);
         }
-        if (err != ENT_E_OK && err != ENT_E_STOPPED) {
+        if (err != ENT_E_OK && err != ENT_E_STOPPED && err != ENT_E_LOST) {
             ent_agent_note_decline(agent, err);
         }
     }

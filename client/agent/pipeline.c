@@ -289,6 +289,7 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
     options.ctx = work->ctx;
     ENT_TRY(ent_pipeline_keep(p, work->kept, &options));
     if (p->plan->privacy.unit != ENT_PRIVACY_NONE) {
+        ENT_REQUIRE(work->booked, ENT_E_BUDGET, "noise is not drawn before it is booked");
         ENT_TRY(ent_pipeline_dp_train(p, &rows, &options));
     } else if (options.epochs > 0) { /* 0 measures the round itself: the update is zero */
         ENT_TRY(ent_train(p->model, &rows, &options, &trained));

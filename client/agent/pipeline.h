@@ -39,6 +39,13 @@ ENT_MUST enum ent_err ent_pipeline_ask_policy(const struct ent_pipeline *pipelin
 /* Of the training rows, what a weight by examples counts: rows, or events. */
 uint32_t ent_pipeline_examples(const struct ent_pipeline *pipeline);
 
+/* Whether the plan's statistics hold the buckets of a vocabulary. */
+bool ent_pipeline_has_vocabulary(const struct ent_pipeline *pipeline);
+
+/* What the plan's privacy goal takes, derived once; .round is what a round books. CONFIG. */
+ENT_MUST enum ent_err ent_pipeline_noise(struct ent_pipeline *pipeline,
+                                         const struct ent_plan_noise **out);
+
 /* What an optimizer keeps between the rounds of a run (keep_state). It never leaves the member. */
 struct ent_kept {
     float *state;
@@ -56,6 +63,8 @@ struct ent_work {
     uint32_t train_round;  /* TRAIN: which of the plan's rounds, from 1: the rate's schedule */
     struct ent_blob *base; /* model file; NULL in STATS */
     const uint8_t *salt;   /* [ENT_UPDATE_SALT_BYTES] */
+    bool booked; /* TRAIN under privacy: its noise is in the ledger, or (simulated) nothing
+                              leaves; BUDGET without */
     struct ent_kept *kept; /* TRAIN: the state before, then after it (on error not to be used);
                               NULL: it starts at zero and is not kept */
     bool (*keep_going)(void *ctx); /* may be NULL */

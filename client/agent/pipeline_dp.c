@@ -6,14 +6,14 @@
 #include "common/base/mem.h"
 
 /* The noise of the plan's goal: the same numbers in every round, so derived once. */
-static enum ent_err derive(struct ent_pipeline *p)
+enum ent_err ent_pipeline_noise(struct ent_pipeline *pipeline, const struct ent_plan_noise **out)
 {
-    if (p->has_noise) {
-        return ENT_E_OK;
+    if (!pipeline->has_noise) {
+        ENT_TRY(ent_plan_privacy_startable(pipeline->plan));
+        ENT_TRY(ent_plan_privacy_derive(pipeline->plan, &pipeline->noise));
+        pipeline->has_noise = true;
     }
-    ENT_TRY(ent_plan_privacy_startable(p->plan));
-    ENT_TRY(ent_plan_privacy_derive(p->plan, &p->noise));
-    p->has_noise = true;
+    *out = &pipeline->noise;
     return ENT_E_OK;
 }
 
@@ -40,18 +40,19 @@ enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows
                                    const struct ent_train_options *options)
 {
     const struct ent_plan_privacy *privacy = &p->plan->privacy;
+    const struct ent_plan_noise *noise = NULL;
     struct ent_dp_settings settings;
     struct ent_dp_units units;
     enum ent_err err;
 
-    ENT_TRY(derive(p));
+    ENT_TRY(ent_pipeline_noise(p, &noise));
     settings = (struct ent_dp_settings){.clip = privacy->clip,
                                         .rate = privacy->rate,
                                         .steps = privacy->steps,
                                         .batch = privacy->batch,
                                         .scale_bits = privacy->scale_bits,
-                                        .sigma2 = p->noise.sigma2,
-                                        .dim = p->noise.dim};
+                                        .sigma2 = noise->sigma2,
+                                        .dim = noise->dim};
     ENT_TRY(make_units(p, &units));
     err = ent_dp_train(p->model, rows, &units, options, &settings, NULL);
     ent_dp_units_release(&units);

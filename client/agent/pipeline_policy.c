@@ -2,10 +2,10 @@
 #include "client/agent/pipeline_internal.h"
 #include "client/policy/policy.h"
 
-static bool has_vocabulary(const struct ent_plan *plan)
+bool ent_pipeline_has_vocabulary(const struct ent_pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < plan->n_features; i++) {
-        const struct ent_feature *f = &plan->features[i];
+    for (uint32_t i = 0; i < pipeline->plan->n_features; i++) {
+        const struct ent_feature *f = &pipeline->plan->features[i];
 
         if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
             return true;
@@ -22,7 +22,7 @@ enum ent_err ent_pipeline_ask_policy(const struct ent_pipeline *pipeline, enum e
         task == ENT_TASK_EVALUATE && split != ENT_SPLIT_NONE ? split : ENT_SPLIT_TRAIN;
     uint32_t customers;
 
-    ENT_TRY(ent_policy_check_vocabulary(policy, has_vocabulary(pipeline->plan)));
+    ENT_TRY(ent_policy_check_vocabulary(policy, ent_pipeline_has_vocabulary(pipeline)));
     ENT_TRY(ent_split_customers(pipeline->table, &pipeline->parts->part[part],
                                 policy->min_customers, &customers));
     return ent_policy_check_customers(policy, part, customers);

@@ -4,6 +4,7 @@
 
 #include "client/agent/advice.h"
 #include "client/agent/check_auditors.h"
+#include "client/agent/check_budget.h"
 #include "client/agent/check_privacy.h"
 #include "client/agent/outgoing.h"
 #include "client/agent/verbs.h"
@@ -20,6 +21,7 @@ struct report {
     struct ent_outgoing out[ENT_N_OUTGOING];
     struct ent_leak *leaks; /* by feature */
     struct ent_check_auditors auditors;
+    struct ent_check_budget budget;
     bool judged;
     enum ent_err verdict; /* of everything */
     char why[512];
@@ -53,7 +55,7 @@ static enum ent_err ask_policy(struct report *r, struct ent_outgoing *o)
 
 static void note_verdict(struct report *r, enum ent_err err)
 {
-    if (r->verdict == ENT_E_OK) {
+    if (r->verdict == ENT_E_OK && err != ENT_E_OK) {
         r->verdict = err;
         (void)snprintf(r->why, sizeof r->why, "%s", ent_err_message());
     }
@@ -108,6 +110,7 @@ static enum ent_err ask(struct report *r)
     if (ent_check_privacy_possible(plan) != ENT_E_OK) {
         note_verdict(r, ENT_E_CONFIG);
     }
+    note_verdict(r, ent_check_budget_ask(r->w, &r->budget));
     if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
         ent_plan_fixed_weight(plan, r->w->name) == 0) {
         note_verdict(r, ent_err_note(ENT_E_CONFIG, "the plan gives %s no weight (fixed weights)",
@@ -205,6 +208,7 @@ static void each_warning(const struct report *r, ent_advice_say *say, void *ctx)
 {
     ent_advice_columns(ent_pipeline_plan(r->w->pipeline), r->w->config, say, ctx);
     ent_advice_parts(r->w->pipeline, say, ctx);
+    ent_check_budget_warn(r->w, &r->budget, say, ctx);
 }
 
 static bool declines_some(const struct report *r)
@@ -274,6 +278,7 @@ static enum ent_err print_text(const struct report *r)
                : "");
     printf("\n");
     ent_check_privacy_print(plan, stdout);
+    ent_check_budget_print(r->w, &r->budget);
     ENT_TRY(ent_check_auditors_print(r->w, &r->auditors));
     printf("policy: ");
     ent_policy_print(&r->w->config->policy, stdout);
@@ -426,6 +431,7 @@ static enum ent_err print_json(const struct report *r)
     put_rows(&w, r);
     put_outgoing(&w, r);
     ent_check_privacy_put(plan, &w);
+    ent_check_budget_put(r->w, &r->budget, &w);
     ent_json_put_key_uint(&w, "min_customers", r->w->config->policy.min_customers);
     ent_json_put_key_bool(&w, "own_figures_leave", figures_go(r));
     if (figures_go(r)) {
@@ -478,6 +484,9 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
         err = look_for_leaks(&report);
     }
     if (err == ENT_E_OK) {
+        err = ent_check_budget_read(&w, &report.budget);
+    }
+    if (err == ENT_E_OK) {
         err = ask(&report);
     }
     if (err == ENT_E_OK) {
@@ -489,6 +498,7 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
         err = print_text(&report);
     }
     free(report.leaks);
+    ent_check_budget_release(&report.budget);
     ent_workplace_close(&w);
     if (err == ENT_E_OK && report.verdict != ENT_E_OK) {
         return ent_err_note(report.verdict, "%s", report.why);

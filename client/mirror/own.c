@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "client/mirror/mirror_internal.h"
+#include "client/state/ledger.h"
 #include "common/base/log.h"
 
 static bool is_own(const struct ent_mirror *m, const struct ent_header *header)
@@ -65,6 +66,11 @@ enum ent_err ent_walk_accept(struct ent_walk *walk, const struct ent_leaf_frame 
                 "the log holds an update of this member that is none");
     if (header.update.has_seen_root) {
         ENT_TRY(ent_walk_seen(walk, header.update.seen_size, header.update.seen_root));
+    }
+    if (header.update.has_ledger) {
+        ENT_TRY(ent_ledger_saw(m->options.state,
+                               (struct ent_attempt){header.run, header.round, header.attempt},
+                               header.update.ledger_seq, header.update.ledger_digest));
     }
     err = ent_state_receipt_get(
         m->options.state, (struct ent_attempt){header.run, header.round, header.attempt}, &receipt);

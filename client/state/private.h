@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#include "client/state/state.h"
+#include "client/state/ledger.h"
 #include "common/db/db.h"
 
 /* A model's file whose digest was checked in this process: good as long as nobody touched it. */
@@ -35,6 +35,7 @@ struct ent_state {
     size_t n_small;
     uint64_t sequence;          /* given out last */
     uint64_t sequence_reserved; /* stored: numbers up to it may have been used */
+    bool ledger_checked;        /* the whole chain, by this process */
 };
 
 #define ENT_STATE_HEX_BYTES (2 * ENT_SHA256_BYTES + 1)
@@ -72,5 +73,10 @@ ENT_MUST enum ent_err ent_state_content_open(const char *path,
                                              struct ent_blob **out);
 /* Binds run, round, attempt at `at`, `at` + 1, `at` + 2. */
 void ent_state_bind_attempt(struct ent_stmt *stmt, int at, struct ent_attempt attempt);
+
+ENT_MUST enum ent_err ent_ledger_charge_check(const struct ent_ledger_charge *charge);
+/* ledger.c: appends behind the last entry (last_seq 0: makes the start), in the open transaction; fills seq, salt, digest. */
+ENT_MUST enum ent_err ent_ledger_append(struct ent_state *state, struct ent_csprng *csprng,
+                                        struct ent_ledger_entry *entry);
 
 #endif

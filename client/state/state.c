@@ -92,6 +92,17 @@ static const char *const migrations[] = {
     " fate_code INTEGER NOT NULL, dispute INTEGER NOT NULL, PRIMARY KEY(run, round, attempt)) "
     "STRICT;"
     "CREATE INDEX receipt_open ON receipt(round_open);",
+    /* 6 -> 7: what noise has covered. ledger_seen: own statements in the log that the chain lacks */
+    "CREATE TABLE ledger_start(id INTEGER PRIMARY KEY CHECK(id = 1), salt BLOB NOT NULL) STRICT;"
+    "CREATE TABLE ledger(seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, scope TEXT NOT NULL,"
+    " run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL, plan BLOB NOT NULL,"
+    " mechanism INTEGER NOT NULL, rate INTEGER NOT NULL, sigma2 INTEGER NOT NULL,"
+    " sensitivity INTEGER NOT NULL, dimension INTEGER NOT NULL, steps INTEGER NOT NULL,"
+    " members INTEGER NOT NULL, salt BLOB NOT NULL, digest BLOB NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX ledger_attempt ON ledger(run, round, attempt) WHERE kind = 1;"
+    "CREATE TABLE ledger_seen(seq INTEGER NOT NULL, digest BLOB NOT NULL, run INTEGER NOT NULL,"
+    " round INTEGER NOT NULL, attempt INTEGER NOT NULL, settled INTEGER NOT NULL,"
+    " PRIMARY KEY(seq, digest)) STRICT;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};

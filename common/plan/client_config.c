@@ -139,6 +139,39 @@ static const struct ent_field policy_fields[] = {
      .fallback = "go",
      .help = "plans with a vocabulary, whose statistics tell the coordinator which of its buckets "
              "this member's customers have: take part (go), or not (stay)"},
+    {.key = "epsilon_run",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(config.policy.epsilon_run),
+     .lo = 0,
+     .hi = 1000,
+     .fallback = "0",
+     .help = "no run that would cost this member's customers more epsilon than this; with it, or "
+             "with epsilon_life, no plan without noise of unit customer; 0: no limit"},
+    {.key = "epsilon_life",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(config.policy.epsilon_life),
+     .lo = 0,
+     .hi = 1000,
+     .fallback = "0",
+     .help = "the same over all runs that this member's ledger holds of the scope; 0: no limit"},
+    {.key = "delta",
+     .kind = ENT_FIELD_DOUBLE,
+     .offset = AT(config.policy.delta),
+     .lo = 1e-15,
+     .hi = 0.1,
+     .fallback = "1e-5",
+     .help = "the delta at which epsilon_run and epsilon_life are meant"},
+    {0}};
+
+static const struct ent_field privacy_fields[] = {
+    {.key = "scope",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(config.scope),
+     .lo = 1,
+     .hi = ENT_CLIENT_SCOPE_MAX_BYTES,
+     .fallback = "default",
+     .help = "name of the set of customers behind data: they share no customer with another "
+             "scope's; what noise covers is charged to it"},
     {0}};
 
 static const struct ent_field limit_fields[] = {
@@ -187,6 +220,10 @@ static const struct ent_field client_fields[] = {
      .kind = ENT_FIELD_MAP,
      .fields = policy_fields,
      .help = "what this member takes part in"},
+    {.key = "privacy",
+     .kind = ENT_FIELD_MAP,
+     .fields = privacy_fields,
+     .help = "whose privacy budget this directory's data is charged to"},
     {.key = "auditors",
      .kind = ENT_FIELD_NODE,
      .offset = AT(auditors),
@@ -244,88 +281,6 @@ static enum ent_err read_delimiter(struct reading *r)
     } else {
         return ent_node_bad(node, "delimiter", must);
     }
-    return ENT_E_OK;
-}
-
-static enum ent_err read_spellings(const struct ent_node *map, struct ent_arena *arena,
-                                   struct ent_column_map *out)
-{
-    static const struct ent_field field = {
-        .key = "value", .kind = ENT_FIELD_STRING, .help = "the plan's value"};
-    struct ent_spelling *spellings;
-    uint32_t i = 0;
-
-    if (map->kind != ENT_NODE_MAP) {
-        return ent_node_bad(map, "values",
-                            "must be a map of own values to the plan's: {Admin: admin.}");
-    }
-    ENT_TRY(ent_arena_alloc(arena, map->n, sizeof *spellings, &spellings));
-    for (const struct ent_node *e = map->first; e != NULL; e = e->next, i++) {
-        char *own;
-
-        ENT_TRY(ent_arena_strndup(arena, e->key, strlen(e->key), &own));
-        spellings[i].own = own;
-        spellings[i].line = e->line;
-        spellings[i].column = e->column;
-        ENT_TRY(ent_config_take_value(e, &field, arena, &spellings[i].plan));
-    }
-    out->spellings = spellings;
-    out->n_spellings = map->n;
-    return ENT_E_OK;
-}
-
-struct column_entry {
-    const char *column;
-    const struct ent_node *values;
-};
-
-static const struct ent_field column_fields[] = {{.key = "column",
-                                                  .kind = ENT_FIELD_STRING,
-                                                  .offset = offsetof(struct column_entry, column),
-                                                  .help = "header name at the source"},
-                                                 {.key = "values",
-                                                  .kind = ENT_FIELD_NODE,
-                                                  .offset = offsetof(struct column_entry, values),
-                                                  .takes = "a map",
-                                                  .help = "own spellings of the plan's values"},
-                                                 {0}};
-
-static enum ent_err read_column(const struct ent_node *node, struct ent_arena *arena,
-                                struct ent_column_map *out)
-{
-    struct column_entry entry = {0};
-    char *feature;
-
-    ENT_TRY(ent_arena_strndup(arena, node->key, strlen(node->key), &feature));
-    out->feature = feature;
-    out->line = node->key_line;
-    out->column_at = node->key_column;
-    if (node->kind == ENT_NODE_SCALAR) {
-        return ent_config_take_value(node, &column_fields[0], arena, &out->column);
-    }
-    ENT_TRY(ent_config_take(node, feature, column_fields, arena, &entry));
-    out->column = entry.column != NULL ? entry.column : feature;
-    return entry.values != NULL ? read_spellings(entry.values, arena, out) : ENT_E_OK;
-}
-
-static enum ent_err read_columns(struct reading *r)
-{
-    struct ent_column_map *columns;
-    uint32_t i = 0;
-
-    if (r->columns == NULL) {
-        return ENT_E_OK;
-    }
-    if (r->columns->kind != ENT_NODE_MAP) {
-        return ent_node_bad(r->columns, "columns",
-                            "must be a map of the plan's names to own column names");
-    }
-    ENT_TRY(ent_arena_alloc(&r->config.arena, r->columns->n, sizeof *columns, &columns));
-    for (const struct ent_node *e = r->columns->first; e != NULL; e = e->next) {
-        ENT_TRY(read_column(e, &r->config.arena, &columns[i++]));
-    }
-    r->config.columns = columns;
-    r->config.n_columns = i;
     return ENT_E_OK;
 }
 
@@ -426,7 +381,7 @@ static enum ent_err read_all(struct reading *r, const char *dir)
     }
     ENT_TRY(read_places(r));
     ENT_TRY(read_delimiter(r));
-    ENT_TRY(read_columns(r));
+    ENT_TRY(ent_client_config_columns(r->columns, c));
     ENT_TRY(read_tasks(r));
     ENT_TRY(read_plans(r));
     ENT_TRY(resolve(dir, r->path, &c->arena, &c->data.path));

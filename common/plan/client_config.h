@@ -56,7 +56,12 @@ struct ent_policy_config {
     bool any_plan;
     const uint8_t (*plans)[32]; /* digests, when not any_plan */
     uint32_t n_plans;
+    double epsilon_run;  /* of a scope's customers in one run, at `delta`; 0: no limit of its own */
+    double epsilon_life; /* in all runs together; 0: no limit */
+    double delta;
 };
+
+#define ENT_CLIENT_SCOPE_MAX_BYTES 64
 
 struct ent_client_config {
     struct ent_arena arena;
@@ -69,6 +74,7 @@ struct ent_client_config {
     const char *split_file; /* resolved; NULL = none */
     const char *id; /* column that `score` passes through; NULL = unit_key, else the row number */
     struct ent_policy_config policy;
+    const char *scope; /* the data scope: whose budget the data behind `data` is charged to */
     enum ent_client_mirror mirror;
     const uint8_t (*auditors)[32]; /* SHA-256 of their X25519 keys: who may get sealed updates */
     uint32_t n_auditors;

@@ -8,4 +8,8 @@
 ENT_MUST enum ent_err ent_client_config_auditors(const struct ent_node *node,
                                                  struct ent_client_config *config);
 
+/* `columns`: a map. */
+ENT_MUST enum ent_err ent_client_config_columns(const struct ent_node *node,
+                                                struct ent_client_config *config);
+
 #endif

@@ -21,9 +21,9 @@
 /* A control frame's body (common/net refuses more before it reads it): a whole envelope fits in
  * one. Bytes. */
 #define ENT_WIRE_ENVELOPE_MAX_BYTES 65536
-/* Envelope minus the payload: header (at most 320), digest, signature, path (at most 384), tags. Bytes. */
+/* Envelope minus the payload: header (at most 384), digest, signature, path (at most 384), tags. Bytes. */
 #define ENT_WIRE_ENVELOPE_OVERHEAD_BYTES 1024
-#define ENT_WIRE_HEADER_MAX_BYTES 320
+#define ENT_WIRE_HEADER_MAX_BYTES 384
 #define ENT_WIRE_PAYLOAD_MAX_BYTES (ENT_WIRE_ENVELOPE_MAX_BYTES - ENT_WIRE_ENVELOPE_OVERHEAD_BYTES)
 
 /* An update or an offered model or plan up to this size stands in its own message; a larger one

@@ -30,12 +30,17 @@ static const struct ent_schema_field statement_fields[] = {
     ENT_SCHEMA_U32(ent_update_statement, 5, rows_log2, 0, ENT_WIRE_BUCKET_MAX),
     ENT_SCHEMA_U64(ent_update_statement, 6, seen_size, 0, ENT_WIRE_COUNTER_MAX),
     ENT_SCHEMA_FIXED_OPT(ent_update_statement, 7, seen_root, has_seen_root),
+    ENT_SCHEMA_U64(ent_update_statement, 8, ledger_seq, 0, ENT_WIRE_COUNTER_MAX),
+    ENT_SCHEMA_FIXED_OPT(ent_update_statement, 9, ledger_digest, has_ledger),
 };
 
 static const char *statement_rule(const void *message)
 {
     const struct ent_update_statement *m = message;
 
+    if (m->has_ledger != (m->ledger_seq > 0)) {
+        return "a ledger's digest without its number, or the reverse";
+    }
     return m->has_seen_root == (m->seen_size > 0) ? NULL : "log root without size, or the reverse";
 }
 

@@ -26,7 +26,22 @@ static const struct ent_schema_field decline_fields[] = {
     ENT_SCHEMA_U32(ent_msg_decline, 2, code, 1, ENT_WIRE_CODE_MAX),
     ENT_SCHEMA_TEXT(ent_msg_decline, 3, text),
     ENT_SCHEMA_FIXED_OPT(ent_msg_decline, 4, salt, has_salt),
+    ENT_SCHEMA_U32(ent_msg_decline, 5, kind, ENT_REFUSAL_NOT_SAID, ENT_REFUSAL_DECLINED),
 };
+
+const char *ent_refusal_name(uint32_t kind)
+{
+    static const char *const names[] = {
+        [ENT_REFUSAL_NOT_SAID] = "",
+        [ENT_REFUSAL_NOT_ALLOWED] = "not_allowed",
+        [ENT_REFUSAL_SPECIFICATION] = "specification_invalid",
+        [ENT_REFUSAL_BUDGET] = "insufficient_budget",
+        [ENT_REFUSAL_CANNOT] = "cannot_fulfil",
+        [ENT_REFUSAL_DECLINED] = "declined",
+    };
+
+    return kind < sizeof names / sizeof *names ? names[kind] : "";
+}
 
 ENT_WIRE_MESSAGE(decline, NULL)
 

@@ -148,12 +148,25 @@ ENT_MUST enum ent_err ent_msg_join_encode(const struct ent_msg_join *m, struct e
 ENT_MUST enum ent_err ent_msg_join_decode(const uint8_t *bytes, size_t len, struct ent_arena *arena,
                                           struct ent_msg_join *out);
 
+/* Why a member does not take part, for a reader of many members' answers; on the wire, never reuse. */
+enum ent_refusal {
+    ENT_REFUSAL_NOT_SAID,
+    ENT_REFUSAL_NOT_ALLOWED,   /* the purposes of this member's data do not cover the plan */
+    ENT_REFUSAL_SPECIFICATION, /* plan, log or message contradict themselves or each other */
+    ENT_REFUSAL_BUDGET,        /* booking it would exceed a limit */
+    ENT_REFUSAL_CANNOT,        /* impossible here: data, a floor on groups or members, memory, disk */
+    ENT_REFUSAL_DECLINED       /* the member's policy says no */
+};
+/* "insufficient_budget"; "" for 0 and what is none. Static. */
+const char *ent_refusal_name(uint32_t kind);
+
 struct ent_msg_decline {
     uint8_t round_open[ENT_WIRE_DIGEST_BYTES];
     uint32_t code;
     ent_free_text text;
     bool has_salt; /* random: the log keeps this message's digest */
     uint8_t salt[32];
+    uint32_t kind; /* enum ent_refusal */
 };
 ENT_MUST enum ent_err ent_msg_decline_encode(const struct ent_msg_decline *m, struct ent_buf *out);
 ENT_MUST enum ent_err ent_msg_decline_decode(const uint8_t *bytes, size_t len,

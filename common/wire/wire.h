@@ -61,6 +61,9 @@ struct ent_update_statement {
     uint64_t seen_size;     /* log head cosigned last; 0: none */
     bool has_seen_root;     /* exactly when seen_size > 0 */
     uint8_t seen_root[ENT_WIRE_DIGEST_BYTES];
+    uint64_t ledger_seq; /* newest entry of the member's ledger; 0: none */
+    bool has_ledger;     /* exactly when ledger_seq > 0 */
+    uint8_t ledger_digest[ENT_WIRE_DIGEST_BYTES];
 };
 
 struct ent_header {

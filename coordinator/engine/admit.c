@@ -189,7 +189,8 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
 }
 
 /* In full once a run, then at the 10th, 100th, ... time: a member that declines does so in every round. */
-static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err code, const char *why)
+static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err code,
+                         const struct ent_msg_decline *said)
 {
     struct ent_engine_member *m = &e->members[member];
     uint32_t next = 1;
@@ -204,10 +205,11 @@ static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err cod
         next *= 10;
     }
     if (m->n_declined == 1) {
-        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s", m->name, why);
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s%s%s", m->name, said->text,
+                       said->kind > 0 ? "; refusal: " : "", ent_refusal_name(said->kind));
     } else if (m->n_declined == next) {
-        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s (%u times in this run)", m->name, why,
-                       (unsigned)m->n_declined);
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s declines: %s (%u times in this run)", m->name,
+                       said->text, (unsigned)m->n_declined);
     }
 }
 
@@ -236,7 +238,7 @@ static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
     ent_said_take(&e->members[member].log.says.ending, env);
     ent_engine_feed(e, &event);
     if (makes_row(e, from)) {
-        say_declined(e, member, event.code, m.text);
+        say_declined(e, member, event.code, &m);
     }
     return ENT_E_OK;
 }

@@ -122,7 +122,8 @@ static bool round_messages(unsigned type, union ent_any_message *m)
                                               .code = ENT_E_POLICY,
                                               .text = "task train is not in the policy",
                                               .has_salt = true,
-                                              .salt = {11}};
+                                              .salt = {11},
+                                              .kind = ENT_REFUSAL_DECLINED};
         return true;
     case ENT_MSG_BEGIN:
         m->begin = (struct ent_msg_begin){.round_open = {7}, .joined = handles, .n_joined = 3};
@@ -320,7 +321,10 @@ struct ent_header ent_sample_header(unsigned type)
                                                  .rows_log2 = 12,
                                                  .seen_size = 130,
                                                  .has_seen_root = true,
-                                                 .seen_root = {10}};
+                                                 .seen_root = {10},
+                                                 .ledger_seq = 6,
+                                                 .has_ledger = true,
+                                                 .ledger_digest = {15}};
     }
     return h;
 }

@@ -389,6 +389,7 @@ void ent_forge_free(struct ent_forge *f)
     for (size_t i = 0; i < f->n_blobs; i++) {
         free(f->blobs[i].bytes);
     }
+    ent_forge_privacy_free(f);
     ent_forge_real_free(f);
     ent_sign_key_free(f->log);
     ent_sign_key_free(f->root);

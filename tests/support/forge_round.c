@@ -267,7 +267,8 @@ static enum ent_err abort_round(struct ent_forge *f, size_t n_accepted)
     bool dropped;
 
     memcpy(leaf.round_open, f->run.open_hash, sizeof leaf.round_open);
-    return ent_forge_write(f, ENT_LEAF_ROUND_ABORT, ENT_FORGE_NOBODY, &leaf, &dropped);
+    ENT_TRY(ent_forge_write(f, ENT_LEAF_ROUND_ABORT, ENT_FORGE_NOBODY, &leaf, &dropped));
+    return ent_forge_privacy_aborted(f, n_accepted > 0);
 }
 
 static bool comes(enum ent_forge_fate fate)

@@ -56,6 +56,8 @@ extern const struct attack attacks_rounds[];
 extern const size_t n_attacks_rounds;
 extern const struct attack attacks_named[];
 extern const size_t n_attacks_named;
+extern const struct attack attacks_budget[];
+extern const size_t n_attacks_budget;
 extern const struct attack attacks_replay[];
 extern const size_t n_attacks_replay;
 

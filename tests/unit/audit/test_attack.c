@@ -163,6 +163,11 @@ ENT_TEST(attack, what_the_log_names)
     run_all(attacks_named, n_attacks_named);
 }
 
+ENT_TEST(attack, budgets)
+{
+    run_all(attacks_budget, n_attacks_budget);
+}
+
 ENT_TEST(attack, what_replay_tells)
 {
     run_all(attacks_replay, n_attacks_replay);

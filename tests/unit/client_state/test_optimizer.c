@@ -94,7 +94,8 @@ ENT_TEST(state, optimizer_comes_to_an_older_database)
     change_state(dir, "UPDATE run SET accepted = 1; DROP TABLE optimizer;"
                       "DROP TABLE log; DROP TABLE leaf; DROP TABLE log_member; DROP TABLE "
                       "log_auditor; DROP TABLE witness_set; DROP TABLE log_round; DROP TABLE "
-                      "receipt; CREATE TABLE head(id INTEGER) STRICT;"
+                      "receipt; DROP TABLE ledger_start; DROP TABLE ledger; DROP TABLE ledger_seen;"
+                      "CREATE TABLE head(id INTEGER) STRICT;"
                       "ALTER TABLE model ADD COLUMN bytes BLOB; PRAGMA user_version = 3");
     s = open_state(dir);
     ENT_OK(ent_state_run_get(s, 1, &known));

@@ -269,6 +269,7 @@ ENT_TEST(tamper, bounds)
     REFUSES(offer, OFFER, content = ((struct ent_bytes){(const uint8_t *)"abc", 3}));
     REFUSES(welcome, WELCOME, crl = ((struct ent_bytes){crl, sizeof crl}));
     REFUSES(decline, DECLINE, code = 0);
+    REFUSES(decline, DECLINE, kind = ENT_REFUSAL_DECLINED + 1);
     REFUSES(round_close, ROUND_CLOSE, outcomes[2].member[0] = 0);
     REFUSES(round_close, ROUND_CLOSE, metrics[0].name[0] = '\x01');
     REFUSES(run_end, RUN_END, best_bytes = 0);

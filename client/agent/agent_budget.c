@@ -1,0 +1,156 @@
+/* What a round of training costs this member's customers: asked before JOIN, booked before any noise is drawn. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/agent/agent_internal.h"
+#include "client/policy/budget.h"
+#include "client/state/ledger.h"
+#include "common/base/hooks.h"
+
+static bool takes_noise(const struct ent_agent *agent)
+{
+    return agent->open->msg.task == ENT_TASK_TRAIN &&
+           ent_pipeline_plan(agent->pipeline)->privacy.unit == ENT_PRIVACY_CUSTOMER;
+}
+
+static enum ent_err charge_of(struct ent_agent *agent, struct ent_ledger_charge *out)
+{
+    const struct ent_plan_noise *noise = NULL;
+
+    if (ent_pipeline_noise(agent->pipeline, &noise) != ENT_E_OK) {
+        agent->refusal = ENT_REFUSAL_SPECIFICATION;
+        return ent_err_note(ENT_E_POLICY, "%s", ent_err_message());
+    }
+    *out = (struct ent_ledger_charge){.scope = agent->config->scope,
+                                      .at = ent_agent_attempt(agent),
+                                      .plan = ent_pipeline_plan(agent->pipeline)->digest,
+                                      .event = noise->round};
+    return ENT_E_OK;
+}
+
+/* ---- an older copy of state.db ---- */
+
+static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+{
+    struct ent_ledger_gap gap;
+
+    ENT_TRY(ent_ledger_gap(agent->state, &gap));
+    if (gap.missing == 0) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_ledger_rebook(agent->state, &agent->csprng, charge));
+    ent_agent_sayf(agent, ENT_SAY_WARN,
+                   "an older copy of state.db was put back: its ledger ended at entry %llu, and "
+                   "the log holds this member's entry %llu; the %llu that were missing are charged "
+                   "again, in full",
+                   (unsigned long long)gap.last_seq, (unsigned long long)gap.seen_seq,
+                   (unsigned long long)gap.missing);
+    return ENT_E_OK;
+}
+
+/* ---- asking ---- */
+
+static enum ent_err ask(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+{
+    struct ent_budget_books books = {.scope = charge->scope};
+    struct ent_dp_event *life = NULL;
+    struct ent_dp_event *run = NULL;
+    struct ent_budget budget;
+    enum ent_err err = ent_ledger_events(agent->state, charge->scope, 0, &life, &books.n_life);
+
+    if (err == ENT_E_OK) {
+        err = ent_ledger_events(agent->state, charge->scope, charge->at.run, &run, &books.n_run);
+    }
+    if (err == ENT_E_OK) {
+        books.life = life;
+        books.run = run;
+        ent_budget_of(&agent->config->policy, &ent_pipeline_plan(agent->pipeline)->privacy, &books,
+                      &budget);
+        err = ent_budget_ask(&budget, &charge->event);
+    }
+    free(life);
+    free(run);
+    return err;
+}
+
+/* The answer for a ledger that has not changed since is the same: JOIN and COMPUTE of one round ask once. */
+static enum ent_err ask_once(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+{
+    struct ent_ledger_entry last = {0};
+    enum ent_err err = ent_ledger_last(agent->state, &last);
+
+    if (err != ENT_E_OK && err != ENT_E_NOT_FOUND) {
+        return err;
+    }
+    if (agent->asked_run == charge->at.run && agent->asked_seq == last.seq) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ask(agent, charge));
+    agent->asked_run = charge->at.run;
+    agent->asked_seq = last.seq;
+    return ENT_E_OK;
+}
+
+static bool is_booked(struct ent_agent *agent)
+{
+    struct ent_ledger_entry entry;
+
+    return ent_ledger_get(agent->state, ent_agent_attempt(agent), &entry) == ENT_E_OK;
+}
+
+enum ent_err ent_agent_may_spend(struct ent_agent *agent)
+{
+    const struct ent_plan *plan = ent_pipeline_plan(agent->pipeline);
+    struct ent_ledger_charge charge;
+
+    ENT_TRY(ent_policy_check_privacy(&agent->config->policy, &plan->privacy));
+    if (!takes_noise(agent)) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(charge_of(agent, &charge));
+    ENT_TRY(close_gap(agent, &charge));
+    return is_booked(agent) ? ENT_E_OK : ask_once(agent, &charge);
+}
+
+/* ---- booking ---- */
+
+enum ent_err ent_agent_lost_booked(struct ent_agent *agent)
+{
+    ENT_REQUIRE(!is_booked(agent), ENT_E_LOST,
+                "the noise of this attempt was booked before, and its update is not here: it is "
+                "not computed again, and the charge stands");
+    return ENT_E_OK;
+}
+
+enum ent_err ent_agent_book(struct ent_agent *agent, bool *booked)
+{
+    struct ent_ledger_charge charge;
+
+    *booked = false;
+    if (!takes_noise(agent)) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(charge_of(agent, &charge));
+    ENT_TRY(ask_once(agent, &charge));
+    ENT_TRY(ent_ledger_book(agent->state, &agent->csprng, &charge, NULL));
+    ENT_HOOK_POINT("agent.booked");
+    *booked = true;
+    return ENT_E_OK;
+}
+
+enum ent_err ent_agent_state_ledger(struct ent_agent *agent, struct ent_update_statement *out)
+{
+    struct ent_ledger_entry last;
+    enum ent_err err;
+
+    if (ent_pipeline_plan(agent->pipeline)->privacy.unit != ENT_PRIVACY_CUSTOMER) {
+        return ENT_E_OK;
+    }
+    err = ent_ledger_last(agent->state, &last);
+    if (err == ENT_E_OK) {
+        out->ledger_seq = last.seq;
+        out->has_ledger = true;
+        memcpy(out->ledger_digest, last.digest, sizeof out->ledger_digest);
+    }
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
+}

@@ -1,0 +1,34 @@
+/* What `check` says of privacy: what a run of the plan would cost, what the own budget says, what no noise covers. */
+#ifndef ENT_CLIENT_AGENT_CHECK_BUDGET_H
+#define ENT_CLIENT_AGENT_CHECK_BUDGET_H
+
+#include "client/agent/advice.h"
+#include "client/agent/workplace.h"
+#include "client/policy/budget.h"
+
+struct ent_check_budget {
+    bool noised; /* the plan's noise is added in this member: all below is known */
+    const struct ent_plan_noise *noise; /* the pipeline's */
+    struct ent_dp_event *run; /* owned; of the active run of this plan, if the member is in one */
+    struct ent_dp_event *life;
+    struct ent_budget budget;
+    struct ent_dp_spent spent[ENT_BUDGET_ACCOUNTS];
+    uint64_t rounds; /* of a whole run */
+    uint64_t left;   /* that still fit, at most `rounds` */
+};
+
+/* Reads the ledger, if there is one. OK also when nothing fits. */
+ENT_MUST enum ent_err ent_check_budget_read(const struct ent_workplace *w,
+                                            struct ent_check_budget *out);
+void ent_check_budget_release(struct ent_check_budget *budget);
+/* Whether a run could be taken part in: POLICY, BUDGET. */
+ENT_MUST enum ent_err ent_check_budget_ask(const struct ent_workplace *w,
+                                           const struct ent_check_budget *budget);
+void ent_check_budget_print(const struct ent_workplace *w, const struct ent_check_budget *budget);
+void ent_check_budget_put(const struct ent_workplace *w, const struct ent_check_budget *budget,
+                          struct ent_json_writer *json);
+/* No unit_key: each row is taken for a customer. A run that would end early for this member. */
+void ent_check_budget_warn(const struct ent_workplace *w, const struct ent_check_budget *budget,
+                           ent_advice_say *say, void *ctx);
+
+#endif

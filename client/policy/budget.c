@@ -1,0 +1,86 @@
+#include "client/policy/budget.h"
+
+enum ent_err ent_policy_check_privacy(const struct ent_policy_config *policy,
+                                      const struct ent_plan_privacy *privacy)
+{
+    const char *key = policy->epsilon_run > 0 ? "epsilon_run" : "epsilon_life";
+
+    if (policy->epsilon_run <= 0 && policy->epsilon_life <= 0) {
+        return ENT_E_OK;
+    }
+    ENT_REQUIRE(privacy->unit != ENT_PRIVACY_NONE, ENT_E_POLICY,
+                "the plan has no `privacy`, and policy.%s is set: no training without noise", key);
+    ENT_REQUIRE(privacy->unit == ENT_PRIVACY_CUSTOMER, ENT_E_POLICY,
+                "the plan's noise is added by the coordinator (unit: member), and policy.%s counts "
+                "what is added in this member",
+                key);
+    return ENT_E_OK;
+}
+
+static void add(struct ent_budget *budget, const struct ent_budget_account *account)
+{
+    if (account->limit.eps > 0) {
+        budget->account[budget->n++] = *account;
+    }
+}
+
+void ent_budget_of(const struct ent_policy_config *policy, const struct ent_plan_privacy *privacy,
+                   const struct ent_budget_books *books, struct ent_budget *out)
+{
+    *out = (struct ent_budget){.scope = books->scope};
+    add(out, &(struct ent_budget_account){.name = "the plan's epsilon",
+                                          .limit = {privacy->epsilon, privacy->delta},
+                                          .events = books->run,
+                                          .n = books->n_run});
+    add(out, &(struct ent_budget_account){.name = "policy.epsilon_run",
+                                          .limit = {policy->epsilon_run, policy->delta},
+                                          .events = books->run,
+                                          .n = books->n_run});
+    add(out, &(struct ent_budget_account){.name = "policy.epsilon_life",
+                                          .limit = {policy->epsilon_life, policy->delta},
+                                          .events = books->life,
+                                          .n = books->n_life});
+}
+
+/* Spent so far, for the sentence; a list that was just accounted for is accounted for again. */
+static enum ent_err refuse(const char *scope, const struct ent_budget_account *a)
+{
+    struct ent_dp_spent spent;
+
+    ENT_TRY(ent_account_spent(a->events, a->n, a->limit.delta, &spent));
+    return ent_err_note(ENT_E_BUDGET,
+                        "one round more does not fit: scope %s has spent epsilon %.3f of %g at "
+                        "delta %g (%s)",
+                        scope, spent.eps, a->limit.eps, a->limit.delta, a->name);
+}
+
+enum ent_err ent_budget_ask(const struct ent_budget *budget, const struct ent_dp_event *round)
+{
+    const struct ent_dp_round one = {.events = round, .n = 1};
+
+    for (uint32_t i = 0; i < budget->n; i++) {
+        const struct ent_budget_account *a = &budget->account[i];
+        bool fits = false;
+
+        ENT_TRY(ent_account_fits(a->events, a->n, &one, &a->limit, &fits));
+        if (!fits) {
+            return refuse(budget->scope, a);
+        }
+    }
+    return ENT_E_OK;
+}
+
+enum ent_err ent_budget_left(const struct ent_budget *budget, const struct ent_dp_event *round,
+                             uint64_t max_rounds, uint64_t *left)
+{
+    const struct ent_dp_round one = {.events = round, .n = 1};
+    uint64_t fewest = max_rounds;
+
+    for (uint32_t i = 0; i < budget->n && fewest > 0; i++) {
+        const struct ent_budget_account *a = &budget->account[i];
+
+        ENT_TRY(ent_account_rounds_left(a->events, a->n, &one, &a->limit, fewest, &fewest));
+    }
+    *left = fewest;
+    return ENT_E_OK;
+}

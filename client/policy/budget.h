@@ -1,0 +1,53 @@
+/* Whether one more round of a plan fits what this member's customers may be charged, and how many do.
+ *
+ * Up to three limits, each with the events that count against it: the plan's own goal (all that this run booked), and of
+ * client.yaml policy.epsilon_run (the same events) and policy.epsilon_life (all that the scope booked). The figure is the
+ * accountant's (common/privacy/account.h), never what a coordinator says. */
+#ifndef ENT_CLIENT_POLICY_BUDGET_H
+#define ENT_CLIENT_POLICY_BUDGET_H
+
+#include <stdio.h>
+
+#include "common/plan/client_config.h"
+#include "common/plan/privacy.h"
+
+#define ENT_BUDGET_ACCOUNTS 3
+
+/* What the ledger holds of a scope; borrowed. */
+struct ent_budget_books {
+    const char *scope;
+    const struct ent_dp_event *run; /* [n_run], of the run that asks */
+    size_t n_run;
+    const struct ent_dp_event *life; /* [n_life], of all runs, this one too */
+    size_t n_life;
+};
+
+struct ent_budget_account {
+    const char *name; /* "the plan's epsilon"; static */
+    struct ent_dp_limit limit;
+    const struct ent_dp_event *events;
+    size_t n;
+};
+
+struct ent_budget {
+    const char *scope;
+    struct ent_budget_account account[ENT_BUDGET_ACCOUNTS];
+    uint32_t n;
+};
+
+/* Whether the policy allows training under this: POLICY when it sets an epsilon and the plan's noise is not added in this
+ * member. */
+ENT_MUST enum ent_err ent_policy_check_privacy(const struct ent_policy_config *policy,
+                                               const struct ent_plan_privacy *privacy);
+
+void ent_budget_of(const struct ent_policy_config *policy, const struct ent_plan_privacy *privacy,
+                   const struct ent_budget_books *books, struct ent_budget *out);
+/* One round more: OK, or BUDGET with a sentence that names the numbers and may leave. */
+ENT_MUST enum ent_err ent_budget_ask(const struct ent_budget *budget,
+                                     const struct ent_dp_event *round);
+/* How many rounds fit all limits, at most max_rounds: as many as then run. */
+ENT_MUST enum ent_err ent_budget_left(const struct ent_budget *budget,
+                                      const struct ent_dp_event *round, uint64_t max_rounds,
+                                      uint64_t *left);
+
+#endif
