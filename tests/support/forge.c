@@ -34,6 +34,8 @@ static bool of_round(unsigned type)
     case ENT_LEAF_UPDATE_DROPOUT:
     case ENT_LEAF_ROUND_CLOSE:
     case ENT_LEAF_ROUND_ABORT:
+    case ENT_LEAF_DP_EVENT:
+    case ENT_LEAF_DP_REFUND:
     case ENT_LEAF_EVAL_RESULT:
     case ENT_LEAF_MODEL_RELEASE:
         return true;

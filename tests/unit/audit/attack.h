@@ -47,6 +47,7 @@ struct attack {
     const char *incomplete; /* "V5" */
     int exit;
     const char *replay; /* its verdict; "": not asked */
+    const char *says;   /* words of some finding; NULL: not asked */
 };
 
 /* The parts of the table: rows about the log, about rounds, and about what the log names. */

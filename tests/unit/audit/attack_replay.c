@@ -128,14 +128,14 @@ static void changed_copy(struct scene *s)
 }
 
 const struct attack attacks_replay[] = {
-    {0, "honest log, replayed from plain updates", honest, 0, "", "", 0, "PASS"},
-    {0, "honest log, replayed from sealed updates", honest, 1, "", "", 0, "PASS"},
-    {0, "honest log, sealed, without the key", honest, 2, "", "", 0, "INCOMPLETE"},
-    {0, "honest log, nothing was kept", honest, 3, "", "", 0, "INCOMPLETE"},
-    {9, "weight doubled, and the sum of weights", false_weight, 0, "V10", "", 1, "FAIL"},
-    {10, "logged sum is not that of the updates", false_sum, 0, "", "", 0, "FAIL"},
-    {10, "logged model is not that of the sum", false_sum, 1, "", "", 0, "FAIL"},
-    {10, "logged loss is not that of the sum", false_sum, 2, "", "", 0, "FAIL"},
-    {16, "one bit of a sealed update", changed_copy, 0, "V15", "", 1, "FAIL"},
+    {0, "honest log, replayed from plain updates", honest, 0, "", "", 0, "PASS", NULL},
+    {0, "honest log, replayed from sealed updates", honest, 1, "", "", 0, "PASS", NULL},
+    {0, "honest log, sealed, without the key", honest, 2, "", "", 0, "INCOMPLETE", NULL},
+    {0, "honest log, nothing was kept", honest, 3, "", "", 0, "INCOMPLETE", NULL},
+    {9, "weight doubled, and the sum of weights", false_weight, 0, "V10", "", 1, "FAIL", NULL},
+    {10, "logged sum is not that of the updates", false_sum, 0, "", "", 0, "FAIL", NULL},
+    {10, "logged model is not that of the sum", false_sum, 1, "", "", 0, "FAIL", NULL},
+    {10, "logged loss is not that of the sum", false_sum, 2, "", "", 0, "FAIL", NULL},
+    {16, "one bit of a sealed update", changed_copy, 0, "V15", "", 1, "FAIL", NULL},
 };
 const size_t n_attacks_replay = ENT_ARRAY_LEN(attacks_replay);

@@ -71,6 +71,16 @@ static const char *replay_of(struct ent_export *export, const struct scene *s)
     return outcome == ENT_E_OK ? "PASS" : outcome == ENT_E_VIOLATION ? "FAIL" : "INCOMPLETE";
 }
 
+static bool is_said(const struct ent_audit_facts *facts, const char *words)
+{
+    for (size_t i = 0; i < facts->n_findings; i++) {
+        if (strstr(facts->findings[i].text, words) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool judge(const struct attack *attack, struct scene *s)
 {
     struct ent_audit_facts facts = {0};
@@ -88,6 +98,7 @@ static bool judge(const struct attack *attack, struct scene *s)
     list(&facts, ENT_AUDIT_INCOMPLETE, incomplete);
     same = strcmp(fail, attack->fail) == 0 && strcmp(incomplete, attack->incomplete) == 0 &&
            status == attack->exit;
+    same = same && (attack->says == NULL || is_said(&facts, attack->says));
     if (attack->replay[0] != '\0') {
         replay = replay_of(export, s);
         same = same && strcmp(replay, attack->replay) == 0;
