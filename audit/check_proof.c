@@ -2,13 +2,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "audit/facts.h"
 #include "audit/verbs.h"
+#include "audit/verify.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/crypto/base64.h"
 #include "common/json/json.h"
-#include "common/tlog/policy.h"
 #include "common/tlog/proof.h"
 
 struct outcome {
@@ -24,23 +23,6 @@ struct outcome {
     enum ent_err verdict; /* OK, VIOLATION, INCOMPLETE */
     const char *why;
 };
-
-static enum ent_err read_policy(const char *path, struct ent_tlog_policy *out)
-{
-    struct ent_buf text;
-    enum ent_err err;
-
-    ent_buf_init(&text, ENT_TLOG_POLICY_MAX_BYTES);
-    err = ent_file_read(path, &text);
-    if (err == ENT_E_OK) {
-        err = ent_tlog_policy_parse((const char *)text.data, text.len, out);
-        if (err != ENT_E_OK && err != ENT_E_NO_MEMORY) {
-            err = ent_err_prefix(err, "%s: ", path);
-        }
-    }
-    ent_buf_release(&text);
-    return err == ENT_E_OK || err == ENT_E_NO_MEMORY ? err : ENT_E_CONFIG;
-}
 
 /* With a policy: signatures and quorum. Without: nobody vouches for the note. */
 static enum ent_err judge_note(const struct ent_tlog_proof *proof, const char *policy_path,
@@ -58,7 +40,7 @@ static enum ent_err judge_note(const struct ent_tlog_proof *proof, const char *p
     if (policy_path == NULL) {
         return ENT_E_OK;
     }
-    ENT_TRY(read_policy(policy_path, &policy));
+    ENT_TRY(ent_audit_policy_read(policy_path, &policy));
     o->pinned = true;
     o->k = policy.k;
     err = ent_tlog_policy_open(&policy, proof->note, proof->note_len, &quorum);
@@ -101,6 +83,18 @@ static enum ent_err judge_leaf(const struct ent_tlog_proof *proof,
     return err == ENT_E_NO_MEMORY ? err : ENT_E_OK;
 }
 
+static const char *verdict_word(const struct outcome *o)
+{
+    switch (o->verdict) {
+    case ENT_E_OK:
+        return "PASS";
+    case ENT_E_VIOLATION:
+        return "FAIL";
+    default:
+        return "INCOMPLETE";
+    }
+}
+
 static enum ent_err print_text(const struct outcome *o, struct ent_buf *out)
 {
     char when[ENT_TIME_TEXT_BYTES];
@@ -115,11 +109,7 @@ static enum ent_err print_text(const struct outcome *o, struct ent_buf *out)
     if (o->pinned) {
         ENT_TRY(ent_buf_addf(out, "quorum   %zu of %zu cosignatures\n", o->n_counted, o->k));
     }
-    return ent_buf_addf(out, "VERDICT %s: %s\n",
-                        o->verdict == ENT_E_OK          ? "PASS"
-                        : o->verdict == ENT_E_VIOLATION ? "FAIL"
-                                                        : "INCOMPLETE",
-                        o->why);
+    return ent_buf_addf(out, "VERDICT %s: %s\n", verdict_word(o), o->why);
 }
 
 static enum ent_err print_json(const struct outcome *o, struct ent_buf *out)
@@ -128,10 +118,7 @@ static enum ent_err print_json(const struct outcome *o, struct ent_buf *out)
 
     ent_json_begin(&w, out);
     ent_json_put_object(&w, ENT_JSON_INSERTION);
-    ent_json_put_key_string(&w, "verdict",
-                            o->verdict == ENT_E_OK          ? "PASS"
-                            : o->verdict == ENT_E_VIOLATION ? "FAIL"
-                                                            : "INCOMPLETE");
+    ent_json_put_key_string(&w, "verdict", verdict_word(o));
     ent_json_put_key_string(&w, "text", o->why);
     ent_json_put_key_string(&w, "origin", o->origin);
     ent_json_put_key_uint(&w, "leaf", o->index);

@@ -6,14 +6,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "audit/facts.h"
 #include "audit/verbs.h"
+#include "audit/verify.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/crypto/base64.h"
 #include "common/export/read.h"
 #include "common/json/json.h"
-#include "common/tlog/policy.h"
 
 struct side {
     const char *path;
@@ -41,7 +40,7 @@ static enum ent_err parse_newest(struct side *side, struct ent_bytes bytes)
     if (err == ENT_E_OK) {
         err = ent_checkpoint_parse(note.text, note.text_len, &side->newest);
     }
-    return err == ENT_E_DATA || err == ENT_E_LIMIT ? ent_err_prefix(err, "%s: ", side->path) : err;
+    return err == ENT_E_DATA || err == ENT_E_LIMIT ? ent_err_prefix(err, "%s", side->path) : err;
 }
 
 static enum ent_err open_side(struct side *side, const char *path)
@@ -63,18 +62,8 @@ static enum ent_err open_side(struct side *side, const char *path)
 static enum ent_err key_of_policy(struct pair *p, const char *path)
 {
     struct ent_tlog_policy policy;
-    struct ent_buf text;
-    enum ent_err err;
 
-    ent_buf_init(&text, ENT_TLOG_POLICY_MAX_BYTES);
-    err = ent_file_read(path, &text);
-    if (err == ENT_E_OK) {
-        err = ent_tlog_policy_parse((const char *)text.data, text.len, &policy);
-    }
-    ent_buf_release(&text);
-    if (err != ENT_E_OK) {
-        return err == ENT_E_NO_MEMORY ? err : ENT_E_CONFIG;
-    }
+    ENT_TRY(ent_audit_policy_read(path, &policy));
     p->log = policy.log;
     p->has_log = true;
     p->pinned = true;

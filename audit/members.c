@@ -160,13 +160,9 @@ static enum ent_err take_keys(struct ent_audit *a, const struct ent_audit_leaf *
 static void take_vkey(struct ent_audit *a, const struct ent_leaf_member_admit *admit, uint32_t m)
 {
     struct ent_vkey *key = &a->keys[m + 1];
-    char name[ENT_VKEY_NAME_MAX_BYTES + 40];
-    char hex[33];
 
-    ent_hex(admit->handle, sizeof admit->handle, hex);
-    (void)snprintf(name, sizeof name, "%s/%s", a->facts->origin, hex);
     if (a->live[m].witness == NULL ||
-        ent_vkey_of(name, ENT_VKEY_COSIGNATURE, admit->witness_pub, key) != ENT_E_OK) {
+        ent_vkey_of_member(a->facts->origin, admit->handle, admit->witness_pub, key) != ENT_E_OK) {
         *key = (struct ent_vkey){.type = ENT_VKEY_COSIGNATURE};
     }
     key->ready = a->live[m].witness;

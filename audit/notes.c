@@ -53,7 +53,7 @@ static enum ent_err load(struct ent_audit *a, struct ent_audit_note *note,
         char name[64];
 
         name_note(note, name);
-        return ent_err_prefix(ENT_E_CORRUPT, "%s: ", name);
+        return ent_err_prefix(ENT_E_CORRUPT, "%s", name);
     }
     return err;
 }

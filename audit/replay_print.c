@@ -123,14 +123,6 @@ enum ent_err ent_replay_print(const struct ent_replay *replay, bool each, struct
     return print_verdict(replay, out);
 }
 
-static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t digest[32])
-{
-    char hex[65];
-
-    ent_hex(digest, 32, hex);
-    ent_json_put_key_string(w, key, hex);
-}
-
 static void put_round(struct ent_json_writer *w, const struct ent_replay_round *r)
 {
     ent_json_put_object(w, ENT_JSON_INSERTION);
@@ -142,9 +134,9 @@ static void put_round(struct ent_json_writer *w, const struct ent_replay_round *
     ent_json_put_key_uint(w, "leaf", r->seq);
     ent_json_put_key_string(w, "status", status_names[r->status]);
     ent_json_put_key_bool(w, "sum_identical", r->summed);
-    put_hex(w, "result", r->result);
+    ent_json_put_key_hex(w, "result", r->result, 32);
     if (r->has_model) {
-        put_hex(w, "model", r->model);
+        ent_json_put_key_hex(w, "model", r->model, 32);
     }
     ent_json_put_close(w);
 }
@@ -159,7 +151,7 @@ static void put_build(struct ent_json_writer *w, const struct ent_replay *replay
     ent_json_put_key_string(w, "flags", replay->build.flags);
     ent_json_put_key_string(w, "kernels", replay->kernels);
     ent_json_put_key_string(w, "build_id", replay->build.build_id);
-    put_hex(w, "selftest", replay->selftest);
+    ent_json_put_key_hex(w, "selftest", replay->selftest, 32);
     ent_json_put_close(w);
     ent_json_put_key_uint(w, "coordinator_starts", replay->n_starts);
     ent_json_put_key_uint(w, "coordinator_starts_with_another_selftest", replay->n_starts_differ);
@@ -197,7 +189,7 @@ enum ent_err ent_replay_print_json(const struct ent_replay *replay, struct ent_b
     ent_json_put_key_string(&w, "verdict", verdict_names[replay->verdict]);
     ent_json_put_key_string(&w, "origin", replay->origin);
     ent_json_put_key_uint(&w, "size", replay->size);
-    put_hex(&w, "root", replay->root);
+    ent_json_put_key_hex(&w, "root", replay->root, 32);
     ent_json_put_key_bool(&w, "root_identical", replay->root_ok);
     put_build(&w, replay);
     ent_json_put_key_uint(&w, "rounds_identical", replay->n_identical);

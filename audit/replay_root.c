@@ -3,10 +3,9 @@
 #include <string.h>
 
 #include "audit/replay_inside.h"
-#include "common/base/file.h"
+#include "audit/verify.h"
 #include "common/base/mem.h"
 #include "common/tlog/merkle.h"
-#include "common/tlog/policy.h"
 
 struct pass {
     struct ent_replaying *r;
@@ -52,23 +51,6 @@ static enum ent_err on_leaf(void *ctx, const struct ent_audit_leaf *leaf)
         }
     }
     return ENT_E_OK;
-}
-
-static enum ent_err read_policy(const char *path, struct ent_tlog_policy *out)
-{
-    struct ent_buf text;
-    enum ent_err err;
-
-    ent_buf_init(&text, ENT_TLOG_POLICY_MAX_BYTES);
-    err = ent_file_read(path, &text);
-    if (err == ENT_E_OK) {
-        err = ent_tlog_policy_parse((const char *)text.data, text.len, out);
-        if (err != ENT_E_OK) {
-            err = ent_err_prefix(err, "%s", path);
-        }
-    }
-    ent_buf_release(&text);
-    return err == ENT_E_OK || err == ENT_E_NO_MEMORY ? err : ENT_E_CONFIG; /* the auditor's file */
 }
 
 /* The note under the pinned policy: who signed it. */
@@ -121,7 +103,7 @@ static enum ent_err check_pinned(struct pass *p)
         err = ent_calloc(1, sizeof *quorum, &quorum);
     }
     if (err == ENT_E_OK) {
-        err = read_policy(r->options->policy, policy);
+        err = ent_audit_policy_read(r->options->policy, policy);
     }
     if (err == ENT_E_OK) {
         err = check_note(p, policy, quorum);

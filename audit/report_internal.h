@@ -95,8 +95,6 @@ const struct ent_msg_metric *ent_report_figure(const struct ent_audit_facts *fac
                                                const uint8_t model[32], const char *name,
                                                uint32_t *split);
 bool ent_report_is_statistics(const struct ent_audit_round *round);
-/* Entries of a leaf type (enum ent_leaf_type). */
-uint64_t ent_report_leaves(const struct ent_audit_facts *facts, unsigned type);
 /* Things that were released without noise. */
 struct ent_report_exposed {
     uint64_t statistics;

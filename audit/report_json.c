@@ -21,15 +21,6 @@ static void put_text(struct json *j, const char *key, const char *text)
     ent_json_put_key_string(&j->w, key, fit);
 }
 
-static void put_hex(struct json *j, const char *key, const uint8_t *bytes, size_t len)
-{
-    char hex[2 * 32 + 1];
-
-    ENT_BUG_ON(len > 32);
-    ent_hex(bytes, len, hex);
-    ent_json_put_key_string(&j->w, key, hex);
-}
-
 static void put_time(struct json *j, const char *key, uint64_t ms)
 {
     char text[ENT_TIME_TEXT_BYTES];
@@ -54,7 +45,7 @@ static void put_member(struct json *j, const uint8_t handle[16])
 {
     const char *name = ent_report_name_of(j->q->names, handle, 16);
 
-    put_hex(j, "handle", handle, 16);
+    ent_json_put_key_hex(&j->w, "handle", handle, 16);
     if (name != NULL) {
         put_text(j, "name", name);
     }
@@ -109,7 +100,7 @@ static void put_log(struct json *j)
     put_text(j, "origin", f->origin);
     put_text(j, "federation", f->genesis.name);
     ent_json_put_key_uint(&j->w, "size", f->size);
-    put_hex(j, "root", f->root, 32);
+    ent_json_put_key_hex(&j->w, "root", f->root, 32);
     put_time(j, "first", f->first_ms);
     put_time(j, "last", f->last_ms);
     ent_json_put_key_uint(&j->w, "notes", f->n_notes);
@@ -120,10 +111,10 @@ static void put_log(struct json *j)
     ent_json_put_key_uint(&j->w, "cosigned_need", f->cosigned_need);
     ent_json_put_key_uint(&j->w, "signatures", f->n_signatures);
     if (j->q->has_checkpoint) {
-        put_hex(j, "checkpoint_sha256", j->q->checkpoint_sha256, 32);
+        ent_json_put_key_hex(&j->w, "checkpoint_sha256", j->q->checkpoint_sha256, 32);
     }
     if (j->q->has_policy) {
-        put_hex(j, "policy_sha256", j->q->policy_sha256, 32);
+        ent_json_put_key_hex(&j->w, "policy_sha256", j->q->policy_sha256, 32);
     }
     ent_json_put_close(&j->w);
 }
@@ -143,10 +134,10 @@ static void put_processing(struct json *j)
         put_text(j, "transfers", p->leaf.transfers);
         ent_json_put_key_uint(&j->w, "retention_months", p->leaf.retention_months);
         if (p->leaf.has_document) {
-            put_hex(j, "document", p->leaf.document, 32);
+            ent_json_put_key_hex(&j->w, "document", p->leaf.document, 32);
         }
         if (p->leaf.has_dpia) {
-            put_hex(j, "dpia", p->leaf.dpia, 32);
+            ent_json_put_key_hex(&j->w, "dpia", p->leaf.dpia, 32);
         }
         ent_json_put_close(&j->w);
     }
@@ -266,7 +257,7 @@ static void put_releases(struct json *j)
         put_place(j, e->seq, e->ms);
         ent_json_put_key_uint(&j->w, "run", e->run);
         ent_json_put_key_uint(&j->w, "round", e->round);
-        put_hex(j, "model", e->model, 32);
+        ent_json_put_key_hex(&j->w, "model", e->model, 32);
         ent_json_put_key_bool(&j->w, "dp_covered", e->dp_covered);
         put_metrics(j, e);
         ent_json_put_close(&j->w);
@@ -279,7 +270,7 @@ static void put_releases(struct json *j)
         put_place(j, m->seq, m->ms);
         ent_json_put_key_uint(&j->w, "run", m->run);
         ent_json_put_key_uint(&j->w, "train_round", m->leaf.train_round);
-        put_hex(j, "model", m->leaf.model, 32);
+        ent_json_put_key_hex(&j->w, "model", m->leaf.model, 32);
         ent_json_put_key_bool(&j->w, "dp_covered", m->leaf.dp_covered);
         ent_json_put_close(&j->w);
     }
@@ -297,7 +288,8 @@ static void put_actions(struct json *j)
         ent_json_put_key_string(&j->w, "what", ent_report_action_word(a->action));
         ent_json_put_key_uint(&j->w, "reason", a->reason);
         ent_json_put_key_uint(&j->w, "outcome", a->outcome);
-        put_hex(j, "subject", a->subject, a->subject_len < 32 ? a->subject_len : 32);
+        ent_json_put_key_hex(&j->w, "subject", a->subject,
+                             a->subject_len < 32 ? a->subject_len : 32);
         ent_json_put_close(&j->w);
     }
     ent_json_put_close(&j->w);
@@ -322,14 +314,14 @@ static void put_builds(struct json *j)
 
         ent_json_put_object(&j->w, ENT_JSON_INSERTION);
         put_place(j, b->seq, b->ms);
-        put_hex(j, "program_sha256", b->leaf.elf, 32);
+        ent_json_put_key_hex(&j->w, "program_sha256", b->leaf.elf, 32);
         put_text(j, "version", b->leaf.version);
         put_text(j, "commit", b->leaf.commit);
         put_text(j, "compiler", b->leaf.compiler);
         put_text(j, "flags", b->leaf.flags);
         put_text(j, "openssl", b->leaf.openssl);
         put_text(j, "sqlite", b->leaf.sqlite);
-        put_hex(j, "selftest", b->leaf.selftest, 32);
+        ent_json_put_key_hex(&j->w, "selftest", b->leaf.selftest, 32);
         ent_json_put_close(&j->w);
     }
     ent_json_put_close(&j->w);

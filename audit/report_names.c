@@ -89,7 +89,7 @@ static enum ent_err check_line(const struct ent_audit_facts *facts, const struct
                         memcmp(names->names[i].who, name->who, name->who_len) != 0,
                     ENT_E_CONFIG, "%s: line %zu: %s stands twice", line->path, line->number, brief);
     }
-    ENT_TRY(ent_leaf_name_commit(salt, name->name, opened));
+    ENT_TRY(ent_name_commit(salt, name->name, opened));
     ENT_REQUIRE(
         memcmp(opened, logged, sizeof opened) == 0, ENT_E_CONFIG,
         "%s: line %zu: salt and name of %s do not open the commitment in the log: one of them "

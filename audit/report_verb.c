@@ -159,15 +159,14 @@ static enum ent_err write_page(const struct ent_audit_verb *verb, struct ent_exp
     return print(verb, facts, &request);
 }
 
-static enum ent_err report(const struct ent_audit_verb *verb, struct ent_export *export,
+static enum ent_err report(const struct ent_audit_verb *verb,
+                           const struct ent_audit_options *options, struct ent_export *export,
                            struct ent_audit_facts *facts)
 {
-    struct ent_audit_options options;
     struct ent_report_names names = {0};
     enum ent_err err;
 
-    ent_audit_options_of(verb, &options);
-    ENT_TRY(ent_audit_verify(export, &options, facts));
+    ENT_TRY(ent_audit_verify(export, options, facts));
     if (verb->disclose != NULL) {
         ENT_TRY(ent_report_names_read(facts, verb->disclose, &names));
     }
@@ -181,16 +180,16 @@ enum ent_err ent_verb_audit_report(const void *options, const char *const *args,
 {
     const struct ent_audit_verb *verb = options;
     struct ent_audit_facts facts = {0};
+    struct ent_audit_options how;
     struct ent_export *export = NULL;
     enum ent_err err;
 
     (void)n_args;
-    ENT_REQUIRE(verb->threads <= 64, ENT_E_USAGE, "--threads takes at most 64");
-    ENT_REQUIRE(verb->max_age_hours <= 1000000, ENT_E_USAGE, "--max-age takes at most 1000000");
+    ENT_TRY(ent_audit_options_of(verb, &how));
     ENT_TRY(check_out(verb, args[0]));
     err = ent_export_open(args[0], &export);
     if (err == ENT_E_OK) {
-        err = report(verb, export, &facts);
+        err = report(verb, &how, export, &facts);
     }
     ent_audit_facts_release(&facts);
     ent_export_close(export);

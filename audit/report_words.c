@@ -171,22 +171,6 @@ bool ent_report_is_statistics(const struct ent_audit_round *round)
     return round->task == ENT_TASK_STATS && round->outcome == ENT_AUDIT_ROUND_CLOSED;
 }
 
-uint64_t ent_report_leaves(const struct ent_audit_facts *facts, unsigned type)
-{
-    static const unsigned types[] = {
-#define ENT_LEAF(name_, NAME_, type_, dotted_) ENT_LEAF_##NAME_,
-#include "common/tlog/leaves.def"
-#undef ENT_LEAF
-    };
-
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i] == type) {
-            return facts->n_leaves[i];
-        }
-    }
-    return 0;
-}
-
 void ent_report_exposed(const struct ent_audit_facts *facts, struct ent_report_exposed *out)
 {
     *out = (struct ent_report_exposed){.models = facts->n_releases + facts->lost_releases,

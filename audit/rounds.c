@@ -314,8 +314,8 @@ static enum ent_err take_accept(struct ent_audit *a, const struct ent_audit_leaf
                               "leaf %" PRIu64 ": an update is accepted that nobody signed",
                               leaf->index);
     }
-    said.copy_differs = a->run.leaf.plain && accept->n_sealed == 1 &&
-                        memcmp(accept->sealed[0], said.payload_sha256, 32) != 0;
+    said.copy_differs = a->run.leaf.plain && accept->n_sealed == a->run.leaf.n_auditors + 1 &&
+                        memcmp(accept->sealed[accept->n_sealed - 1], said.payload_sha256, 32) != 0;
     ENT_TRY(ent_audit_statement(a, leaf->index, &said, arena, &heard));
     if (heard.member == ENT_AUDIT_NOBODY) {
         return ENT_E_OK;

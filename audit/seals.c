@@ -116,7 +116,7 @@ static enum ent_err check_inside(struct ent_audit *a, const struct sealed *s)
     return ENT_E_OK;
 }
 
-/* place: of config.set's auditors; plain: the one copy. */
+/* place: of config.set's auditors; plain: the copy behind theirs. */
 static enum ent_err check_file(struct ent_audit *a, const struct sealed *s, size_t place,
                                bool plain)
 {
@@ -179,8 +179,8 @@ enum ent_err ent_audit_seals_of(struct ent_audit *a, const struct ent_audit_leaf
                                 const struct ent_header *header)
 {
     const struct ent_leaf_update_accept *accept = &leaf->any.update_accept;
-    bool plain = a->run.leaf.plain;
-    size_t due = plain ? 1 : a->run.leaf.n_auditors;
+    size_t n_auditors = a->run.leaf.n_auditors;
+    size_t due = n_auditors + (a->run.leaf.plain ? 1 : 0);
 
     if (accept->n_sealed != due) {
         return ent_audit_fail(a, 15, leaf->index,
@@ -191,7 +191,7 @@ enum ent_err ent_audit_seals_of(struct ent_audit *a, const struct ent_audit_leaf
     if (leaf->frame.round < a->options->since) {
         return ENT_E_OK;
     }
-    if (a->key != NULL && !plain && due > 0 && !is_sealed_to(a)) {
+    if (a->key != NULL && !a->run.leaf.plain && n_auditors > 0 && !is_sealed_to(a)) {
         a->first_foreign = a->n_seals_foreign == 0 ? leaf->index : a->first_foreign;
         a->last_foreign = leaf->index;
         a->n_seals_foreign++;
@@ -199,7 +199,7 @@ enum ent_err ent_audit_seals_of(struct ent_audit *a, const struct ent_audit_leaf
     for (size_t i = 0; i < accept->n_sealed; i++) {
         struct sealed s = {.leaf = leaf, .header = header, .digest = accept->sealed[i], .fd = -1};
 
-        ENT_TRY(check_copy(a, &s, i, plain));
+        ENT_TRY(check_copy(a, &s, i, i == n_auditors));
     }
     return ENT_E_OK;
 }

@@ -31,9 +31,10 @@ struct ent_audit_verb {
     struct ent_option_list receipts;
 };
 
-/* Paths and numbers of a verb as ent_audit_verify takes them (borrowed). */
+/* Paths and numbers of a verb as ent_audit_verify takes them (borrowed). USAGE. */
 struct ent_audit_options;
-void ent_audit_options_of(const struct ent_audit_verb *verb, struct ent_audit_options *out);
+ENT_MUST enum ent_err ent_audit_options_of(const struct ent_audit_verb *verb,
+                                           struct ent_audit_options *out);
 /* Text to standard output. IO. */
 ENT_MUST enum ent_err ent_audit_write(const struct ent_buf *text);
 

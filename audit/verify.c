@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "audit/inside.h"
-#include "common/base/file.h"
 #include "common/base/mem.h"
 
 static enum ent_err done(void *ctx, struct ent_audit_job *job)
@@ -32,23 +31,12 @@ static enum ent_err done(void *ctx, struct ent_audit_job *job)
 
 static enum ent_err load_policy(struct ent_audit *a)
 {
-    struct ent_buf text;
-    enum ent_err err;
-
     if (a->options->policy == NULL) {
         return ENT_E_OK;
     }
-    ent_buf_init(&text, ENT_TLOG_POLICY_MAX_BYTES);
-    err = ent_file_read(a->options->policy, &text);
-    if (err == ENT_E_OK) {
-        err = ent_tlog_policy_parse((const char *)text.data, text.len, &a->policy);
-        if (err != ENT_E_OK && err != ENT_E_NO_MEMORY) {
-            err = ent_err_prefix(err, "%s: ", a->options->policy);
-        }
-    }
-    ent_buf_release(&text);
-    a->facts->pinned = err == ENT_E_OK;
-    return err == ENT_E_OK || err == ENT_E_NO_MEMORY ? err : ENT_E_CONFIG;
+    ENT_TRY(ent_audit_policy_read(a->options->policy, &a->policy));
+    a->facts->pinned = true;
+    return ENT_E_OK;
 }
 
 static enum ent_err load_key(struct ent_audit *a)

@@ -32,6 +32,9 @@ ENT_MUST enum ent_err ent_audit_verify(struct ent_export *export,
                                        const struct ent_audit_options *options,
                                        struct ent_audit_facts *facts);
 
+/* --policy. CONFIG names the file; NO_MEMORY. */
+ENT_MUST enum ent_err ent_audit_policy_read(const char *path, struct ent_tlog_policy *out);
+
 /* The lines of audit.md 4, and the same as one JSON object. Appended. */
 ENT_MUST enum ent_err ent_audit_print(const struct ent_audit_facts *facts, struct ent_buf *out);
 ENT_MUST enum ent_err ent_audit_print_json(const struct ent_audit_facts *facts,

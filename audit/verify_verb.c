@@ -28,10 +28,12 @@ static enum ent_err print(const struct ent_audit_verb *verb, const struct ent_au
     return err;
 }
 
-void ent_audit_options_of(const struct ent_audit_verb *verb, struct ent_audit_options *out)
+enum ent_err ent_audit_options_of(const struct ent_audit_verb *verb, struct ent_audit_options *out)
 {
     struct ent_clock clock = ent_clock_system();
 
+    ENT_REQUIRE(verb->threads <= 64, ENT_E_USAGE, "--threads takes at most 64");
+    ENT_REQUIRE(verb->max_age_hours <= 1000000, ENT_E_USAGE, "--max-age takes at most 1000000");
     *out = (struct ent_audit_options){.policy = verb->policy,
                                       .model = verb->model,
                                       .key = verb->key,
@@ -43,6 +45,7 @@ void ent_audit_options_of(const struct ent_audit_verb *verb, struct ent_audit_op
                                       .max_age_s = verb->max_age_hours * 3600,
                                       .now_s = ent_clock_wall(&clock) / 1000,
                                       .threads = (unsigned)verb->threads};
+    return ENT_E_OK;
 }
 
 enum ent_err ent_verb_audit_verify(const void *options, const char *const *args, size_t n_args)
@@ -54,9 +57,7 @@ enum ent_err ent_verb_audit_verify(const void *options, const char *const *args,
     enum ent_err err;
 
     (void)n_args;
-    ENT_REQUIRE(verb->threads <= 64, ENT_E_USAGE, "--threads takes at most 64");
-    ENT_REQUIRE(verb->max_age_hours <= 1000000, ENT_E_USAGE, "--max-age takes at most 1000000");
-    ent_audit_options_of(verb, &how);
+    ENT_TRY(ent_audit_options_of(verb, &how));
     err = ent_export_open(args[0], &export);
     if (err == ENT_E_OK) {
         err = ent_audit_verify(export, &how, &facts);

@@ -65,8 +65,7 @@ static const struct ent_option serve_options[] = {
     END_OPTION};
 static const struct ent_option policy_options[] = {
     DIR_OPTION,
-    {"wait", ENT_OPT_STRING, "SECONDS", "how long to wait for the members' agreement; 60",
-     AT(wait)},
+    {"wait", ENT_OPT_STRING, "SECONDS", "how long the members have to agree; 60", AT(wait)},
     VERBOSE_OPTION,
     END_OPTION};
 static const struct ent_option recover_options[] = {
@@ -87,8 +86,7 @@ static const struct ent_option export_options[] = {
     END_OPTION};
 static const struct ent_option privacy_options[] = {
     {"plan", ENT_OPT_REQUIRED_STRING, "PLAN", "plan.yaml", AT(plan)},
-    {"noise", ENT_OPT_STRING, "Z", "what this noise multiplier costs, instead of the plan's goal",
-     AT(noise)},
+    {"noise", ENT_OPT_STRING, "Z", "what this multiplier costs, not the plan's goal", AT(noise)},
     JSON_OPTION,
     VERBOSE_OPTION,
     END_OPTION};

@@ -146,7 +146,7 @@ void ent_agent_fetch_drop(struct ent_agent *agent)
 
 /* Beside the one that just came, the newest ones: what else the coordinator ever sent is of no use. */
 struct plan_file {
-    char name[2 * ENT_SHA256_BYTES + sizeof ".yaml"];
+    char name[(size_t)2 * ENT_SHA256_BYTES + sizeof ".yaml"];
     struct timespec at;
 };
 

@@ -11,15 +11,6 @@
 
 /* ---- member.json ---- */
 
-static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes, size_t len)
-{
-    char hex[2 * 64 + 1];
-
-    ENT_BUG_ON(len > 64);
-    ent_hex(bytes, len, hex);
-    ent_json_put_key_string(w, key, hex);
-}
-
 static enum ent_err member_json(const struct ent_identity *id, struct ent_buf *out)
 {
     struct ent_json_writer w;
@@ -30,10 +21,10 @@ static enum ent_err member_json(const struct ent_identity *id, struct ent_buf *o
     ent_json_put_key_string(&w, "name", id->name);
     ent_json_put_key_string(&w, "federation_name", id->federation_name);
     ent_json_put_key_string(&w, "address", id->address);
-    put_hex(&w, "federation", id->federation, sizeof id->federation);
-    put_hex(&w, "handle", id->handle, sizeof id->handle);
-    put_hex(&w, "log_pub", id->log_pub, sizeof id->log_pub);
-    put_hex(&w, "root_pub", id->root_pub, sizeof id->root_pub);
+    ent_json_put_key_hex(&w, "federation", id->federation, sizeof id->federation);
+    ent_json_put_key_hex(&w, "handle", id->handle, sizeof id->handle);
+    ent_json_put_key_hex(&w, "log_pub", id->log_pub, sizeof id->log_pub);
+    ent_json_put_key_hex(&w, "root_pub", id->root_pub, sizeof id->root_pub);
     ent_json_put_close(&w);
     ENT_TRY(ent_json_end(&w));
     return ent_buf_add_u8(out, '\n');

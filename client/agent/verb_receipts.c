@@ -86,14 +86,6 @@ static void print_head(const struct receipts *c, const char *dir)
 
 /* ---- JSON ---- */
 
-static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes)
-{
-    char hex[2 * ENT_SHA256_BYTES + 1];
-
-    ent_hex(bytes, ENT_SHA256_BYTES, hex);
-    ent_json_put_key_string(w, key, hex);
-}
-
 static void put_one(struct ent_json_writer *w, const struct ent_receipt *r)
 {
     ent_json_put_object(w, ENT_JSON_INSERTION);
@@ -102,8 +94,8 @@ static void put_one(struct ent_json_writer *w, const struct ent_receipt *r)
     ent_json_put_key_uint(w, "attempt", r->at.attempt);
     ent_json_put_key_string(w, "task", task_name(r->task));
     ent_json_put_key_uint(w, "payload_bytes", r->bytes);
-    put_hex(w, "payload_sha256", r->digest);
-    put_hex(w, "round_open", r->round_open);
+    ent_json_put_key_hex(w, "payload_sha256", r->digest, ENT_SHA256_BYTES);
+    ent_json_put_key_hex(w, "round_open", r->round_open, ENT_SHA256_BYTES);
     ent_json_put_key_uint(w, "sent_ms", r->sent_ms);
     ent_json_put_key_string(w, "log", r->fate == ENT_FATE_OPEN ? "open" : fate_word(r));
     if (r->fate != ENT_FATE_OPEN) {
@@ -149,7 +141,7 @@ static enum ent_err print_json(struct receipts *c)
     ent_json_put_object(&w, ENT_JSON_INSERTION);
     ent_json_put_key_string(&w, "origin", c->head.origin);
     ent_json_put_key_uint(&w, "size", c->head.tree.size);
-    put_hex(&w, "root", c->head.root);
+    ent_json_put_key_hex(&w, "root", c->head.root, ENT_SHA256_BYTES);
     ent_json_put_key(&w, "receipts");
     ent_json_put_array(&w);
     c->json = &w;

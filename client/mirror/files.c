@@ -94,14 +94,3 @@ enum ent_err ent_mirror_refuse(struct ent_mirror *mirror, uint64_t size, struct 
     free(dir);
     return err;
 }
-
-enum ent_err ent_mirror_cosigner(const char *origin, const uint8_t *handle, char *out, size_t size)
-{
-    char hex[2 * ENT_WIRE_HANDLE_BYTES + 1];
-    int n;
-
-    ent_hex(handle, ENT_WIRE_HANDLE_BYTES, hex);
-    n = snprintf(out, size, "%s/%s", origin, hex);
-    ENT_REQUIRE(n > 0 && (size_t)n < size, ENT_E_LIMIT, "the log's origin is too long");
-    return ENT_E_OK;
-}

@@ -178,27 +178,21 @@ enum ent_err ent_walk_seen(struct ent_walk *walk, uint64_t size, const uint8_t *
     return ENT_E_OK;
 }
 
-/* Appends the own line to the note as it came from the log, and takes the signature out of it. */
+/* Signs the note as it came from the log, and appends the own line to it. */
 static enum ent_err cosign(struct ent_mirror *m, const char *origin, uint64_t time_s,
                            struct ent_buf *note, struct ent_msg_cosign *out)
 {
-    char name[ENT_VKEY_NAME_MAX_BYTES + 1];
-    char header[64];
-    struct ent_part parts[2];
     struct ent_note parsed;
+    struct ent_vkey key;
     struct ent_buf line;
     enum ent_err err;
 
-    ENT_TRY(ent_mirror_cosigner(origin, m->options.handle, name, sizeof name));
+    ENT_TRY(ent_vkey_of_member(origin, m->options.handle, m->witness_bytes, &key));
     ENT_TRY(ent_note_parse((const char *)note->data, note->len, &parsed));
-    parts[0] = (struct ent_part){header, (size_t)snprintf(header, sizeof header,
-                                                          "cosignature/v1\ntime %llu\n",
-                                                          (unsigned long long)time_s)};
-    parts[1] = (struct ent_part){parsed.text, parsed.text_len};
     out->time_s = time_s;
-    ENT_TRY(ent_sign(m->options.witness, parts, 2, out->signature));
+    ENT_TRY(ent_note_cosignature(&parsed, m->options.witness, time_s, out->signature));
     ent_buf_init(&line, ENT_NOTE_LINE_MAX_BYTES);
-    err = ent_note_cosign(&parsed, name, m->options.witness, time_s, &line);
+    err = ent_note_cosigned_line(&key, time_s, out->signature, &line);
     if (err == ENT_E_OK) {
         err = ent_note_add_line(note, (const char *)line.data, line.len);
     }

@@ -60,8 +60,5 @@ ENT_MUST enum ent_err ent_mirror_write(const struct ent_mirror *mirror, const ch
 /* Keeps the notes (other may be empty), the leaf (may be empty) and the recorded reason; REWRITTEN, naming where. */
 enum ent_err ent_mirror_refuse(struct ent_mirror *mirror, uint64_t size, struct ent_bytes note,
                                struct ent_bytes leaf);
-/* origin/handle in hex. */
-ENT_MUST enum ent_err ent_mirror_cosigner(const char *origin, const uint8_t *handle, char *out,
-                                          size_t size);
 
 #endif

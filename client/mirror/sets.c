@@ -215,12 +215,11 @@ static enum ent_err fill_policy(struct ent_mirror *m, const struct ent_leaf_witn
     memcpy(p->genesis, m->head.genesis, sizeof p->genesis);
     for (size_t i = 0; i < body->n_witnesses; i++) {
         struct ent_tlog_witness *w = &p->witnesses[i];
-        char name[ENT_VKEY_NAME_MAX_BYTES + 1];
 
         ent_hex(body->witnesses[i].handle, ENT_WIRE_HANDLE_BYTES, w->name);
         w->in_quorum = true;
-        ENT_TRY(ent_mirror_cosigner(m->head.origin, body->witnesses[i].handle, name, sizeof name));
-        ENT_TRY(ent_vkey_of(name, ENT_VKEY_COSIGNATURE, body->witnesses[i].witness_pub, &w->key));
+        ENT_TRY(ent_vkey_of_member(m->head.origin, body->witnesses[i].handle,
+                                   body->witnesses[i].witness_pub, &w->key));
     }
     return ENT_E_OK;
 }

@@ -10,7 +10,7 @@
 /* An evaluation's integers are counted, written and read back. */
 #define INTEGER_COPIES 3u
 /* Allocations here, and what each costs beside its bytes at most. */
-#define EXTRA (32u * 128u)
+#define EXTRA ((size_t)32 * 128)
 
 static enum ent_err add(size_t n, size_t size, size_t *sum)
 {

@@ -217,7 +217,7 @@ enum ent_err ent_unhex(const char *hex, uint8_t *out, size_t len)
         ENT_REQUIRE(nibble(hex[i]) >= 0, ENT_E_USAGE, "not a hex digit at position %zu", i + 1);
     }
     for (size_t i = 0; i < len; i++) {
-        out[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+        out[i] = (uint8_t)((unsigned)nibble(hex[2 * i]) << 4 | (unsigned)nibble(hex[2 * i + 1]));
     }
     return ENT_E_OK;
 }

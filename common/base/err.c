@@ -85,11 +85,11 @@ const char *ent_err_message(void)
 
 void ent_err_print_exit_statuses(FILE *out)
 {
-    fprintf(out, "Exit statuses:\n");
+    (void)fprintf(out, "Exit statuses:\n");
     for (int status = 0; status <= MAX_EXIT_STATUS; status++) {
         for (int i = 0; i < ENT_E_COUNT; i++) {
             if (table[i].exit_status == status) {
-                fprintf(out, "  %3d  %s\n", status, table[i].text);
+                (void)fprintf(out, "  %3d  %s\n", status, table[i].text);
             }
         }
     }
@@ -97,6 +97,6 @@ void ent_err_print_exit_statuses(FILE *out)
 
 _Noreturn void ent_bug(const char *file, int line, const char *what)
 {
-    fprintf(stderr, "entente: bug at %s:%d: %s\n", file, line, what);
+    (void)fprintf(stderr, "entente: bug at %s:%d: %s\n", file, line, what);
     abort();
 }

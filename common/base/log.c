@@ -45,5 +45,5 @@ void ent_log(enum ent_log_level level, const char *fmt, ...)
     va_end(ap);
     clean(text);
     ent_time_text(ent_clock_wall(&clock), when);
-    fprintf(out_file != NULL ? out_file : stderr, "%s %s %s\n", when, names[level], text);
+    (void)fprintf(out_file != NULL ? out_file : stderr, "%s %s %s\n", when, names[level], text);
 }

@@ -317,11 +317,11 @@ int ent_program_run_with(const struct ent_program *program, const struct ent_exi
     enum ent_err err = dispatch(program, exits, argc, argv);
 
     if (err != ENT_E_OK) {
-        fprintf(stderr, "%s: %s\n", program->name,
-                ent_err_message()[0] != '\0' ? ent_err_message() : ent_err_text(err));
+        (void)fprintf(stderr, "%s: %s\n", program->name,
+                      ent_err_message()[0] != '\0' ? ent_err_message() : ent_err_text(err));
     }
     if (fflush(stdout) != 0 && err == ENT_E_OK) {
-        fprintf(stderr, "%s: standard output could not be written\n", program->name);
+        (void)fprintf(stderr, "%s: standard output could not be written\n", program->name);
         err = ENT_E_IO;
     }
     return exits != NULL ? exits->status(err) : ent_err_exit(err);

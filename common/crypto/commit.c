@@ -17,10 +17,11 @@ static const char noise_key_label[] = "entente/noise-key/v1";
 
 #define WHERE_BYTES 16
 
-enum ent_err ent_name_commit(const uint8_t salt[ENT_SALT_BYTES], struct ent_part name,
+enum ent_err ent_name_commit(const uint8_t salt[ENT_SALT_BYTES], const char *name,
                              uint8_t out[ENT_SHA256_BYTES])
 {
-    const struct ent_part parts[] = {{name_label, sizeof name_label}, {salt, ENT_SALT_BYTES}, name};
+    const struct ent_part parts[] = {
+        {name_label, sizeof name_label}, {salt, ENT_SALT_BYTES}, {name, strlen(name)}};
 
     return ent_sha256_parts(parts, ENT_ARRAY_LEN(parts), out);
 }

@@ -15,7 +15,7 @@
 #define ENT_NOISE_KEY_BYTES 32
 
 /* SHA-256("entente/name/v1\0" || salt || name). */
-ENT_MUST enum ent_err ent_name_commit(const uint8_t salt[ENT_SALT_BYTES], struct ent_part name,
+ENT_MUST enum ent_err ent_name_commit(const uint8_t salt[ENT_SALT_BYTES], const char *name,
                                       uint8_t out[ENT_SHA256_BYTES]);
 
 /* ---- ledger: a chain of digests, one a budget event of a scope ---- */

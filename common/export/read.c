@@ -22,11 +22,6 @@ struct ent_export {
     size_t cap_sizes;
 };
 
-int ent_export_fd(const struct ent_export *export)
-{
-    return export->fd;
-}
-
 const char *ent_export_dir(const struct ent_export *export)
 {
     return export->dir;
@@ -149,7 +144,7 @@ enum ent_err ent_export_open(const char *dir, struct ent_export **out)
     if (err == ENT_E_OK) {
         err = read_claim(export);
         if (err == ENT_E_DATA) {
-            err = ent_err_prefix(err, "checkpoint: ");
+            err = ent_err_prefix(err, "checkpoint");
         }
     }
     if (err == ENT_E_OK) {

@@ -5,9 +5,6 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 
-struct ent_export;
-int ent_export_fd(const struct ent_export *export);
-
 /* A regular file below `dir`, reached over no symbolic link. NOT_FOUND; CORRUPT for anything else that
  * has this name; IO. The caller closes *fd. */
 ENT_MUST enum ent_err ent_export_file_open(int dir, const char *path, int *fd, uint64_t *size);

@@ -112,5 +112,9 @@ void ent_json_put_key_int(struct ent_json_writer *w, const char *key, int64_t v)
 void ent_json_put_key_uint(struct ent_json_writer *w, const char *key, uint64_t v);
 void ent_json_put_key_double(struct ent_json_writer *w, const char *key, double v);
 void ent_json_put_key_bool(struct ent_json_writer *w, const char *key, bool v);
+/* A digest, a key or a handle as lower-case hex digits; len_bytes is at most ENT_JSON_HEX_MAX_BYTES. */
+#define ENT_JSON_HEX_MAX_BYTES 64
+void ent_json_put_key_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes,
+                          size_t len_bytes);
 
 #endif

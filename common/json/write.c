@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/json/json.h"
 
@@ -350,4 +351,14 @@ void ent_json_put_key_bool(struct ent_json_writer *w, const char *key, bool v)
 {
     ent_json_put_key(w, key);
     ent_json_put_bool(w, v);
+}
+
+void ent_json_put_key_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes,
+                          size_t len_bytes)
+{
+    char hex[2 * ENT_JSON_HEX_MAX_BYTES + 1];
+
+    ENT_BUG_ON(len_bytes > ENT_JSON_HEX_MAX_BYTES);
+    ent_hex(bytes, len_bytes, hex);
+    ent_json_put_key_string(w, key, hex);
 }

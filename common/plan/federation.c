@@ -153,7 +153,7 @@ void ent_federation_origin(const char *host, const char *name,
     size_t n = 0;
 
     for (const char *p = name; *p != '\0' && n < sizeof slug - 1; p++) {
-        char c = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+        char c = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
 
         slug[n++] = (char)((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-');
     }

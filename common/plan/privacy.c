@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/model/clip.h"
 #include "common/plan/plan_read.h"
 #include "common/privacy/clip.h"
 
@@ -126,24 +127,14 @@ static enum ent_err read_rate(struct ent_plan_read *read)
     return ENT_E_OK;
 }
 
-/* Whether one unit's gradient can be bounded from what the backward pass has (privacy.md 4.3). */
-static bool has_norm_rule(enum ent_model_layer_kind kind)
-{
-    switch (kind) {
-    case ENT_MODEL_DENSE:
-    case ENT_MODEL_RELU:
-    case ENT_MODEL_TANH:
-    case ENT_MODEL_SIGMOID:
-        return true;
-    default:
-        return false;
-    }
-}
-
+/* One customer's gradient must be bounded from what the backward pass has (privacy.md 4.3). */
 static enum ent_err check_layers(const struct ent_plan_read *read)
 {
     const struct ent_plan *plan = &read->plan;
     const struct ent_node *at = place(read, "model", "layers");
+    struct ent_model_layer layers[ENT_PLAN_MAX_LAYERS];
+    struct ent_model_options options;
+    const char *name = NULL;
 
     if (plan->ensemble > 1) {
         return ent_node_error(place(read, "model", "ensemble"),
@@ -151,9 +142,7 @@ static enum ent_err check_layers(const struct ent_plan_read *read)
                               "cannot be clipped: leave it out under privacy of unit customer");
     }
     for (uint32_t i = 0; i < plan->n_layers; i++) {
-        enum ent_model_layer_kind kind = plan->layers[i].kind;
-
-        if (kind == ENT_MODEL_DROPOUT) {
+        if (plan->layers[i].kind == ENT_MODEL_DROPOUT) {
             return ent_node_error(
                 at,
                 "dropout (layer %u) draws its masks by a row's place in the batch, "
@@ -161,13 +150,14 @@ static enum ent_err check_layers(const struct ent_plan_read *read)
                 "unit customer (noise regularises, too)",
                 (unsigned)i + 1);
         }
-        if (!has_norm_rule(kind)) {
-            return ent_node_error(
-                at,
-                "layer %u, %s, has no rule for the norm of one customer's gradient, "
-                "so it cannot be clipped under privacy of unit customer",
-                (unsigned)i + 1, ent_model_layer_name(kind));
-        }
+    }
+    ent_plan_model_options(plan, 1, layers, &options);
+    if (!ent_model_can_clip(&options, &name)) {
+        return ent_node_error(
+            at,
+            "%s has no rule for the norm of one customer's gradient, so it cannot be "
+            "clipped: leave it out under privacy of unit customer",
+            name);
     }
     return ENT_E_OK;
 }

@@ -81,7 +81,8 @@
 #define ENT_LEAF_FRAME_BYTES 56
 #define ENT_LEAF_MAX_BYTES 65535
 #define ENT_LEAF_SENT_MAX_BYTES 63000
-/* A signed note: 64 cosignatures of at most 250 bytes. Bytes. */
+/* A signed note on its way to members: the log's own signatures and at most 64 lines of ENT_NOTE_LINE_MAX_BYTES, within an
+ * envelope. Notes in files may hold strangers' lines too: ENT_NOTE_MAX_BYTES. Bytes. */
 #define ENT_WIRE_NOTE_MAX_BYTES 32000
 #define ENT_LOG_SET_MAX_BYTES 8192 /* LogWitnessBody of 64 witnesses */
 

@@ -35,11 +35,6 @@ const char *ent_leaf_name(unsigned type)
     return e != NULL ? e->name : "unknown";
 }
 
-bool ent_leaf_known(unsigned type)
-{
-    return find(type) != NULL;
-}
-
 enum ent_err ent_leaf_encode(const struct ent_leaf_frame *frame, const void *message,
                              struct ent_buf *out)
 {
@@ -121,12 +116,4 @@ enum ent_err ent_leaf_statement_verify(const struct ent_sign_pub *pub, struct en
 bool ent_leaf_survived(struct ent_bytes survivors, size_t place)
 {
     return place / 8 < survivors.len && (survivors.data[place / 8] >> (place % 8) & 1) != 0;
-}
-
-enum ent_err ent_leaf_name_commit(const uint8_t salt[32], const char *name, uint8_t out[32])
-{
-    static const char label[] = "entente/name/v1";
-    struct ent_part parts[] = {{label, sizeof label}, {salt, 32}, {name, strlen(name)}};
-
-    return ent_sha256_parts(parts, ENT_ARRAY_LEN(parts), out);
 }

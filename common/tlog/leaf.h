@@ -19,7 +19,6 @@ enum ent_leaf_type {
 
 /* "round.open"; "unknown" for a type that this build does not know. */
 const char *ent_leaf_name(unsigned type);
-bool ent_leaf_known(unsigned type);
 
 enum ent_log_action { /* in leaves: never reuse */
                       ENT_LOG_START = 1,
@@ -276,9 +275,5 @@ ENT_MUST enum ent_err ent_leaf_statement_verify(const struct ent_sign_pub *pub,
                                                 const uint8_t signature[64]);
 /* The bits of round.close. */
 bool ent_leaf_survived(struct ent_bytes survivors, size_t place);
-
-/* What a name is committed with: SHA-256("entente/name/v1\0" || salt || name). */
-ENT_MUST enum ent_err ent_leaf_name_commit(const uint8_t salt[32], const char *name,
-                                           uint8_t out[32]);
 
 #endif

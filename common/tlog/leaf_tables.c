@@ -96,8 +96,8 @@ TABLE(witness_body, witness_body, witness_body_rule);
 
 static const struct ent_schema_field witness_set_fields[] = {
     ENT_SCHEMA_BYTES(ent_leaf_witness_set, 1, set, 1, ENT_LOG_SET_MAX_BYTES),
-    ENT_SCHEMA_MSG_LIST(ent_leaf_witness_set, 2, agreed, n_agreed, 2 * ENT_LOG_WITNESSES_MAX, false,
-                        &statement_schema),
+    ENT_SCHEMA_MSG_LIST(ent_leaf_witness_set, 2, agreed, n_agreed,
+                        (size_t)2 * ENT_LOG_WITNESSES_MAX, false, &statement_schema),
 };
 TABLE(witness_set, witness_set, NULL);
 

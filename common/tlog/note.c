@@ -155,6 +155,7 @@ enum ent_err ent_note_begin(const struct ent_checkpoint *checkpoint, struct ent_
 
 enum ent_err ent_note_sign(struct ent_buf *note, const char *name, const struct ent_sign_key *key)
 {
+    uint8_t signature[ENT_SIGN_BYTES];
     uint8_t pub[ENT_SIGN_PUB_BYTES];
     struct ent_note parsed;
     struct ent_vkey vkey;
@@ -164,21 +165,38 @@ enum ent_err ent_note_sign(struct ent_buf *note, const char *name, const struct 
                 "a note with more than %d signatures", ENT_NOTE_SIGNATURES_MAX);
     ent_sign_key_pub(key, pub);
     ENT_TRY(ent_vkey_of(name, ENT_VKEY_LOG, pub, &vkey));
-    return ent_note_line_write(&parsed, &vkey, key, 0, note);
+    ENT_TRY(ent_note_line_sign(&parsed, ENT_VKEY_LOG, key, 0, signature));
+    return ent_note_line_add(&vkey, 0, signature, note);
+}
+
+enum ent_err ent_note_cosignature(const struct ent_note *note, const struct ent_sign_key *key,
+                                  uint64_t time_s, uint8_t signature[ENT_SIGN_BYTES])
+{
+    ENT_REQUIRE(time_s > 0 && time_s <= (uint64_t)INT64_MAX, ENT_E_CLOCK,
+                "a cosignature needs the time; set the clock");
+    return ent_note_line_sign(note, ENT_VKEY_COSIGNATURE, key, time_s, signature);
+}
+
+enum ent_err ent_note_cosigned_line(const struct ent_vkey *key, uint64_t time_s,
+                                    const uint8_t signature[ENT_SIGN_BYTES],
+                                    struct ent_buf *line_out)
+{
+    ENT_BUG_ON(key->type != ENT_VKEY_COSIGNATURE);
+    return ent_note_line_add(key, time_s, signature, line_out);
 }
 
 enum ent_err ent_note_cosign(const struct ent_note *note, const char *name,
                              const struct ent_sign_key *key, uint64_t time_s,
                              struct ent_buf *line_out)
 {
+    uint8_t signature[ENT_SIGN_BYTES];
     uint8_t pub[ENT_SIGN_PUB_BYTES];
     struct ent_vkey vkey;
 
-    ENT_REQUIRE(time_s > 0 && time_s <= (uint64_t)INT64_MAX, ENT_E_CLOCK,
-                "a cosignature needs the time; set the clock");
     ent_sign_key_pub(key, pub);
     ENT_TRY(ent_vkey_of(name, ENT_VKEY_COSIGNATURE, pub, &vkey));
-    return ent_note_line_write(note, &vkey, key, time_s, line_out);
+    ENT_TRY(ent_note_cosignature(note, key, time_s, signature));
+    return ent_note_cosigned_line(&vkey, time_s, signature, line_out);
 }
 
 static bool stands_there(const struct ent_note *note, const struct ent_note_line *line)

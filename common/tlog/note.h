@@ -9,6 +9,7 @@
 
 #include "common/tlog/checkpoint.h"
 
+/* Of any note, with lines of strangers; what travels is shorter (ENT_WIRE_NOTE_MAX_BYTES). */
 #define ENT_NOTE_MAX_BYTES ((size_t)64 * 1024)
 /* 64 witnesses, the log's key and the one it is changed for, some strangers. */
 #define ENT_NOTE_SIGNATURES_MAX 72
@@ -72,6 +73,14 @@ ENT_MUST enum ent_err ent_note_sign(struct ent_buf *note, const char *name,
 ENT_MUST enum ent_err ent_note_cosign(const struct ent_note *note, const char *name,
                                       const struct ent_sign_key *key, uint64_t time_s,
                                       struct ent_buf *line_out);
+/* The same in two steps, where the signature travels without its line: a witness makes it, ... */
+ENT_MUST enum ent_err ent_note_cosignature(const struct ent_note *note,
+                                           const struct ent_sign_key *key, uint64_t time_s,
+                                           uint8_t signature[ENT_SIGN_BYTES]);
+/* ... and whoever knows its key (of type ENT_VKEY_COSIGNATURE) appends the line. Nothing is verified. */
+ENT_MUST enum ent_err ent_note_cosigned_line(const struct ent_vkey *key, uint64_t time_s,
+                                             const uint8_t signature[ENT_SIGN_BYTES],
+                                             struct ent_buf *line_out);
 /* Whether line: [len] (with its newline, or without) is a signature of `key` over the note's text; the
  * time of a cosignature goes to *time_s (0 for a log's). DATA, LIMIT, SIGNATURE. */
 ENT_MUST enum ent_err ent_note_check_line(const struct ent_note *note, const char *line, size_t len,

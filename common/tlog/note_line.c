@@ -47,12 +47,12 @@ bool ent_note_line_is_of(const struct ent_note_line *line, const struct ent_vkey
 }
 
 /* What a key of this type signs: parts[2]. */
-static void message_of(const struct ent_note *note, const struct ent_vkey *key, uint64_t time_s,
+static void message_of(const struct ent_note *note, enum ent_vkey_type type, uint64_t time_s,
                        char header[HEADER_MAX], struct ent_part parts[2])
 {
     int n = 0;
 
-    if (key->type == ENT_VKEY_COSIGNATURE) {
+    if (type == ENT_VKEY_COSIGNATURE) {
         n = snprintf(header, HEADER_MAX, "cosignature/v1\ntime %llu\n", (unsigned long long)time_s);
     }
     parts[0] = (struct ent_part){header, (size_t)n};
@@ -79,7 +79,7 @@ enum ent_err ent_note_line_verify(const struct ent_note_line *line, const struct
         ENT_REQUIRE(time <= (uint64_t)INT64_MAX, ENT_E_SIGNATURE,
                     "the cosignature of %s is of no time", key->name);
     }
-    message_of(note, key, time, header, parts);
+    message_of(note, key->type, time, header, parts);
     err = key->ready != NULL
               ? ent_sign_pub_verify(key->ready, parts, 2, bytes + want - ENT_SIGN_BYTES)
               : ent_sign_verify(key->pub, parts, 2, bytes + want - ENT_SIGN_BYTES);
@@ -90,23 +90,30 @@ enum ent_err ent_note_line_verify(const struct ent_note_line *line, const struct
     return ENT_E_OK;
 }
 
-enum ent_err ent_note_line_write(const struct ent_note *note, const struct ent_vkey *vkey,
-                                 const struct ent_sign_key *key, uint64_t time_s,
-                                 struct ent_buf *out)
+enum ent_err ent_note_line_sign(const struct ent_note *note, enum ent_vkey_type type,
+                                const struct ent_sign_key *key, uint64_t time_s,
+                                uint8_t signature[ENT_SIGN_BYTES])
 {
-    bool cosigned = vkey->type == ENT_VKEY_COSIGNATURE;
-    size_t len = cosigned ? COSIGNATURE_BYTES : LOG_BYTES;
-    uint8_t bytes[COSIGNATURE_BYTES];
-    char base64[(COSIGNATURE_BYTES + 2) / 3 * 4 + 1];
     char header[HEADER_MAX];
     struct ent_part parts[2];
 
-    ent_put_be32(bytes, vkey->id);
+    message_of(note, type, time_s, header, parts);
+    return ent_sign(key, parts, 2, signature);
+}
+
+enum ent_err ent_note_line_add(const struct ent_vkey *key, uint64_t time_s,
+                               const uint8_t signature[ENT_SIGN_BYTES], struct ent_buf *out)
+{
+    bool cosigned = key->type == ENT_VKEY_COSIGNATURE;
+    size_t len = cosigned ? COSIGNATURE_BYTES : LOG_BYTES;
+    uint8_t bytes[COSIGNATURE_BYTES];
+    char base64[(COSIGNATURE_BYTES + 2) / 3 * 4 + 1];
+
+    ent_put_be32(bytes, key->id);
     if (cosigned) {
         ent_put_be64(bytes + ID_BYTES, time_s);
     }
-    message_of(note, vkey, time_s, header, parts);
-    ENT_TRY(ent_sign(key, parts, 2, bytes + len - ENT_SIGN_BYTES));
+    memcpy(bytes + len - ENT_SIGN_BYTES, signature, ENT_SIGN_BYTES);
     ent_base64_encode(ENT_BASE64, bytes, len, base64);
-    return ent_buf_addf(out, DASH "%s %s\n", vkey->name, base64);
+    return ent_buf_addf(out, DASH "%s %s\n", key->name, base64);
 }

@@ -14,10 +14,13 @@ bool ent_note_line_is_of(const struct ent_note_line *line, const struct ent_vkey
 ENT_MUST enum ent_err ent_note_line_verify(const struct ent_note_line *line,
                                            const struct ent_note *note, const struct ent_vkey *key,
                                            uint64_t *time_s);
-/* Signs the note's text and appends the line. `key` is the secret of `vkey`; the text of `note` may
- * stand in `out` itself: it is signed before anything is added. */
-ENT_MUST enum ent_err ent_note_line_write(const struct ent_note *note, const struct ent_vkey *vkey,
-                                          const struct ent_sign_key *key, uint64_t time_s,
-                                          struct ent_buf *out);
+/* Signs the note's text as a key of this type does. */
+ENT_MUST enum ent_err ent_note_line_sign(const struct ent_note *note, enum ent_vkey_type type,
+                                         const struct ent_sign_key *key, uint64_t time_s,
+                                         uint8_t signature[ENT_SIGN_BYTES]);
+/* Appends the line of that signature, with its newline. */
+ENT_MUST enum ent_err ent_note_line_add(const struct ent_vkey *key, uint64_t time_s,
+                                        const uint8_t signature[ENT_SIGN_BYTES],
+                                        struct ent_buf *out);
 
 #endif

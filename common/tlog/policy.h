@@ -9,10 +9,11 @@
 #ifndef ENT_COMMON_TLOG_POLICY_H
 #define ENT_COMMON_TLOG_POLICY_H
 
+#include "common/schema/limits.h"
 #include "common/tlog/note.h"
 
 #define ENT_TLOG_POLICY_MAX_BYTES ((size_t)64 * 1024)
-#define ENT_TLOG_WITNESSES_MAX 64
+#define ENT_TLOG_WITNESSES_MAX ENT_LOG_WITNESSES_MAX
 
 struct ent_tlog_witness {
     char name[ENT_VKEY_NAME_MAX_BYTES + 1]; /* within the policy; need not be the key's */

@@ -26,7 +26,10 @@ void ent_tiles_path(const struct ent_tile *tile, char out[ENT_TILES_PATH_MAX]);
 /* The tile of such a path; only the one spelling that ent_tiles_path writes. DATA. */
 ENT_MUST enum ent_err ent_tiles_parse_path(const char *path, struct ent_tile *out);
 
-/* All tiles of a tree: hash tiles level by level, then bundles; the partial one of a level last. */
+/* What follows up to bundles is for whoever looks at an export as files (the tests do); common/export writes tiles as
+ * leaves come, and asks for single ones.
+ *
+ * All tiles of a tree: hash tiles level by level, then bundles; the partial one of a level last. */
 struct ent_tiles_iter {
     uint64_t size;
     uint64_t index; /* next within the level */

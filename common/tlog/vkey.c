@@ -82,6 +82,19 @@ enum ent_err ent_vkey_of(const char *name, enum ent_vkey_type type,
     return make(name, strlen(name), type, pub, out);
 }
 
+enum ent_err ent_vkey_of_member(const char *origin, const uint8_t handle[ENT_WIRE_HANDLE_BYTES],
+                                const uint8_t pub[ENT_SIGN_PUB_BYTES], struct ent_vkey *out)
+{
+    char hex[2 * ENT_WIRE_HANDLE_BYTES + 1];
+    char name[ENT_VKEY_NAME_MAX_BYTES + 1];
+    int n;
+
+    ent_hex(handle, ENT_WIRE_HANDLE_BYTES, hex);
+    n = snprintf(name, sizeof name, "%s/%s", origin, hex);
+    ENT_REQUIRE(n > 0 && (size_t)n < sizeof name, ENT_E_LIMIT, "the log's origin is too long");
+    return ent_vkey_of(name, ENT_VKEY_COSIGNATURE, pub, out);
+}
+
 static enum ent_err parse_id(const char *hex, uint32_t *id)
 {
     uint32_t v = 0;

@@ -6,6 +6,7 @@
 
 #include "common/base/err.h"
 #include "common/crypto/sign.h"
+#include "common/schema/limits.h"
 
 /* Names of keys and origins of logs. Bytes. */
 #define ENT_VKEY_NAME_MAX_BYTES 255
@@ -29,6 +30,11 @@ ENT_MUST enum ent_err ent_vkey_check_name(const char *name, size_t len);
 /* The vkey of a public key. DATA (name), SIGNATURE (ent_sign_pub_check), LIMIT. */
 ENT_MUST enum ent_err ent_vkey_of(const char *name, enum ent_vkey_type type,
                                   const uint8_t pub[ENT_SIGN_PUB_BYTES], struct ent_vkey *out);
+/* What a member cosigns with: named `origin/handle`, the handle in hex. Errors as above. */
+ENT_MUST enum ent_err ent_vkey_of_member(const char *origin,
+                                         const uint8_t handle[ENT_WIRE_HANDLE_BYTES],
+                                         const uint8_t pub[ENT_SIGN_PUB_BYTES],
+                                         struct ent_vkey *out);
 /* text: [len], one vkey and nothing else. DATA, LIMIT; UNSUPPORTED for another type; SIGNATURE for a
  * key that is none or of small order. The id must be the one that name, type and key give. */
 ENT_MUST enum ent_err ent_vkey_parse(const char *text, size_t len, struct ent_vkey *out);

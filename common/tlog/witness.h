@@ -1,5 +1,7 @@
 /* A C2SP witness (add-checkpoint) as a pure decision: state and request in, status and new state out.
  *
+ * For a witness of its own: no program of ours is one yet (members cosign what client/mirror followed).
+ *
  * Who calls it makes the state durable before a cosignature leaves, and lets no second decision on
  * the same state run meanwhile. */
 #ifndef ENT_COMMON_TLOG_WITNESS_H

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/fixed/grid.h"
 #include "common/fixed/weight.h"
+#include "common/step/step.h"
 #include "coordinator/engine/state.h"
 
 #define CHECK_BYTES ((size_t)1024 * 1024)
@@ -24,24 +25,22 @@ _Static_assert((int)ENT_ROUND_NO_SPLIT == (int)ENT_SPLIT_NONE &&
 
 /* A member says itself how many rows it has, but it says so once: what its statistics of this run stated is what its
  * updates weigh. Without statistics of its own (it came later) it weighs no more than the largest of the others. */
-static enum ent_err weight_of_rows(const struct ent_engine *e, uint32_t member, uint32_t bucket,
-                                   uint32_t *weight)
+static enum ent_err check_rows(const struct ent_engine *e, uint32_t member, uint32_t weight)
 {
     uint64_t own = e->members[member].rows;
     uint64_t most = 0;
 
-    ENT_TRY(ent_weight_of_bucket(bucket, weight));
     for (size_t i = 0; i < e->n_members; i++) {
         most = e->members[i].rows > most ? e->members[i].rows : most;
     }
-    ENT_REQUIRE(own == 0 || own == ENT_ROUND_ROWS_UNKNOWN || *weight == own, ENT_E_DATA,
+    ENT_REQUIRE(own == 0 || own == ENT_ROUND_ROWS_UNKNOWN || weight == own, ENT_E_DATA,
                 "it trained on about %lu rows, but its statistics of this run said about %llu; "
                 "data may not change within a run",
-                (unsigned long)*weight, (unsigned long long)own);
-    ENT_REQUIRE(own != 0 || *weight <= most, ENT_E_DATA,
+                (unsigned long)weight, (unsigned long long)own);
+    ENT_REQUIRE(own != 0 || weight <= most, ENT_E_DATA,
                 "it trained on about %lu rows, without statistics of its own in this run; at most "
                 "%llu, as the largest of the others, are counted",
-                (unsigned long)*weight, (unsigned long long)most);
+                (unsigned long)weight, (unsigned long long)most);
     return ENT_E_OK;
 }
 
@@ -60,19 +59,16 @@ static enum ent_err weight_of(const struct ent_engine *e, uint32_t member,
 {
     bool weighted = ent_task_find((uint32_t)e->round.task)->weighted;
 
-    *weight = 1;
+    ENT_TRY(ent_step_weight(e->plan, (uint32_t)e->round.task, s->rows_log2, weight));
     if (weighted && e->plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
-        ENT_TRY(weight_of_rows(e, member, s->rows_log2, weight));
-        return ent_grid_check_bound((uint64_t)ENT_GRID_Q_MAX, *weight, count_joined(e));
+        ENT_TRY(check_rows(e, member, *weight));
     }
-    ENT_REQUIRE(s->rows_log2 == 0, ENT_E_SHAPE, "a row bucket where the plan asks for none");
-    if (weighted && e->plan->weights == ENT_WEIGHTS_FIXED) {
+    if (*weight == 0) { /* fixed: by name */
         *weight = ent_plan_fixed_weight(e->plan, e->members[member].name);
         ENT_REQUIRE(*weight > 0, ENT_E_POLICY, "the plan has no fixed weight for %s",
                     e->members[member].name);
-        return ent_grid_check_bound((uint64_t)ENT_GRID_Q_MAX, *weight, count_joined(e));
     }
-    return ENT_E_OK;
+    return ent_grid_check_bound((uint64_t)ENT_GRID_Q_MAX, *weight, count_joined(e));
 }
 
 static enum ent_err check_statement(const struct ent_engine *e,

@@ -5,6 +5,7 @@
 #include "certs/token.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/crypto/commit.h"
 #include "common/crypto/secret.h"
 #include "coordinator/engine/state.h"
 
@@ -173,7 +174,7 @@ static enum ent_err enrol(struct ent_engine *e, void *ctx)
     memcpy(leaf.witness_pub, n->keys.witness_pub, sizeof leaf.witness_pub);
     memcpy(leaf.nonce_commit, n->keys.nonce_commit, sizeof leaf.nonce_commit);
     ENT_TRY(ent_sha256(n->keys.tls_pub, n->keys.tls_pub_len, leaf.tls_sha256));
-    ENT_TRY(ent_leaf_name_commit(salt, n->member->name, leaf.name_commit));
+    ENT_TRY(ent_name_commit(salt, n->member->name, leaf.name_commit));
     return ent_trail_append(e, ENT_LEAF_MEMBER_ADMIT, &leaf, NULL);
 }
 

@@ -87,14 +87,13 @@ static enum ent_err add_note(void *ctx, const struct ent_store_ckpt *ckpt, struc
 /* A file that is not there (a model of a round past, a copy that was erased) is simply not in the export. */
 static enum ent_err add_file(struct exporting *x, const uint8_t digest[32], char *path_take)
 {
-    enum ent_err err = ENT_E_OK;
+    enum ent_err err;
 
-    if (ent_file_exists(path_take)) {
-        err = ent_grow(&x->pieces, &x->cap_pieces, x->n_pieces + 1, sizeof *x->pieces);
-    } else {
+    if (!ent_file_exists(path_take)) {
         free(path_take);
         return ENT_E_OK;
     }
+    err = ent_grow(&x->pieces, &x->cap_pieces, x->n_pieces + 1, sizeof *x->pieces);
     if (err != ENT_E_OK) {
         free(path_take);
         return err;

@@ -1,13 +1,12 @@
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/step/step.h"
 #include "coordinator/engine/state.h"
 
 #define SEQUENCE_BLOCK ((uint64_t)1 << 20) /* numbers taken from the store at once */
-#define NANO 1e9
 
 /* ---- writing ---- */
 
@@ -214,22 +213,6 @@ void ent_message_run_start(struct ent_engine *e, struct ent_conn *conn)
     }
 }
 
-/* Nothing here is a number that a member could not drive anywhere: what does not fit ends at the largest. */
-#define NANO_UNITS_MAX (INT64_MAX / 1000000000)
-
-static int64_t nano(double v)
-{
-    double scaled = v * NANO;
-
-    if (scaled >= 0x1p63 - 1024.0 || scaled <= -0x1p63) {
-        return scaled > 0 ? INT64_MAX : -INT64_MAX;
-    }
-    if (v >= 0 && v <= NANO_UNITS_MAX && v == (double)(int64_t)v) { /* counts are exact */
-        return (int64_t)v * 1000000000;
-    }
-    return (int64_t)(scaled >= 0 ? scaled + 0.5 : scaled - 0.5);
-}
-
 size_t ent_message_metrics(const struct ent_run_metrics *metrics,
                            struct ent_msg_metric out[ENT_METRIC_VALUES])
 {
@@ -237,7 +220,7 @@ size_t ent_message_metrics(const struct ent_run_metrics *metrics,
     size_t n = metrics->known ? ent_metrics_values(&metrics->m, values) : 0;
 
     for (size_t i = 0; i < n; i++) {
-        out[i] = (struct ent_msg_metric){.nano = nano(values[i].value)};
+        out[i] = (struct ent_msg_metric){.nano = ent_step_nano(values[i].value)};
         (void)snprintf(out[i].name, sizeof out[i].name, "%s", values[i].name);
     }
     return n;

@@ -25,6 +25,8 @@ ENT_MUST enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json 
                                     struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_stop(struct ent_engine *e, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_policy(struct ent_engine *e, struct ent_json_writer *out);
+/* Names of those whose word on the proposed witness set is missing, under `key`. */
+void ent_ops_put_awaited(struct ent_engine *e, const char *key, struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct ent_json *request,
                                             struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_export(struct ent_engine *e, const struct ent_json *request,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/commit.h"
 #include "common/crypto/csprng.h"
 #include "common/crypto/x25519.h"
 #include "coordinator/engine/ops.h"
@@ -73,9 +74,9 @@ static enum ent_err put_policy(struct ent_engine *e, struct ent_json_writer *out
     return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }
 
-static void put_awaited(struct ent_engine *e, struct ent_json_writer *out)
+void ent_ops_put_awaited(struct ent_engine *e, const char *key, struct ent_json_writer *out)
 {
-    ent_json_put_key(out, "awaited");
+    ent_json_put_key(out, key);
     ent_json_put_array(out);
     for (uint32_t i = 0; i < e->n_members; i++) {
         if (ent_propose_awaits(e, i)) {
@@ -98,7 +99,7 @@ enum ent_err ent_ops_policy(struct ent_engine *e, struct ent_json_writer *out)
     ent_json_put_key_bool(out, "serving", !e->options.offline);
     ent_json_put_key_uint(out, "version",
                           is_new ? e->audit.proposal_version : h->sets[h->n_sets - 1].version);
-    put_awaited(e, out);
+    ent_ops_put_awaited(e, "awaited", out);
     return is_new ? ENT_E_OK : put_policy(e, out);
 }
 
@@ -122,7 +123,7 @@ static enum ent_err store_auditor(struct ent_engine *e, void *ctx)
 
     memcpy(leaf.seal_pub, a->seal_pub, sizeof leaf.seal_pub);
     memcpy(leaf.sign_pub, a->sign_pub, sizeof leaf.sign_pub);
-    ENT_TRY(ent_leaf_name_commit(a->name_salt, a->name, leaf.name_commit));
+    ENT_TRY(ent_name_commit(a->name_salt, a->name, leaf.name_commit));
     ENT_TRY(ent_sha256(a->seal_pub, sizeof a->seal_pub, fingerprint));
     ENT_TRY(ent_trail_operator(e, ENT_LOG_ADMIT_AUDITOR, fingerprint, sizeof fingerprint));
     ENT_TRY(ent_trail_append(e, ENT_LEAF_AUDITOR_ADMIT, &leaf, &a->leaf));

@@ -10,8 +10,8 @@
 #define PLOT_WIDTH 60
 #define PLOT_HEIGHT 8
 #define ROUNDS_LEAST 3
-#define OTHER_LINES 15  /* of a status beside rounds, members and refusals */
-#define ROUNDS_SHOWN 10 /* training rounds in the middle of a long run */
+#define OTHER_LINES 15            /* of a status beside rounds, members and refusals */
+#define ROUNDS_SHOWN ((size_t)10) /* training rounds in the middle of a long run */
 
 /* ---- values: what is absent or of another kind is shown as empty, never an error ---- */
 

@@ -6,15 +6,6 @@
 #include "coordinator/engine/ops.h"
 #include "coordinator/engine/state.h"
 
-static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes, size_t len)
-{
-    char hex[2 * 32 + 1];
-
-    ENT_BUG_ON(len > 32);
-    ent_hex(bytes, len, hex);
-    ent_json_put_key_string(w, key, hex);
-}
-
 static void put_federation(struct ent_engine *e, struct ent_json_writer *w)
 {
     char address[ENT_HOME_ADDRESS_MAX];
@@ -22,7 +13,7 @@ static void put_federation(struct ent_engine *e, struct ent_json_writer *w)
     ent_json_put_key(w, "federation");
     ent_json_put_object(w, ENT_JSON_INSERTION);
     ent_json_put_key_string(w, "name", e->home->config->name);
-    put_hex(w, "id", e->home->issuer.federation, ENT_FEDERATION_BYTES);
+    ent_json_put_key_hex(w, "id", e->home->issuer.federation, ENT_FEDERATION_BYTES);
     ent_json_put_key_bool(w, "serving", !e->options.offline);
     if (ent_home_address(e->home, ENT_HOME_LISTEN, address) == ENT_E_OK) {
         ent_json_put_key_string(w, "address", address);
@@ -69,7 +60,7 @@ static void put_phase(struct ent_engine *e, struct ent_json_writer *w)
     ent_json_put_key_uint(w, "accepted", ent_round_count(r, ENT_STANDING_ACCEPTED));
     ent_json_put_key_uint(w, "up", ent_round_count_up(r));
     if (!ent_all_zero(r->model, 32)) {
-        put_hex(w, "model", r->model, 32);
+        ent_json_put_key_hex(w, "model", r->model, 32);
     }
     ent_json_put_key(w, "waiting_for");
     ent_json_put_array(w);
@@ -213,7 +204,7 @@ static void put_best(const struct ent_engine *e, struct ent_json_writer *w,
     ent_json_put_key_string(w, "best_by", by_auc ? "auc" : "log_loss");
     ent_json_put_key_uint(w, "best_train_round", goes_on ? e->round.best_train : run->best_train);
     if (!ent_all_zero(run->best, 32)) {
-        put_hex(w, "best", run->best, 32);
+        ent_json_put_key_hex(w, "best", run->best, 32);
     }
 }
 
@@ -236,7 +227,7 @@ static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
     ent_json_put_object(w, ENT_JSON_INSERTION);
     ent_json_put_key_uint(w, "number", run.config.run);
     ent_json_put_key_string(w, "state", run_state(run.state));
-    put_hex(w, "plan", run.plan_digest, 32);
+    ent_json_put_key_hex(w, "plan", run.plan_digest, 32);
     ent_json_put_key_uint(w, "min_members", run.config.min_members);
     ent_json_put_key_uint(w, "rounds_total", total_rounds(&run.config));
     ent_json_put_key_uint(w, "train_rounds", run.config.train_rounds);
@@ -271,7 +262,7 @@ static void put_member(struct ent_engine *e, struct ent_json_writer *w,
 
     ent_json_put_object(w, ENT_JSON_INSERTION);
     ent_json_put_key_string(w, "name", m->name);
-    put_hex(w, "handle", m->handle, sizeof m->handle);
+    ent_json_put_key_hex(w, "handle", m->handle, sizeof m->handle);
     ent_json_put_key_string(w, "state", member_state(m->state));
     ent_json_put_key_bool(w, "connected", up);
     ent_json_put_key_uint(w, "last_seen_ms", up ? e->wall_ms : m->last_seen_ms);

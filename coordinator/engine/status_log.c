@@ -4,15 +4,6 @@
 
 #include "coordinator/engine/ops.h"
 
-static void put_hex(struct ent_json_writer *w, const char *key, const uint8_t *bytes, size_t len)
-{
-    char hex[2 * 32 + 1];
-
-    ENT_BUG_ON(len > 32);
-    ent_hex(bytes, len, hex);
-    ent_json_put_key_string(w, key, hex);
-}
-
 static void put_witnesses(const struct ent_engine *e, struct ent_json_writer *w)
 {
     const struct ent_trail_note *n = &e->audit.note;
@@ -56,7 +47,7 @@ static enum ent_err put_auditors(struct ent_engine *e, struct ent_json_writer *w
         err = ent_sha256(list[i].seal_pub, sizeof list[i].seal_pub, fingerprint);
         ent_json_put_object(w, ENT_JSON_INSERTION);
         ent_json_put_key_string(w, "name", list[i].name);
-        put_hex(w, "fingerprint", fingerprint, sizeof fingerprint);
+        ent_json_put_key_hex(w, "fingerprint", fingerprint, sizeof fingerprint);
         ent_json_put_key_uint(w, "admitted_ms", list[i].admitted_ms);
         ent_json_put_close(w);
     }
@@ -76,9 +67,9 @@ enum ent_err ent_status_log(struct ent_engine *e, struct ent_json_writer *w)
     ent_json_put_key(w, "log");
     ent_json_put_object(w, ENT_JSON_INSERTION);
     ent_json_put_key_string(w, "origin", a->genesis.log.name);
-    put_hex(w, "genesis", a->genesis.hash, sizeof a->genesis.hash);
+    ent_json_put_key_hex(w, "genesis", a->genesis.hash, sizeof a->genesis.hash);
     ent_json_put_key_uint(w, "size", size);
-    put_hex(w, "root", root, sizeof root);
+    ent_json_put_key_hex(w, "root", root, sizeof root);
     ent_json_put_key_uint(w, "cosigned", a->cosigned);
     ent_json_put_key_uint(w, "note", a->note.size);
     ent_json_put_key_uint(w, "note_cosignatures", a->note.n_cosigned);
@@ -87,14 +78,7 @@ enum ent_err ent_status_log(struct ent_engine *e, struct ent_json_writer *w)
         ent_trail_awaited(e, names, sizeof names);
     }
     ent_json_put_key_string(w, "awaited", names);
-    ent_json_put_key(w, "proposal");
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < e->n_members; i++) {
-        if (ent_propose_awaits(e, i)) {
-            ent_json_put_string(w, e->members[i].name);
-        }
-    }
-    ent_json_put_close(w);
+    ent_ops_put_awaited(e, "proposal", w);
     ENT_TRY(put_auditors(e, w));
     ent_json_put_key_uint(w, "plain_ms", e->home->config->plain_ms);
     ent_json_put_close(w);

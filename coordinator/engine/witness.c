@@ -2,11 +2,7 @@
 #include <string.h>
 
 #include "common/base/hooks.h"
-#include "common/crypto/base64.h"
 #include "coordinator/engine/state.h"
-
-#define COSIGNATURE_BYTES (4 + 8 + ENT_WIRE_SIGNATURE_BYTES) /* key id, time, signature */
-#define NAME_MAX_BYTES (ENT_VKEY_NAME_MAX_BYTES + 1)
 
 /* ---- sets ---- */
 
@@ -185,31 +181,11 @@ void ent_trail_say_waits(struct ent_engine *e)
 enum ent_err ent_trail_witness_key(const struct ent_engine *e, const struct ent_leaf_witness *w,
                                    struct ent_vkey *out)
 {
-    char hex[2 * ENT_WIRE_HANDLE_BYTES + 1];
-    char name[NAME_MAX_BYTES];
-
-    ent_hex(w->handle, sizeof w->handle, hex);
-    ENT_REQUIRE((size_t)snprintf(name, sizeof name, "%s/%s", e->audit.genesis.log.name, hex) <
-                    sizeof name,
-                ENT_E_LIMIT, "the log's origin is too long");
-    return ent_vkey_of(name, ENT_VKEY_COSIGNATURE, w->witness_pub, out);
-}
-
-static void write_line(const struct ent_vkey *key, const struct ent_msg_cosign *m,
-                       char out[ENT_NOTE_LINE_MAX_BYTES])
-{
-    uint8_t bytes[COSIGNATURE_BYTES];
-    char base64[(COSIGNATURE_BYTES + 2) / 3 * 4 + 1];
-
-    ent_put_be32(bytes, key->id);
-    ent_put_be64(bytes + 4, m->time_s);
-    memcpy(bytes + 12, m->signature, sizeof m->signature);
-    ent_base64_encode(ENT_BASE64, bytes, sizeof bytes, base64);
-    (void)snprintf(out, ENT_NOTE_LINE_MAX_BYTES, "\xe2\x80\x94 %s %s\n", key->name, base64);
+    return ent_vkey_of_member(e->audit.genesis.log.name, w->handle, w->witness_pub, out);
 }
 
 static enum ent_err check(const struct ent_engine *e, size_t place, const struct ent_msg_cosign *m,
-                          char line[ENT_NOTE_LINE_MAX_BYTES])
+                          struct ent_buf *line)
 {
     const struct ent_trail_note *n = &e->audit.note;
     struct ent_note note;
@@ -220,8 +196,24 @@ static enum ent_err check(const struct ent_engine *e, size_t place, const struct
                 ENT_E_SIGNATURE, "it cosigned another head than the one that it was sent");
     ENT_TRY(ent_trail_witness_key(e, &n->set.list[place], &key));
     ENT_TRY(ent_note_parse((const char *)n->text.data, n->text.len, &note));
-    write_line(&key, m, line);
-    return ent_note_check_line(&note, line, strlen(line), &key, &time_s);
+    ENT_TRY(ent_note_cosigned_line(&key, m->time_s, m->signature, line));
+    return ent_note_check_line(&note, (const char *)line->data, line->len, &key, &time_s);
+}
+
+/* The line of a cosignature that counts stands at its place. */
+static enum ent_err take_line(struct ent_engine *e, size_t place, const struct ent_msg_cosign *m)
+{
+    struct ent_buf line;
+    enum ent_err err;
+
+    ent_buf_init(&line, ENT_NOTE_LINE_MAX_BYTES - 1);
+    err = check(e, place, m, &line);
+    if (err == ENT_E_OK) {
+        memcpy(e->audit.note.lines[place], line.data, line.len); /* zeros stand behind it */
+        e->audit.note.n_cosigned++;
+    }
+    ent_buf_release(&line);
+    return err;
 }
 
 static void count(struct ent_engine *e)
@@ -259,7 +251,6 @@ void ent_trail_cosign(struct ent_engine *e, struct ent_conn *conn, const struct 
 {
     struct ent_trail_note *n = &e->audit.note;
     size_t place = place_of(e, conn->member);
-    char line[ENT_NOTE_LINE_MAX_BYTES];
     enum ent_err err;
 
     ent_party_cosigned(e, conn->member, m->size);
@@ -277,7 +268,7 @@ void ent_trail_cosign(struct ent_engine *e, struct ent_conn *conn, const struct 
     if (place == SIZE_MAX || n->lines[place][0] != '\0') {
         return; /* it follows the log without being asked for its word; or it repeats it */
     }
-    err = check(e, place, m, line);
+    err = take_line(e, place, m);
     if (err != ENT_E_OK) {
         ent_refusal_count(e, conn->member, ENT_E_SIGNATURE);
         if (ent_engine_may_say_of(e, conn->member)) {
@@ -286,8 +277,6 @@ void ent_trail_cosign(struct ent_engine *e, struct ent_conn *conn, const struct 
         }
         return;
     }
-    memcpy(n->lines[place], line, sizeof line);
-    n->n_cosigned++;
     count(e);
 }
 

@@ -237,13 +237,14 @@ int main(int argc, char **argv)
     }
     if (b.subject == NULL || batch < 1 || batch > b.subject->n_rows || repetitions < 1 ||
         repetitions > REPETITIONS_MAX) {
-        fprintf(stderr, "usage: bench_train [mlp|ensemble|gru|lstm|score [BATCH [REPETITIONS]]]\n");
+        (void)fprintf(stderr,
+                      "usage: bench_train [mlp|ensemble|gru|lstm|score [BATCH [REPETITIONS]]]\n");
         return ent_err_exit(ENT_E_USAGE);
     }
     b.batch = (uint32_t)batch;
     err = run(&b, repetitions);
     if (err != ENT_E_OK) {
-        fprintf(stderr, "bench_train: %s\n", ent_err_message());
+        (void)fprintf(stderr, "bench_train: %s\n", ent_err_message());
     }
     ent_trainer_free(b.trainer);
     ent_model_free(b.model);

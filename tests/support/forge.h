@@ -60,7 +60,7 @@ struct ent_forge_options {
     bool validate;
     bool test;
     size_t n_auditors; /* updates are sealed to them */
-    bool plain;        /* or kept as they are */
+    bool plain;        /* they are also kept as they are, behind the sealed copies */
     /* Payloads are not made, only named, and models are some bytes: for large logs. Otherwise rounds are real
      * arithmetic, and can be replayed when updates are kept. */
     bool lean;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/crypto/commit.h"
 #include "common/crypto/sign.h"
 #include "common/fixed/selftest.h"
 #include "common/task/task.h"
@@ -70,7 +71,7 @@ static enum ent_err admit(struct ent_forge *f, size_t member, struct ent_arena *
     ENT_TRY(ent_sha256(bytes, sizeof bytes, leaf.nonce_commit));
     ENT_TRY(ent_forge_derive(f, "name", member, 0, bytes));
     (void)snprintf(name, sizeof name, "brand-%zu", member);
-    ENT_TRY(ent_leaf_name_commit(bytes, name, leaf.name_commit));
+    ENT_TRY(ent_name_commit(bytes, name, leaf.name_commit));
     /* its payload holds a token and a certificate request: only the digest is logged */
     ENT_TRY(ent_forge_derive(f, "enroll", member, 0, bytes));
     ENT_TRY(ent_forge_say(f, member, &header, (struct ent_bytes){bytes, sizeof bytes}, arena,
@@ -91,7 +92,7 @@ static enum ent_err admit_auditors(struct ent_forge *f)
         ENT_TRY(ent_sign_key_of_seed(bytes, &key));
         ent_sign_key_pub(key, leaf.sign_pub);
         ent_sign_key_free(key);
-        ENT_TRY(ent_leaf_name_commit(bytes, "dpo", leaf.name_commit));
+        ENT_TRY(ent_name_commit(bytes, "dpo", leaf.name_commit));
         ENT_TRY(act(f, ENT_LOG_ADMIT_AUDITOR, leaf.seal_pub, sizeof leaf.seal_pub));
         ENT_TRY(put(f, ENT_LEAF_AUDITOR_ADMIT, ENT_FORGE_NOBODY, &leaf));
     }

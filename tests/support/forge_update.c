@@ -42,14 +42,15 @@ static enum ent_err keep_sealed(struct ent_forge *f, size_t auditor, size_t memb
 static enum ent_err keep(struct ent_forge *f, size_t member, const struct ent_buf *payload,
                          struct ent_leaf_update_accept *out)
 {
+    size_t n = 0;
+
+    for (; n < f->options.n_auditors; n++) {
+        ENT_TRY(keep_sealed(f, n, member, payload, out->sealed[n]));
+    }
     if (f->options.plain) {
-        out->n_sealed = 1;
-        return ent_forge_add_blob(f, payload->data, payload->len, out->sealed[0]);
+        ENT_TRY(ent_forge_add_blob(f, payload->data, payload->len, out->sealed[n++]));
     }
-    for (size_t i = 0; i < f->options.n_auditors; i++) {
-        ENT_TRY(keep_sealed(f, i, member, payload, out->sealed[i]));
-    }
-    out->n_sealed = f->options.n_auditors;
+    out->n_sealed = n;
     return ENT_E_OK;
 }
 
@@ -97,7 +98,7 @@ enum ent_err ent_forge_update(struct ent_forge *f, size_t member, struct ent_are
     if (f->options.lean) {
         return say_lean(f, member, arena, out);
     }
-    ENT_TRY(ent_arena_alloc(arena, ENT_FORGE_AUDITORS_MAX, 32, &out->sealed));
+    ENT_TRY(ent_arena_alloc(arena, ENT_FORGE_AUDITORS_MAX + 1, 32, &out->sealed));
     ENT_TRY(payload_of(f, member, payload));
     header = header_of(f, member, payload->len);
     ENT_TRY(ent_forge_say(f, member, &header, (struct ent_bytes){payload->data, payload->len},

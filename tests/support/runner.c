@@ -125,12 +125,12 @@ int main(int argc, char **argv)
             suite = CU_add_suite(t->suite, NULL, NULL);
         }
         if (suite == NULL || CU_add_test(suite, t->name, t->run) == NULL) {
-            fprintf(stderr, "cannot add test %s.%s\n", t->suite, t->name);
+            (void)fprintf(stderr, "cannot add test %s.%s\n", t->suite, t->name);
             return 2;
         }
     }
     if (suite == NULL) {
-        fprintf(stderr, "no test of that name\n");
+        (void)fprintf(stderr, "no test of that name\n");
         return 2;
     }
     CU_set_test_start_handler(run_named);

@@ -47,7 +47,6 @@ struct attack {
     const char *incomplete; /* "V5" */
     int exit;
     const char *replay; /* its verdict; "": not asked */
-    const char *says;   /* words of some finding; NULL: not asked */
 };
 
 /* The parts of the table: rows about the log, about rounds, and about what the log names. */
@@ -59,6 +58,7 @@ extern const struct attack attacks_named[];
 extern const size_t n_attacks_named;
 extern const struct attack attacks_budget[];
 extern const size_t n_attacks_budget;
+extern const char *const attacks_budget_say[]; /* words of a finding of each */
 extern const struct attack attacks_replay[];
 extern const size_t n_attacks_replay;
 

@@ -10,18 +10,19 @@
 #define ROUND 4
 #define MEMBER 1
 
-/* variant 0: kept as they are, 1: sealed, and the auditor's key is there, 2: sealed, and it is not, 3: nothing kept. */
+/* variant 0: kept as they are, 1: sealed, and the auditor's key is there, 2: sealed, and it is not, 3: nothing kept, 4: sealed
+ * and as they are, with the key, 5: the same without it. */
 static void keep(struct scene *s, unsigned variant)
 {
-    s->options.plain = variant == 0;
-    s->options.n_auditors = variant == 1 || variant == 2 ? 1 : 0;
+    s->options.plain = variant == 0 || variant >= 4;
+    s->options.n_auditors = variant == 0 || variant == 3 ? 0 : 1;
 }
 
 static void honest(struct scene *s)
 {
     keep(s, s->variant);
     scene_play(s, NULL);
-    if (s->variant == 1) {
+    if (s->variant == 1 || s->variant == 4) {
         scene_key(s);
     }
     scene_export(s, false);
@@ -128,14 +129,16 @@ static void changed_copy(struct scene *s)
 }
 
 const struct attack attacks_replay[] = {
-    {0, "honest log, replayed from plain updates", honest, 0, "", "", 0, "PASS", NULL},
-    {0, "honest log, replayed from sealed updates", honest, 1, "", "", 0, "PASS", NULL},
-    {0, "honest log, sealed, without the key", honest, 2, "", "", 0, "INCOMPLETE", NULL},
-    {0, "honest log, nothing was kept", honest, 3, "", "", 0, "INCOMPLETE", NULL},
-    {9, "weight doubled, and the sum of weights", false_weight, 0, "V10", "", 1, "FAIL", NULL},
-    {10, "logged sum is not that of the updates", false_sum, 0, "", "", 0, "FAIL", NULL},
-    {10, "logged model is not that of the sum", false_sum, 1, "", "", 0, "FAIL", NULL},
-    {10, "logged loss is not that of the sum", false_sum, 2, "", "", 0, "FAIL", NULL},
-    {16, "one bit of a sealed update", changed_copy, 0, "V15", "", 1, "FAIL", NULL},
+    {0, "honest log, replayed from plain updates", honest, 0, "", "", 0, "PASS"},
+    {0, "honest log, replayed from sealed updates", honest, 1, "", "", 0, "PASS"},
+    {0, "honest log, sealed, without the key", honest, 2, "", "", 0, "INCOMPLETE"},
+    {0, "honest log, nothing was kept", honest, 3, "", "", 0, "INCOMPLETE"},
+    {0, "honest log, kept sealed and plain", honest, 4, "", "", 0, "PASS"},
+    {0, "honest log, kept sealed and plain, without the key", honest, 5, "", "", 0, "PASS"},
+    {9, "weight doubled, and the sum of weights", false_weight, 0, "V10", "", 1, "FAIL"},
+    {10, "logged sum is not that of the updates", false_sum, 0, "", "", 0, "FAIL"},
+    {10, "logged model is not that of the sum", false_sum, 1, "", "", 0, "FAIL"},
+    {10, "logged loss is not that of the sum", false_sum, 2, "", "", 0, "FAIL"},
+    {16, "one bit of a sealed update", changed_copy, 0, "V15", "", 1, "FAIL"},
 };
 const size_t n_attacks_replay = ENT_ARRAY_LEN(attacks_replay);

@@ -6,6 +6,7 @@
 #include "audit/verbs.h"
 #include "audit/verify.h"
 #include "common/base/file.h"
+#include "common/crypto/commit.h"
 #include "test_report_check.h"
 #include "test_report_sample.h"
 #include "tests/support/ent_test.h"
@@ -29,7 +30,7 @@ static enum ent_err tell(void *ctx, struct ent_forge_leaf_event *event)
     (void)ctx;
     memset(salt, SAMPLE_SALT, sizeof salt);
     if (event->frame->type == ENT_LEAF_MEMBER_ADMIT) {
-        return ent_leaf_name_commit(salt, "north shop", event->any->member_admit.name_commit);
+        return ent_name_commit(salt, "north shop", event->any->member_admit.name_commit);
     }
     if (event->frame->type == ENT_LEAF_CONFIG_SET) {
         const struct ent_leaf_processing_set stated = {.purpose = "churn-prediction",

@@ -4,6 +4,7 @@
 
 #include "audit/verbs.h"
 #include "common/base/file.h"
+#include "common/crypto/commit.h"
 #include "test_report_sample.h"
 #include "tests/support/ent_test.h"
 
@@ -60,7 +61,7 @@ ENT_TEST(report_names, those_that_open_the_commitment_are_on_the_page)
 
     sample_facts(SAMPLE_PASS, 1, &facts);
     memset(salt, SAMPLE_SALT, sizeof salt);
-    ENT_OK(ent_leaf_name_commit(salt, "bureau", facts.auditors[0].leaf.name_commit));
+    ENT_OK(ent_name_commit(salt, "bureau", facts.auditors[0].leaf.name_commit));
     ENT_OK(read_text(
         &facts, "# of the operator\r\n\n  %H\t" SALT_HEX "  north shop\r\n%A " SALT_HEX " bureau",
         &names));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/crypto/commit.h"
 #include "common/task/task.h"
 #include "tests/support/ent_test.h"
 
@@ -54,7 +55,7 @@ static void members(struct ent_audit_facts *f)
 
         fill(m->handle, sizeof m->handle, 100 + i);
         fill(m->statement_pub, 32, 200 + i);
-        ENT_OK(ent_leaf_name_commit(salt, sample_names[i], m->name_commit));
+        ENT_OK(ent_name_commit(salt, sample_names[i], m->name_commit));
         m->admit_seq = next(f, DAY_MS / 4);
         m->admit_ms = f->last_ms;
         m->witness = i < 3;

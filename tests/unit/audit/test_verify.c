@@ -188,6 +188,9 @@ ENT_TEST(verify, policy_of_another_federation_or_none)
     ENT_OK(ent_file_write_atomic(x.policy, "log nonsense\n", 13, 0600));
     options.policy = x.policy;
     ENT_FAILS(verify(&w, &options, &facts), ENT_E_CONFIG);
+    CU_ASSERT(strstr(ent_err_message(), x.policy) ==
+              ent_err_message()); /* the file, what is wrong */
+    CU_ASSERT(strstr(ent_err_message(), ": : ") == NULL);
     ent_audit_facts_release(&facts);
     leave(&w);
     leave(&x);

@@ -295,7 +295,7 @@ static void check_words(const char *text, const char *word)
 
     ENT_FAILS(ent_token_decode(text, strlen(text), &back), ENT_E_TOKEN);
     if (strstr(ent_err_message(), word) == NULL) {
-        fprintf(stderr, "expected \"%s\" in: %s\n", word, ent_err_message());
+        (void)fprintf(stderr, "expected \"%s\" in: %s\n", word, ent_err_message());
         CU_FAIL("message");
     }
 }

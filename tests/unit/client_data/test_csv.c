@@ -50,7 +50,7 @@ static void gives(const char *text, const char *expected)
     char *found = dump(data_file(dir, "a.csv", text, strlen(text)), 0);
 
     if (strcmp(found, expected) != 0) {
-        fprintf(stderr, "expected: %s\nfound:    %s\n", expected, found);
+        (void)fprintf(stderr, "expected: %s\nfound:    %s\n", expected, found);
     }
     CU_ASSERT_STRING_EQUAL(found, expected);
     found = dump(data_gz_file(dir, "a.bin", text, strlen(text)),

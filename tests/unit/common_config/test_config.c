@@ -106,7 +106,7 @@ static void refused(const char *yaml, const char *message)
 
     CU_ASSERT_EQUAL(take(yaml, &arena, &s), ENT_E_CONFIG);
     if (strcmp(ent_err_message(), message) != 0) {
-        fprintf(stderr, "expected: %s\nfound:    %s\n", message, ent_err_message());
+        (void)fprintf(stderr, "expected: %s\nfound:    %s\n", message, ent_err_message());
     }
     CU_ASSERT_STRING_EQUAL(ent_err_message(), message);
     ent_arena_release(&arena);

@@ -15,9 +15,9 @@ ENT_TEST(commit, what_a_name_commits_to)
     memcpy(joined + 16, salt, sizeof salt);
     memcpy(joined + 16 + sizeof salt, "abc", 3);
     ENT_OK(ent_sha256(joined, sizeof joined, want));
-    ENT_OK(ent_name_commit(salt, (struct ent_part){"abc", 3}, got));
+    ENT_OK(ent_name_commit(salt, "abc", got));
     CU_ASSERT_EQUAL(memcmp(got, want, sizeof got), 0);
-    ENT_OK(ent_name_commit(other, (struct ent_part){"abc", 3}, got));
+    ENT_OK(ent_name_commit(other, "abc", got));
     CU_ASSERT(memcmp(got, want, sizeof got) != 0);
 }
 

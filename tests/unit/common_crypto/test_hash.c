@@ -252,15 +252,8 @@ ENT_TEST(base64, round_trip_and_strict)
 {
     static const char *const bad[] = {
         "A", "A===", "AA", "AAA", "AA=A", "Zh==", "Zm9=", "Zm 9v", "====", "AA==AAAA", "A-A="};
-    static const char *const bad_url[] = {"A",
-                                          "AA==",
-                                          "AB",
-                                          "AAB",
-                                          "A+AA",
-                                          "A/AA",
-                                          "AA A",
-                                          "\xc3\xa4"
-                                          "AA"};
+    static const char *const bad_url[] = {"A",    "AA==", "AB",   "AAB",
+                                          "A+AA", "A/AA", "AA A", "\xc3\xa4\x41\x41"};
     uint8_t bytes[64];
     uint8_t back[64];
     char text[96];

@@ -19,6 +19,7 @@ static uint32_t buckets[] = {3, 4095};
 static const struct ent_feature vector = {
     .name = "image", .type = ENT_FEATURE_VECTOR, .lo = -0.5, .hi = 255, .length = 5};
 
+/* One of each kind, one below the other. NOLINTNEXTLINE(readability-function-size) */
 static void example(struct ent_feature f[N], struct ent_fit fits[N])
 {
     memset(f, 0, N * sizeof *f);

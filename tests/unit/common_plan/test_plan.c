@@ -44,7 +44,7 @@ static void refused(const char *yaml, const char *message)
     CU_ASSERT_EQUAL(parse(yaml, &plan), ENT_E_CONFIG);
     CU_ASSERT_PTR_NULL(plan);
     if (strcmp(ent_err_message(), message) != 0) {
-        fprintf(stderr, "expected: %s\nfound:    %s\n", message, ent_err_message());
+        (void)fprintf(stderr, "expected: %s\nfound:    %s\n", message, ent_err_message());
     }
     CU_ASSERT_STRING_EQUAL(ent_err_message(), message);
 }

@@ -80,7 +80,7 @@ ENT_TEST(privacy, refusals)
 {
 #define P(more_)                                                                                   \
     "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1, " more_ "rate: 0.05, batch: "     \
-                                                                         "50}\n"
+    "50}\n"
     refused(HEAD "privacy: {unit: customer, epsilon: 2, delta: 1e-5, rate: 0.05, batch: 50}\n",
             "plan.yaml:5:", "clip");
     refused(HEAD "privacy: {unit: customer, epsilon: 0, delta: 1e-5, clip: 1, rate: 1, batch: 5}\n",

@@ -56,7 +56,7 @@ ENT_TEST(vector, what_is_wrong_with_one)
         (void)snprintf(yaml, sizeof yaml, "features: [{name: v, %s}]\n" REST, wrong[i].entry);
         CU_ASSERT_EQUAL(parse(yaml, &p), ENT_E_CONFIG);
         if (strstr(ent_err_message(), wrong[i].message) == NULL) {
-            fprintf(stderr, "%s: %s\n", wrong[i].entry, ent_err_message());
+            (void)fprintf(stderr, "%s: %s\n", wrong[i].entry, ent_err_message());
             CU_FAIL("another sentence");
         }
     }

@@ -81,7 +81,7 @@ ENT_TEST(proposal, name_commit)
     if (root == NULL) {
         return;
     }
-    ENT_OK(ent_name_commit(bytes_of(c, "salt", ENT_SALT_BYTES), vector_text(c, "name"), got));
+    ENT_OK(ent_name_commit(bytes_of(c, "salt", ENT_SALT_BYTES), vector_text(c, "name").bytes, got));
     CU_ASSERT(is_digest(vector_hex(c, "commit"), got));
     ent_json_free(root);
 }

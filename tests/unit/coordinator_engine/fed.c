@@ -228,7 +228,7 @@ void fed_start_run(struct fed *fed, const char *plan)
         const char *why = "";
 
         ENT_OK(ent_json_string(ent_json_get(ent_json_get(reply, "error"), "text"), "text", &why));
-        fprintf(stderr, "start: %s\n", why);
+        (void)fprintf(stderr, "start: %s\n", why);
         CU_FAIL("start was refused");
     }
     ent_json_free(reply);

@@ -394,7 +394,7 @@ ENT_TEST(audit, a_round_whose_updates_come_together_makes_few_commits)
     CU_ASSERT_EQUAL(ent_engine_ended_run(fed.engine), 1);
     CU_ASSERT(commits <= 4 * 4); /* four rounds, the end of the run among them */
     if (commits > 16) {
-        fprintf(stderr, "%llu commits\n", (unsigned long long)commits);
+        (void)fprintf(stderr, "%llu commits\n", (unsigned long long)commits);
     }
     fed_free(&fed);
 }

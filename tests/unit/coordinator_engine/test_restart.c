@@ -195,7 +195,7 @@ ENT_TEST(restart, at_every_moment_of_a_run)
         CU_ASSERT_EQUAL_FATAL(n, 1);
         CU_ASSERT_EQUAL(runs[0].state, ENT_RUN_ENDED);
         if (runs[0].state != ENT_RUN_ENDED) {
-            fprintf(stderr, "restart after turn %d: run not over\n", k);
+            (void)fprintf(stderr, "restart after turn %d: run not over\n", k);
         }
         CU_ASSERT(memcmp(runs[0].best, expected, 32) != 0);
         free(runs);

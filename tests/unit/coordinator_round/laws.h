@@ -142,17 +142,22 @@ static inline const char *laws_finish(const struct laws *l, uint32_t min_members
     return n < min_members ? "summed below min_members" : NULL;
 }
 
+static inline const char *laws_add(struct laws *l, const struct ent_action *a)
+{
+    if (!l->m[a->member].accepted || ++l->m[a->member].adds != 1 ||
+        a->weight != l->m[a->member].weight ||
+        memcmp(a->digest, l->m[a->member].digest, sizeof a->digest) != 0) {
+        return "added what was not accepted, or twice";
+    }
+    return NULL;
+}
+
 static inline const char *laws_action(struct laws *l, const struct ent_action *a,
                                       const struct ent_round *r)
 {
     switch (a->kind) {
     case ENT_ACT_ADD:
-        if (!l->m[a->member].accepted || ++l->m[a->member].adds != 1 ||
-            a->weight != l->m[a->member].weight ||
-            memcmp(a->digest, l->m[a->member].digest, sizeof a->digest) != 0) {
-            return "added what was not accepted, or twice";
-        }
-        return NULL;
+        return laws_add(l, a);
     case ENT_ACT_FINISH:
         return laws_finish(l, r->config.min_members);
     case ENT_ACT_GATE:

@@ -18,7 +18,7 @@ void ent_world_open(struct world *w, uint32_t rows, uint32_t shops,
 void ent_world_close(struct world *w);
 /* The steps of opening, for tests with rows of their own: path; rows; plan and configuration. */
 void ent_world_path(struct world *w);
-void ent_world_write(const char *path, uint32_t rows, uint32_t shops);
+void ent_world_write(const char *path, uint32_t n, uint32_t shops);
 void ent_world_read(struct world *w);
 /* One run's model. */
 void ent_world_digest(struct world *w, const struct ent_federation_options *options,
