@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/check_privacy.h"
 #include "client/state/ledger.h"
 #include "common/base/file.h"
 #include "common/base/plural.h"
@@ -67,7 +68,9 @@ static enum ent_err read_into(const struct ent_workplace *w, struct ent_check_bu
     struct ent_state *state = NULL;
     enum ent_err err;
 
-    ENT_TRY(ent_pipeline_noise(w->pipeline, &out->noise));
+    if (ent_pipeline_noise(w->pipeline, &out->noise) != ENT_E_OK) {
+        return ENT_E_OK; /* there can be no such run: the verdict says so */
+    }
     out->noised = true;
     out->rounds = plan->rounds;
     if (w->enrolled && has_state(w->dir)) {
@@ -108,24 +111,18 @@ void ent_check_budget_release(struct ent_check_budget *budget)
 enum ent_err ent_check_budget_ask(const struct ent_workplace *w,
                                   const struct ent_check_budget *budget)
 {
-    ENT_TRY(ent_policy_check_privacy(&w->config->policy, &ent_pipeline_plan(w->pipeline)->privacy));
+    const struct ent_plan *plan = ent_pipeline_plan(w->pipeline);
+
+    ENT_TRY(ent_check_privacy_possible(plan));
+    ENT_TRY(ent_policy_check_privacy(&w->config->policy, &plan->privacy));
     if (!budget->noised || budget->left > 0) {
         return ENT_E_OK;
     }
     return ent_budget_ask(&budget->budget, &budget->noise->round);
 }
 
-void ent_check_budget_print(const struct ent_workplace *w, const struct ent_check_budget *budget)
+static void print_budget(const struct ent_check_budget *budget)
 {
-    const struct ent_plan *plan = ent_pipeline_plan(w->pipeline);
-
-    if (plan->privacy.unit == ENT_PRIVACY_NONE) {
-        return;
-    }
-    if (budget->noised) {
-        ent_plan_noise_print(plan, budget->noise, stdout);
-    }
-    ent_plan_releases_print(plan, stdout);
     for (uint32_t i = 0; i < budget->budget.n; i++) {
         const struct ent_budget_account *a = &budget->budget.account[i];
 
@@ -133,11 +130,17 @@ void ent_check_budget_print(const struct ent_workplace *w, const struct ent_chec
                i == 0 ? "budget      " : "            ", budget->budget.scope, budget->spent[i].eps,
                a->limit.eps, a->limit.delta, a->name);
     }
+    printf("            %llu %s of this plan left, of %llu in a run\n",
+           (unsigned long long)budget->left,
+           ent_plural(budget->left == 1 ? 1 : 2, "round", "rounds"),
+           (unsigned long long)budget->rounds);
+}
+
+void ent_check_budget_print(const struct ent_workplace *w, const struct ent_check_budget *budget)
+{
+    ent_check_privacy_print(ent_pipeline_plan(w->pipeline), stdout);
     if (budget->noised) {
-        printf("            %llu %s of this plan left, of %llu in a run\n",
-               (unsigned long long)budget->left,
-               ent_plural(budget->left == 1 ? 1 : 2, "round", "rounds"),
-               (unsigned long long)budget->rounds);
+        print_budget(budget);
     }
     printf("\n");
 }
@@ -181,34 +184,26 @@ static void put_accounts(const struct ent_check_budget *budget, struct ent_json_
 void ent_check_budget_put(const struct ent_workplace *w, const struct ent_check_budget *budget,
                           struct ent_json_writer *json)
 {
+    ent_check_privacy_put(ent_pipeline_plan(w->pipeline), json);
     put_releases(ent_pipeline_plan(w->pipeline), json);
     if (!budget->noised) {
         return;
     }
-    ent_json_put_key(json, "privacy");
+    ent_json_put_key(json, "budget");
     ent_json_put_object(json, ENT_JSON_INSERTION);
     ent_json_put_key_string(json, "scope", budget->budget.scope);
-    ent_json_put_key_double(json, "epsilon_of_a_run", budget->noise->epsilon);
-    ent_json_put_key_double(json, "delta", ent_pipeline_plan(w->pipeline)->privacy.delta);
     put_accounts(budget, json);
     ent_json_put_key_uint(json, "rounds", budget->rounds);
     ent_json_put_key_uint(json, "rounds_left", budget->left);
     ent_json_put_close(json);
 }
 
-void ent_check_budget_warn(const struct ent_workplace *w, const struct ent_check_budget *budget,
-                           ent_advice_say *say, void *ctx)
+void ent_check_budget_warn(const struct ent_check_budget *budget, ent_advice_say *say, void *ctx)
 {
     char line[256];
 
-    if (!budget->noised) {
-        return;
-    }
-    if (!ent_pipeline_table(w->pipeline)->has_unit_key) {
-        say(ctx, "no unit_key: each row is taken for a customer of its own; one with k rows loses "
-                 "k times the epsilon");
-    }
-    if (budget->left > 0 && budget->left < budget->rounds && budget->budget.account[0].n == 0) {
+    if (budget->noised && budget->left > 0 && budget->left < budget->rounds &&
+        budget->run == NULL) {
         (void)snprintf(line, sizeof line,
                        "the budget holds %llu of the plan's %llu rounds: then this member drops "
                        "out of the run",

@@ -1,4 +1,4 @@
-/* What `check` says of privacy: what a run of the plan would cost, what the own budget says, what no noise covers. */
+/* What `check` says of the member's own budget (what a run costs, and what noise covers, is the plan's: check_privacy.h). */
 #ifndef ENT_CLIENT_AGENT_CHECK_BUDGET_H
 #define ENT_CLIENT_AGENT_CHECK_BUDGET_H
 
@@ -21,14 +21,14 @@ struct ent_check_budget {
 ENT_MUST enum ent_err ent_check_budget_read(const struct ent_workplace *w,
                                             struct ent_check_budget *out);
 void ent_check_budget_release(struct ent_check_budget *budget);
-/* Whether a run could be taken part in: POLICY, BUDGET. */
+/* Whether a run could be taken part in: CONFIG (there is no such noise), POLICY, BUDGET. */
 ENT_MUST enum ent_err ent_check_budget_ask(const struct ent_workplace *w,
                                            const struct ent_check_budget *budget);
 void ent_check_budget_print(const struct ent_workplace *w, const struct ent_check_budget *budget);
+/* Keys "privacy", "releases", and "budget" where noise is added in this member. */
 void ent_check_budget_put(const struct ent_workplace *w, const struct ent_check_budget *budget,
                           struct ent_json_writer *json);
-/* No unit_key: each row is taken for a customer. A run that would end early for this member. */
-void ent_check_budget_warn(const struct ent_workplace *w, const struct ent_check_budget *budget,
-                           ent_advice_say *say, void *ctx);
+/* A run that would end early for this member. */
+void ent_check_budget_warn(const struct ent_check_budget *budget, ent_advice_say *say, void *ctx);
 
 #endif

@@ -36,6 +36,20 @@ static enum ent_err make_units(const struct ent_pipeline *p, struct ent_dp_units
     return err;
 }
 
+/* What would be drawn is what the ledger holds. */
+static enum ent_err check_booked(const struct ent_dp_settings *settings,
+                                 const struct ent_dp_event *booked)
+{
+    struct ent_dp_event drawn;
+
+    ENT_TRY(ent_dp_settings_event(settings, &drawn));
+    ENT_REQUIRE(drawn.rate == booked->rate && drawn.sigma2 == booked->sigma2 &&
+                    drawn.sensitivity <= booked->sensitivity && drawn.steps == booked->steps &&
+                    drawn.dimension == booked->dimension,
+                ENT_E_BUDGET, "the noise of this round is not the one that was booked");
+    return ENT_E_OK;
+}
+
 enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows *rows,
                                    const struct ent_train_options *options)
 {
@@ -53,6 +67,7 @@ enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows
                                         .scale_bits = privacy->scale_bits,
                                         .sigma2 = noise->sigma2,
                                         .dim = noise->dim};
+    ENT_TRY(check_booked(&settings, &noise->round));
     ENT_TRY(make_units(p, &units));
     err = ent_dp_train(p->model, rows, &units, options, &settings, NULL);
     ent_dp_units_release(&units);

@@ -86,6 +86,7 @@ static enum ent_err ask(struct report *r)
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
     struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
 
+    ENT_TRY(ent_check_budget_read(r->w, &r->budget));
     ent_outgoing_list(plan, r->out);
     for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
         struct ent_outgoing *o = &r->out[i];
@@ -107,9 +108,6 @@ static enum ent_err ask(struct report *r)
                      ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
     }
     ask_parts(r);
-    if (ent_check_privacy_possible(plan) != ENT_E_OK) {
-        note_verdict(r, ENT_E_CONFIG);
-    }
     note_verdict(r, ent_check_budget_ask(r->w, &r->budget));
     if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
         ent_plan_fixed_weight(plan, r->w->name) == 0) {
@@ -208,7 +206,7 @@ static void each_warning(const struct report *r, ent_advice_say *say, void *ctx)
 {
     ent_advice_columns(ent_pipeline_plan(r->w->pipeline), r->w->config, say, ctx);
     ent_advice_parts(r->w->pipeline, say, ctx);
-    ent_check_budget_warn(r->w, &r->budget, say, ctx);
+    ent_check_budget_warn(&r->budget, say, ctx);
 }
 
 static bool declines_some(const struct report *r)
@@ -277,7 +275,6 @@ static enum ent_err print_text(const struct report *r)
                ? ",\n              and the number of training rows as a power of two"
                : "");
     printf("\n");
-    ent_check_privacy_print(plan, stdout);
     ent_check_budget_print(r->w, &r->budget);
     ENT_TRY(ent_check_auditors_print(r->w, &r->auditors));
     printf("policy: ");
@@ -430,7 +427,6 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_key_string(&w, "member", r->w->name);
     put_rows(&w, r);
     put_outgoing(&w, r);
-    ent_check_privacy_put(plan, &w);
     ent_check_budget_put(r->w, &r->budget, &w);
     ent_json_put_key_uint(&w, "min_customers", r->w->config->policy.min_customers);
     ent_json_put_key_bool(&w, "own_figures_leave", figures_go(r));
@@ -482,9 +478,6 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
     err = ent_pipeline_load(w.pipeline);
     if (err == ENT_E_OK) {
         err = look_for_leaks(&report);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_check_budget_read(&w, &report.budget);
     }
     if (err == ENT_E_OK) {
         err = ask(&report);

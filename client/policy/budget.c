@@ -1,5 +1,10 @@
 #include "client/policy/budget.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
 enum ent_err ent_policy_check_privacy(const struct ent_policy_config *policy,
                                       const struct ent_plan_privacy *privacy)
 {
@@ -42,16 +47,38 @@ void ent_budget_of(const struct ent_policy_config *policy, const struct ent_plan
                                           .n = books->n_life});
 }
 
-/* Spent so far, for the sentence; a list that was just accounted for is accounted for again. */
-static enum ent_err refuse(const char *scope, const struct ent_budget_account *a)
+/* The numbers of the sentence: what was spent, what it would be. */
+static enum ent_err figures(const struct ent_budget_account *a, const struct ent_dp_event *round,
+                            double *spent, double *would)
 {
-    struct ent_dp_spent spent;
+    struct ent_dp_event *all = NULL;
+    struct ent_dp_spent s;
+    enum ent_err err;
 
-    ENT_TRY(ent_account_spent(a->events, a->n, a->limit.delta, &spent));
+    ENT_TRY(ent_account_spent(a->events, a->n, a->limit.delta, &s));
+    *spent = s.eps;
+    ENT_TRY(ent_calloc(a->n + 1, sizeof *all, &all));
+    if (a->n > 0) {
+        memcpy(all, a->events, a->n * sizeof *all);
+    }
+    all[a->n] = *round;
+    err = ent_account_spent(all, a->n + 1, a->limit.delta, &s);
+    free(all);
+    *would = s.eps;
+    return err;
+}
+
+static enum ent_err refuse(const char *scope, const struct ent_budget_account *a,
+                           const struct ent_dp_event *round)
+{
+    double spent = 0.0;
+    double would = 0.0;
+
+    ENT_TRY(figures(a, round, &spent, &would));
     return ent_err_note(ENT_E_BUDGET,
-                        "one round more does not fit: scope %s has spent epsilon %.3f of %g at "
-                        "delta %g (%s)",
-                        scope, spent.eps, a->limit.eps, a->limit.delta, a->name);
+                        "one round more would cost scope %s epsilon %.3f of %g at delta %g, %.3f "
+                        "of it spent (%s)",
+                        scope, would, a->limit.eps, a->limit.delta, spent, a->name);
 }
 
 enum ent_err ent_budget_ask(const struct ent_budget *budget, const struct ent_dp_event *round)
@@ -64,7 +91,7 @@ enum ent_err ent_budget_ask(const struct ent_budget *budget, const struct ent_dp
 
         ENT_TRY(ent_account_fits(a->events, a->n, &one, &a->limit, &fits));
         if (!fits) {
-            return refuse(budget->scope, a);
+            return refuse(budget->scope, a, round);
         }
     }
     return ENT_E_OK;

@@ -149,6 +149,15 @@ void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
     } else {
         (void)fprintf(out, "%u plans by digest", policy->n_plans);
     }
+    if (policy->epsilon_run > 0) {
+        (void)fprintf(out, "; epsilon %g a run", policy->epsilon_run);
+    }
+    if (policy->epsilon_life > 0) {
+        (void)fprintf(out, "; epsilon %g in all runs", policy->epsilon_life);
+    }
+    if (policy->epsilon_run > 0 || policy->epsilon_life > 0) {
+        (void)fprintf(out, " (delta %g)", policy->delta);
+    }
     (void)fprintf(out, "%s%s\n", policy->vocabulary_goes ? "" : "; no vocabulary",
                   policy->own_figures_go ? "; its own test figures go" : "");
 }

@@ -145,7 +145,7 @@ void script_kill(struct script *s)
     script_pump(s);
 }
 
-static void make_script(struct script *s, const char *client_yaml, bool grants)
+static void make_script(struct script *s, const char *client_yaml, const char *plan, bool grants)
 {
     static const struct ent_link_mem_identity nobody;
     char bound[64];
@@ -164,9 +164,8 @@ static void make_script(struct script *s, const char *client_yaml, bool grants)
     (void)support_file(s->dir, "data.csv", csv, strlen(csv));
     (void)support_file(s->dir, "client.yaml", client_yaml, strlen(client_yaml));
     free(csv);
-    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)support_plan_text(),
-                          strlen(support_plan_text()), &s->plan));
-    ENT_OK(ent_blob_new_copy(support_plan_text(), strlen(support_plan_text()), &s->plan_blob));
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)plan, strlen(plan), &s->plan));
+    ENT_OK(ent_blob_new_copy(plan, strlen(plan), &s->plan_blob));
     s->model = support_model(s->plan, ent_test_tmpdir(), 5);
     ENT_OK(ent_sha256(ent_blob_bytes(s->model), ent_blob_len(s->model), s->model_digest));
     script_restart(s);
@@ -174,12 +173,17 @@ static void make_script(struct script *s, const char *client_yaml, bool grants)
 
 void script_new(struct script *s, const char *client_yaml)
 {
-    make_script(s, client_yaml, false);
+    make_script(s, client_yaml, support_plan_text(), false);
 }
 
 void script_new_granting(struct script *s, const char *client_yaml)
 {
-    make_script(s, client_yaml, true);
+    make_script(s, client_yaml, support_plan_text(), true);
+}
+
+void script_new_of(struct script *s, const char *client_yaml, const char *plan)
+{
+    make_script(s, client_yaml, plan, false);
 }
 
 void script_free(struct script *s)
@@ -245,8 +249,8 @@ const struct script_frame *script_take(struct script *s, enum ent_msg_type type,
     CU_ASSERT_FATAL(s->n_read < s->n_inbox);
     frame = &s->inbox[s->n_read++];
     if (frame->type != type) {
-        (void)fprintf(stderr, "expected %s, got %s\n", ent_msg_name(type),
-                      ent_msg_name(frame->type));
+        (void)fprintf(stderr, "expected %s, got %s; said:\n%s", ent_msg_name(type),
+                      ent_msg_name(frame->type), s->said);
     }
     CU_ASSERT_EQUAL_FATAL(frame->type, type);
     body = (struct ent_bytes){frame->body.data, frame->body.len};

@@ -82,6 +82,8 @@ struct script {
 void script_new(struct script *s, const char *client_yaml);
 /* The same with grants even for small bytes. */
 void script_new_granting(struct script *s, const char *client_yaml);
+/* Of another plan, with the same columns. */
+void script_new_of(struct script *s, const char *client_yaml, const char *plan);
 void script_free(struct script *s);
 /* The member's process dies (no goodbye) and is started again. */
 void script_kill(struct script *s);

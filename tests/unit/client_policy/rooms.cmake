@@ -1,0 +1,1 @@
+target_link_libraries(test_client_policy PRIVATE client_state)
