@@ -37,7 +37,8 @@ struct ent_audit_budget {
     struct ent_leaf_dp_event first; /* of the run; what all its rounds book */
     bool has_first;
     struct account *accounts; /* [ENT_AUDIT_MEMBERS_MAX] */
-    uint64_t *figures;        /* [n_figures] recomputed, by number of rounds; UNKNOWN */
+    uint64_t *ledgers; /* [ENT_AUDIT_MEMBERS_MAX] newest entry that a member stated, in all runs */
+    uint64_t *figures; /* [n_figures] recomputed, by number of rounds; UNKNOWN */
     size_t n_figures;
     size_t cap_figures;
     bool sampled;
@@ -52,6 +53,7 @@ struct ent_audit_budget {
 enum ent_err ent_audit_budget_init(struct ent_audit *a)
 {
     ENT_TRY(ent_calloc(1, sizeof *a->budget, &a->budget));
+    ENT_TRY(ent_calloc(ENT_AUDIT_MEMBERS_MAX, sizeof *a->budget->ledgers, &a->budget->ledgers));
     return ent_calloc(ENT_AUDIT_MEMBERS_MAX, sizeof *a->budget->accounts, &a->budget->accounts);
 }
 
@@ -59,6 +61,7 @@ void ent_audit_budget_free(struct ent_audit *a)
 {
     if (a->budget != NULL) {
         free(a->budget->accounts);
+        free(a->budget->ledgers);
         free(a->budget->figures);
         free(a->budget);
         a->budget = NULL;
@@ -465,6 +468,37 @@ enum ent_err ent_audit_dp_refund(struct ent_audit *a, const struct ent_audit_lea
         a->facts->spendings[b->place - 1].refunds++;
     }
     return note_accounts(a);
+}
+
+/* ---- what members state ---- */
+
+enum ent_err ent_audit_budget_update(struct ent_audit *a, const struct ent_audit_leaf *leaf,
+                                     uint32_t member, const struct ent_update_statement *s)
+{
+    struct ent_audit_budget *b = a->budget;
+    uint64_t newest = b->ledgers[member];
+    char name[ENT_AUDIT_SHORT_BYTES];
+
+    if (b->promise != PROMISE_PRIVACY || a->round.task != ENT_TASK_TRAIN) {
+        return ENT_E_OK;
+    }
+    ent_audit_short(a->facts->members[member].handle, 16, name);
+    if (s->rows_log2 != 0) {
+        ENT_TRY(ent_audit_fail(a, 13, leaf->index,
+                               "leaf %" PRIu64
+                               ": the update of %s states its number of rows, which "
+                               "no noise covers",
+                               leaf->index, name));
+    }
+    if (s->has_ledger && s->ledger_seq > newest) {
+        b->ledgers[member] = s->ledger_seq;
+        return ENT_E_OK;
+    }
+    return ent_audit_fail(a, 13, leaf->index,
+                          "leaf %" PRIu64
+                          ": %s booked this update in its own ledger as entry %" PRIu64
+                          " (0: not at all); its newest before was %" PRIu64,
+                          leaf->index, name, s->has_ledger ? s->ledger_seq : 0, newest);
 }
 
 /* ---- what is said to be covered ---- */

@@ -212,6 +212,10 @@ ENT_MUST enum ent_err ent_audit_dp_refund(struct ent_audit *a, const struct ent_
 /* A leaf that says whether noise covers what it releases. */
 ENT_MUST enum ent_err ent_audit_budget_claim(struct ent_audit *a, const struct ent_audit_leaf *leaf,
                                              bool covered, bool figures);
+/* Its statement is its own and of the open round. */
+ENT_MUST enum ent_err ent_audit_budget_update(struct ent_audit *a,
+                                              const struct ent_audit_leaf *leaf, uint32_t member,
+                                              const struct ent_update_statement *statement);
 ENT_MUST enum ent_err ent_audit_budget_end(struct ent_audit *a);
 
 /* members.c: V8. */

@@ -183,6 +183,41 @@ static void refunded_rejected(struct scene *s)
     play(s, NULL);
 }
 
+/* ---- what a member states ---- */
+
+enum { ROLLED_BACK, NO_LEDGER, ROWS };
+
+static void other_ledger(struct scene *s, struct ent_header *header)
+{
+    if (s->variant == ROLLED_BACK) {
+        header->update.ledger_seq = 1;
+    } else if (s->variant == NO_LEDGER) {
+        header->update.ledger_seq = 0;
+        header->update.has_ledger = false;
+        memset(header->update.ledger_digest, 0, sizeof header->update.ledger_digest);
+    } else {
+        header->update.rows_log2 = 12;
+    }
+}
+
+static enum ent_err restate(void *ctx, struct ent_forge_leaf_event *event)
+{
+    struct scene *s = ctx;
+
+    if (scene_is(s, event, ENT_LEAF_UPDATE_ACCEPT)) {
+        scene_restate(s, &event->any->update_accept.update, other_ledger,
+                      event->forge->members[s->member].statement);
+    }
+    return ENT_E_OK;
+}
+
+static void rolled_back(struct scene *s)
+{
+    s->round = 3;
+    s->member = 1;
+    play(s, restate);
+}
+
 /* A federation that promises nothing says that its models are covered. */
 static void claimed(struct scene *s)
 {
@@ -214,6 +249,9 @@ const struct attack attacks_budget[] = {
     {13, "refund when updates had arrived", refunded_late, 0, "V13", "", 1, ""},
     {13, "refund when an update had arrived and was refused", refunded_rejected, 0, "V13", "", 1,
      ""},
+    {13, "a member's ledger is an older copy", rolled_back, ROLLED_BACK, "V13", "", 1, ""},
+    {13, "a member's update is not in its ledger", rolled_back, NO_LEDGER, "V13", "", 1, ""},
+    {13, "a member states its rows beside its noise", rolled_back, ROWS, "V10 V13", "", 1, ""},
     {0, "said to be covered, without privacy", claimed, 0, "V13", "", 1, ""},
 };
 const size_t n_attacks_budget = ENT_ARRAY_LEN(attacks_budget);
@@ -239,6 +277,9 @@ const char *const attacks_budget_say[] = {
     "gives back what no round",
     "in which updates had arrived",
     "in which updates had arrived",
+    "its newest before was",
+    "(0: not at all)",
+    "states its number of rows",
     "its plan has no privacy",
 };
 _Static_assert(ENT_ARRAY_LEN(attacks_budget) == ENT_ARRAY_LEN(attacks_budget_say), "one for each");

@@ -40,6 +40,7 @@ static void start(struct fed *fed, const struct goal *g)
 
     (void)snprintf(plan, sizeof plan, plan_format, g->rounds, g->epsilon, g->rate, g->steps);
     for (size_t i = 0; i < N; i++) {
+        fed->members[i].ledger = 1;
         fed_hello(&fed->members[i]);
     }
     fed_start_run(fed, plan);
