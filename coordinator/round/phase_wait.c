@@ -140,7 +140,7 @@ void ent_wait_handle(struct ent_step *step)
 
     switch (step->event->kind) {
     case ENT_EV_STOP:
-        if (step->event->code == ENT_E_BUDGET) {
+        if (step->event->code == ENT_E_BUDGET && ent_round_trains_next(r)) {
             end_run(step, ENT_E_BUDGET);
             break;
         }

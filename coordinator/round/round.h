@@ -109,8 +109,8 @@ enum ent_event_kind {
     /* From the operator and the connections. */
     ENT_EV_RUN_START, /* config was set by ent_round_begin */
     ENT_EV_STOP,    /* end the run after the current round (in WAIT or JOIN: at once); code not OK:
-                         the round cannot be closed any more, in UPDATE at once as well. BUDGET, in WAIT
-                         only: the next round is not paid for, and nobody stopped it */
+                         the round cannot be closed any more, in UPDATE at once as well. BUDGET, where
+                         training opens next: it is not paid for, and nobody stopped the run */
     ENT_EV_TICK,    /* time passed */
     ENT_EV_UP,      /* member welcomed: invited from the next open on; a joined one goes on */
     ENT_EV_DOWN,    /* its (newest) connection ended: it keeps its place until the deadline */
