@@ -84,7 +84,11 @@ static enum ent_err check_blob(struct ent_audit *a, const uint8_t digest[32], ui
     ent_audit_short(digest, 32, name);
     if (err == ENT_E_NOT_FOUND) {
         return was_erased(a, digest)
-                   ? ENT_E_OK
+                   ? ent_audit_find(a, 16, ENT_AUDIT_INCOMPLETE, seq,
+                                    "leaf %" PRIu64
+                                    ": the %s %s was erased, as the log says: it is kept for good, "
+                                    "and what it was cannot be looked at any more",
+                                    seq, what, name)
                    : ent_audit_fail(a, 16, seq,
                                     "leaf %" PRIu64
                                     ": the %s %s is missing, and no blob.erase says "

@@ -55,8 +55,11 @@ static enum ent_err judge_note(const struct ent_tlog_proof *proof, const char *p
     o->n_counted = quorum.n_counted;
     o->reached = quorum.reached;
     o->verdict = quorum.reached ? ENT_E_OK : ENT_E_INCOMPLETE;
-    o->why = quorum.reached ? "signed by the log and a quorum of its witnesses"
-                            : "the checkpoint lacks cosignatures";
+    o->why = quorum.reached
+                 ? "signed by the log and a quorum of its witnesses"
+                 : "too few members cosigned the checkpoint that it carries (a proof of a "
+                   "member's carries that member's own; entente-audit prove EXPORT "
+                   "takes all)";
     return ENT_E_OK;
 }
 
@@ -107,7 +110,7 @@ static enum ent_err print_text(const struct outcome *o, struct ent_buf *out)
                              ent_leaf_name(o->frame.type), when, o->frame.run, o->frame.round));
     }
     if (o->pinned) {
-        ENT_TRY(ent_buf_addf(out, "quorum   %zu of %zu cosignatures\n", o->n_counted, o->k));
+        ENT_TRY(ent_buf_addf(out, "quorum   %zu cosignatures, %zu needed\n", o->n_counted, o->k));
     }
     return ent_buf_addf(out, "VERDICT %s: %s\n", verdict_word(o), o->why);
 }

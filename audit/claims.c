@@ -170,7 +170,9 @@ static int by_round(const void *a, const void *b)
     const struct ent_audit_claim *x = a;
     const struct ent_audit_claim *y = b;
 
-    return memcmp(x->round_open, y->round_open, sizeof x->round_open);
+    int order = memcmp(x->round_open, y->round_open, sizeof x->round_open);
+
+    return order != 0 ? order : memcmp(x->digest, y->digest, sizeof x->digest);
 }
 
 static void find_range(struct range *range, const uint8_t round_open[32])
@@ -196,26 +198,46 @@ static void find_range(struct range *range, const uint8_t round_open[32])
     }
 }
 
+/* Those that name this payload stand together. Once settled all are: a leaf that comes again costs nothing. */
+static void accepted(struct range *range, const uint8_t digest[32])
+{
+    struct ent_audit_claim *claims = range->a->claims;
+    size_t low = range->first;
+    size_t high = range->first + range->n;
+    size_t end = high;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (memcmp(claims[mid].digest, digest, 32) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    for (; low < end && !claims[low].settled && memcmp(claims[low].digest, digest, 32) == 0;
+         low++) {
+        claims[low].settled = true;
+    }
+}
+
 static enum ent_err look(void *ctx, const struct ent_audit_leaf *leaf)
 {
     struct range *range = ctx;
-    struct ent_audit_claim *claims = range->a->claims;
 
-    if (leaf->decoded != ENT_E_OK) {
+    if (leaf->decoded != ENT_E_OK || (range->n == 0 && leaf->frame.type != ENT_LEAF_ROUND_OPEN)) {
         return ENT_E_OK;
     }
     if (leaf->frame.type == ENT_LEAF_ROUND_OPEN) {
         find_range(range, leaf->hash);
-        return ENT_E_OK;
-    }
-    for (size_t i = range->first; i < range->first + range->n; i++) {
-        if (leaf->frame.type == ENT_LEAF_UPDATE_ACCEPT && leaf->any.update_accept.has_update &&
-            memcmp(leaf->any.update_accept.update.payload_sha256, claims[i].digest, 32) == 0) {
-            claims[i].settled = true;
+    } else if (leaf->frame.type == ENT_LEAF_UPDATE_ACCEPT && leaf->any.update_accept.has_update) {
+        accepted(range, leaf->any.update_accept.update.payload_sha256);
+    } else if (leaf->frame.type == ENT_LEAF_ROUND_CLOSE ||
+               leaf->frame.type == ENT_LEAF_ROUND_ABORT) {
+        for (size_t i = range->first; i < range->first + range->n; i++) {
+            range->a->claims[i].round_ended = true;
         }
-        if (leaf->frame.type == ENT_LEAF_ROUND_CLOSE || leaf->frame.type == ENT_LEAF_ROUND_ABORT) {
-            claims[i].round_ended = true;
-        }
+        range->n = 0; /* whatever many of them there are, they are looked at once */
     }
     return ENT_E_OK;
 }

@@ -92,6 +92,7 @@ struct ent_audit {
     ENT_AUDIT_TEMP(ent_audit_stored, stored);
     uint64_t cosigned_before; /* largest size with a quorum below facts->cosigned_size */
     size_t pinned_set;        /* place in facts->sets of what the policy pins, plus 1; 0: none */
+    bool anchored;            /* a note above it has the policy's own quorum */
 
     /* members */
     struct ent_audit_live *live; /* [ENT_AUDIT_MEMBERS_MAX] */

@@ -230,7 +230,7 @@ static enum ent_err take_set(struct ent_audit *a, const struct ent_audit_leaf *l
     ENT_TRY(check_witnesses(a, set));
     ENT_TRY(take_agreed(a, leaf, arena, agreed, &n_agreed));
     ENT_TRY(check_agreed(a, set, before, agreed, n_agreed));
-    if (a->facts->pinned && is_pinned(&a->policy, set)) {
+    if (a->facts->pinned && a->pinned_set == 0 && is_pinned(&a->policy, set)) {
         a->pinned_set = a->facts->n_sets;
     }
     return ENT_E_OK;

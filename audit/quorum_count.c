@@ -20,7 +20,8 @@ static bool has_left(const struct ent_audit *a, const struct force *force, const
            a->facts->members[m].end_seq > force->set->seq;
 }
 
-/* The newest set whose leaf stands below the largest cosigned size below this one; else the first. */
+/* The newest set whose leaf stands below the largest cosigned size below this one; else the first. Behind the note that
+ * the policy's own witnesses vouch for: theirs, or a newer one. */
 static bool set_in_force(const struct ent_audit *a, uint64_t size, struct force *out)
 {
     const struct ent_audit_facts *facts = a->facts;
@@ -33,7 +34,7 @@ static bool set_in_force(const struct ent_audit *a, uint64_t size, struct force 
     out->below = facts->cosigned_size < size ? facts->cosigned_size : a->cosigned_before;
     out->set = &facts->sets[0];
     for (size_t i = 1; i < facts->n_sets; i++) {
-        if (facts->sets[i].seq < out->below) {
+        if (facts->sets[i].seq < out->below || (a->anchored && i < a->pinned_set)) {
             out->set = &facts->sets[i];
         }
     }
@@ -72,6 +73,31 @@ static uint32_t count(const struct ent_audit *a, const struct force *force,
     return n;
 }
 
+/* The policy's own quorum, without anything that the log says of it: k of the keys that it names, each counted once, over
+ * the leaf that holds their set. Sets and their agreements are leaves, which whoever holds the log key can invent, and
+ * the first set is believed until a note covers another: without such a note a log that nobody of the policy ever saw
+ * could hold the policy's set as its last leaf. */
+static bool policy_vouches(const struct ent_audit *a, const struct ent_audit_note *note)
+{
+    uint32_t n = 0;
+
+    if (!note->log_signed || a->pinned_set == 0 ||
+        note->size <= a->facts->sets[a->pinned_set - 1].seq) {
+        return false;
+    }
+    for (size_t i = 0; i < a->policy.n_witnesses; i++) {
+        const struct ent_tlog_witness *w = &a->policy.witnesses[i];
+        bool there = false;
+
+        for (size_t j = 0; j < note->n_cosigned && !there; j++) {
+            there =
+                memcmp(a->facts->members[note->cosigned[j] - 1].witness_pub, w->key.pub, 32) == 0;
+        }
+        n += w->in_quorum && there;
+    }
+    return n >= a->policy.k;
+}
+
 enum ent_err ent_audit_quorum_note(struct ent_audit *a, const struct ent_audit_note *note,
                                    struct ent_audit_stored *stored)
 {
@@ -86,6 +112,10 @@ enum ent_err ent_audit_quorum_note(struct ent_audit *a, const struct ent_audit_n
     }
     n = count(a, &force, note, &newest_s);
     reached = note->log_signed && n >= force.quorum;
+    if (policy_vouches(a, note)) {
+        a->anchored = true;
+        reached = true;
+    }
     if (stored != NULL && reached) {
         stored->quorum = true;
     }
@@ -151,8 +181,10 @@ static enum ent_err check_pinned(struct ent_audit *a)
 
     if (!facts->pinned) {
         return ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
-                              "no policy was given: whom to believe is the export's own word "
-                              "(--policy takes a member's witness.policy)");
+                              "%s: whom to believe is the export's own word (--policy takes a "
+                              "member's witness.policy)",
+                              a->options->policy == NULL ? "no policy was given"
+                                                         : "the policy lies inside the export");
     }
     if (a->policy.has_genesis &&
         memcmp(a->policy.genesis, facts->genesis_hash, sizeof facts->genesis_hash) != 0) {
@@ -162,9 +194,22 @@ static enum ent_err check_pinned(struct ent_audit *a)
         ENT_TRY(ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
                                "the policy names no first leaf (# entente-genesis)"));
     }
+    if (facts->n_sets == 0 && facts->n_rounds == 0) { /* exported before anything was computed */
+        return ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
+                              "the log ends before its first witness set: nobody vouches for it");
+    }
     if (a->pinned_set == 0) {
-        ENT_TRY(ent_audit_fail(a, 5, facts->n_sets > 0 ? facts->sets[0].seq : ENT_AUDIT_NO_SEQ,
-                               "the log's witness sets are not the one that the policy names"));
+        ENT_TRY(ent_audit_fail(
+            a, 5, facts->n_sets > 0 ? facts->sets[0].seq : ENT_AUDIT_NO_SEQ,
+            "the policy's witness set is not in this log: the export is older than the "
+            "policy, or of another history"));
+    } else if (!a->anchored) {
+        ENT_TRY(
+            ent_audit_find(a, 5, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
+                           "no note that covers the policy's witness set was cosigned by %zu of "
+                           "the witnesses that the policy names: nothing says that they saw "
+                           "this log",
+                           a->policy.k));
     }
     return ENT_E_OK;
 }

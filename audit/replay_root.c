@@ -98,6 +98,11 @@ static enum ent_err check_pinned(struct pass *p)
                        "no --policy: whose log this is was not checked");
         return ENT_E_OK;
     }
+    if (ent_export_holds(r->export, r->options->policy)) {
+        ent_replay_say(r, ENT_REPLAY_INCOMPLETE, false,
+                       "the policy lies inside the export: whose log this is, is its own word");
+        return ENT_E_OK;
+    }
     err = ent_calloc(1, sizeof *policy, &policy); /* both are tens of kilobytes */
     if (err == ENT_E_OK) {
         err = ent_calloc(1, sizeof *quorum, &quorum);

@@ -84,7 +84,11 @@ static void runs(struct ent_report *r)
         const struct ent_audit_run *run = &f->runs[i];
 
         ent_report_row(r);
-        ent_report_number(r, run->run);
+        if (run->run > 0) {
+            ent_report_number(r, run->run);
+        } else {
+            ent_report_cell(r, "no round opened");
+        }
         ent_report_time(r, run->ms);
         ent_report_number(r, run->seq);
         ent_report_hex(r, run->leaf.plan, 32);

@@ -35,7 +35,8 @@ static enum ent_err load_policy(struct ent_audit *a)
         return ENT_E_OK;
     }
     ENT_TRY(ent_audit_policy_read(a->options->policy, &a->policy));
-    a->facts->pinned = true;
+    /* A policy that came with the export pins nothing. */
+    a->facts->pinned = !ent_export_holds(a->export, a->options->policy);
     return ENT_E_OK;
 }
 

@@ -199,8 +199,10 @@ policy=$top/${members[0]}/witness.policy
     tee "$top/logs/verify.log" || fail "the export does not verify"
 "$bin/entente-audit" replay "$top/quickstart.export" --policy "$policy" --key "$top/auditor/auditor.x25519" |
     tee "$top/logs/replay.log" | tail -n 3 || fail "the rounds cannot be replayed"
-"$bin/entente-audit" report "$top/quickstart.export" --policy "$policy" --out "$top/report.html" >/dev/null ||
-    fail "no report"
+"$bin/entente-coordinator" disclose --dir "$top/coordinator" >"$top/names.txt" 2>"$top/logs/disclose.log" ||
+    fail "no names for the report"
+"$bin/entente-audit" report "$top/quickstart.export" --policy "$policy" --head "$top/${members[0]}/head.note" --model "$model" \
+    --key "$top/auditor/auditor.x25519" --disclose "$top/names.txt" --out "$top/report.html" >/dev/null || fail "no report"
 cat <<TXT
 
 proved      the log is one history that a quorum of the members cosigned; each update in it was signed by its member; and

@@ -30,15 +30,42 @@ static enum ent_err charge_of(struct ent_agent *agent, struct ent_ledger_charge 
 
 /* ---- an older copy of state.db ---- */
 
-static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+/* What a round of the gap's run costs: of the present plan, or of one that is kept here. */
+static enum ent_err event_of_gap(struct ent_agent *agent, const struct ent_ledger_gap *gap,
+                                 struct ent_ledger_charge *charge)
 {
+    struct ent_plan_noise noise;
+    struct ent_plan *plan = NULL;
+    char *path = NULL;
+    enum ent_err err;
+
+    charge->at = (struct ent_attempt){.run = gap->run};
+    if (gap->run == 0 || memcmp(gap->plan, charge->plan, sizeof gap->plan) == 0) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_agent_plan_path(agent, gap->plan, &path));
+    err = ent_plan_read(path, &plan);
+    free(path);
+    if (err == ENT_E_OK && memcmp(plan->digest, gap->plan, sizeof gap->plan) == 0) {
+        err = ent_plan_privacy_derive(plan, &noise);
+        charge->plan = gap->plan;
+        charge->event = err == ENT_E_OK ? noise.round : charge->event;
+    }
+    ent_plan_free(plan);
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err; /* then the ledger refuses, and says why */
+}
+
+static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_charge *present)
+{
+    struct ent_ledger_charge charge = *present;
     struct ent_ledger_gap gap;
 
     ENT_TRY(ent_ledger_gap(agent->state, &gap));
     if (gap.missing == 0) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_ledger_rebook(agent->state, &agent->csprng, charge));
+    ENT_TRY(event_of_gap(agent, &gap, &charge));
+    ENT_TRY(ent_ledger_rebook(agent->state, &agent->csprng, &charge));
     ent_agent_sayf(agent, ENT_SAY_WARN,
                    "an older copy of state.db was put back: its ledger ended at entry %llu, and "
                    "the log holds this member's entry %llu; the %llu that were missing are charged "
@@ -50,26 +77,43 @@ static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_c
 
 /* ---- asking ---- */
 
-static enum ent_err ask(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+/* What the limits say of the ledger as it is; events are owned. */
+struct asked {
+    struct ent_dp_event *life;
+    struct ent_dp_event *run;
+    struct ent_budget budget;
+};
+
+static enum ent_err read_asked(struct ent_agent *agent, const struct ent_ledger_charge *charge,
+                               struct asked *out)
 {
     struct ent_budget_books books = {.scope = charge->scope};
-    struct ent_dp_event *life = NULL;
-    struct ent_dp_event *run = NULL;
-    struct ent_budget budget;
-    enum ent_err err = ent_ledger_events(agent->state, charge->scope, 0, &life, &books.n_life);
+
+    ENT_TRY(ent_ledger_events(agent->state, charge->scope, 0, &out->life, &books.n_life));
+    ENT_TRY(
+        ent_ledger_events(agent->state, charge->scope, charge->at.run, &out->run, &books.n_run));
+    books.life = out->life;
+    books.run = out->run;
+    ent_budget_of(&agent->config->policy, &ent_pipeline_plan(agent->pipeline)->privacy, &books,
+                  &out->budget);
+    return ENT_E_OK;
+}
+
+static void asked_release(struct asked *asked)
+{
+    free(asked->life);
+    free(asked->run);
+}
+
+static enum ent_err ask(struct ent_agent *agent, const struct ent_ledger_charge *charge)
+{
+    struct asked asked = {0};
+    enum ent_err err = read_asked(agent, charge, &asked);
 
     if (err == ENT_E_OK) {
-        err = ent_ledger_events(agent->state, charge->scope, charge->at.run, &run, &books.n_run);
+        err = ent_budget_ask(&asked.budget, &charge->event);
     }
-    if (err == ENT_E_OK) {
-        books.life = life;
-        books.run = run;
-        ent_budget_of(&agent->config->policy, &ent_pipeline_plan(agent->pipeline)->privacy, &books,
-                      &budget);
-        err = ent_budget_ask(&budget, &charge->event);
-    }
-    free(life);
-    free(run);
+    asked_release(&asked);
     return err;
 }
 
@@ -122,9 +166,50 @@ enum ent_err ent_agent_lost_booked(struct ent_agent *agent)
     return ENT_E_OK;
 }
 
+/* Counted once; each booking takes one, for the accountant counts as many as then run. */
+static enum ent_err rounds_left(struct ent_agent *agent, const struct asked *asked,
+                                const struct ent_ledger_charge *charge, uint64_t seq)
+{
+    if (agent->fits_run == charge->at.run && agent->fits_seq + 1 == seq && agent->fits > 0) {
+        agent->fits--;
+    } else if (agent->fits_run != charge->at.run || agent->fits_seq != seq) {
+        ENT_TRY(ent_budget_left(&asked->budget, &charge->event, UINT32_MAX, &agent->fits));
+    }
+    agent->fits_run = charge->at.run;
+    agent->fits_seq = seq;
+    return ENT_E_OK;
+}
+
+static enum ent_err say_spent(struct ent_agent *agent, const struct ent_ledger_charge *charge,
+                              uint64_t seq)
+{
+    struct asked asked = {0};
+    const struct ent_budget_account *nearest;
+    double spent = 0.0;
+    uint32_t at = 0;
+    enum ent_err err = read_asked(agent, charge, &asked);
+
+    if (err == ENT_E_OK) {
+        err = rounds_left(agent, &asked, charge, seq);
+    }
+    if (err == ENT_E_OK) {
+        err = ent_budget_nearest(&asked.budget, &at, &spent);
+    }
+    if (err == ENT_E_OK) {
+        nearest = &asked.budget.account[at];
+        ent_agent_sayf(agent, ENT_SAY_STATUS,
+                       "%s: epsilon %.3f of %g at %g; %llu rounds of this plan left", charge->scope,
+                       spent, nearest->limit.eps, nearest->limit.delta,
+                       (unsigned long long)agent->fits);
+    }
+    asked_release(&asked);
+    return err;
+}
+
 enum ent_err ent_agent_book(struct ent_agent *agent, bool *booked)
 {
     struct ent_ledger_charge charge;
+    struct ent_ledger_entry entry;
 
     *booked = false;
     if (!takes_noise(agent)) {
@@ -132,10 +217,10 @@ enum ent_err ent_agent_book(struct ent_agent *agent, bool *booked)
     }
     ENT_TRY(charge_of(agent, &charge));
     ENT_TRY(ask_once(agent, &charge));
-    ENT_TRY(ent_ledger_book(agent->state, &agent->csprng, &charge, NULL));
+    ENT_TRY(ent_ledger_book(agent->state, &agent->csprng, &charge, &entry));
     ENT_HOOK_POINT("agent.booked");
     *booked = true;
-    return ENT_E_OK;
+    return say_spent(agent, &charge, entry.seq);
 }
 
 enum ent_err ent_agent_state_ledger(struct ent_agent *agent, struct ent_update_statement *out)

@@ -108,7 +108,10 @@ struct ent_agent {
     enum ent_refusal refusal; /* of that sentence; NOT_SAID: what its code usually is */
     uint32_t asked_run;       /* one more round of this run fits the budget, as the ledger was at */
     uint64_t asked_seq;       /* this entry */
-    uint32_t declined_run;    /* and why: said in full once */
+    uint32_t fits_run;        /* of this run's plan so many rounds fit */
+    uint64_t fits_seq;        /* behind this entry */
+    uint64_t fits;
+    uint32_t declined_run; /* and why: said in full once */
     char declined[4][256];
     size_t n_declined; /* ever; the last ones are kept */
     struct ent_agent_status status;

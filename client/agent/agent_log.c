@@ -6,6 +6,7 @@
 #include "common/base/file.h"
 #include "common/base/hooks.h"
 #include "common/base/log.h"
+#include "common/tlog/leaf.h"
 
 static enum ent_err load_witness(struct ent_agent *agent)
 {
@@ -189,6 +190,7 @@ void ent_agent_settle_log(struct ent_agent *agent)
 
 enum ent_err ent_agent_take_propose(struct ent_agent *agent, const struct ent_envelope *envelope)
 {
+    struct ent_leaf_witness_body body;
     struct ent_msg_propose m;
     struct ent_msg_agree agree;
     enum ent_err err;
@@ -201,6 +203,11 @@ enum ent_err ent_agent_take_propose(struct ent_agent *agent, const struct ent_en
         return ENT_E_OK;
     }
     agree.set = m.set;
-    ent_agent_sayf(agent, ENT_SAY_LINE, "agreed to a set of witnesses of the log");
+    ENT_TRY(ent_leaf_set_decode(m.set, &agent->arena, &body));
+    /* Nothing here can tell a real organisation from an invented one: people can, by the number. */
+    ent_agent_sayf(agent, ENT_SAY_LINE,
+                   "agreed to a set of witnesses of the log: %zu members, any %u of them are a "
+                   "quorum; these should be the organisations that take part",
+                   body.n_witnesses, (unsigned)body.quorum);
     return ent_agent_send(agent, ENT_MSG_AGREE, &agree, NULL);
 }

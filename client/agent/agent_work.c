@@ -284,6 +284,10 @@ static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_B
             say_own(agent, &result.metrics);
         } else if (agent->open->msg.task == ENT_TASK_STATS) {
             ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows", round, (unsigned)result.rows);
+        } else if (agent->open->msg.task == ENT_TASK_TRAIN &&
+                   ent_pipeline_plan(agent->pipeline)->privacy.unit == ENT_PRIVACY_CUSTOMER) {
+            ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, noise booked and added", round,
+                           (unsigned)result.rows);
         } else {
             ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, own loss %.4f", round,
                            (unsigned)result.rows, result.mean_loss);

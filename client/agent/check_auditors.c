@@ -47,6 +47,12 @@ static bool is_listed(const struct ent_workplace *w, const struct ent_check_audi
     return ent_policy_check_auditors(w->config, &auditors->keys[i], 1, false) == ENT_E_OK;
 }
 
+enum ent_err ent_check_auditors_ask(const struct ent_workplace *w,
+                                    const struct ent_check_auditors *auditors)
+{
+    return ent_policy_check_auditors(w->config, auditors->keys, auditors->n, false);
+}
+
 enum ent_err ent_check_auditors_print(const struct ent_workplace *w,
                                       const struct ent_check_auditors *auditors)
 {

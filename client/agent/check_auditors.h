@@ -15,6 +15,9 @@ ENT_MUST enum ent_err ent_check_auditors_read(const struct ent_workplace *w,
                                               struct ent_check_auditors *out);
 ENT_MUST enum ent_err ent_check_auditors_print(const struct ent_workplace *w,
                                                const struct ent_check_auditors *auditors);
+/* POLICY: a run that starts now would seal to one that client.yaml does not list. */
+ENT_MUST enum ent_err ent_check_auditors_ask(const struct ent_workplace *w,
+                                             const struct ent_check_auditors *auditors);
 /* Key "auditors" of the open object. */
 ENT_MUST enum ent_err ent_check_auditors_put(const struct ent_workplace *w,
                                              const struct ent_check_auditors *auditors,

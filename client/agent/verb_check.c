@@ -86,6 +86,7 @@ static enum ent_err ask(struct report *r)
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
     struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
 
+    ENT_TRY(ent_check_auditors_read(r->w, &r->auditors));
     ENT_TRY(ent_check_budget_read(r->w, &r->budget));
     ent_outgoing_list(plan, r->out);
     for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
@@ -109,6 +110,7 @@ static enum ent_err ask(struct report *r)
     }
     ask_parts(r);
     note_verdict(r, ent_check_budget_ask(r->w, &r->budget));
+    note_verdict(r, ent_check_auditors_ask(r->w, &r->auditors));
     if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
         ent_plan_fixed_weight(plan, r->w->name) == 0) {
         note_verdict(r, ent_err_note(ENT_E_CONFIG, "the plan gives %s no weight (fixed weights)",
@@ -481,9 +483,6 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
     }
     if (err == ENT_E_OK) {
         err = ask(&report);
-    }
-    if (err == ENT_E_OK) {
-        err = ent_check_auditors_read(&w, &report.auditors);
     }
     if (err == ENT_E_OK && verb->json) {
         err = print_json(&report);

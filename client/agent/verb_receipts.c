@@ -221,9 +221,12 @@ static enum ent_err make_proof(struct receipts *c, const char *dir, const char *
     if (err == ENT_E_OK) {
         print_one(&c->wanted);
         printf("proof that leaf %llu is among the first %llu of the log: %s\n"
-               "check it:  entente-audit check-proof %s --policy %s/witness.policy\n",
+               "check it:  entente-audit check-proof %s --policy %s/witness.policy\n"
+               "           (INCOMPLETE: it carries the log's signature and this member's alone; "
+               "entente-audit prove EXPORT --leaf %llu takes all cosignatures)\n",
                (unsigned long long)c->wanted.leaf, (unsigned long long)c->head.tree.size,
-               out != NULL ? out : path, out != NULL ? out : path, dir);
+               out != NULL ? out : path, out != NULL ? out : path, dir,
+               (unsigned long long)c->wanted.leaf);
     }
     ent_buf_release(&note);
     free(path);

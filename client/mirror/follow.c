@@ -112,6 +112,8 @@ static enum ent_err take_open(struct ent_walk *walk, uint64_t index,
     round.opened = true;
     round.open_index = index;
     memcpy(round.open_hash, hash, sizeof round.open_hash);
+    round.has_plan = true;
+    memcpy(round.plan, open->plan, sizeof round.plan);
     round.invited = false;
     round.place = 0;
     for (size_t i = 0; i < open->n_invited; i++) {

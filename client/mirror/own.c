@@ -47,6 +47,25 @@ enum ent_err ent_walk_join(struct ent_walk *walk, const struct ent_leaf_round_jo
     return join.has_seen_root ? ent_walk_seen(walk, join.seen_size, join.seen_root) : ENT_E_OK;
 }
 
+/* What the ledger must hold, with the plan that it was booked for. */
+static enum ent_err saw_ledger(struct ent_mirror *m, const struct ent_header *header)
+{
+    struct ent_ledger_seen seen = {.at = {header->run, header->round, header->attempt},
+                                   .seq = header->update.ledger_seq,
+                                   .digest = header->update.ledger_digest};
+    struct ent_log_round round;
+
+    if (!header->update.has_ledger) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_state_log_round_get(m->options.state, &round));
+    if (round.has_plan &&
+        memcmp(round.open_hash, header->update.round_open, sizeof round.open_hash) == 0) {
+        seen.plan = round.plan;
+    }
+    return ent_ledger_saw(m->options.state, &seen);
+}
+
 enum ent_err ent_walk_accept(struct ent_walk *walk, const struct ent_leaf_frame *frame,
                              const struct ent_leaf_update_accept *leaf)
 {
@@ -67,11 +86,7 @@ enum ent_err ent_walk_accept(struct ent_walk *walk, const struct ent_leaf_frame 
     if (header.update.has_seen_root) {
         ENT_TRY(ent_walk_seen(walk, header.update.seen_size, header.update.seen_root));
     }
-    if (header.update.has_ledger) {
-        ENT_TRY(ent_ledger_saw(m->options.state,
-                               (struct ent_attempt){header.run, header.round, header.attempt},
-                               header.update.ledger_seq, header.update.ledger_digest));
-    }
+    ENT_TRY(saw_ledger(m, &header));
     err = ent_state_receipt_get(
         m->options.state, (struct ent_attempt){header.run, header.round, header.attempt}, &receipt);
     if (err == ENT_E_NOT_FOUND) { /* this directory is an older copy: the own signature says it */

@@ -59,6 +59,11 @@ static enum ent_err check_body(struct ent_mirror *m, const struct ent_leaf_witne
         ENT_TRY(err);
         ENT_REQUIRE(memcmp(w->witness_pub, member.witness_pub, sizeof w->witness_pub) == 0,
                     ENT_E_POLICY, "a witness has another key than it was admitted with");
+        for (size_t j = 0; j < i; j++) {
+            ENT_REQUIRE(
+                memcmp(w->witness_pub, body->witnesses[j].witness_pub, sizeof w->witness_pub) != 0,
+                ENT_E_POLICY, "two witnesses have one key: they are one voice");
+        }
     }
     return ENT_E_OK;
 }

@@ -111,3 +111,21 @@ enum ent_err ent_budget_left(const struct ent_budget *budget, const struct ent_d
     *left = fewest;
     return ENT_E_OK;
 }
+
+enum ent_err ent_budget_nearest(const struct ent_budget *budget, uint32_t *at, double *spent)
+{
+    double most = -1.0;
+
+    for (uint32_t i = 0; i < budget->n; i++) {
+        const struct ent_budget_account *a = &budget->account[i];
+        struct ent_dp_spent s;
+
+        ENT_TRY(ent_account_spent(a->events, a->n, a->limit.delta, &s));
+        if (s.eps / a->limit.eps > most) {
+            most = s.eps / a->limit.eps;
+            *at = i;
+            *spent = s.eps;
+        }
+    }
+    return ENT_E_OK;
+}

@@ -49,5 +49,8 @@ ENT_MUST enum ent_err ent_budget_ask(const struct ent_budget *budget,
 ENT_MUST enum ent_err ent_budget_left(const struct ent_budget *budget,
                                       const struct ent_dp_event *round, uint64_t max_rounds,
                                       uint64_t *left);
+/* Which limit is nearest, by the share that is spent, and how much that is. There is at least one: the plan's. */
+ENT_MUST enum ent_err ent_budget_nearest(const struct ent_budget *budget, uint32_t *at,
+                                         double *spent);
 
 #endif

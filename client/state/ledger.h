@@ -68,19 +68,26 @@ ENT_MUST enum ent_err ent_ledger_events(struct ent_state *state, const char *sco
 
 /* ---- an older copy of state.db ---- */
 
-/* The log holds an own statement of that attempt with that number and digest. Waits for the next commit. */
-ENT_MUST enum ent_err ent_ledger_saw(struct ent_state *state, struct ent_attempt at, uint64_t seq,
-                                     const uint8_t digest[ENT_SHA256_BYTES]);
+/* What an own statement in the log says. Borrowed. */
+struct ent_ledger_seen {
+    struct ent_attempt at;
+    uint64_t seq;
+    const uint8_t *digest; /* [ENT_SHA256_BYTES] */
+    const uint8_t *plan;   /* [ENT_SHA256_BYTES], of its run; NULL: not known */
+};
+/* Kept if the chain does not hold it. Waits for the next commit. */
+ENT_MUST enum ent_err ent_ledger_saw(struct ent_state *state, const struct ent_ledger_seen *seen);
 
 struct ent_ledger_gap {
     uint64_t missing;  /* entries to be charged; 0: the chain is the one that the log knows */
     uint64_t last_seq; /* of the chain here */
     uint64_t seen_seq; /* highest number that the log holds and the chain here does not */
     uint32_t run;      /* the run that all missing entries are of; 0: they may be of several */
+    uint8_t plan[ENT_SHA256_BYTES]; /* the plan of that run, where run > 0 */
 };
 ENT_MUST enum ent_err ent_ledger_gap(struct ent_state *state, struct ent_ledger_gap *out);
-/* Charges `missing` times charge->event (its attempt is not used but for the run), closes the gap. POLICY unless all that
- * is missing is of the charge's run: only then is its event what was lost. Nothing is missing: fine. */
+/* Charges `missing` times charge->event (round and attempt are not used), closes the gap. POLICY unless run and plan are
+ * the gap's: only then is the event what was lost. Nothing is missing: fine. */
 ENT_MUST enum ent_err ent_ledger_rebook(struct ent_state *state, struct ent_csprng *csprng,
                                         const struct ent_ledger_charge *charge);
 

@@ -19,25 +19,29 @@ static enum ent_err has_entry(struct ent_state *state, uint64_t seq,
     return err;
 }
 
-enum ent_err ent_ledger_saw(struct ent_state *state, struct ent_attempt at, uint64_t seq,
-                            const uint8_t digest[ENT_SHA256_BYTES])
+enum ent_err ent_ledger_saw(struct ent_state *state, const struct ent_ledger_seen *seen)
 {
     struct ent_stmt *stmt = NULL;
     bool known = false;
     enum ent_err err;
 
-    ENT_TRY(has_entry(state, seq, digest, &known));
+    ENT_TRY(has_entry(state, seen->seq, seen->digest, &known));
     if (known) {
         return ENT_E_OK;
     }
     ENT_TRY(ent_state_join_next(state));
     ENT_TRY(ent_stmt_prepare(state->db,
                              "INSERT OR IGNORE INTO ledger_seen(seq, digest, run, round, attempt,"
-                             " settled) VALUES(?, ?, ?, ?, ?, 0)",
+                             " plan, settled) VALUES(?, ?, ?, ?, ?, ?, 0)",
                              &stmt));
-    ent_stmt_bind_u64(stmt, 1, seq);
-    ent_stmt_bind_blob(stmt, 2, digest, ENT_SHA256_BYTES);
-    ent_state_bind_attempt(stmt, 3, at);
+    ent_stmt_bind_u64(stmt, 1, seen->seq);
+    ent_stmt_bind_blob(stmt, 2, seen->digest, ENT_SHA256_BYTES);
+    ent_state_bind_attempt(stmt, 3, seen->at);
+    if (seen->plan != NULL) {
+        ent_stmt_bind_blob(stmt, 6, seen->plan, ENT_SHA256_BYTES);
+    } else {
+        ent_stmt_bind_null(stmt, 6);
+    }
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
     return err;
@@ -49,6 +53,8 @@ struct seen {
     uint64_t last;
     uint32_t run_least;
     uint32_t run_most;
+    bool has_plan; /* the same one in all */
+    uint8_t plan[ENT_SHA256_BYTES];
 };
 
 static enum ent_err read_seen(struct ent_stmt *stmt, struct seen *out)
@@ -58,7 +64,9 @@ static enum ent_err read_seen(struct ent_stmt *stmt, struct seen *out)
     ENT_TRY(ent_stmt_u64(stmt, 1, &out->first));
     ENT_TRY(ent_stmt_u64(stmt, 2, &out->last));
     ENT_TRY(ent_stmt_u32(stmt, 3, &out->run_least));
-    return ent_stmt_u32(stmt, 4, &out->run_most);
+    ENT_TRY(ent_stmt_u32(stmt, 4, &out->run_most));
+    ENT_TRY(ent_stmt_bool(stmt, 5, &out->has_plan));
+    return out->has_plan ? ent_stmt_blob_exact(stmt, 6, out->plan, sizeof out->plan) : ENT_E_OK;
 }
 
 static enum ent_err seen_of(struct ent_state *state, struct seen *out)
@@ -68,9 +76,11 @@ static enum ent_err seen_of(struct ent_state *state, struct seen *out)
 
     ENT_TRY(ent_stmt_prepare(state->db,
                              "SELECT COUNT(*), IFNULL(MIN(seq), 0), IFNULL(MAX(seq), 0),"
-                             " IFNULL(MIN(run), 0), IFNULL(MAX(run), 0) FROM ledger_seen"
-                             " WHERE settled = 0",
+                             " IFNULL(MIN(run), 0), IFNULL(MAX(run), 0),"
+                             " COUNT(plan) = COUNT(*) AND COUNT(DISTINCT plan) = 1, MIN(plan)"
+                             " FROM ledger_seen WHERE settled = 0",
                              &stmt));
+    *out = (struct seen){0};
     err = read_seen(stmt, out);
     ent_stmt_free(stmt);
     return err;
@@ -82,7 +92,7 @@ static uint32_t run_of_all(const struct seen *seen, const struct ent_ledger_entr
 {
     bool nothing_between = seen->first <= last->seq + 1;
 
-    if (seen->run_least != seen->run_most) {
+    if (seen->run_least != seen->run_most || !seen->has_plan) {
         return 0;
     }
     return nothing_between || last->at.run == seen->run_least ? seen->run_least : 0;
@@ -104,6 +114,7 @@ enum ent_err ent_ledger_gap(struct ent_state *state, struct ent_ledger_gap *out)
 
         out->missing = above > seen.n ? above : seen.n;
         out->run = run_of_all(&seen, &last);
+        memcpy(out->plan, seen.plan, sizeof out->plan);
     }
     return ENT_E_OK;
 }
@@ -144,10 +155,12 @@ enum ent_err ent_ledger_rebook(struct ent_state *state, struct ent_csprng *csprn
     if (gap.missing == 0) {
         return ENT_E_OK;
     }
-    ENT_REQUIRE(gap.run == charge->at.run, ENT_E_POLICY,
+    ENT_REQUIRE(gap.run > 0 && gap.run == charge->at.run &&
+                    memcmp(gap.plan, charge->plan, sizeof gap.plan) == 0,
+                ENT_E_POLICY,
                 "an older copy of state.db was put back: its ledger ends at entry %llu, the log "
-                "holds this member's entry %llu, and what is missing is not of this run alone; put "
-                "the newest state.db back",
+                "holds this member's entry %llu, and what is missing may be of several runs or "
+                "plans; put the newest state.db back",
                 (unsigned long long)gap.last_seq, (unsigned long long)gap.seen_seq);
     ENT_TRY(ent_ledger_charge_check(charge));
     return charge_all(state, csprng, charge, gap.missing);

@@ -81,6 +81,8 @@ struct ent_log_round {
     bool opened;
     uint64_t open_index;
     uint8_t open_hash[ENT_SHA256_BYTES];
+    bool has_plan; /* of the opened round */
+    uint8_t plan[ENT_SHA256_BYTES];
     bool invited; /* this member; then its place among them */
     uint64_t place;
     uint32_t closed_run; /* the newest round.close: 0: none */

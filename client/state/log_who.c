@@ -167,6 +167,10 @@ static enum ent_err read_round(struct ent_stmt *stmt, struct ent_log_round *r)
     ENT_TRY(ent_stmt_u64(stmt, 4, &r->place));
     ENT_TRY(ent_stmt_u32(stmt, 5, &r->closed_run));
     ENT_TRY(ent_stmt_u64(stmt, 6, &r->closed_round));
+    r->has_plan = !ent_stmt_is_null(stmt, 8);
+    if (r->has_plan) {
+        ENT_TRY(ent_stmt_blob_exact(stmt, 8, r->plan, sizeof r->plan));
+    }
     r->has_model = !ent_stmt_is_null(stmt, 7);
     return r->has_model ? ent_stmt_blob_exact(stmt, 7, r->model, sizeof r->model) : ENT_E_OK;
 }
@@ -180,7 +184,7 @@ enum ent_err ent_state_log_round_get(struct ent_state *state, struct ent_log_rou
 
     ENT_TRY(ent_stmt_prepare(state->db,
                              "SELECT opened, open_index, open_hash, invited, place, closed_run,"
-                             " closed_round, model FROM log_round",
+                             " closed_round, model, plan FROM log_round",
                              &stmt));
     err = ent_stmt_step(stmt, &row);
     if (err == ENT_E_OK && row) {
@@ -200,8 +204,8 @@ enum ent_err ent_state_log_round_put(struct ent_state *state, const struct ent_l
 
     ENT_TRY(ent_stmt_prepare(state->db,
                              "INSERT OR REPLACE INTO log_round(id, opened, open_index, open_hash,"
-                             " invited, place, closed_run, closed_round, model)"
-                             " VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             " invited, place, closed_run, closed_round, model, plan)"
+                             " VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                              &stmt));
     ent_stmt_bind_u64(stmt, 1, round->opened);
     ent_stmt_bind_u64(stmt, 2, round->open_index);
@@ -214,6 +218,11 @@ enum ent_err ent_state_log_round_put(struct ent_state *state, const struct ent_l
         ent_stmt_bind_blob(stmt, 8, round->model, sizeof round->model);
     } else {
         ent_stmt_bind_null(stmt, 8);
+    }
+    if (round->has_plan) {
+        ent_stmt_bind_blob(stmt, 9, round->plan, sizeof round->plan);
+    } else {
+        ent_stmt_bind_null(stmt, 9);
     }
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);

@@ -101,8 +101,9 @@ static const char *const migrations[] = {
     " members INTEGER NOT NULL, salt BLOB NOT NULL, digest BLOB NOT NULL) STRICT;"
     "CREATE UNIQUE INDEX ledger_attempt ON ledger(run, round, attempt) WHERE kind = 1;"
     "CREATE TABLE ledger_seen(seq INTEGER NOT NULL, digest BLOB NOT NULL, run INTEGER NOT NULL,"
-    " round INTEGER NOT NULL, attempt INTEGER NOT NULL, settled INTEGER NOT NULL,"
-    " PRIMARY KEY(seq, digest)) STRICT;",
+    " round INTEGER NOT NULL, attempt INTEGER NOT NULL, plan BLOB, settled INTEGER NOT NULL,"
+    " PRIMARY KEY(seq, digest)) STRICT;"
+    "ALTER TABLE log_round ADD COLUMN plan BLOB;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};

@@ -27,6 +27,18 @@ const char *ent_export_dir(const struct ent_export *export)
     return export->dir;
 }
 
+bool ent_export_holds(const struct ent_export *export, const char *path)
+{
+    char *dir = realpath(export->dir, NULL);
+    char *file = realpath(path, NULL);
+    size_t n = dir != NULL ? strlen(dir) : 0;
+    bool holds = dir != NULL && file != NULL && strncmp(file, dir, n) == 0 && file[n] == '/';
+
+    free(dir);
+    free(file);
+    return holds;
+}
+
 struct ent_bytes ent_export_checkpoint(const struct ent_export *export)
 {
     return (struct ent_bytes){export->checkpoint.data, export->checkpoint.len};
@@ -95,6 +107,9 @@ static enum ent_err list_sizes(struct ent_export *export)
     struct dirent *entry;
     enum ent_err err = ENT_E_OK;
 
+    if (fd < 0 && errno == ENOENT) {
+        return ENT_E_OK; /* the log is exported before a quorum cosigned anything */
+    }
     if (dir == NULL) {
         if (fd >= 0) {
             (void)close(fd);

@@ -24,6 +24,8 @@ ENT_MUST enum ent_err ent_export_open(const char *dir, struct ent_export **out);
 void ent_export_close(struct ent_export *export); /* NULL is fine */
 
 const char *ent_export_dir(const struct ent_export *export);
+/* Whether the file lies within the export, whatever it is called: its word counts no more than the export's. */
+bool ent_export_holds(const struct ent_export *export, const char *path);
 /* The bytes of `checkpoint`, until close. */
 struct ent_bytes ent_export_checkpoint(const struct ent_export *export);
 /* What it says, unverified: origin, size, root. Leaves below this size are in the export. */

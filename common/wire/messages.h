@@ -154,8 +154,8 @@ enum ent_refusal {
     ENT_REFUSAL_NOT_ALLOWED,   /* the purposes of this member's data do not cover the plan */
     ENT_REFUSAL_SPECIFICATION, /* plan, log or message contradict themselves or each other */
     ENT_REFUSAL_BUDGET,        /* booking it would exceed a limit */
-    ENT_REFUSAL_CANNOT,        /* impossible here: data, a floor on groups or members, memory, disk */
-    ENT_REFUSAL_DECLINED       /* the member's policy says no */
+    ENT_REFUSAL_CANNOT,  /* impossible here: data, a floor on groups or members, memory, disk */
+    ENT_REFUSAL_DECLINED /* the member's policy says no */
 };
 /* "insufficient_budget"; "" for 0 and what is none. Static. */
 const char *ent_refusal_name(uint32_t kind);

@@ -140,7 +140,7 @@ static void on_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t membe
         reject(e, conn, err, 0);
         return;
     }
-    if (ent_party_hello(e, member, &hello)) {
+    if (ent_party_hello(e, conn, member, &hello)) {
         welcome(e, conn, member, &hello);
     }
 }
@@ -168,23 +168,42 @@ static enum ent_err check_answer(const struct ent_engine *e, const struct ent_en
     return ENT_E_OK;
 }
 
+/* Whether what was fed last is to be stored: what leads to nothing is worth no line, for it can be said without end. Nor
+ * is it kept: the member's word of before may wait to be stored with its row, which this one has nothing to do with. */
+static bool makes_row(const struct ent_engine *e, size_t from, uint32_t member)
+{
+    for (size_t i = from; i < e->actions.n; i++) {
+        const struct ent_action *action = &e->actions.list[i];
+
+        if (action->kind == ENT_ACT_ROW && action->row.member == member &&
+            (action->row.kind == ENT_ROW_JOIN || action->row.kind == ENT_ROW_REJECT ||
+             action->row.kind == ENT_ROW_DROP)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct ent_envelope *env)
 {
+    size_t from;
     struct ent_event event = event_of(e, ENT_EV_JOIN, member, env);
     struct ent_msg_join m;
 
     ENT_TRY(ent_msg_join_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
     ENT_TRY(ent_trail_check_claim(e, m.seen_size, m.seen_root));
-    /* Kept with the row. */
-    ent_said_take(&e->members[member].log.says.join, env);
-    e->members[member].has_commit = true;
-    memcpy(e->members[member].next_commit, m.next_commit, sizeof m.next_commit);
     event.has_base = m.has_base;
     if (ent_conns_of(e, member) != NULL) {
         ent_conns_of(e, member)->has_base = m.has_base;
     }
+    from = e->actions.n;
     ent_engine_feed(e, &event);
+    if (makes_row(e, from, member)) { /* kept with it */
+        ent_said_take(&e->members[member].log.says.join, env);
+        e->members[member].has_commit = true;
+        memcpy(e->members[member].next_commit, m.next_commit, sizeof m.next_commit);
+    }
     return ENT_E_OK;
 }
 
@@ -213,17 +232,6 @@ static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err cod
     }
 }
 
-/* Whether what was fed last is to be stored: what leads to nothing is worth no line, for it can be said without end. */
-static bool makes_row(const struct ent_engine *e, size_t from)
-{
-    for (size_t i = from; i < e->actions.n; i++) {
-        if (e->actions.list[i].kind == ENT_ACT_ROW) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
                                const struct ent_envelope *env)
 {
@@ -235,9 +243,9 @@ static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
     ENT_TRY(check_answer(e, env, m.round_open));
     event.code = ent_err_valid(m.code) && m.code != ENT_E_OK ? (enum ent_err)m.code : ENT_E_POLICY;
     from = e->actions.n;
-    ent_said_take(&e->members[member].log.says.ending, env);
     ent_engine_feed(e, &event);
-    if (makes_row(e, from)) {
+    if (makes_row(e, from, member)) {
+        ent_said_take(&e->members[member].log.says.ending, env);
         say_declined(e, member, event.code, &m);
     }
     return ENT_E_OK;
@@ -245,13 +253,17 @@ static enum ent_err on_decline(struct ent_engine *e, uint32_t member,
 
 static enum ent_err on_lost(struct ent_engine *e, uint32_t member, const struct ent_envelope *env)
 {
+    size_t from;
     struct ent_event event = event_of(e, ENT_EV_LOST, member, env);
     struct ent_msg_lost m;
 
     ENT_TRY(ent_msg_lost_decode(env->payload, env->payload_len, &e->arena, &m));
     ENT_TRY(check_answer(e, env, m.round_open));
-    ent_said_take(&e->members[member].log.says.ending, env);
+    from = e->actions.n;
     ent_engine_feed(e, &event);
+    if (makes_row(e, from, member)) {
+        ent_said_take(&e->members[member].log.says.ending, env);
+    }
     return ENT_E_OK;
 }
 
@@ -299,6 +311,9 @@ static void dispatch(struct ent_engine *e, struct ent_conn *conn, uint64_t reque
     enum ent_err err;
 
     e->members[member].handling = env->header.sequence;
+    if (e->members[member].log.left) {
+        return; /* all that is awaited of it is a cosignature: its key ended in the log */
+    }
     switch (env->header.type) {
     case ENT_MSG_RENEW:
         ent_enroll_renew(e, conn, env);
@@ -412,6 +427,10 @@ static void on_envelope(struct ent_engine *e, struct ent_conn *conn,
     }
     if (env.header.type == ENT_MSG_HELLO) {
         on_hello(e, conn, member, &env);
+    } else if (conn->log.claims) {
+        if (env.header.type == ENT_MSG_PIECE) {
+            ent_party_shows(e, conn, &env);
+        }
     } else {
         dispatch(e, conn, event->request, &env);
     }

@@ -118,7 +118,10 @@ enum ent_err ent_ops_revoke(struct ent_engine *e, const struct ent_json *request
 
     ENT_TRY(text_of(request, "name", &name));
     ENT_TRY(ent_store_find_name(e->store, name, &member));
-    err = ent_trail_together(e, store_revoked, &member);
+    err = ent_engine_settle_now(e); /* what it said before stands before it in the log */
+    if (err == ENT_E_OK) {
+        err = ent_trail_together(e, store_revoked, &member);
+    }
     /* It is out at once, whatever comes of the rest. */
     if (member.index < e->n_members && !e->members[member.index].revoked) {
         ent_members_out(e, member.index, "this member was revoked");
@@ -351,6 +354,9 @@ static enum ent_err carry_out(struct ent_engine *e, const struct ent_json *reque
     }
     if (strcmp(verb, "export") == 0) {
         return ent_ops_export(e, request, out);
+    }
+    if (strcmp(verb, "disclose") == 0) {
+        return ent_ops_disclose(e, request, out);
     }
     return ent_err_note(ENT_E_USAGE, "no request %s", verb);
 }

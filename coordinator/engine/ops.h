@@ -9,6 +9,7 @@
  *   {"verb": "policy"}     {"frozen": bool, "version": ..., "awaited": [NAME], "policy": TEXT}
  *   {"verb": "export", "to": PATH [, "since": ROUND]}
  *   {"verb": "admit-auditor", "x25519": HEX, "ed25519": HEX, "name": N}
+ *   {"verb": "disclose" [, "names": [N]]}       {"lines": [{"who": HANDLE or X25519, "salt": HEX, "name": N}], "unknown": ...}
  *
  * A request that cannot be carried out is answered {"error": {"code": "exists", "text": ...}}. */
 #ifndef ENT_COORDINATOR_ENGINE_OPS_H
@@ -31,6 +32,9 @@ ENT_MUST enum ent_err ent_ops_admit_auditor(struct ent_engine *e, const struct e
                                             struct ent_json_writer *out);
 ENT_MUST enum ent_err ent_ops_export(struct ent_engine *e, const struct ent_json *request,
                                      struct ent_json_writer *out);
+/* Of everybody that the log admitted under a name, or of those asked for: what opens the commitment. */
+ENT_MUST enum ent_err ent_ops_disclose(struct ent_engine *e, const struct ent_json *request,
+                                       struct ent_json_writer *out);
 /* One leaf operator.action by itself. */
 ENT_MUST enum ent_err ent_ops_action(struct ent_engine *e, enum ent_log_action action,
                                      const void *subject, size_t len);

@@ -1,4 +1,5 @@
 /* What members say of the log outside of rounds: the head that they saw, leaving, objections. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -8,22 +9,92 @@
 
 /* ---- HELLO ---- */
 
-bool ent_party_hello(struct ent_engine *e, uint32_t member, const struct ent_msg_hello *m)
+/* One member's word must not end the program: whoever has seen a head that is not ours holds the note that the log's key
+ * signed over it, and shows it. Until then nothing else is heard on the connection, and nobody else notices. */
+static void ask_for_note(struct ent_engine *e, struct ent_conn *conn, uint32_t member)
+{
+    struct ent_msg_welcome w = {.time_ms = e->wall_ms,
+                                .protocol = ENT_WIRE_PROTOCOL_MAX,
+                                .last_sequence = e->members[member].last_sequence,
+                                .idle_ms = (uint32_t)e->home->config->idle_ms};
+    struct ent_msg_pull pull = {.kind = ENT_PULL_NOTE};
+
+    if (ent_engine_may_say_of(e, member)) {
+        ent_engine_say(e, ENT_SAY_TROUBLE, "%s: %s; it is asked for the note",
+                       e->members[member].name, ent_err_message());
+    }
+    conn->welcomed = true;
+    conn->log.claims = true;
+    conn->log.claimant = member;
+    ent_post_admit(e, conn);
+    ent_message_post(e, conn, ENT_MSG_WELCOME, 0, &w);
+    ent_message_post(e, conn, ENT_MSG_PULL, 0, &pull);
+}
+
+bool ent_party_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t member,
+                     const struct ent_msg_hello *m)
 {
     enum ent_err err = ent_trail_check_seen(e, m->seen_size, m->seen_root);
-    char why[256];
 
     if (err == ENT_E_CORRUPT) {
-        (void)snprintf(why, sizeof why, "%s", ent_err_message());
+        ask_for_note(e, conn, member);
+        return false;
+    }
+    ent_engine_fail(e, err);
+    return err == ENT_E_OK;
+}
+
+/* The head of a note that this log's key signed; whether ours is another: CORRUPT. */
+static enum ent_err judge_note(struct ent_engine *e, const struct ent_envelope *env)
+{
+    const struct ent_vkey *log = &e->audit.genesis.log;
+    struct ent_note_opened *opened = NULL;
+    struct ent_msg_piece m;
+    enum ent_err err;
+
+    ENT_TRY(ent_msg_piece_decode(env->payload, env->payload_len, &e->arena, &m));
+    ENT_REQUIRE(m.kind == ENT_PULL_NOTE && m.bytes.len > 0 && m.bytes.len == m.total,
+                ENT_E_SIGNATURE, "it shows no note");
+    ENT_TRY(ent_calloc(1, sizeof *opened, &opened));
+    err = ent_note_open((const char *)m.bytes.data, m.bytes.len, log->name, log, 1, opened);
+    if (err == ENT_E_OK) {
+        err = ent_trail_check_seen(e, opened->checkpoint.size, opened->checkpoint.root);
+    }
+    free(opened);
+    return err == ENT_E_OK ? ent_err_note(ENT_E_SIGNATURE, "the note it shows is one of ours")
+                           : err;
+}
+
+void ent_party_shows(struct ent_engine *e, struct ent_conn *conn, const struct ent_envelope *env)
+{
+    const char *name = e->members[conn->log.claimant].name;
+    enum ent_err err = judge_note(e, env);
+    char why[256];
+
+    (void)snprintf(why, sizeof why, "%s", ent_err_message());
+    if (err == ENT_E_CORRUPT) {
         err = ent_err_note(
             ENT_E_CORRUPT,
             "%s: %s. This directory is an old copy, or another coordinator runs with its keys; "
             "nothing goes on before that is settled: entente-coordinator recover --dir %s brings "
             "the lost leaves back from a member",
-            e->members[member].name, why, e->home->dir);
+            name, why, e->home->dir);
+        ent_engine_fail(e, err);
+        return;
     }
-    ent_engine_fail(e, err);
-    return err == ENT_E_OK;
+    if (err == ENT_E_NO_MEMORY || err == ENT_E_IO) {
+        ent_engine_fail(e, err);
+        return;
+    }
+    if (ent_engine_may_say_of(e, conn->log.claimant)) {
+        ent_engine_say(e, ENT_SAY_TROUBLE,
+                       "%s names a head that this log never had, and cannot show that the log "
+                       "signed it (%s): refused",
+                       name, why);
+    }
+    ent_message_refuse(e, conn, ENT_E_DIGEST, 0,
+                       "HELLO names a head that this log never had, and no note of it was shown");
+    ent_post_close(e, conn);
 }
 
 void ent_party_welcome(struct ent_engine *e, struct ent_conn *conn)
@@ -80,12 +151,14 @@ enum ent_err ent_party_leave(struct ent_engine *e, uint32_t member, const struct
     struct ent_witness_history *h = &e->audit.history;
     struct ent_leaf_member_leave leaf = {.has_request = true};
     struct ent_msg_leave leave;
+    struct ent_event out;
     struct ent_said said;
 
     ENT_TRY(ent_msg_leave_decode(env->payload, env->payload_len, &e->arena, &leave));
     if (m->log.left) { /* it waits for its last note */
         return ENT_E_OK;
     }
+    ENT_TRY(ent_engine_settle_now(e)); /* what it said before stands before it in the log */
     ENT_TRY(ent_grow(&h->left, &h->cap_left, h->n_left + 1, sizeof *h->left));
     ent_said_take(&said, env);
     memcpy(leaf.handle, m->handle, sizeof leaf.handle);
@@ -95,6 +168,9 @@ enum ent_err ent_party_leave(struct ent_engine *e, uint32_t member, const struct
     h->left[h->n_left].leaf = m->log.left_leaf;
     memcpy(h->left[h->n_left++].handle, m->handle, sizeof m->handle);
     ent_engine_say(e, ENT_SAY_MEMBER, "%s leaves the federation", m->name);
+    out = ent_engine_event(e, ENT_EV_REVOKED,
+                           member); /* of the rounds; it stays for the note that covers this */
+    ent_engine_feed(e, &out);
     ent_trail_publish(e);
     return ENT_E_OK;
 }

@@ -66,6 +66,7 @@ static enum ent_err take_head(struct ent_engine *e, bool *is_new)
     memcpy(n->root, root, sizeof n->root);
     ent_witness_in_force(&e->audit.history, e->audit.cosigned, &n->set);
     e->audit.said_waits = false;
+    e->audit.told_ms = e->now_ms;
     return ent_trail_write_note(e, size, root, &n->text);
 }
 

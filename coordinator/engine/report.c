@@ -379,11 +379,32 @@ static void print_phase(const struct ent_json *run, FILE *out)
     }
 }
 
+static void print_asked(const struct ent_json *asked, FILE *out)
+{
+    for (size_t i = 0; i < ent_json_len(asked); i++) {
+        const char *name = "";
+
+        if (ent_json_string(ent_json_at(asked, i), "name", &name) == ENT_E_OK) {
+            (void)fprintf(out, "%s%s", i > 0 ? ", " : "asked to agree to the witness set: ", name);
+        }
+    }
+    (void)fprintf(out, "%s", ent_json_len(asked) > 0 ? "\n" : "");
+}
+
 static void print_log(const struct ent_json *log, FILE *out)
 {
     const struct ent_json *asked = ent_json_get(log, "proposal");
 
     if (log == NULL) {
+        return;
+    }
+    if (ent_json_len(ent_json_get(log, "witnesses")) == 0) {
+        (void)fprintf(out,
+                      "log: %llu %s; nobody witnesses it yet: entente-coordinator policy, once "
+                      "the members are enrolled and connected\n",
+                      (unsigned long long)number(log, "size"),
+                      ent_plural(number(log, "size"), "leaf", "leaves"));
+        print_asked(asked, out);
         return;
     }
     (void)fprintf(
@@ -393,14 +414,7 @@ static void print_log(const struct ent_json *log, FILE *out)
     if (text(log, "awaited")[0] != '\0') {
         (void)fprintf(out, "waiting for witnesses: %s\n", text(log, "awaited"));
     }
-    for (size_t i = 0; i < ent_json_len(asked); i++) {
-        const char *name = "";
-
-        if (ent_json_string(ent_json_at(asked, i), "name", &name) == ENT_E_OK) {
-            (void)fprintf(out, "%s%s", i > 0 ? ", " : "asked to agree to the witness set: ", name);
-        }
-    }
-    (void)fprintf(out, "%s", ent_json_len(asked) > 0 ? "\n" : "");
+    print_asked(asked, out);
 }
 
 static void print_refusals(const struct ent_json *refusals, FILE *out)
@@ -460,6 +474,7 @@ void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *ou
         }
     } else {
         (void)fprintf(out, "no run yet; entente-coordinator start begins one\n");
+        print_log(ent_json_get(status, "log"), out);
     }
     (void)fprintf(out, "\n");
     ent_report_roster(status, max_lines, out);

@@ -126,6 +126,12 @@ static bool waits(struct ent_engine *e)
     return false;
 }
 
+enum ent_err ent_engine_settle_now(struct ent_engine *e)
+{
+    e->lazy_due_ms = 1; /* long ago */
+    return ent_engine_settle(e);
+}
+
 enum ent_err ent_engine_settle(struct ent_engine *e)
 {
     bool closed;

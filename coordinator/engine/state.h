@@ -320,6 +320,8 @@ void ent_engine_unhold(struct ent_engine *e); /* the run is over */
 void ent_engine_tick(struct ent_engine *e); /* TICK when the machine's timer is due */
 /* One commit, and all that follows from it. */
 ENT_MUST enum ent_err ent_engine_settle(struct ent_engine *e);
+/* The same, and rows that others could be waited for are not: before a leaf that ends a member's keys. */
+ENT_MUST enum ent_err ent_engine_settle_now(struct ent_engine *e);
 
 /* ---- commit.c: rows and what belongs to them, in one transaction ---- */
 ENT_MUST enum ent_err ent_commit(struct ent_engine *e);

@@ -11,6 +11,8 @@
 #include "coordinator/engine/state.h"
 
 #define LATE_MS 1000 /* a quorum that no row follows is stored by then */
+#define WAITS_MS                                                                                   \
+    2000 /* a note that lacks cosignatures for so long is said to; most take a round trip */
 
 /* ---- loading ---- */
 
@@ -410,6 +412,9 @@ enum ent_err ent_trail_housekeeping(struct ent_engine *e)
 
     if (e->started && e->now_ms >= e->audit.purge_due_ms) {
         ENT_TRY(ent_seal_purge(e));
+    }
+    if ((e->audit.gate.waits || e->audit.end_waits) && e->now_ms >= e->audit.told_ms + WAITS_MS) {
+        ent_trail_say_waits(e);
     }
     return n->dirty && e->now_ms >= n->dirty_ms + LATE_MS ? ent_trail_flush(e) : ENT_E_OK;
 }

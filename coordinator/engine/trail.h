@@ -75,6 +75,7 @@ struct ent_trail {
     uint64_t cosigned; /* largest size with a quorum; 0: none */
     struct ent_trail_gate gate;
     bool said_waits;     /* of this note */
+    uint64_t told_ms;    /* monotonic, when members were told of it */
     struct ent_buf open; /* leaf round.open of the current attempt */
     uint64_t open_leaf;
     bool has_close;
@@ -99,6 +100,8 @@ struct ent_trail {
 struct ent_conn_log {
     uint64_t sent; /* leaves that it has or was sent */
     bool behind;   /* it gets the rest once it has cosigned up to `sent` */
+    bool claims;   /* its HELLO named a head that is not ours: nothing but the proof is heard */
+    uint32_t claimant;
 };
 
 struct ent_member_log {
@@ -161,8 +164,12 @@ ENT_MUST enum ent_err ent_trail_check_claim(const struct ent_engine *e, uint64_t
                                             const uint8_t root[ENT_MERKLE_BYTES]);
 
 /* ---- party.c: what members say outside of rounds ---- */
-/* HELLO's head. False: this directory is behind what the member saw; the engine ends. */
-bool ent_party_hello(struct ent_engine *e, uint32_t member, const struct ent_msg_hello *m);
+/* HELLO's head. False: this log never had it; the member is asked for the note that says so. */
+bool ent_party_hello(struct ent_engine *e, struct ent_conn *conn, uint32_t member,
+                     const struct ent_msg_hello *m);
+/* Its answer, a PIECE. One that the log's key signed: this directory is behind, and the engine ends. */
+void ent_party_shows(struct ent_engine *e, struct ent_conn *conn,
+                     const struct ent_envelope *envelope);
 void ent_party_welcome(struct ent_engine *e, struct ent_conn *conn);
 ENT_MUST enum ent_err ent_party_agree(struct ent_engine *e, uint32_t member,
                                       const struct ent_envelope *envelope);

@@ -6,6 +6,9 @@
 #include "common/base/err.h"
 #include "common/json/json.h"
 
+/* Names that one command line asks for; without any it is everybody. */
+#define ENT_VERB_DISCLOSE_MAX 64
+
 /* One struct for all verbs: each verb's table names the members it takes. */
 struct ent_verb_options {
     const char *dir;
@@ -43,6 +46,8 @@ ENT_MUST enum ent_err ent_verb_policy(const void *options, const char *const *ar
 ENT_MUST enum ent_err ent_verb_admit_auditor(const void *options, const char *const *args,
                                              size_t n_args);
 ENT_MUST enum ent_err ent_verb_export(const void *options, const char *const *args, size_t n_args);
+ENT_MUST enum ent_err ent_verb_disclose(const void *options, const char *const *args,
+                                        size_t n_args);
 ENT_MUST enum ent_err ent_verb_recover(const void *options, const char *const *args, size_t n_args);
 
 /* ---- of this room ---- */

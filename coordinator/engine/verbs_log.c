@@ -10,6 +10,7 @@
 
 #define WAIT_DEFAULT_S 60
 #define WAIT_MAX_S 86400
+#define SINCE_DIGITS 9
 #define KEY_FILE_MAX ((size_t)16 * 1024)
 
 /* ---- policy ---- */
@@ -227,17 +228,18 @@ static enum ent_err absolute(const char *path, char **out)
     return err;
 }
 
-static enum ent_err print_exported(const struct ent_json *json, const char *to)
+static enum ent_err print_exported(const struct ent_json *json, const char *to, const char *since)
 {
     uint64_t size = 0;
     uint64_t cosigned = 0;
 
     ENT_TRY(ent_json_uint(ent_json_get(json, "size"), "size", INT64_MAX, &size));
     ENT_TRY(ent_json_uint(ent_json_get(json, "cosigned"), "cosigned", INT64_MAX, &cosigned));
-    printf("%s: %llu leaves%s\ncheck it: entente-audit verify %s --policy FILE (a member's "
+    printf("%s: %llu leaves%s\ncheck it: entente-audit verify %s --policy FILE%s%s (a member's "
            "witness.policy)\n",
            to, (unsigned long long)size,
-           size <= cosigned ? ", cosigned by the witnesses" : ", NOT cosigned by a quorum yet", to);
+           size <= cosigned ? ", cosigned by the witnesses" : ", NOT cosigned by a quorum yet", to,
+           since != NULL ? " --since " : "", since != NULL ? since : "");
     return ENT_E_OK;
 }
 
@@ -253,8 +255,9 @@ enum ent_err ent_verb_export(const void *options, const char *const *args, size_
     (void)n_args;
     ent_verb_log(o);
     ENT_REQUIRE(o->since == NULL ||
-                    (o->since[0] != '\0' && strspn(o->since, "0123456789") == strlen(o->since)),
-                ENT_E_USAGE, "--since must be the number of a round");
+                    (o->since[0] != '\0' && strspn(o->since, "0123456789") == strlen(o->since) &&
+                     strlen(o->since) <= SINCE_DIGITS),
+                ENT_E_USAGE, "--since must be the number of a round, not '%.40s'", o->since);
     ENT_TRY(absolute(o->to, &to));
     {
         const char *const pairs[][2] = {{"to", to}, {"since", o->since}, {NULL, NULL}};
@@ -262,7 +265,7 @@ enum ent_err ent_verb_export(const void *options, const char *const *args, size_
         err = ent_verb_ask(o->dir, "export", pairs, &reply, &json);
     }
     if (err == ENT_E_OK) {
-        err = print_exported(json, o->to);
+        err = print_exported(json, o->to, o->since);
         ent_verb_forget(&reply, json);
     }
     free(to);

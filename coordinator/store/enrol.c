@@ -210,6 +210,20 @@ static void check_sizes(const struct ent_store_cert *cert, size_t tls_pub_len)
                tls_pub_len > ENT_STORE_TLS_PUB_MAX);
 }
 
+/* Two voices of one witness key would be one voice, and a set that holds both is none. The key is in the log for all to
+ * see, and no signature of the request is under it. */
+static enum ent_err check_witness_key(struct ent_store *store, const uint8_t *witness_pub)
+{
+    struct ent_stmt *stmt = NULL;
+    uint64_t n = 0;
+
+    ENT_TRY(ent_tables_prepare(store, "SELECT count(*) FROM member WHERE witness_pub = ?", &stmt));
+    ent_stmt_bind_blob(stmt, 1, witness_pub, ENT_STORE_DIGEST_BYTES);
+    ENT_TRY(ent_tables_one(stmt, read_u64, &n));
+    ENT_REQUIRE(n == 0, ENT_E_EXISTS, "this witness key belongs to another member already");
+    return ENT_E_OK;
+}
+
 static enum ent_err set_enrolled(struct ent_store *store, const uint8_t *handle,
                                  const struct ent_store_keys *keys, uint32_t index, uint64_t now_ms)
 {
@@ -243,6 +257,7 @@ static enum ent_err enrol(struct ent_store *store, const uint8_t *handle,
     ENT_REQUIRE(m.state != ENT_MEMBER_ENROLLED, ENT_E_EXISTS, "%s is enrolled already", m.name);
     ENT_REQUIRE(m.state == ENT_MEMBER_INVITED, ENT_E_REVOKED, "%s was revoked", m.name);
     ENT_TRY(ent_store_n_enrolled(store, index));
+    ENT_TRY(check_witness_key(store, keys->witness_pub));
     ENT_TRY(set_enrolled(store, handle, keys, *index, now_ms));
     ENT_TRY(set_cert(store, handle, cert, keys->tls_pub, keys->tls_pub_len));
     return put_cert(store, handle, cert, now_ms);

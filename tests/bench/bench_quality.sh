@@ -73,8 +73,11 @@ federate() { # dir, plan; members are the CSV files of dir/data
         name=$(basename "$csv" .csv)
         until grep -q "^$name is here" "$dir/serve.log"; do kill -0 "$serve"; sleep 0.05; done
     done
-    "$bin/entente-coordinator" policy --dir "$dir/fed" >>"$dir/log" 2>&1
-    "$bin/entente-coordinator" start --dir "$dir/fed" "$plan" >>"$dir/log"
+    "$bin/entente-coordinator" policy --dir "$dir/fed" >"$dir/policy" 2>>"$dir/log"
+    # All members are in each round; the plan has to ask for as many as must witness one.
+    sed "s/min_members: 3/min_members: $(sed -n 's/^group quorum \([0-9]*\).*/\1/p' "$dir/policy")/" \
+        "$plan" >"$dir/plan.yaml"
+    "$bin/entente-coordinator" start --dir "$dir/fed" "$dir/plan.yaml" >>"$dir/log"
     for pid in "${pids[@]}"; do wait "$pid"; done
     pids=()
 }

@@ -108,11 +108,11 @@ expect_exit away 5
 fed_stop
 
 say "a token ends after 72 hours: at the member, and at the coordinator whatever the member's clock says"
-coordinator invite --dir "$FED" ann >"$TOP/ann" 2>/dev/null
-expect_status 21 ann1 "$(shifted "$BIN/entente-client" $((73 * HOUR)))" enroll --dir "$TOP/anns" --token-file "$TOP/ann"
+"$COORDINATOR" invite --dir "$FED" ann >"$TOP/ann" 2>/dev/null # still at 120 days: the log does not go back
+expect_status 21 ann1 "$(shifted "$BIN/entente-client" $((120 * DAY + 73 * HOUR)))" enroll --dir "$TOP/anns" --token-file "$TOP/ann"
 expect_line ann1 'the token expired at' 1
 [ ! -e "$TOP/anns" ] || fail "something is left"
-COORDINATOR=$(shifted "$BIN/entente-coordinator" $((73 * HOUR)))
+COORDINATOR=$(shifted "$BIN/entente-coordinator" $((120 * DAY + 73 * HOUR)))
 rm -f "$LOGS/serve.log"
 fed_serve --verbose
 expect_status 21 ann2 client enroll --dir "$TOP/anns" --token-file "$TOP/ann"

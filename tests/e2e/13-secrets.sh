@@ -13,6 +13,7 @@ for i in 1 2 3; do
     member "member-$i" --verbose
 done
 for i in 1 2 3; do expect_line serve "member-$i is here" 10; done
+coordinator policy --dir "$FED" --wait 30 >"$LOGS/policy.log" 2>&1 || fail "policy: $(tail -n 3 "$LOGS/policy.log")"
 
 say "while it runs: command lines, environments, core dumps, open directories"
 fed_start

@@ -133,8 +133,8 @@ def check(export, policy, heads):
     print("log         %s, %d leaves, root %s" % (log[0], size, base64.b64encode(root).decode()))
     print("notes       %d sizes, each signed by the log, each the beginning of the next" % len(notes))
     print("cosigned by %d of %d members; the policy wants %d" % (len(signers & members), len(members), need))
-    if len(signers & members) < need:
-        raise Unchecked("too few members have cosigned the newest note: others may have been shown another history")
+    if len(signers & members) < need or export.resolve() in policy.resolve().parents:
+        raise Unchecked("too few members have cosigned the newest note, or the policy lies inside the export: take a member's")
 
 args = sys.argv[1:]
 if len(args) < 2 or len(args) % 2 or any(a != "--head" for a in args[2::2]):
@@ -145,6 +145,6 @@ try:
 except Violation as reason:
     verdict, status = "FAIL: %s" % reason, 1
 except (Unchecked, OSError, ValueError, KeyError, IndexError) as reason:
-    verdict, status = "INCOMPLETE: %s: %s" % (type(reason).__name__, reason), 3
+    verdict, status = "INCOMPLETE: %s" % (reason if type(reason) in (Unchecked, FileNotFoundError) else repr(reason)), 3
 print("VERDICT " + verdict)
 sys.exit(status)

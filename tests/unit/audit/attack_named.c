@@ -217,6 +217,63 @@ static void sybils(struct scene *s)
     }
 }
 
+/* Everybody's word for a second set: its members', and those of the invented federation before it. */
+static void agree_all(struct scene *s, struct ent_leaf_witness_set *set)
+{
+    struct ent_leaf_statement agreed[2 * ATTACK_MEMBERS];
+    struct ent_msg_agree message = {.set = set->set};
+    struct ent_forge *const forges[] = {s->other, s->forge};
+    size_t n = 0;
+
+    for (size_t f = 0; f < ENT_ARRAY_LEN(forges); f++) {
+        for (size_t i = 0; i < forges[f]->options.n_members; i++) {
+            struct ent_forge_said said;
+
+            ENT_OK(ent_forge_say_message(forges[f], i, ENT_MSG_AGREE, &message, &s->arena, &said));
+            agreed[n++] = said.statement;
+        }
+    }
+    set->agreed = agreed;
+    set->n_agreed = n;
+    ENT_OK(ent_forge_append(s->forge, ENT_LEAF_WITNESS_SET, ENT_FORGE_NOBODY, set));
+}
+
+/* An invented federation, and as its last act the real members' keys of the policy become its witnesses. In force is the
+ * set before: none of them ever saw it (0); or they did cosign (1). */
+static void crown(struct scene *s)
+{
+    struct ent_forge_options options = s->options;
+
+    options.member_seed = 99;
+    options.n_members = 3;
+    scene_play(s, NULL);
+    ent_forge_free(s->forge);
+    ENT_OK(ent_forge_new(&options, &s->forge));
+    for (size_t i = 0; i < s->other->n_leaves; i++) {
+        const struct ent_forge_leaf *leaf = &s->other->leaves[i];
+        struct ent_leaf_frame frame;
+        union ent_leaf_any any;
+
+        if (leaf->type != ENT_LEAF_MEMBER_ADMIT && leaf->type != ENT_LEAF_WITNESS_SET) {
+            continue;
+        }
+        ENT_OK(
+            ent_leaf_decode((struct ent_bytes){leaf->bytes, leaf->len}, &s->arena, &frame, &any));
+        if (leaf->type == ENT_LEAF_MEMBER_ADMIT) {
+            ENT_OK(ent_forge_append(s->forge, leaf->type, ENT_FORGE_NOBODY, &any));
+            continue;
+        }
+        any.witness_set.n_agreed = 0;
+        ENT_OK(second_set(s, &any.witness_set));
+        agree_all(s, &any.witness_set);
+    }
+    ENT_OK(ent_forge_publish(s->forge));
+    for (size_t i = 0; i < ATTACK_MEMBERS && s->variant == 1; i++) {
+        ENT_OK(ent_forge_cosign(s->other, &s->forge->notes[s->forge->n_notes - 1], i));
+    }
+    scene_export(s, false);
+}
+
 /* ---- 21: tricks on the parser ---- */
 
 static enum ent_err add_raw(struct ent_buf *raw, struct ent_bytes body,
@@ -285,11 +342,12 @@ static enum ent_err erase_openly(void *ctx, struct ent_forge_leaf_event *event)
     if (scene_is(s, event, ENT_LEAF_UPDATE_ACCEPT)) {
         memcpy(s->erased, event->any->update_accept.sealed[0], 32);
     } else if (event->frame->type == ENT_LEAF_MODEL_RELEASE &&
-               event->any->model_release.kind == ENT_LOG_BEST && s->variant == 1) {
+               event->any->model_release.kind == ENT_LOG_BEST &&
+               (s->variant == 1 || s->variant == 3)) {
         uint8_t digests[1][32];
         struct ent_leaf_blob_erase leaf = {.digests = digests, .n_digests = 1, .basis = 1};
 
-        memcpy(digests[0], s->erased, 32);
+        memcpy(digests[0], s->variant == 3 ? event->forge->run.plan : s->erased, 32);
         return ent_forge_append(event->forge, ENT_LEAF_BLOB_ERASE, ENT_FORGE_NOBODY, &leaf);
     }
     return ENT_E_OK;
@@ -301,7 +359,7 @@ static void erase(struct scene *s)
     s->member = MEMBER;
     scene_play(s, erase_openly);
     for (size_t i = 0; i < s->forge->n_blobs; i++) {
-        const uint8_t *digest = s->variant == 2 ? s->forge->run.plan : s->erased;
+        const uint8_t *digest = s->variant >= 2 ? s->forge->run.plan : s->erased;
 
         s->forge->blobs[i].missing = memcmp(s->forge->blobs[i].digest, digest, 32) == 0;
     }
@@ -320,6 +378,8 @@ const struct attack attacks_named[] = {
     {16, "update without its seal", unsealed, 0, "V15", "", 1, ""},
     {20, "invented witnesses take over", sybils, 0, "V5", "", 1, ""},
     {20, "a whole invented federation", sybils, 1, "V5", "", 1, ""},
+    {20, "a whole invented federation, the policy's set at its end", crown, 0, "", "V5", 3, ""},
+    {0, "the same, and the policy's witnesses cosigned", crown, 1, "", "", 0, ""},
     {21, "unknown field", parser, 0, "V1", "", 1, ""},
     {21, "number in too many bytes", parser, 1, "V1", "", 1, ""},
     {21, "fields out of order", parser, 2, "V1", "", 1, ""},
@@ -330,5 +390,6 @@ const struct attack attacks_named[] = {
     {23, "retained update erased, and the log says so", erase, 1, "", "V15", 3, ""},
     {23, "retained update erased quietly", erase, 0, "V16", "", 1, ""},
     {23, "plan erased quietly", erase, 2, "V16", "", 1, ""},
+    {23, "plan erased, and the log says so", erase, 3, "", "V16", 3, ""},
 };
 const size_t n_attacks_named = ENT_ARRAY_LEN(attacks_named);

@@ -173,6 +173,25 @@ ENT_TEST(verify, without_a_policy_never_more_than_incomplete)
     leave(&w);
 }
 
+/* Nor with one that came with the export, whatever its name and its bytes. */
+ENT_TEST(verify, a_policy_inside_the_export_pins_nothing)
+{
+    struct world w = plain_world();
+    char *inside = in(w.dir, "acme.policy");
+    struct ent_audit_options options = {.policy = inside};
+    struct ent_buf policy;
+
+    ent_buf_init(&policy, 65536);
+    ENT_OK(ent_file_read(w.policy, &policy));
+    ENT_OK(ent_file_write_atomic(inside, policy.data, policy.len, 0600));
+    CU_ASSERT_EQUAL(verdict(&w, &options), ENT_AUDIT_NOT_COMPLETE);
+    options.policy = w.policy;
+    CU_ASSERT_EQUAL(verdict(&w, &options), ENT_AUDIT_PASS);
+    ent_buf_release(&policy);
+    free(inside);
+    leave(&w);
+}
+
 ENT_TEST(verify, policy_of_another_federation_or_none)
 {
     struct ent_forge_options other = {.seed = 99, .n_members = 4, .train_rounds = 1, .plain = true};

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/check_budget.h"
+#include "client/agent/verbs.h"
 #include "client/state/ledger.h"
 #include "common/base/file.h"
 #include "common/db/db.h"
@@ -112,6 +114,8 @@ ENT_TEST(private, a_run_is_booked_round_by_round_and_ends_at_the_limit)
         CU_ASSERT_EQUAL(last.event.rate, s.plan->privacy.rate);
         CU_ASSERT_EQUAL(last.event.dimension, s.plan->n_params);
     }
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "at 1e-05; 2 rounds of this plan left"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "of 6 at 1e-05; 0 rounds of this plan left"));
     /* whatever a coordinator says: one more does not fit, and nothing is booked for it */
     declined(&s, ENT_E_BUDGET, ENT_REFUSAL_BUDGET, "of 6 at delta 1e-05, ");
     CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "one round more would cost scope crm-de epsilon "));
@@ -171,6 +175,41 @@ ENT_TEST(private, a_plan_without_noise_is_declined_where_there_is_a_limit)
     (void)script_take(&s, ENT_MSG_DECLINE, &m, NULL);
     CU_ASSERT(m.code == ENT_E_POLICY && m.kind == ENT_REFUSAL_DECLINED);
     CU_ASSERT_PTR_NOT_NULL(strstr(m.text, "the plan has no `privacy`"));
+    script_free(&s);
+}
+
+/* ---- check ---- */
+
+/* The verdict of check on this directory and the script's plan. */
+static enum ent_err check(const struct script *s, const char *client)
+{
+    struct ent_check_verb verb = {.dir = s->dir, .json = true};
+
+    (void)support_file(s->dir, "client.yaml", client, strlen(client));
+    verb.plan = support_file(s->dir, "plan.yaml", PLAN, strlen(PLAN));
+    return ent_verb_check(&verb, NULL, 0);
+}
+
+ENT_TEST(private, check_knows_what_was_spent_and_what_fits)
+{
+    struct ent_check_budget b = {0};
+    struct ent_workplace w = {0};
+    struct script s;
+
+    start(&s, CLIENT);
+    up_to_update(&s, true);
+    (void)finish(&s);
+    ENT_OK(
+        ent_workplace_open(s.dir, NULL, support_file(s.dir, "plan.yaml", PLAN, strlen(PLAN)), &w));
+    ENT_OK(ent_check_budget_read(&w, &b)); /* beside the running agent, in the run */
+    CU_ASSERT(b.noised && b.budget.n == 1 && b.left == 2 && b.rounds == 3);
+    CU_ASSERT(b.spent[0].eps > 1 && b.spent[0].eps < 6);
+    ent_check_budget_release(&b);
+    ent_workplace_close(&w);
+    script_kill(&s);
+    ENT_OK(check(&s, CLIENT));
+    ENT_FAILS(check(&s, CLIENT "policy: {epsilon_life: 0.5}\n"), ENT_E_BUDGET);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "of it spent (policy.epsilon_life)"));
     script_free(&s);
 }
 
@@ -299,5 +338,36 @@ ENT_TEST(private, an_older_copy_is_charged_again_before_it_goes_on)
     CU_ASSERT_EQUAL(finish(&s).ledger_seq, 3);
     CU_ASSERT_EQUAL(booked(&s, &last), 3);
     declined(&s, ENT_E_BUDGET, ENT_REFUSAL_BUDGET, "(the plan's epsilon)"); /* three were spent */
+    script_free(&s);
+}
+
+/* The copy is of before a run that is over: that run's plan is known by the log, and its price by the plan. */
+ENT_TEST(private, an_older_copy_of_another_run_is_charged_by_that_runs_plan)
+{
+    struct ent_msg_run_end end = {.code = ENT_E_OK};
+    struct ent_ledger_entry last;
+    struct script s;
+
+    start(&s, CLIENT "policy: {epsilon_life: 6.05}\n");
+    script_kill(&s);
+    s.n_read = s.n_inbox;
+    copy_state(&s, "state.db", "copy.db");
+    back(&s);
+    for (uint64_t round = 1; round <= 3; round++) {
+        up_to_update(&s, round == 1);
+        CU_ASSERT_EQUAL(finish(&s).ledger_seq, round);
+    }
+    script_say(&s, ENT_MSG_RUN_END, &end);
+    script_publish(&s);
+    script_kill(&s);
+    s.n_read = s.n_inbox;
+    copy_state(&s, "copy.db", "state.db");
+    CU_ASSERT_EQUAL(booked(&s, NULL), 0);
+    s.run = 2;
+    s.round = 1;
+    back(&s);
+    declined(&s, ENT_E_BUDGET, ENT_REFUSAL_BUDGET, "(policy.epsilon_life)"); /* 6 of 9 are spent */
+    CU_ASSERT_EQUAL(booked(&s, &last), 3);
+    CU_ASSERT(last.kind == ENT_LEDGER_REBOOK && last.at.run == 1);
     script_free(&s);
 }

@@ -239,6 +239,37 @@ ENT_TEST(sets, agreed_to_or_not)
     witness_free(&w);
 }
 
+/* A member that was admitted with another one's key, which the log shows to all. */
+ENT_TEST(sets, one_key_is_one_voice)
+{
+    struct ent_leaf_witness list[3] = {0};
+    struct ent_leaf_witness_body body = {.version = 1, .bad = 0, .quorum = 2, .witnesses = list};
+    uint8_t handle[16];
+    uint8_t statement[32];
+    uint8_t witness[32];
+    struct ent_buf set;
+    struct witness w;
+
+    witness_new(&w, ENT_MIRROR_FULL);
+    memset(handle, 0x99, sizeof handle);
+    memset(statement, 0x42, sizeof statement);
+    ent_sign_key_pub(w.witness[1], witness);
+    book_admit(&w.book, handle, statement, witness);
+    ENT_OK(witness_publish(&w));
+    memcpy(body.federation, w.federation, sizeof body.federation);
+    body.n_witnesses = 3;
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(list[i].handle, i < 2 ? w.handles[i] : handle, sizeof handle);
+        ent_sign_key_pub(w.witness[i < 2 ? i : 1], list[i].witness_pub);
+    }
+    ent_buf_init(&set, ENT_LOG_SET_MAX_BYTES);
+    ENT_OK(ent_leaf_set_encode(&body, &set));
+    ENT_FAILS(agree(&w, &set), ENT_E_POLICY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "one voice"));
+    ent_buf_release(&set);
+    witness_free(&w);
+}
+
 ENT_TEST(sets, in_the_log_become_a_policy_file)
 {
     struct ent_tlog_quorum quorum;

@@ -196,6 +196,20 @@ static struct ent_state *older_copy(const char *dir, uint32_t kept, uint32_t boo
     return open_state(dir);
 }
 
+static void saw_of(struct ent_state *s, struct ent_attempt at, uint64_t seq, uint8_t (*digests)[32],
+                   const uint8_t *of)
+{
+    struct ent_ledger_seen seen = {.at = at, .seq = seq, .digest = digests[seq], .plan = of};
+
+    ENT_OK(ent_ledger_saw(s, &seen));
+}
+
+static void saw(struct ent_state *s, uint32_t run, uint64_t round, uint64_t seq,
+                uint8_t (*digests)[32])
+{
+    saw_of(s, (struct ent_attempt){run, round, 1}, seq, digests, plan);
+}
+
 ENT_TEST(ledger, an_older_copy_is_found_and_charged_again)
 {
     const char *dir = ent_test_tmpdir();
@@ -206,15 +220,15 @@ ENT_TEST(ledger, an_older_copy_is_found_and_charged_again)
     uint8_t digests[10][32];
     struct ent_state *s = older_copy(dir, 3, 7, digests);
 
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){1, 2, 1}, 2, digests[2])); /* known */
+    saw(s, 1, 2, 2, digests); /* known */
     ENT_OK(ent_ledger_gap(s, &gap));
     CU_ASSERT_EQUAL(gap.missing, 0);
     ENT_OK(ent_ledger_rebook(s, &csprng, &c));
     CU_ASSERT_EQUAL(steps_of(s, "crm", 0), 6);
     /* 4 was never accepted, 5 and 7 were: the numbers tell of all four */
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){1, 5, 1}, 5, digests[5]));
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){1, 7, 1}, 7, digests[7]));
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){1, 7, 1}, 7, digests[7]));
+    saw(s, 1, 5, 5, digests);
+    saw(s, 1, 7, 7, digests);
+    saw(s, 1, 7, 7, digests);
     ENT_FAILS(ent_ledger_book(s, &csprng, &c, NULL), ENT_E_BUDGET);
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "an older copy of state.db was put back"));
     ENT_OK(ent_ledger_gap(s, &gap));
@@ -247,10 +261,10 @@ ENT_TEST(ledger, a_fork_counts_by_its_statements)
     CU_ASSERT_EQUAL(twin.seq, 3);
     CU_ASSERT_NOT_EQUAL(memcmp(twin.digest, digests[3], 32), 0);
     (void)book(s, 1, 4, 2);
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){1, 3, 1}, 3, digests[3]));
+    saw(s, 1, 3, 3, digests);
     ENT_OK(ent_ledger_gap(s, &gap));
     CU_ASSERT(gap.missing == 1 && gap.run == 1);
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){1, 4, 1}, 4, digests[4]));
+    saw(s, 1, 4, 4, digests);
     ENT_OK(ent_ledger_gap(s, &gap));
     CU_ASSERT_EQUAL(gap.missing, 2);
     ENT_OK(ent_ledger_rebook(s, &csprng, &c));
@@ -268,13 +282,13 @@ ENT_TEST(ledger, what_may_be_of_several_runs_is_not_guessed)
     uint8_t digests[10][32];
     struct ent_state *s = older_copy(dir, 3, 7, digests);
 
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){2, 5, 1}, 7, digests[7]));
+    saw(s, 2, 5, 7, digests);
     ENT_OK(ent_ledger_gap(s, &gap));
     CU_ASSERT(gap.missing == 4 && gap.run == 0);
     ENT_FAILS(ent_ledger_rebook(s, &csprng, &c), ENT_E_POLICY);
     ENT_FAILS(ent_ledger_book(s, &csprng, &c, NULL), ENT_E_BUDGET);
     /* the one right after the copy's last is of that run: so are all */
-    ENT_OK(ent_ledger_saw(s, (struct ent_attempt){2, 1, 1}, 4, digests[4]));
+    saw(s, 2, 1, 4, digests);
     ENT_OK(ent_ledger_gap(s, &gap));
     CU_ASSERT_EQUAL(gap.run, 2);
     c.at.run = 3;
@@ -283,6 +297,32 @@ ENT_TEST(ledger, what_may_be_of_several_runs_is_not_guessed)
     ENT_OK(ent_ledger_rebook(s, &csprng, &c));
     CU_ASSERT_EQUAL(steps_of(s, "crm", 2), 8);
     ent_state_close(s);
+}
+
+ENT_TEST(ledger, what_may_be_of_another_plan_is_not_guessed)
+{
+    static const uint8_t other[32] = {0xbb};
+    const struct ent_attempt at = {1, 4, 1};
+    struct ent_csprng csprng = ent_csprng_system();
+    struct ent_ledger_charge c = charge(1, 10, 1);
+    struct ent_ledger_gap gap;
+    uint8_t digests[10][32];
+
+    for (int known = 0; known < 2; known++) {
+        struct ent_state *s = older_copy(ent_test_tmpdir(), 3, 5, digests);
+
+        saw_of(s, at, 4, digests, known ? other : NULL); /* 1: nobody knows which; 2: another */
+        ENT_OK(ent_ledger_gap(s, &gap));
+        CU_ASSERT(gap.missing == 1 && gap.run == (known ? 1U : 0U));
+        ENT_FAILS(ent_ledger_rebook(s, &csprng, &c), ENT_E_POLICY);
+        if (known) {
+            c.plan = other;
+            ENT_OK(ent_ledger_rebook(s, &csprng, &c));
+            ENT_OK(ent_ledger_gap(s, &gap));
+            CU_ASSERT_EQUAL(gap.missing, 0);
+        }
+        ent_state_close(s);
+    }
 }
 
 /* ---- kill -9 ---- */

@@ -99,9 +99,13 @@ ENT_TEST(client_config, everything_is_read)
                   "id: customer_id\n"
                   "limits: {memory: 512MiB}\n"
                   "policy: {tasks: [stats, evaluate], min_members: 4, min_customers: 25, "
-                  "vocabulary: stay, plans: "
-                  "[000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}\n",
+                  "vocabulary: stay, epsilon_run: 2, epsilon_life: 8.5, delta: 1e-7, plans: "
+                  "[000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}\n"
+                  "privacy: {scope: crm-de}\n",
                   &c));
+    CU_ASSERT_STRING_EQUAL(c->scope, "crm-de");
+    CU_ASSERT(c->policy.epsilon_run == 2 && c->policy.epsilon_life == 8.5 &&
+              c->policy.delta == 1e-7);
     CU_ASSERT_STRING_EQUAL(c->coordinator, "fed.acme.example:7443");
     CU_ASSERT_STRING_EQUAL(c->data.path, "/data/me/crm.csv.gz");
     CU_ASSERT_EQUAL(c->data.delimiter, ';');
@@ -134,6 +138,8 @@ ENT_TEST(client_config, defaults_and_paths)
 
     ENT_OK(client("data: {path: /abs/crm.csv, delimiter: tab}\ncolumns:\n", &c));
     CU_ASSERT_PTR_NULL(c->coordinator);
+    CU_ASSERT_STRING_EQUAL(c->scope, "default");
+    CU_ASSERT(c->policy.epsilon_run == 0 && c->policy.epsilon_life == 0 && c->policy.delta == 1e-5);
     CU_ASSERT_STRING_EQUAL(c->data.path, "/abs/crm.csv");
     CU_ASSERT_STRING_EQUAL(c->data.source, "csv");
     CU_ASSERT_EQUAL(c->data.delimiter, '\t');
@@ -216,6 +222,10 @@ ENT_TEST(client_config, wrong_values)
                                       "data: {path: a}\npolicy: {min_members: 1}\n",
                                       "data: {path: a}\npolicy: {min_customers: 0}\n",
                                       "data: {path: a}\npolicy: {vocabulary: no}\n",
+                                      "data: {path: a}\npolicy: {epsilon_run: -1}\n",
+                                      "data: {path: a}\npolicy: {epsilon_life: all}\n",
+                                      "data: {path: a}\npolicy: {delta: 1}\n",
+                                      "data: {path: a}\nprivacy: {scope: \"\"}\n",
                                       "data: {path: a}\nunitkey: b\n"};
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(bad); i++) {

@@ -11,6 +11,7 @@
 #include "common/task/task.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_engine/fed.h"
+#include "tests/unit/coordinator_engine/fed_log.h"
 
 #define DAY_MS ((uint64_t)24 * 3600 * 1000)
 
@@ -426,5 +427,63 @@ ENT_TEST(attack, guesses_of_one_origin_are_slowed_down)
     CU_ASSERT_EQUAL(ask_enrolment(m), ENT_E_TOKEN);
     CU_ASSERT_EQUAL(ask_enrolment(m), ENT_E_TOKEN);
     CU_ASSERT_EQUAL(ask_enrolment(m), ENT_E_BUSY);
+    fed_free(&fed);
+}
+
+/* ---- two words in one step: the row that waits to be stored keeps the first ---- */
+
+/* As the last one, but of a round that is not open: nothing follows from it. */
+static void send_stale(struct fed_member *m, enum ent_msg_type type)
+{
+    struct ent_msg_decline decline = {.code = ENT_E_POLICY};
+    struct ent_msg_join join = {.has_base = true};
+    struct ent_header header = fed_header(m, type);
+
+    header.round += 5;
+    if (type == ENT_MSG_JOIN) {
+        fed_send(m, &header, &join);
+    } else {
+        fed_send(m, &header, &decline);
+    }
+}
+
+ENT_TEST(attack, a_stale_join_behind_a_good_one)
+{
+    struct fed fed;
+    struct fed_member *evil = &fed.members[3];
+
+    begin(&fed, fed_plan);
+    fed_hear(evil);
+    fed_join(evil);
+    send_stale(evil, ENT_MSG_JOIN);
+    fed_pump(&fed);
+    fed_live(&fed, 4, 10);
+    CU_ASSERT(fed.members[0].n_closes > 0);
+    fed_free(&fed);
+}
+
+/* The log holds the member's own word, not only that it was refused. */
+ENT_TEST(attack, a_stale_decline_behind_a_good_one)
+{
+    struct ent_msg_decline decline = {.code = ENT_E_POLICY};
+    struct ent_header header;
+    struct fed fed;
+    struct fed_member *evil = &fed.members[3];
+    const struct fed_leaf *leaf;
+    struct fed_log log;
+
+    begin(&fed, fed_plan);
+    fed_hear(evil);
+    header = fed_header(evil, ENT_MSG_DECLINE);
+    memcpy(decline.round_open, evil->open_hash, sizeof decline.round_open);
+    fed_send(evil, &header, &decline);
+    send_stale(evil, ENT_MSG_DECLINE);
+    fed_pump(&fed);
+    fed_log_read(&fed, &log);
+    leaf = fed_log_find(&log, ENT_LEAF_UPDATE_REJECT, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(leaf);
+    CU_ASSERT_FATAL(leaf->any.update_reject.has_said);
+    fed_log_check_said(evil, &leaf->any.update_reject.said, ENT_MSG_DECLINE);
+    fed_log_free(&log);
     fed_free(&fed);
 }

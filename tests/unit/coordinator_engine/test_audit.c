@@ -307,12 +307,46 @@ static enum ent_err hello_with(struct fed *fed, uint64_t size, uint8_t flip)
     return ent_engine_step(fed->engine);
 }
 
+/* Shows a note over that many leaves, signed by `key`. */
+static enum ent_err show(struct fed *fed, const struct ent_sign_key *key, uint64_t size,
+                         uint8_t flip)
+{
+    struct fed_member *m = &fed->members[0];
+    struct ent_msg_piece piece = {.kind = ENT_PULL_NOTE};
+    struct ent_checkpoint checkpoint = {.size = size};
+    struct ent_header header = fed_header(m, ENT_MSG_PIECE);
+    struct ent_store_genesis genesis;
+    struct ent_buf note;
+
+    CU_ASSERT_PTR_NOT_NULL(fed_next(m, ENT_MSG_PULL));
+    header.run = 0;
+    header.round = 0;
+    header.attempt = 0;
+    ENT_OK(ent_store_log_genesis(fed->home->store, &genesis));
+    memcpy(checkpoint.origin, genesis.log.name, strlen(genesis.log.name) + 1);
+    memcpy(checkpoint.root, m->witness.seen_root, sizeof checkpoint.root);
+    checkpoint.root[0] ^= flip;
+    ent_buf_init(&note, ENT_NOTE_MAX_BYTES);
+    ENT_OK(ent_note_begin(&checkpoint, &note));
+    ENT_OK(ent_note_sign(&note, genesis.log.name, key));
+    piece.bytes = (struct ent_bytes){note.data, note.len};
+    piece.total = note.len;
+    fed_send(m, &header, &piece);
+    ent_buf_release(&note);
+    (void)ent_link_mem_pump(fed->net, 100000);
+    return ent_engine_step(fed->engine);
+}
+
 ENT_TEST(rollback, a_member_that_saw_more_ends_the_program)
 {
+    uint64_t more;
     struct fed fed;
 
     fed_new(&fed, 3);
-    CU_ASSERT_EQUAL(hello_with(&fed, fed.members[0].witness.tree.size + 1000, 0), ENT_E_CORRUPT);
+    more = fed.members[0].witness.tree.size + 1000;
+    ENT_OK(hello_with(&fed, more, 0));
+    fed_pump(&fed);
+    CU_ASSERT_EQUAL(show(&fed, fed.home->log_key, more, 0), ENT_E_CORRUPT);
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "entente-coordinator recover"));
     CU_ASSERT_EQUAL(ent_engine_step(fed.engine), ENT_E_CORRUPT); /* and stays so */
     fed_free(&fed);
@@ -323,8 +357,51 @@ ENT_TEST(rollback, another_history_ends_the_program)
     struct fed fed;
 
     fed_new(&fed, 3);
-    CU_ASSERT_EQUAL(hello_with(&fed, fed.members[0].witness.tree.size, 1), ENT_E_CORRUPT);
+    ENT_OK(hello_with(&fed, fed.members[0].witness.tree.size, 1));
+    fed_pump(&fed);
+    CU_ASSERT_EQUAL(show(&fed, fed.home->log_key, fed.members[0].witness.tree.size, 1),
+                    ENT_E_CORRUPT);
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "another history"));
+    fed_free(&fed);
+}
+
+/* Whoever lies about what it saw has no note: it is refused, and the others go on. */
+ENT_TEST(rollback, a_lie_ends_nothing)
+{
+    struct fed_member *evil;
+    struct fed fed;
+
+    fed_new(&fed, 4);
+    evil = &fed.members[0];
+    for (int i = 0; i < 4; i++) {
+        uint64_t size = fed.members[0].witness.tree.size;
+
+        ENT_OK(hello_with(&fed, i == 3 ? UINT64_C(1) << 40 : size, 1));
+        fed_pump(&fed);
+        fed_join(evil); /* nothing else is heard */
+        fed_pump(&fed);
+        CU_ASSERT_FALSE(evil->closed);
+        if (i == 0) { /* its own signature */
+            ENT_OK(show(&fed, evil->key, size, 1));
+        } else if (i == 1) { /* a note of ours */
+            ENT_OK(show(&fed, fed.home->log_key, size, 0));
+        } else {
+            ENT_OK(show(&fed, fed.members[1].key, size + (uint64_t)i, 1));
+        }
+        fed_pump(&fed);
+        CU_ASSERT(evil->closed);
+        CU_ASSERT_EQUAL(fed_refused(evil), ENT_E_DIGEST);
+        fed_clear_inbox(evil);
+    }
+    CU_ASSERT_EQUAL(fed_refusals(&fed, "digest"), 4);
+    for (size_t i = 1; i < 4; i++) {
+        fed_hello(&fed.members[i]);
+    }
+    fed_start_run(&fed, fed_plan);
+    fed_live(&fed, 4, 1000);
+    fed_pass(&fed, 31000);
+    fed_live(&fed, 4, 1000);
+    CU_ASSERT(fed.members[1].n_closes > 0);
     fed_free(&fed);
 }
 

@@ -173,6 +173,70 @@ ENT_TEST(leave, cosigns_its_own_leave_and_is_out)
     fed_free(&fed);
 }
 
+static void say_decline(struct fed_member *m)
+{
+    struct ent_msg_decline decline = {.code = ENT_E_POLICY, .has_salt = true};
+    struct ent_header header = fed_header(m, ENT_MSG_DECLINE);
+
+    memcpy(decline.round_open, m->open_hash, 32);
+    fed_send(m, &header, &decline);
+}
+
+static uint64_t at(const struct fed_log *log, enum ent_leaf_type type)
+{
+    const struct fed_leaf *leaf = fed_log_find(log, type, 0);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(leaf);
+    return leaf->frame.seq;
+}
+
+/* All in one step of the coordinator: what it said before stands before its leave in the log. */
+ENT_TEST(leave, what_was_said_before_stands_before_it)
+{
+    struct fed_log log;
+    struct fed fed;
+
+    fed_new(&fed, 4);
+    for (size_t i = 0; i < 4; i++) {
+        fed_hello(&fed.members[i]);
+    }
+    fed_start_run(&fed, fed_plan);
+    fed_pump(&fed);
+    fed_hear(&fed.members[3]);
+    say_decline(&fed.members[3]);
+    say_leave(&fed.members[3]);
+    fed_log_read(&fed, &log);
+    CU_ASSERT(at(&log, ENT_LEAF_UPDATE_REJECT) < at(&log, ENT_LEAF_MEMBER_LEAVE));
+    fed_log_free(&log);
+    fed_free(&fed);
+}
+
+/* And what is said after it counts for nothing, as long as its last cosignature is awaited. */
+ENT_TEST(leave, what_is_said_after_it_is_no_leaf)
+{
+    struct fed_log log;
+    struct fed fed;
+
+    fed_new(&fed, 4);
+    for (size_t i = 0; i < 4; i++) {
+        fed_hello(&fed.members[i]);
+    }
+    fed_start_run(&fed, fed_plan);
+    fed_pump(&fed);
+    fed_hear(&fed.members[3]);
+    fed.members[3].witness.silent = true;
+    say_leave(&fed.members[3]);
+    CU_ASSERT_FALSE(fed.engine->members[3].revoked);
+    say_decline(&fed.members[3]);
+    fed_pump(&fed);
+    fed_log_read(&fed, &log);
+    CU_ASSERT_PTR_NULL(fed_log_find(&log, ENT_LEAF_UPDATE_REJECT, 0));
+    CU_ASSERT(at(&log, ENT_LEAF_MEMBER_LEAVE) <
+              at(&log, ENT_LEAF_UPDATE_DROPOUT)); /* the coordinator's word */
+    fed_log_free(&log);
+    fed_free(&fed);
+}
+
 ENT_TEST(leave, whoever_hangs_up_first_has_left_too)
 {
     struct fed fed;

@@ -178,6 +178,7 @@ ENT_TEST(roster, a_key_has_one_owner)
 {
     struct ent_store *store = make_store(NULL);
     struct ent_store_invitation inv;
+    struct ent_store_keys first;
     struct ent_store_keys keys;
     struct ent_store_cert cert;
     struct ent_store_member m;
@@ -192,6 +193,11 @@ ENT_TEST(roster, a_key_has_one_owner)
     ENT_FAILS(ent_store_enrol(store, handle, &keys, &cert, NOW, &index), ENT_E_EXISTS);
     ENT_OK(ent_store_find_handle(store, handle, &m)); /* nothing of it stayed */
     CU_ASSERT_EQUAL(m.state, ENT_MEMBER_INVITED);
+    make_keys(&keys,
+              2); /* its own, but for the key to cosign with: what the log shows of brand-a */
+    make_keys(&first, 1);
+    memcpy(keys.witness_pub, first.witness_pub, sizeof keys.witness_pub);
+    ENT_FAILS(ent_store_enrol(store, handle, &keys, &cert, NOW, &index), ENT_E_EXISTS);
     ent_store_close(store);
 }
 
