@@ -5,50 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/inside.h"
+#include "audit/budget_inside.h"
 #include "common/base/mem.h"
-#include "common/plan/plan.h"
 #include "common/task/task.h"
 
-#define NANO 1e9
-#define E18 1e18
 /* Sampled figures come from a grid whose steps another machine may choose otherwise (privacy.md 5.1). */
 #define SAMPLED_SHARE 0.997
 #define SAMPLED_SLACK 2e-4
-/* The same for the noise that a goal takes. */
-#define SIGMA2_SLACK 1e-3
 #define UNKNOWN UINT64_MAX
-
-enum promise { PROMISE_UNKNOWN, PROMISE_NONE, PROMISE_PRIVACY };
-
-struct account {
-    uint32_t booked;
-    uint64_t spent_nano;  /* as logged */
-    uint64_t before_nano; /* what it was before the newest event */
-    uint64_t newest_seq;  /* dp.event that charged it last */
-};
-
-struct ent_audit_budget {
-    uint64_t config;      /* leaf of the run's config.set, plus 1; 0: none yet */
-    enum promise promise; /* of its plan */
-    struct ent_plan_privacy privacy;
-    struct ent_plan_noise noise;    /* what the plan derives */
-    size_t place;                   /* of the run in facts->budgets, plus 1; 0: not there */
-    struct ent_leaf_dp_event first; /* of the run; what all its rounds book */
-    bool has_first;
-    struct account *accounts; /* [ENT_AUDIT_MEMBERS_MAX] */
-    uint64_t *ledgers; /* [ENT_AUDIT_MEMBERS_MAX] newest entry that a member stated, in all runs */
-    uint64_t *figures; /* [n_figures] recomputed, by number of rounds; UNKNOWN */
-    size_t n_figures;
-    size_t cap_figures;
-    bool sampled;
-    /* the newest attempt of training */
-    bool owed;   /* it was opened just now: dp.event comes next */
-    bool booked; /* by the leaf below, and not given back */
-    uint64_t event_seq;
-    bool input; /* something of a member arrived */
-    uint64_t n_rounds;
-};
 
 enum ent_err ent_audit_budget_init(struct ent_audit *a)
 {
@@ -70,40 +34,6 @@ void ent_audit_budget_free(struct ent_audit *a)
 
 /* ---- the run and its plan ---- */
 
-static enum ent_err read_plan(struct ent_audit *a, struct ent_plan **out)
-{
-    struct ent_buf yaml;
-    enum ent_err err;
-
-    ent_buf_init(&yaml, ENT_PLAN_MAX_BYTES);
-    err = ent_export_blob(a->export, a->run.leaf.plan, &yaml);
-    if (err == ENT_E_OK) {
-        err = ent_plan_parse("plan.yaml", yaml.data, yaml.len, out);
-    }
-    ent_buf_release(&yaml);
-    return err;
-}
-
-static enum ent_err learn_promise(struct ent_audit *a)
-{
-    struct ent_audit_budget *b = a->budget;
-    struct ent_plan *plan = NULL;
-    enum ent_err err = read_plan(a, &plan);
-
-    b->promise = PROMISE_UNKNOWN;
-    if (err == ENT_E_OK) {
-        b->privacy = plan->privacy;
-        b->promise = plan->privacy.unit == ENT_PRIVACY_NONE ? PROMISE_NONE : PROMISE_PRIVACY;
-    }
-    if (b->promise == PROMISE_PRIVACY) {
-        err = ent_plan_privacy_derive(plan, &b->noise);
-        b->promise = err == ENT_E_OK ? PROMISE_PRIVACY : PROMISE_UNKNOWN;
-    }
-    ent_plan_free(plan);
-    return err == ENT_E_NO_MEMORY ? err
-                                  : ENT_E_OK; /* no plan of ours: V16, or nothing to hold it to */
-}
-
 static enum ent_err begin_run(struct ent_audit *a)
 {
     struct ent_audit_budget *b = a->budget;
@@ -113,7 +43,7 @@ static enum ent_err begin_run(struct ent_audit *a)
     b->has_first = false;
     b->n_figures = 0;
     memset(b->accounts, 0, ENT_AUDIT_MEMBERS_MAX * sizeof *b->accounts);
-    return learn_promise(a);
+    return ent_audit_budget_plan(a);
 }
 
 enum ent_err ent_audit_budget_open(struct ent_audit *a, const struct ent_audit_leaf *leaf)
@@ -145,75 +75,6 @@ enum ent_err ent_audit_budget_leaf(struct ent_audit *a, const struct ent_audit_l
                           "leaf %" PRIu64 " opens round %" PRIu64 " of a plan with privacy, and no "
                           "dp.event books it",
                           a->round.open_seq, a->round.round);
-}
-
-/* ---- dp.event: what it releases ---- */
-
-static const char *differs(const struct ent_audit_budget *b, const struct ent_leaf_dp_event *m)
-{
-    const struct ent_dp_event *due = &b->noise.round;
-    double sigma2 = (double)m->sigma2;
-
-    if (m->unit != (uint32_t)b->privacy.unit) {
-        return "another unit";
-    } else if (m->mechanism != ENT_DP_DISCRETE_GAUSSIAN || m->trust != ENT_LOG_TRUST_LOCAL) {
-        return "another mechanism";
-    } else if (m->sensitivity != due->sensitivity) {
-        return "another sensitivity";
-    } else if (m->rate != due->rate) {
-        return "another sampling rate";
-    } else if (m->steps != due->steps) {
-        return "another number of steps";
-    } else if (m->dimension != due->dimension) {
-        return "another number of parameters";
-    } else if (m->limit_nano != (uint64_t)llround(b->privacy.epsilon * NANO)) {
-        return "another limit";
-    } else if (fabs((double)m->delta_e18 / E18 / b->privacy.delta - 1.0) > 1e-9) {
-        return "another delta";
-    } else if (sigma2 < (double)due->sigma2 * (1.0 - SIGMA2_SLACK)) {
-        return "less noise";
-    } else if (sigma2 > (double)due->sigma2 * (1.0 + SIGMA2_SLACK)) {
-        return "more noise";
-    }
-    return NULL;
-}
-
-static bool is_same(const struct ent_leaf_dp_event *m, const struct ent_leaf_dp_event *first)
-{
-    return m->unit == first->unit && m->mechanism == first->mechanism && m->rate == first->rate &&
-           m->sigma2 == first->sigma2 && m->sensitivity == first->sensitivity &&
-           m->dimension == first->dimension && m->steps == first->steps &&
-           m->delta_e18 == first->delta_e18 && m->limit_nano == first->limit_nano &&
-           m->trust == first->trust && m->members_per_person == first->members_per_person &&
-           m->basis == first->basis;
-}
-
-static enum ent_err check_event(struct ent_audit *a, const struct ent_audit_leaf *leaf)
-{
-    struct ent_audit_budget *b = a->budget;
-    const struct ent_leaf_dp_event *m = &leaf->any.dp_event;
-    const char *what = NULL;
-
-    if (b->promise == PROMISE_UNKNOWN) {
-        return ent_audit_find(a, 13, ENT_AUDIT_INCOMPLETE, leaf->index,
-                              "leaf %" PRIu64
-                              ": what it should book cannot be derived: the plan of "
-                              "run %" PRIu32 " is not here, or no plan of this build",
-                              leaf->index, leaf->frame.run);
-    }
-    what = b->promise == PROMISE_NONE ? "privacy" : differs(b, m);
-    if (what != NULL) {
-        return ent_audit_fail(
-            a, 13, leaf->index, "leaf %" PRIu64 ": round %" PRIu64 " books %s than its plan has",
-            leaf->index, leaf->frame.round, b->promise == PROMISE_NONE ? "more privacy" : what);
-    }
-    if (b->has_first && !is_same(m, &b->first)) {
-        return ent_audit_fail(a, 13, leaf->index,
-                              "leaf %" PRIu64 ": round %" PRIu64
-                              " books otherwise than the rounds of its run before",
-                              leaf->index, leaf->frame.round);
-    }
-    return ENT_E_OK;
 }
 
 /* ---- dp.event: what it costs ---- */
@@ -424,7 +285,7 @@ enum ent_err ent_audit_dp_event(struct ent_audit *a, const struct ent_audit_leaf
                               "it does not open",
                               leaf->index);
     }
-    ENT_TRY(check_event(a, leaf));
+    ENT_TRY(ent_audit_budget_event(a, leaf));
     ENT_TRY(keep_run(a, leaf));
     ENT_TRY(check_accounts(a, leaf));
     b->booked = true;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "audit/verify.h"
-#include "common/base/file.h"
 #include "common/base/mem.h"
 #include "coordinator/store/dp.h"
 #include "tests/support/ent_test.h"
@@ -148,9 +147,6 @@ static bool state_is(struct fed *fed, const char *state)
 
     ENT_OK(ent_json_string(ent_json_get(ent_json_get(status, "run"), "state"), "state", &text));
     same = strcmp(text, state) == 0;
-    if (!same) {
-        (void)printf("state %s\n", text);
-    }
     ent_json_free(status);
     return same;
 }
@@ -338,20 +334,14 @@ static bool planted(void *ctx, const char *bug)
     return k->passed == k->at;
 }
 
-/* What an honest federation does, on an engine that may die at any commit: true when it died. */
-static bool step_all(struct fed *fed, struct killer *k)
-{
-    (void)k;
-    ent_link_mem_pump(fed->net, 100000);
-    return ent_engine_step(fed->engine) != ENT_E_OK;
-}
-
-static void live_until_dead(struct fed *fed, struct killer *k, bool *dead)
+/* What an honest federation does, on an engine that may die at any commit. */
+static void live_until_dead(struct fed *fed, bool *dead)
 {
     for (int idle = 0; idle < 3 && !*dead;) {
         bool unread = false;
 
-        *dead = step_all(fed, k);
+        (void)ent_link_mem_pump(fed->net, 100000);
+        *dead = ent_engine_step(fed->engine) != ENT_E_OK;
         for (size_t i = 0; i < N && !*dead; i++) {
             unread = unread || fed->members[i].n_read < fed->members[i].n_inbox;
             fed_answer(&fed->members[i], 1000);
@@ -374,7 +364,7 @@ static bool dies_at(const char *where, unsigned n)
     ent_test_hooks_set(&hooks);
     start(&fed, &usual);
     k.armed = true;
-    live_until_dead(&fed, &k, &dead);
+    live_until_dead(&fed, &dead);
     k.armed = false;
     if (dead) {
         read_books(&fed, &before); /* what was committed */
