@@ -50,8 +50,7 @@ static const struct ent_round *round_of(const struct fed *fed)
     return ent_engine_round(fed->engine);
 }
 
-/* ---- what a member does in one attempt ---- */
-
+/* What a member does in one attempt. */
 enum fate { GOOD, NO_JOIN, SILENT, LOST };
 
 static void say_lost(struct fed_member *m)
@@ -112,8 +111,6 @@ static unsigned run_to_its_end(struct fed *fed)
     CU_ASSERT_EQUAL(round_of(fed)->phase, ENT_PHASE_IDLE);
     return opened;
 }
-
-/* ---- what status says ---- */
 
 static uint64_t number_of(const struct ent_json *object, const char *key)
 {
