@@ -112,6 +112,8 @@ static const struct {
     {ENT_LEAF_ROUND_CLOSE, ent_audit_close},
     {ENT_LEAF_ROUND_ABORT, ent_audit_abort},
     {ENT_LEAF_UPDATE_DROPOUT, ent_audit_end},
+    {ENT_LEAF_DP_EVENT, ent_audit_dp_event},
+    {ENT_LEAF_DP_REFUND, ent_audit_dp_refund},
     {ENT_LEAF_EVAL_RESULT, ent_audit_eval},
     {ENT_LEAF_MODEL_RELEASE, ent_audit_release},
     {ENT_LEAF_BLOB_ERASE, ent_audit_erase},
@@ -127,6 +129,7 @@ enum ent_err ent_audit_meaning(struct ent_audit *a, const struct ent_audit_leaf 
     if (leaf->index == 0 && leaf->frame.type != ENT_LEAF_GENESIS) {
         ENT_TRY(ent_audit_fail(a, 7, 0, "leaf 0 is no log.genesis"));
     }
+    ENT_TRY(ent_audit_budget_leaf(a, leaf));
     for (size_t i = 0; i < ENT_ARRAY_LEN(table); i++) {
         if (table[i].type == leaf->frame.type) {
             a->facts->n_leaves[i]++;

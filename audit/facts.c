@@ -46,6 +46,7 @@ void ent_audit_facts_release(struct ent_audit_facts *facts)
     free(facts->processing);
     free(facts->sets);
     free(facts->erasures);
+    free(facts->spendings);
     free(facts->disputes);
     free(facts->findings);
     *facts = (struct ent_audit_facts){0};

@@ -174,6 +174,20 @@ struct ent_audit_dispute {
     bool proved; /* the receipt contradicts the log */
 };
 
+#define ENT_AUDIT_PERSONS 2 /* figures for a person in j = 1 .. this many members */
+struct ent_audit_spending { /* of one run with privacy: its fullest account */
+    uint32_t run;
+    uint64_t seq;                   /* its first dp.event */
+    struct ent_leaf_dp_event event; /* without accounts: what each of its rounds books */
+    uint32_t n_accounts;
+    uint8_t fullest[16];
+    uint32_t rounds;     /* booked on it */
+    uint64_t spent_nano; /* epsilon in 10^-9, as logged */
+    uint32_t refunds;    /* of the run */
+    double person
+        [ENT_AUDIT_PERSONS]; /* epsilon of a person in [i] + 1 members, each with the fullest account */
+};
+
 #define ENT_AUDIT_LIST(type_, name_)                                                               \
     struct type_ *name_;                                                                           \
     size_t n_##name_;                                                                              \
@@ -198,7 +212,7 @@ struct ent_audit_facts {
     uint32_t cosigned_need;     /* ... of which it needs so many */
     uint64_t cosigned_newest_s; /* newest time of a cosignature on it; 0: none */
     bool pinned;                /* a policy was given */
-    uint64_t n_leaves[22];      /* by place in leaves.def */
+    uint64_t n_leaves[24];      /* by place in leaves.def */
     uint64_t n_unknown;         /* leaves of no known type */
     uint64_t n_signatures;      /* verified */
     bool has_model;             /* --model: */
@@ -218,6 +232,7 @@ struct ent_audit_facts {
     ENT_AUDIT_LIST(ent_audit_set, sets);
     ENT_AUDIT_LIST(ent_audit_erasure, erasures);
     ENT_AUDIT_LIST(ent_audit_dispute, disputes);
+    ENT_AUDIT_LIST(ent_audit_spending, spendings); /* by run */
 
     struct ent_audit_check checks[ENT_AUDIT_CHECKS];
     ENT_AUDIT_LIST(ent_audit_finding, findings);

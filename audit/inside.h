@@ -152,6 +152,7 @@ struct ent_audit {
     uint64_t n_weights;
     uint64_t n_cohorts;
     uint64_t n_releases;
+    struct ent_audit_budget *budget; /* budget.c */
 };
 
 /* facts.c */
@@ -200,6 +201,23 @@ ENT_MUST enum ent_err ent_audit_quorum_note(struct ent_audit *a, const struct en
                                             struct ent_audit_stored *stored);
 ENT_MUST enum ent_err ent_audit_quorum_end(struct ent_audit *a);
 ENT_MUST enum ent_err ent_audit_quorum_set(struct ent_audit *a, const struct ent_audit_leaf *leaf);
+
+/* budget.c: V13. */
+ENT_MUST enum ent_err ent_audit_budget_init(struct ent_audit *a);
+void ent_audit_budget_free(struct ent_audit *a);
+/* Behind the checks of round.open; before the meaning of any leaf. */
+ENT_MUST enum ent_err ent_audit_budget_open(struct ent_audit *a, const struct ent_audit_leaf *leaf);
+ENT_MUST enum ent_err ent_audit_budget_leaf(struct ent_audit *a, const struct ent_audit_leaf *leaf);
+ENT_MUST enum ent_err ent_audit_dp_event(struct ent_audit *a, const struct ent_audit_leaf *leaf);
+ENT_MUST enum ent_err ent_audit_dp_refund(struct ent_audit *a, const struct ent_audit_leaf *leaf);
+/* A leaf that says whether noise covers what it releases. */
+ENT_MUST enum ent_err ent_audit_budget_claim(struct ent_audit *a, const struct ent_audit_leaf *leaf,
+                                             bool covered, bool figures);
+/* Its statement is its own and of the open round. */
+ENT_MUST enum ent_err ent_audit_budget_update(struct ent_audit *a,
+                                              const struct ent_audit_leaf *leaf, uint32_t member,
+                                              const struct ent_update_statement *statement);
+ENT_MUST enum ent_err ent_audit_budget_end(struct ent_audit *a);
 
 /* members.c: V8. */
 ENT_MUST enum ent_err ent_audit_members_init(struct ent_audit *a);

@@ -171,6 +171,7 @@ enum ent_err ent_audit_release(struct ent_audit *a, const struct ent_audit_leaf 
 
     a->n_releases++;
     ENT_TRY(check_release(a, leaf));
+    ENT_TRY(ent_audit_budget_claim(a, leaf, release->dp_covered, false));
     now.in_export = ent_export_blob_size(a->export, release->model, &size) == ENT_E_OK;
     ENT_TRY(ENT_AUDIT_MORE(a->facts, releases, ENT_AUDIT_LIST_MAX, &fact));
     if (fact != NULL) {
@@ -197,6 +198,7 @@ enum ent_err ent_audit_eval(struct ent_audit *a, const struct ent_audit_leaf *le
                                leaf->index));
     }
     a->owes_eval = false;
+    ENT_TRY(ent_audit_budget_claim(a, leaf, eval->dp_covered, true));
     ENT_TRY(ENT_AUDIT_MORE(a->facts, evals, ENT_AUDIT_EVALS_MAX, &fact));
     if (fact == NULL) {
         return ENT_E_OK;

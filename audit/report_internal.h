@@ -22,6 +22,7 @@ void ent_report_unchecked(struct ent_report *r);
 void ent_report_federation(struct ent_report *r);
 void ent_report_members(struct ent_report *r);
 void ent_report_privacy(struct ent_report *r);
+void ent_report_budgets(struct ent_report *r); /* within it: runs whose rounds are booked */
 void ent_report_models(struct ent_report *r);
 void ent_report_integrity(struct ent_report *r);
 void ent_report_actions(struct ent_report *r);

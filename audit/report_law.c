@@ -320,9 +320,12 @@ void ent_report_limits(struct ent_report *r)
          "This page checks signatures and fingerprints; the computing itself is checked by "
          "replay."},
         {"That nobody learned anything from the models.",
-         "That is the subject of differential privacy, which is not in this version: every release "
-         "is listed as not covered by "
-         "noise."},
+         "Differential privacy bounds what anybody can infer of one person, for the runs and "
+         "releases that the section on privacy shows as covered; the others have no such bound."},
+        {"That a member added the noise that it owed.",
+         "Noise is drawn inside each member. The log shows how much its round asked for and what "
+         "it "
+         "cost; that the member drew it, only an inspection on its premises shows."},
         {"The exact time of anything.", "Times never go back in the log, but each is the "
                                         "coordinator's clock; a lie of minutes is not detected."},
         {"That the coordinator ran the program that it names.",

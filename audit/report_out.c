@@ -43,21 +43,20 @@ void ent_report_privacy(struct ent_report *r)
     total = e.statistics + e.figures + e.models;
     ent_report_section(r, "privacy", "Privacy: what was released");
     ent_html_open(r->h, "p", "note");
-    ent_html_put(r->h, "strong", NULL, "Differential privacy is not in this version.");
-    ent_html_textf(r->h,
-                   " No budget is kept: %s (%s of %s %s). Nothing in this log bounds what "
-                   "somebody could infer about a customer from them.",
-                   e.covered == 0 ? "every release below is not covered by noise"
-                                  : "releases below are not covered by noise",
-                   ent_report_count(total - e.covered, bare), ent_report_count(total, all),
-                   ent_plural(total, "release", "releases"));
-    if (e.covered > 0) {
-        ent_html_textf(
-            r->h, " Of %s the log says that noise covers them: this program cannot check that.",
-            ent_report_count(e.covered, all));
+    if (r->facts->n_spendings == 0) {
+        ent_html_put(r->h, "strong", NULL, "No run of this log promises differential privacy.");
+        ent_html_textf(r->h, " No budget is kept. Nothing in this log bounds what somebody could "
+                             "infer about a customer from what was released.");
+    } else {
+        ent_html_put(r->h, "strong", NULL,
+                     "The budget bounds what was released under noise, and nothing else.");
     }
+    ent_html_textf(r->h, " %s of %s %s not covered by noise.",
+                   ent_report_count(total - e.covered, bare), ent_report_count(total, all),
+                   ent_plural(total, "release is", "releases are"));
     ent_html_close(r->h);
     ent_html_line(r->h);
+    ent_report_budgets(r);
     ent_report_table(r, ENT_REPORT_CARDS, "Releases by kind",
                      "Kind|What it holds|#Released|#Covered by noise|#Not covered");
     kind_row(r, "Pooled statistics",

@@ -84,7 +84,7 @@ enum ent_err ent_audit_open(struct ent_audit *a, const struct ent_audit_leaf *le
     for (size_t i = 0; i < open->n_invited; i++) {
         ENT_TRY(invite(a, leaf, open->invited[i]));
     }
-    return ENT_E_OK;
+    return ent_audit_budget_open(a, leaf);
 }
 
 /* ---- what happens in a round ---- */
@@ -273,6 +273,7 @@ static enum ent_err check_update(struct ent_audit *a, const struct ent_audit_lea
     }
     ENT_TRY(saw(a, leaf->index, heard->member, s->seen_size, s->seen_root));
     ENT_TRY(check_weight(a, leaf, s, heard->member));
+    ENT_TRY(ent_audit_budget_update(a, leaf, heard->member, s));
     return ent_audit_seals_of(a, leaf, &heard->header);
 }
 

@@ -58,6 +58,7 @@ static enum ent_err prepare(struct ent_audit *a)
     }
     ENT_TRY(ent_audit_models_init(a));
     ENT_TRY(ent_audit_members_init(a));
+    ENT_TRY(ent_audit_budget_init(a));
     ENT_TRY(ent_audit_notes_init(a));
     return ent_audit_pool_start(a->options->threads, done, a, &a->pool);
 }
@@ -76,10 +77,10 @@ static enum ent_err run(struct ent_audit *a)
     ENT_TRY(ent_audit_quorum_end(a));
     ENT_TRY(ent_audit_blobs_end(a));
     ENT_TRY(ent_audit_seals_end(a));
+    ENT_TRY(ent_audit_budget_end(a));
     ent_audit_say(a, 8, ENT_AUDIT_OK,
                   "%" PRIu64 " signatures verified, each under a key that was valid at its place",
                   a->facts->n_signatures);
-    ent_audit_say(a, 13, ENT_AUDIT_SKIP, "not built: differential privacy");
     ent_audit_say(a, 14, ENT_AUDIT_SKIP, "not built: masking");
     return ENT_E_OK;
 }
@@ -97,6 +98,7 @@ enum ent_err ent_audit_verify(struct ent_export *export, const struct ent_audit_
     err = run(a);
     ent_audit_pool_stop(a->pool); /* before what its jobs point to */
     ent_audit_members_release(a);
+    ent_audit_budget_free(a);
     ent_audit_container_release(a);
     ent_x25519_key_free(a->key);
     free(a->keys);

@@ -183,6 +183,34 @@ struct ent_leaf_round_abort {
     uint32_t code;
     bool inputs_arrived;
 };
+enum ent_log_trust { ENT_LOG_TRUST_LOCAL = 1 };
+enum ent_log_basis { ENT_LOG_BASIS_NONE = 0, ENT_LOG_BASIS_ASSUMED = 1, ENT_LOG_BASIS_MATCHED = 2 };
+struct ent_leaf_dp_account {
+    uint8_t member[16];
+    uint64_t before_nano;
+    uint64_t after_nano;
+};
+struct ent_leaf_dp_event {
+    uint8_t round_open[32];
+    uint32_t unit;      /* 1 customer, 2 member */
+    uint32_t mechanism; /* enum ent_dp_mechanism */
+    uint64_t rate;
+    uint64_t sigma2;
+    uint64_t sensitivity;
+    uint64_t dimension;
+    uint64_t steps;
+    uint64_t delta_e18;
+    uint64_t limit_nano;
+    uint32_t accountant; /* enum ent_dp_accountant */
+    uint32_t trust;      /* enum ent_log_trust */
+    uint32_t members_per_person;
+    uint32_t basis; /* enum ent_log_basis */
+    struct ent_leaf_dp_account *accounts;
+    size_t n_accounts;
+};
+struct ent_leaf_dp_refund {
+    uint8_t round_open[32];
+};
 struct ent_leaf_eval_result {
     uint32_t split;
     uint8_t model[32];

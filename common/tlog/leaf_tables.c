@@ -4,6 +4,8 @@
 #include "common/tlog/leaf_schemas.h"
 
 #define SUBJECT_MAX 32
+#define NANO_MAX UINT64_C(1000000000000000) /* an epsilon of a million */
+#define DELTA_E18_MAX UINT64_C(999999999999999999)
 #define ERASED_MAX 1024 /* digests of one leaf */
 
 #define TABLE(x_, pb_, rule_)                                                                      \
@@ -212,6 +214,41 @@ static const struct ent_schema_field round_abort_fields[] = {
     ENT_SCHEMA_BOOL(ent_leaf_round_abort, 4, inputs_arrived),
 };
 TABLE(round_abort, round_abort, NULL);
+
+static const struct ent_schema_field dp_account_fields[] = {
+    ENT_SCHEMA_FIXED(ent_leaf_dp_account, 1, member),
+    ENT_SCHEMA_U64(ent_leaf_dp_account, 2, before_nano, 0, NANO_MAX),
+    ENT_SCHEMA_U64(ent_leaf_dp_account, 3, after_nano, 0, NANO_MAX),
+};
+static const struct ent_schema dp_account_schema =
+    ENT_SCHEMA_OF(ent_leaf_dp_account, "account", entente__v1__log_dp_account__descriptor,
+                  dp_account_fields, NULL);
+
+/* Bounds of ent_dp_event_check, so that whoever reads the leaf may account for it. */
+static const struct ent_schema_field dp_event_fields[] = {
+    ENT_SCHEMA_FIXED(ent_leaf_dp_event, 1, round_open),
+    ENT_SCHEMA_U32(ent_leaf_dp_event, 2, unit, 1, 2),
+    ENT_SCHEMA_U32(ent_leaf_dp_event, 3, mechanism, 1, ENT_WIRE_SMALL_MAX),
+    ENT_SCHEMA_U64(ent_leaf_dp_event, 4, rate, 1, (uint64_t)1 << 32),
+    ENT_SCHEMA_U64(ent_leaf_dp_event, 5, sigma2, 1, ((uint64_t)1 << 52) - 1),
+    ENT_SCHEMA_U64(ent_leaf_dp_event, 6, sensitivity, 1, ((uint64_t)1 << 43) - 1),
+    ENT_SCHEMA_U64(ent_leaf_dp_event, 7, dimension, 1, ENT_WIRE_COUNTER_MAX),
+    ENT_SCHEMA_U64(ent_leaf_dp_event, 8, steps, 1, (uint64_t)1 << 40),
+    ENT_SCHEMA_U64(ent_leaf_dp_event, 9, delta_e18, 1, DELTA_E18_MAX),
+    ENT_SCHEMA_U64(ent_leaf_dp_event, 10, limit_nano, 1, NANO_MAX),
+    ENT_SCHEMA_U32(ent_leaf_dp_event, 11, accountant, 1, ENT_WIRE_SMALL_MAX),
+    ENT_SCHEMA_U32(ent_leaf_dp_event, 12, trust, 1, ENT_WIRE_SMALL_MAX),
+    ENT_SCHEMA_U32(ent_leaf_dp_event, 13, members_per_person, 1, 64),
+    ENT_SCHEMA_U32(ent_leaf_dp_event, 14, basis, 0, ENT_WIRE_SMALL_MAX),
+    ENT_SCHEMA_MSG_LIST(ent_leaf_dp_event, 15, accounts, n_accounts, ENT_WIRE_COHORT_MAX, false,
+                        &dp_account_schema),
+};
+TABLE(dp_event, dp_event, NULL);
+
+static const struct ent_schema_field dp_refund_fields[] = {
+    ENT_SCHEMA_FIXED(ent_leaf_dp_refund, 1, round_open),
+};
+TABLE(dp_refund, dp_refund, NULL);
 
 static const struct ent_schema_field metric_fields[] = {
     ENT_SCHEMA_NAME(ent_msg_metric, 1, name, 1),

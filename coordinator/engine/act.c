@@ -99,6 +99,11 @@ static void say_closed(struct ent_engine *e, const struct ent_row *row)
     if (row->task == ENT_ROUND_EVALUATE && e->metrics.known) {
         (void)snprintf(figures, sizeof figures, ": log loss %.5f, AUC %.4f", e->metrics.m.log_loss,
                        e->metrics.m.auc);
+    } else if (row->task == ENT_ROUND_TRAIN && e->budget.on) {
+        char spent[48];
+
+        ent_budget_text(e, spent, sizeof spent);
+        (void)snprintf(figures, sizeof figures, ": %s", spent);
     }
     (void)snprintf(e->closed_line, sizeof e->closed_line,
                    "round %llu of %u (%s%s%s) closed with %u members%s%s%s",

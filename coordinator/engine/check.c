@@ -105,6 +105,9 @@ enum ent_err ent_uploads_check_statement(const struct ent_engine *e, uint32_t me
                                          const struct ent_update_statement *s, uint32_t *weight)
 {
     ENT_TRY(check_statement(e, s));
+    ENT_REQUIRE(!e->budget.on || e->round.task != ENT_ROUND_TRAIN || s->has_ledger, ENT_E_BUDGET,
+                "its statement names no entry of the member's own ledger: noise that nobody booked "
+                "is not taken");
     return weight_of(e, member, s, weight);
 }
 

@@ -80,14 +80,32 @@ bool ent_engine_reserve(struct ent_engine *e)
     return err == ENT_E_OK;
 }
 
+/* A round that its accounts have no room for does not open: the run ends before the event that may open it. */
+static void end_spent_run(struct ent_engine *e)
+{
+    bool spent = false;
+
+    ent_engine_fail(e, ent_budget_ends_run(e, &spent));
+    if (spent && e->fatal == ENT_E_OK && ent_engine_reserve(e)) {
+        struct ent_event stop = ent_engine_event(e, ENT_EV_STOP, ENT_NO_MEMBER);
+
+        ent_budget_say_end(e);
+        stop.code = ENT_E_BUDGET;
+        stop.now_ms = e->now_ms;
+        ent_round_step(&e->round, &stop, &e->actions);
+    }
+}
+
 void ent_engine_feed(struct ent_engine *e, struct ent_event *event)
 {
+    size_t from;
+
+    end_spent_run(e);
     if (e->fatal != ENT_E_OK || !ent_engine_reserve(e)) {
         return;
     }
     event->now_ms = e->now_ms;
-    size_t from = e->actions.n;
-
+    from = e->actions.n;
     ent_round_step(&e->round, event, &e->actions);
     for (size_t i = from; i < e->actions.n;
          i++) { /* which message it answers: at_ms is unused in these */
@@ -152,6 +170,7 @@ void ent_engine_free(struct ent_engine *e)
         ent_wire_signer_release(&e->members[i].signer);
     }
     ent_plan_free(e->plan);
+    ent_budget_release(e);
     free(e->sum);
     ent_arena_release(&e->arena);
     free(e->fold.inputs);

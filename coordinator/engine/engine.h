@@ -80,6 +80,10 @@ const struct ent_round *ent_engine_round(const struct ent_engine *engine);
 const char *ent_engine_member_name(const struct ent_engine *engine, uint32_t member);
 /* Number of the run that ended last since the engine was made; 0 = none. */
 uint32_t ent_engine_ended_run(const struct ent_engine *engine);
+/* How it ended: OK, STOPPED, BUDGET. */
+enum ent_err ent_engine_ended_code(const struct ent_engine *engine);
+/* "epsilon 1.2 of 2", of the fullest account of the active run; "" when its plan has no privacy. */
+void ent_engine_spent_text(const struct ent_engine *engine, char *out, size_t cap);
 uint32_t
 ent_engine_total_rounds(const struct ent_engine *engine); /* of the active run, all tasks */
 /* Of the newest evaluation in this process; false: none yet. */

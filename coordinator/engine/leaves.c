@@ -186,7 +186,8 @@ static enum ent_err round_close(struct ent_leaves *l, const struct ent_row *row)
 static enum ent_err released(struct ent_leaves *l, const struct ent_row *row,
                              enum ent_log_release kind, uint32_t train_round)
 {
-    struct ent_leaf_model_release m = {.kind = kind, .train_round = train_round};
+    struct ent_leaf_model_release m = {
+        .kind = kind, .train_round = train_round, .dp_covered = l->covered};
 
     memcpy(m.model, row->model, sizeof m.model);
     return l->emit(l->ctx, ENT_LEAF_MODEL_RELEASE, row, &m);

@@ -48,6 +48,8 @@ struct ent_leaves {
     uint8_t round_open[32]; /* leaf hash of the attempt's round.open */
     const struct ent_msg_metric *metrics; /* of the evaluation that closes */
     size_t n_metrics;
+    bool
+        covered; /* noise stands before the models that come of training, and nothing else made them */
     bool begun; /* BEGIN of the current attempt; kept up to date here */
     ent_leaves_emit_fn emit;
     void *ctx;

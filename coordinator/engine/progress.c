@@ -84,18 +84,20 @@ static void draw(struct ent_progress *p)
     const struct ent_round *r = ent_engine_round(p->engine);
     char left[64];
     char figures[64] = "";
+    char spent[48];
     double loss;
     double auc;
 
     if (ent_engine_metrics(p->engine, &loss, &auc)) {
         (void)snprintf(figures, sizeof figures, "  log loss %.4f  AUC %.4f", loss, auc);
     }
+    ent_engine_spent_text(p->engine, spent, sizeof spent);
     time_left(p, left, sizeof left);
-    (void)fprintf(p->out, "\r\033[Kround %llu/%u  %s  %s  %u of %u in%s  %s",
+    (void)fprintf(p->out, "\r\033[Kround %llu/%u  %s  %s  %u of %u in%s%s%s  %s",
                   (unsigned long long)r->round, (unsigned)ent_engine_total_rounds(p->engine),
                   ent_round_task_name(r->task), ent_phase_name(r->phase),
                   (unsigned)ent_round_count(r, ENT_STANDING_ACCEPTED), (unsigned)count_invited(r),
-                  figures, left);
+                  figures, spent[0] != '\0' ? "  " : "", spent, left);
     (void)fflush(p->out);
     p->line_open = true;
 }

@@ -309,6 +309,7 @@ void ent_report_run(const struct ent_json *status, FILE *out)
     print_test(rounds, out);
     ent_evaluation_print(run, out);
     ent_evaluation_print_own(run, out);
+    ent_report_privacy(run, out);
     if (yes(run, "stopped_early")) {
         (void)fprintf(
             out, "training ended after %llu of %llu rounds: %llu in a row without a better %s\n",
@@ -462,6 +463,7 @@ void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *ou
                       (unsigned long long)number(run, "train_rounds"));
         print_phase(run, out);
         print_log(ent_json_get(status, "log"), out);
+        ent_report_privacy(run, out);
         if (ent_json_len(ent_json_get(run, "rounds")) > 0) {
             (void)fprintf(out, "\n");
             print_rounds(ent_json_get(run, "rounds"), rounds_that_fit(status, max_lines), out);

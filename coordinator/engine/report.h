@@ -5,6 +5,8 @@
 #include "common/json/json.h"
 
 /* max_lines: fewer rounds are shown so that the whole takes no more (as far as possible); 0 = all of them. */
+/* Accounts of a run whose plan has `privacy`; nothing otherwise. */
+void ent_report_privacy(const struct ent_json *run, FILE *out);
 void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *out);
 void ent_report_roster(const struct ent_json *status, size_t max_lines, FILE *out);
 /* The table at the end of a run: rounds, pooled AUC by round as a plot, members, bytes, time. */

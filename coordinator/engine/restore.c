@@ -27,7 +27,7 @@ enum ent_err ent_engine_load_run(struct ent_engine *e)
         err = ent_blob_new_copy(text.data, text.len, &e->plan_shelf.blob);
     }
     ent_buf_release(&text);
-    return err;
+    return err == ENT_E_OK ? ent_budget_load(e) : err;
 }
 
 static enum ent_err note_row(void *ctx, const struct ent_row *row, uint64_t wall_ms)
@@ -125,12 +125,14 @@ static enum ent_err load_last_run(struct ent_engine *e)
 
     ENT_TRY(ent_store_run_list(e->store, &runs, &n));
     for (size_t i = 0; i < n; i++) {
-        bool ended = runs[i].state == ENT_RUN_ENDED ||
+        bool ended = runs[i].state == ENT_RUN_ENDED || runs[i].state == ENT_RUN_SPENT ||
                      (runs[i].state == ENT_RUN_STOPPED && runs[i].started_ms != 0);
 
         if (ended && runs[i].config.run > e->last_end.run) {
             e->last_end.run = runs[i].config.run;
-            e->last_end.code = runs[i].state == ENT_RUN_STOPPED ? ENT_E_STOPPED : ENT_E_OK;
+            e->last_end.code = runs[i].state == ENT_RUN_STOPPED ? ENT_E_STOPPED
+                               : runs[i].state == ENT_RUN_SPENT ? ENT_E_BUDGET
+                                                                : ENT_E_OK;
             memcpy(e->last_end.plan, runs[i].plan_digest, 32);
             memcpy(e->last_end.best, runs[i].best, 32);
             e->last_end.best_round = runs[i].best_train;

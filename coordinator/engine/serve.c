@@ -42,6 +42,7 @@ struct serving {
     pthread_t signals;
     bool has_signals;
     uint32_t printed_run; /* whose table was shown */
+    bool spent;           /* --once: that run ended because its budget did */
     atomic_bool stop;
     atomic_bool leaving; /* tells the signal thread that it may end */
 };
@@ -337,6 +338,7 @@ static enum ent_err serve_runs(struct serving *s)
             s->printed_run = ent_engine_ended_run(s->engine);
             print_table(s);
             if (s->options->once) {
+                s->spent = ent_engine_ended_code(s->engine) == ENT_E_BUDGET;
                 uint64_t now = ent_clock_mono(&s->clock);
 
                 ENT_TRY(run_until(s, all_fetched, now + FETCH_MAX_MS));
@@ -382,5 +384,10 @@ enum ent_err ent_serve(const struct ent_serve_options *options)
     end_signals(&s);
     ent_engine_free(s.engine);
     ent_home_close(s.home);
-    return err;
+    return err == ENT_E_OK && s.spent
+               ? ent_err_note(ENT_E_BUDGET,
+                              "run %u ended before its last round: its privacy budget allows no "
+                              "more; its best model was released",
+                              (unsigned)s.printed_run)
+               : err;
 }

@@ -9,6 +9,7 @@
 #include "common/plan/plan.h"
 #include "common/task/task.h"
 #include "common/wire/wire.h"
+#include "coordinator/engine/budget.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/queue.h"
 #include "coordinator/engine/trail.h"
@@ -92,6 +93,7 @@ struct ent_engine_member {
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
     struct ent_member_log log;
+    uint32_t dp_booked; /* rounds of the run on the account of its data set */
     struct ent_store_own
         *own; /* [n_own] what it said of its own test rows, until the round is over */
     size_t n_own;
@@ -244,6 +246,7 @@ struct ent_engine {
     bool
         updates_dirty; /* a file was renamed in DIR/updates and its directory is not synchronised */
 
+    struct ent_budget budget; /* of e->run */
     struct ent_fold fold;
     struct ent_run_metrics metrics; /* of the round being closed */
     uint8_t *sum;                   /* its integers, little-endian; NULL: none */

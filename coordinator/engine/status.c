@@ -74,7 +74,8 @@ static void put_phase(struct ent_engine *e, struct ent_json_writer *w)
 
 static const char *run_state(enum ent_run_state state)
 {
-    static const char *const names[] = {[ENT_RUN_PENDING] = "stored",
+    static const char *const names[] = {[ENT_RUN_SPENT] = "out of budget",
+                                        [ENT_RUN_PENDING] = "stored",
                                         [ENT_RUN_ACTIVE] = "active",
                                         [ENT_RUN_ENDED] = "complete",
                                         [ENT_RUN_STOPPED] = "stopped"};
@@ -166,8 +167,8 @@ static enum ent_err put_run_traffic(struct ent_engine *e, struct ent_json_writer
     return ENT_E_OK;
 }
 
-/* What the plan calls its label, for the words of the table. */
-static enum ent_err put_label(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
+/* What the plan calls its label, for the words of the table, and what it promises. */
+static enum ent_err put_plan(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
 {
     struct ent_plan *plan = NULL;
     struct ent_buf bytes;
@@ -186,6 +187,7 @@ static enum ent_err put_label(struct ent_engine *e, struct ent_json_writer *w, u
             ent_json_put_key_string(w, "positive", plan->label_positive);
         }
         ent_json_put_close(w);
+        err = ent_budget_put(e, w, plan, run);
     }
     ent_plan_free(plan);
     ent_buf_release(&bytes);
@@ -235,7 +237,7 @@ static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
         put_phase(e, w);
     }
     put_best(e, w, &run);
-    ENT_TRY(put_label(e, w, run.config.run));
+    ENT_TRY(put_plan(e, w, run.config.run));
     ENT_TRY(put_figures(e, w, &run));
     ENT_TRY(put_run_traffic(e, w, run.config.run));
     ENT_TRY(ent_own_put(e, w, run.config.run));

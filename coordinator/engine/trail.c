@@ -260,11 +260,16 @@ static enum ent_err emit(void *ctx, enum ent_leaf_type type, const struct ent_ro
     struct ent_engine *e = ctx;
     struct ent_trail *a = &e->audit;
     struct ent_leaf_frame frame = {.type = (uint16_t)type, .round = row->round, .run = row->run};
+    uint8_t hash[ENT_MERKLE_BYTES];
     uint64_t idx = 0;
 
-    ENT_TRY(ent_store_log_append(e->store, &frame, message, e->wall_ms, &idx, NULL));
+    ENT_TRY(ent_store_log_append(e->store, &frame, message, e->wall_ms, &idx, hash));
     if (type == ENT_LEAF_CONFIG_SET) {
         a->config_leaf = idx;
+    } else if (type == ENT_LEAF_ROUND_OPEN) {
+        return ent_budget_reserve(e, row, message, hash);
+    } else if (type == ENT_LEAF_ROUND_ABORT) {
+        return ent_budget_aborted(e, row, message);
     } else if (type == ENT_LEAF_ROUND_CLOSE) {
         a->has_close = true;
         a->close_leaf = idx;
@@ -372,6 +377,7 @@ enum ent_err ent_trail_commit_rows(struct ent_engine *e)
                                 .open = &open,
                                 .metrics = metrics,
                                 .begun = e->begun,
+                                .covered = e->budget.on,
                                 .emit = emit,
                                 .ctx = e};
 

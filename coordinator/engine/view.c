@@ -56,3 +56,13 @@ uint32_t ent_engine_total_rounds(const struct ent_engine *e)
 
     return c->run == 0 ? 0 : total;
 }
+
+enum ent_err ent_engine_ended_code(const struct ent_engine *e)
+{
+    return e->last_end.code;
+}
+
+void ent_engine_spent_text(const struct ent_engine *e, char *out, size_t cap)
+{
+    ent_budget_text(e, out, cap);
+}

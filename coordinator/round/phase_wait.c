@@ -140,6 +140,10 @@ void ent_wait_handle(struct ent_step *step)
 
     switch (step->event->kind) {
     case ENT_EV_STOP:
+        if (step->event->code == ENT_E_BUDGET && ent_round_trains_next(r)) {
+            end_run(step, ENT_E_BUDGET);
+            break;
+        }
         ent_step_row_code(step, ENT_ROW_STOP, ENT_ROUND_NO_MEMBER, ENT_E_OK);
         end_run(step, ENT_E_STOPPED);
         break;

@@ -109,7 +109,8 @@ enum ent_event_kind {
     /* From the operator and the connections. */
     ENT_EV_RUN_START, /* config was set by ent_round_begin */
     ENT_EV_STOP,    /* end the run after the current round (in WAIT or JOIN: at once); code not OK:
-                         the round cannot be closed any more, in UPDATE at once as well */
+                         the round cannot be closed any more, in UPDATE at once as well. BUDGET, where
+                         training opens next: it is not paid for, and nobody stopped the run */
     ENT_EV_TICK,    /* time passed */
     ENT_EV_UP,      /* member welcomed: invited from the next open on; a joined one goes on */
     ENT_EV_DOWN,    /* its (newest) connection ended: it keeps its place until the deadline */
@@ -168,7 +169,7 @@ enum ent_action_kind {
     ENT_ACT_WITNESSES, /* say for whom the round waits: all have answered, but the gate is closed */
     ENT_ACT_SEND_ABORT, /* Abort to every member that is up; code */
     ENT_ACT_SEND_END,   /* RunEnd to every member that is up; digest = best model (zero: none was
-                           trained); OK or STOPPED */
+                           trained); OK, STOPPED or BUDGET */
     ENT_ACT_TIMER,      /* call TICK at at_ms (replaces an earlier timer; 0 = none) */
     /* Say for whom the run waits: enrolled members that are not up and, after attempts that failed
      * (code is not OK), those whose standing is not ACCEPTED. */
@@ -191,7 +192,7 @@ enum ent_row_kind {
     ENT_ROW_ABORT = 10, /* code */
     ENT_ROW_RELEASE = 11,
     ENT_ROW_END =
-        12, /* model = the best, best_train; zero when none was trained; code OK or STOPPED */
+        12, /* model = the best, best_train; zero when none was trained; code OK, STOPPED or BUDGET */
     ENT_ROW_STOP = 13
 };
 
@@ -308,6 +309,8 @@ ENT_MUST enum ent_err ent_round_replay(struct ent_round *round, const struct ent
 void ent_round_resume(struct ent_round *round, uint64_t now_ms, struct ent_actions *actions);
 
 bool ent_round_active(const struct ent_round *round); /* a run is going on */
+/* In WAIT: whether an attempt of training opens next. */
+bool ent_round_trains_next(const struct ent_round *round);
 /* Training ends before its last round: `patience` rounds brought no better model. */
 bool ent_round_out_of_patience(const struct ent_round *round);
 uint32_t ent_round_count(const struct ent_round *round, enum ent_standing standing);

@@ -191,8 +191,9 @@ static enum ent_err apply_release(struct ent_round *r, const struct ent_row *row
 static enum ent_err apply_end(struct ent_round *r, const struct ent_row *row)
 {
     struct ent_row more = {0};
+    bool spent = row->code == ENT_E_BUDGET && ent_round_trains_next(r);
 
-    if (r->phase != ENT_PHASE_WAIT || (!r->stopping && ent_select_next(r, &more))) {
+    if (r->phase != ENT_PHASE_WAIT || (!r->stopping && !spent && ent_select_next(r, &more))) {
         return NOT_FIT(row);
     }
     r->phase = ENT_PHASE_IDLE;

@@ -112,3 +112,11 @@ bool ent_select_less(uint64_t a, uint64_t a_rows, uint64_t b, uint64_t b_rows)
 
     return left.hi < right.hi || (left.hi == right.hi && left.lo < right.lo);
 }
+
+bool ent_round_trains_next(const struct ent_round *round)
+{
+    struct ent_row open = {0};
+
+    return round->phase == ENT_PHASE_WAIT && ent_select_next(round, &open) &&
+           open.task == ENT_ROUND_TRAIN;
+}

@@ -162,10 +162,25 @@ static enum ent_err append(struct ent_store *store, const struct ent_leaf_frame 
     ENT_TRY(insert_leaf(store, frame, leaf, hash));
     ENT_TRY(ent_merkle_append(&log->tree, &log->hash, hash, keep_node, store));
     log->time_ms = frame->time_ms;
-    if (frame->type == ENT_LEAF_UPDATE_ACCEPT) {
+    switch (frame->type) {
+    case ENT_LEAF_UPDATE_ACCEPT:
         return ent_sealed_named(store, frame, message);
+    case ENT_LEAF_BLOB_ERASE:
+        return ent_sealed_erased(store, message);
+    case ENT_LEAF_DP_EVENT:
+        return ent_dp_booked(store, frame, message);
+    case ENT_LEAF_DP_REFUND:
+        return ent_dp_refunded(store, frame, message);
+    default:
+        return ENT_E_OK;
     }
-    return frame->type == ENT_LEAF_BLOB_ERASE ? ent_sealed_erased(store, message) : ENT_E_OK;
+}
+
+/* Whether more than the log follows from a leaf of this type. */
+static bool is_followed(unsigned type)
+{
+    return type == ENT_LEAF_UPDATE_ACCEPT || type == ENT_LEAF_BLOB_ERASE ||
+           type == ENT_LEAF_DP_EVENT || type == ENT_LEAF_DP_REFUND || type == ENT_LEAF_GENESIS;
 }
 
 static enum ent_err check_first(const struct ent_store *store, unsigned type)
@@ -274,8 +289,7 @@ enum ent_err ent_store_log_append_bytes(struct ent_store *store, struct ent_byte
     ENT_TRY(ent_leaf_open(leaf, &frame, &body));
     ENT_TRY(check_next(store, &frame));
     ent_arena_init(&arena, DECODE_MAX);
-    if (frame.type == ENT_LEAF_UPDATE_ACCEPT || frame.type == ENT_LEAF_BLOB_ERASE ||
-        frame.type == ENT_LEAF_GENESIS) {
+    if (is_followed(frame.type)) {
         err = ent_leaf_decode(leaf, &arena, &frame, &message);
     }
     if (err == ENT_E_OK) {

@@ -33,14 +33,14 @@ static enum ent_err insert_run(struct applying *a, const struct ent_recovered *c
     const struct ent_leaf_config_set *m = c->config;
     const uint64_t numbers[] = {m->train_rounds, m->min_members, m->attempts,  m->join_ms,
                                 m->update_ms,    m->retry_ms,    m->gather_ms, m->validate,
-                                m->test,         m->patience,    m->best_by};
+                                m->test,         m->patience,    m->best_by,   m->no_stats};
     struct ent_stmt *stmt = NULL;
 
     ENT_TRY(ent_tables_prepare(a->store,
                                "INSERT INTO run(run, plan_digest, plan, base, state, created_ms, "
                                "train_rounds, min_members, attempts, join_ms, update_ms, retry_ms,"
-                               " gather_ms, validate, test, patience, best_by)"
-                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                               " gather_ms, validate, test, patience, best_by, no_stats)"
+                               " VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                &stmt));
     ent_stmt_bind_u64(stmt, 1, c->run);
     ent_stmt_bind_blob(stmt, 2, m->plan, sizeof m->plan);

@@ -58,6 +58,8 @@ struct ent_projection {
     uint8_t plan[ENT_STORE_DIGEST_BYTES];   /* of the run that is pending or going on */
     uint32_t ended_run;                     /* newest that ended in these leaves; 0: none */
     uint8_t ended_best[ENT_STORE_DIGEST_BYTES];
+    bool
+        books; /* the run that is going on booked a round: it may end because its budget is spent */
     bool started_unseen; /* a run was stored of which no leaf says more */
     uint64_t open_ms;
     struct ent_store_figures figures; /* of the round that closed last */

@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "coordinator/round/phases.h"
+#include "coordinator/store/dp.h"
 #include "coordinator/store/recover_at.h"
 
 /* Bytes for one decoded leaf. */
@@ -167,7 +168,9 @@ static enum ent_err end_run(const struct ent_at *at, const uint8_t *model, uint3
         ENT_TRY(ent_at_put_plain(at, ENT_ROW_RELEASE));
     }
     row = ent_at_row(at, ENT_ROW_END, ENT_ROUND_NO_MEMBER);
-    row.code = ent_select_next(&p->round, &more) ? ENT_E_STOPPED : ENT_E_OK;
+    if (ent_select_next(&p->round, &more)) { /* nobody stopped it: its budget allowed no more */
+        row.code = p->books && !p->round.stopping ? ENT_E_BUDGET : ENT_E_STOPPED;
+    }
     row.best_train = best_train;
     if (model != NULL) {
         memcpy(row.model, model, sizeof row.model);
@@ -207,7 +210,8 @@ static struct ent_run_config config_of(const struct ent_at *at)
                                    .validate = m->validate,
                                    .test = m->test,
                                    .patience = m->patience,
-                                   .best_by = (enum ent_round_best_by)m->best_by};
+                                   .best_by = (enum ent_round_best_by)m->best_by,
+                                   .no_stats = m->no_stats};
 }
 
 static enum ent_err on_config(const struct ent_at *at)
@@ -231,6 +235,7 @@ static enum ent_err on_config(const struct ent_at *at)
     }
     p->pending = 0;
     p->started_unseen = false;
+    p->books = false;
     memcpy(p->plan, at->any->config_set.plan, sizeof p->plan);
     ENT_TRY(ent_round_begin(&p->round, &config, at->any->config_set.base));
     row.run = config.run;
@@ -274,6 +279,13 @@ static enum ent_err on_leave(const struct ent_at *at)
     return m->has_request ? ent_at_said(at, m->request.header, NULL, NULL) : ENT_E_OK;
 }
 
+/* The ledger follows the leaf by itself (dp.h). */
+static enum ent_err on_booked(const struct ent_at *at)
+{
+    at->p->books = true;
+    return ENT_E_OK;
+}
+
 static enum ent_err on_dispute(const struct ent_at *at)
 {
     return ent_at_said(at, at->any->dispute.header, NULL, NULL);
@@ -295,7 +307,7 @@ static const struct {
     {ENT_LEAF_UPDATE_REJECT, true, ent_at_ended}, {ENT_LEAF_UPDATE_DROPOUT, true, ent_at_ended},
     {ENT_LEAF_ROUND_CLOSE, true, ent_at_close},   {ENT_LEAF_ROUND_ABORT, true, ent_at_abort},
     {ENT_LEAF_EVAL_RESULT, true, ent_at_result},  {ENT_LEAF_MODEL_RELEASE, false, on_release},
-    {ENT_LEAF_DISPUTE, false, on_dispute},
+    {ENT_LEAF_DP_EVENT, true, on_booked},         {ENT_LEAF_DISPUTE, false, on_dispute},
 };
 
 static enum ent_err take(const struct ent_at *at)
@@ -346,9 +358,11 @@ enum ent_err ent_projection_init(struct ent_projection *p, ent_recovered_fn emit
 
 enum ent_err ent_projection_load(struct ent_projection *p, struct ent_store *store)
 {
+    struct ent_store_dp_event booked;
     struct ent_store_member *roster = NULL;
     struct ent_store_run run;
     size_t n = 0;
+    enum ent_err err;
 
     ENT_TRY(ent_store_restore(store, &p->round, &run));
     ENT_TRY(ent_store_roster(store, &roster, &n));
@@ -358,7 +372,9 @@ enum ent_err ent_projection_load(struct ent_projection *p, struct ent_store *sto
     free(roster);
     p->pending = run.state == ENT_RUN_PENDING ? run.config.run : 0;
     memcpy(p->plan, run.plan_digest, sizeof p->plan);
-    return ENT_E_OK;
+    err = ent_store_dp_newest(store, run.config.run, &booked);
+    p->books = err == ENT_E_OK;
+    return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }
 
 void ent_projection_release(struct ent_projection *p)

@@ -50,13 +50,16 @@ static enum ent_err start_run(struct ent_store *store, uint32_t run, uint64_t no
 
 static enum ent_err end_run(struct ent_store *store, const struct ent_row *row, uint64_t now_ms)
 {
+    enum ent_run_state state = row->code == ENT_E_OK       ? ENT_RUN_ENDED
+                               : row->code == ENT_E_BUDGET ? ENT_RUN_SPENT
+                                                           : ENT_RUN_STOPPED;
     struct ent_stmt *stmt = NULL;
 
     ENT_TRY(ent_tables_prepare(store,
                                "UPDATE run SET state = ?, ended_ms = ?, best = ?, best_train = ? "
                                "WHERE run = ? AND state = 2",
                                &stmt));
-    ent_stmt_bind_u64(stmt, 1, row->code == ENT_E_OK ? ENT_RUN_ENDED : ENT_RUN_STOPPED);
+    ent_stmt_bind_u64(stmt, 1, state);
     ent_stmt_bind_u64(stmt, 2, now_ms);
     ent_tables_bind_digest(stmt, 3, row->model);
     ent_stmt_bind_u64(stmt, 4, row->best_train);

@@ -42,7 +42,7 @@ static enum ent_err read_run(struct ent_stmt *stmt, void *out)
     ENT_TRY(ent_tables_digest(stmt, 2, run->base));
     ENT_TRY(ent_tables_digest(stmt, 3, run->best));
     ENT_TRY(ent_stmt_u32(stmt, 4, &state));
-    ENT_REQUIRE(state >= ENT_RUN_PENDING && state <= ENT_RUN_STOPPED, ENT_E_CORRUPT,
+    ENT_REQUIRE(state >= ENT_RUN_PENDING && state <= ENT_RUN_SPENT, ENT_E_CORRUPT,
                 "run %u has the unknown state %u", (unsigned)run->config.run, (unsigned)state);
     run->state = (enum ent_run_state)state;
     ENT_TRY(ent_stmt_u64(stmt, 5, &run->created_ms));

@@ -119,6 +119,18 @@ static const char *const migrations[] = {
     "ALTER TABLE member ADD COLUMN name_salt BLOB;",
     /* 6 -> 7: runs that begin with training */
     "ALTER TABLE run ADD COLUMN no_stats INTEGER NOT NULL DEFAULT 0;",
+    /* 7 -> 8: the ledger of privacy budgets, made of the leaves dp.event and dp.refund (refund: its leaf) */
+    "CREATE TABLE dp_event("
+    " leaf INTEGER PRIMARY KEY, run INTEGER NOT NULL, round INTEGER NOT NULL,"
+    " round_open BLOB NOT NULL, mechanism INTEGER NOT NULL, rate INTEGER NOT NULL,"
+    " sigma2 INTEGER NOT NULL, sensitivity INTEGER NOT NULL, dimension INTEGER NOT NULL,"
+    " steps INTEGER NOT NULL, delta_e18 INTEGER NOT NULL, limit_nano INTEGER NOT NULL,"
+    " refund INTEGER) STRICT;"
+    "CREATE INDEX dp_event_run ON dp_event(run, leaf);"
+    "CREATE TABLE dp_account("
+    " leaf INTEGER NOT NULL REFERENCES dp_event(leaf), handle BLOB NOT NULL,"
+    " before_nano INTEGER NOT NULL, after_nano INTEGER NOT NULL, PRIMARY KEY(leaf, handle))"
+    " STRICT, WITHOUT ROWID;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

@@ -179,8 +179,9 @@ enum ent_run_state {
     ENT_RUN_PENDING = 1,
     ENT_RUN_ACTIVE = 2,
     ENT_RUN_ENDED = 3,
-    ENT_RUN_STOPPED = 4
-}; /* on disk */
+    ENT_RUN_STOPPED = 4,
+    ENT_RUN_SPENT = 5 /* it ended before its last round: its privacy budget allows no more */
+};                    /* on disk */
 
 struct ent_store_run {
     struct ent_run_config config; /* config.run: its number */

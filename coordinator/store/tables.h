@@ -86,6 +86,15 @@ ENT_MUST enum ent_err ent_sealed_named(struct ent_store *store, const struct ent
 ENT_MUST enum ent_err ent_sealed_erased(struct ent_store *store,
                                         const struct ent_leaf_blob_erase *erase);
 
+/* ---- dp.c ---- */
+/* The ledger follows the log. In the transaction of a dp.event or dp.refund leaf. */
+struct ent_leaf_dp_event;
+struct ent_leaf_dp_refund;
+ENT_MUST enum ent_err ent_dp_booked(struct ent_store *store, const struct ent_leaf_frame *frame,
+                                    const struct ent_leaf_dp_event *event);
+ENT_MUST enum ent_err ent_dp_refunded(struct ent_store *store, const struct ent_leaf_frame *frame,
+                                      const struct ent_leaf_dp_refund *refund);
+
 extern const struct ent_db_schema ent_schema; /* schema.c */
 
 /* ---- tables.c ---- */

@@ -140,6 +140,33 @@ static void sample_of_open(struct ent_msg_round_open *m)
     m->n_auditors = 1;
 }
 
+static struct ent_leaf_dp_account two_accounts[2] = {
+    {.member = {1}, .before_nano = 0, .after_nano = 410000001},
+    {.member = {2}, .before_nano = 410000001, .after_nano = 520000000}};
+
+static void sample_of_privacy(unsigned type, union ent_leaf_any *m)
+{
+    if (type == ENT_LEAF_DP_EVENT) {
+        m->dp_event = (struct ent_leaf_dp_event){.round_open = {7},
+                                                 .unit = 1,
+                                                 .mechanism = 1,
+                                                 .rate = 214748365,
+                                                 .sigma2 = UINT64_C(1) << 40,
+                                                 .sensitivity = 131401,
+                                                 .dimension = 16641,
+                                                 .steps = 3,
+                                                 .delta_e18 = UINT64_C(10000000000000),
+                                                 .limit_nano = 2000000000,
+                                                 .accountant = 3,
+                                                 .trust = ENT_LOG_TRUST_LOCAL,
+                                                 .members_per_person = 1,
+                                                 .accounts = two_accounts,
+                                                 .n_accounts = 2};
+    } else if (type == ENT_LEAF_DP_REFUND) {
+        m->dp_refund = (struct ent_leaf_dp_refund){.round_open = {7}};
+    }
+}
+
 static void sample_of_round(unsigned type, union ent_leaf_any *m)
 {
     switch (type) {
@@ -205,6 +232,7 @@ void ent_sample_leaf(unsigned type, struct ent_leaf_frame *frame, union ent_leaf
     sample_of_parties(type, out);
     sample_of_operator(type, out);
     sample_of_round(type, out);
+    sample_of_privacy(type, out);
     if (type == ENT_LEAF_ROUND_OPEN) {
         out->round_open.leaf_index = frame->seq;
         out->round_open.leaf_ms = frame->time_ms;

@@ -34,6 +34,8 @@ static bool of_round(unsigned type)
     case ENT_LEAF_UPDATE_DROPOUT:
     case ENT_LEAF_ROUND_CLOSE:
     case ENT_LEAF_ROUND_ABORT:
+    case ENT_LEAF_DP_EVENT:
+    case ENT_LEAF_DP_REFUND:
     case ENT_LEAF_EVAL_RESULT:
     case ENT_LEAF_MODEL_RELEASE:
         return true;
@@ -389,6 +391,7 @@ void ent_forge_free(struct ent_forge *f)
     for (size_t i = 0; i < f->n_blobs; i++) {
         free(f->blobs[i].bytes);
     }
+    ent_forge_privacy_free(f);
     ent_forge_real_free(f);
     ent_sign_key_free(f->log);
     ent_sign_key_free(f->root);

@@ -64,6 +64,10 @@ struct ent_forge_options {
     /* Payloads are not made, only named, and models are some bytes: for large logs. Otherwise rounds are real
      * arithmetic, and can be replayed when updates are kept. */
     bool lean;
+    /* Rounds book what a plan with noise inside the members takes, and there are no statistics and no evaluations. With
+     * `lean` only. whole_batches: nothing is sampled. */
+    bool privacy;
+    bool whole_batches;
     uint64_t absent; /* bit i: member i takes part, but cosigns nothing after the first note */
     const struct ent_forge_fault *faults;
     size_t n_faults;
@@ -158,7 +162,8 @@ struct ent_forge {
     size_t cap_blobs;
     struct ent_merkle tree;
     struct ent_sha256 hash;
-    struct ent_forge_real *real; /* forge_real.c */
+    struct ent_forge_real *real;     /* forge_real.c */
+    struct ent_forge_budget *budget; /* forge_privacy.c; NULL: no privacy */
 };
 
 /* Plays it all: from genesis to the end of one run. */

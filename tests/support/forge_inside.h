@@ -44,6 +44,12 @@ ENT_MUST enum ent_err ent_forge_update(struct ent_forge *forge, size_t member,
                                        struct ent_arena *arena, struct ent_buf *payload,
                                        struct ent_leaf_update_accept *out);
 
+/* forge_privacy.c. The plan; behind round.open; behind round.abort. */
+ENT_MUST enum ent_err ent_forge_privacy_plan(struct ent_forge *forge);
+ENT_MUST enum ent_err ent_forge_privacy_event(struct ent_forge *forge);
+ENT_MUST enum ent_err ent_forge_privacy_aborted(struct ent_forge *forge, bool inputs);
+void ent_forge_privacy_free(struct ent_forge *forge);
+
 /* forge_real.c. What closing gives; the model goes to forge->run. */
 struct ent_forge_result {
     uint8_t sum[32]; /* digest */

@@ -175,6 +175,16 @@ enum ent_err ent_forge_found(struct ent_forge *f)
 
 static const char lean_plan[] = "# The plan of a log whose rounds compute nothing.\n";
 
+/* A run without statistics starts from a model of its plan. */
+static enum ent_err first_model(struct ent_forge *f)
+{
+    uint8_t bytes[256] = {1};
+
+    f->run.has_model = true;
+    f->run.model_bytes = sizeof bytes;
+    return ent_forge_add_blob(f, bytes, sizeof bytes, f->run.model);
+}
+
 static enum ent_err configure(struct ent_forge *f)
 {
     struct ent_leaf_config_set leaf = {.train_rounds = f->options.train_rounds,
@@ -188,8 +198,17 @@ static enum ent_err configure(struct ent_forge *f)
                                        .update_ms = 600000,
                                        .retry_ms = 30000};
 
-    ENT_TRY(f->options.lean ? ent_forge_add_blob(f, lean_plan, sizeof lean_plan - 1, f->run.plan)
-                            : ent_forge_real_plan(f));
+    if (f->options.privacy) {
+        ENT_TRY(ent_forge_privacy_plan(f));
+        ENT_TRY(first_model(f));
+        leaf.no_stats = true;
+        leaf.has_base = true;
+        memcpy(leaf.base, f->run.model, sizeof leaf.base);
+    } else {
+        ENT_TRY(f->options.lean
+                    ? ent_forge_add_blob(f, lean_plan, sizeof lean_plan - 1, f->run.plan)
+                    : ent_forge_real_plan(f));
+    }
     memcpy(leaf.plan, f->run.plan, sizeof leaf.plan);
     ENT_TRY(ent_forge_derive(f, "federation.yaml", 0, 0, leaf.federation_yaml));
     leaf.auditors = f->seal_pub;
@@ -202,7 +221,8 @@ static enum ent_err configure(struct ent_forge *f)
 static enum ent_err release(struct ent_forge *f, uint32_t kind, const uint8_t model[32],
                             uint32_t train_round)
 {
-    struct ent_leaf_model_release leaf = {.kind = kind, .train_round = train_round};
+    struct ent_leaf_model_release leaf = {
+        .kind = kind, .train_round = train_round, .dp_covered = f->options.privacy};
 
     memcpy(leaf.model, model, sizeof leaf.model);
     return put(f, ENT_LEAF_MODEL_RELEASE, ENT_FORGE_NOBODY, &leaf);
@@ -255,7 +275,7 @@ static bool select_next(struct ent_forge *f)
 
     run->attempt = 1;
     run->split = ENT_SPLIT_TRAIN;
-    if (was == 0) {
+    if (was == 0 && !f->options.privacy) {
         run->task = ENT_TASK_STATS;
     } else if (was == ENT_TASK_TRAIN && f->options.validate) {
         run->task = ENT_TASK_EVALUATE;
@@ -281,6 +301,7 @@ static enum ent_err play_round(struct ent_forge *f)
 
     for (;;) {
         ENT_TRY(ent_forge_open_round(f));
+        ENT_TRY(ent_forge_privacy_event(f));
         ENT_TRY(ent_forge_publish(f));
         ENT_TRY(ent_forge_attempt(f, &closed));
         if (closed) {

@@ -38,7 +38,8 @@ static enum ent_err fill_open(struct ent_forge *f, struct ent_arena *arena,
                                         .min_members = f->quorum,
                                         .join_ms = 60000,
                                         .update_ms = 600000,
-                                        .weights = ENT_WEIGHTS_EXAMPLES_LOG2,
+                                        .weights = f->options.privacy ? ENT_WEIGHTS_EQUAL
+                                                                      : ENT_WEIGHTS_EXAMPLES_LOG2,
                                         .scale_bits = SCALE_BITS,
                                         .config = run->config,
                                         .cosigned_size = f->cosigned_size,
@@ -267,7 +268,8 @@ static enum ent_err abort_round(struct ent_forge *f, size_t n_accepted)
     bool dropped;
 
     memcpy(leaf.round_open, f->run.open_hash, sizeof leaf.round_open);
-    return ent_forge_write(f, ENT_LEAF_ROUND_ABORT, ENT_FORGE_NOBODY, &leaf, &dropped);
+    ENT_TRY(ent_forge_write(f, ENT_LEAF_ROUND_ABORT, ENT_FORGE_NOBODY, &leaf, &dropped));
+    return ent_forge_privacy_aborted(f, n_accepted > 0);
 }
 
 static bool comes(enum ent_forge_fate fate)

@@ -56,6 +56,9 @@ extern const struct attack attacks_rounds[];
 extern const size_t n_attacks_rounds;
 extern const struct attack attacks_named[];
 extern const size_t n_attacks_named;
+extern const struct attack attacks_budget[];
+extern const size_t n_attacks_budget;
+extern const char *const attacks_budget_say[]; /* words of a finding of each */
 extern const struct attack attacks_replay[];
 extern const size_t n_attacks_replay;
 

@@ -71,7 +71,17 @@ static const char *replay_of(struct ent_export *export, const struct scene *s)
     return outcome == ENT_E_OK ? "PASS" : outcome == ENT_E_VIOLATION ? "FAIL" : "INCOMPLETE";
 }
 
-static bool judge(const struct attack *attack, struct scene *s)
+static bool is_said(const struct ent_audit_facts *facts, const char *words)
+{
+    for (size_t i = 0; i < facts->n_findings; i++) {
+        if (strstr(facts->findings[i].text, words) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool judge(const struct attack *attack, const char *says, struct scene *s)
 {
     struct ent_audit_facts facts = {0};
     struct ent_export *export = NULL;
@@ -88,6 +98,7 @@ static bool judge(const struct attack *attack, struct scene *s)
     list(&facts, ENT_AUDIT_INCOMPLETE, incomplete);
     same = strcmp(fail, attack->fail) == 0 && strcmp(incomplete, attack->incomplete) == 0 &&
            status == attack->exit;
+    same = same && (says[0] == '\0' || is_said(&facts, says));
     if (attack->replay[0] != '\0') {
         replay = replay_of(export, s);
         same = same && strcmp(replay, attack->replay) == 0;
@@ -118,7 +129,7 @@ static void leave(struct scene *s)
     free(s);
 }
 
-static bool run(const struct attack *attack)
+static bool run(const struct attack *attack, const char *says)
 {
     struct scene *s = NULL;
     bool same;
@@ -135,35 +146,41 @@ static bool run(const struct attack *attack)
     s->dir = ent_test_tmpdir();
     ent_arena_init(&s->arena, (size_t)16 << 20);
     attack->make(s);
-    same = judge(attack, s);
+    same = judge(attack, says, s);
     leave(s);
     return same;
 }
 
-static void run_all(const struct attack *attacks, size_t n)
+/* says: [n], or NULL */
+static void run_all(const struct attack *attacks, const char *const *says, size_t n)
 {
     (void)printf("\n%-67s %-27s  %s\n", "row  attack", "expected: verify, replay", "found");
     for (size_t i = 0; i < n; i++) {
-        CU_ASSERT(run(&attacks[i]));
+        CU_ASSERT(run(&attacks[i], says != NULL ? says[i] : ""));
     }
 }
 
 ENT_TEST(attack, log)
 {
-    run_all(attacks_log, n_attacks_log);
+    run_all(attacks_log, NULL, n_attacks_log);
 }
 
 ENT_TEST(attack, rounds)
 {
-    run_all(attacks_rounds, n_attacks_rounds);
+    run_all(attacks_rounds, NULL, n_attacks_rounds);
 }
 
 ENT_TEST(attack, what_the_log_names)
 {
-    run_all(attacks_named, n_attacks_named);
+    run_all(attacks_named, NULL, n_attacks_named);
+}
+
+ENT_TEST(attack, budgets)
+{
+    run_all(attacks_budget, attacks_budget_say, n_attacks_budget);
 }
 
 ENT_TEST(attack, what_replay_tells)
 {
-    run_all(attacks_replay, n_attacks_replay);
+    run_all(attacks_replay, NULL, n_attacks_replay);
 }

@@ -65,6 +65,7 @@ struct fed_member {
     bool has_ack;
     struct ent_msg_ack ack;
     uint32_t rows_log2; /* what its training updates state */
+    uint64_t ledger;    /* next entry of its ledger; 0: it states none */
     /* What it sends instead of an honest payload, when it says true; NULL: never. */
     bool (*compute)(struct fed_member *m, struct ent_buf *payload);
     bool ended;

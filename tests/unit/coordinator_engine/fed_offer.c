@@ -92,6 +92,11 @@ void fed_offer_payload(struct fed_member *m, const struct ent_buf *payload)
         .payload_bytes = payload->len,
         .rows_log2 = m->open.task == ENT_TASK_TRAIN ? m->rows_log2 : 0,
         .codec = m->open.task == ENT_TASK_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64};
+    if (m->ledger > 0) {
+        header.update.ledger_seq = m->ledger++;
+        header.update.has_ledger = true;
+        memset(header.update.ledger_digest, 0x1E, sizeof header.update.ledger_digest);
+    }
     memcpy(header.update.round_open, m->open_hash, 32);
     memcpy(header.update.base, m->open.base, 32);
     ent_buf_release(&m->update);

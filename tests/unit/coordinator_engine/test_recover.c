@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "coordinator/engine/state.h"
+#include "coordinator/store/dp.h"
 #include "coordinator/store/recover.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_engine/fed.h"
@@ -61,6 +62,42 @@ static void troubled_run(struct fed *fed)
     fed_live(fed, 4, 1000);
 }
 
+static const char private_plan[] =
+    "features: [{name: age, type: number, range: [0, 100]}]\n"
+    "label: {name: y, positive: \"yes\"}\n"
+    "split: {key: 42, validation: 0, test: 0}\n"
+    "model: {layers: [{dense: 1}], loss: bce}\n"
+    "training: {rounds: 2, optimizer: {sgd: {rate: 0.1}}, seed: 1}\n"
+    "aggregation: {weights: equal, min_members: 3, join: 30s, update: 10min, attempts: 3}\n"
+    "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1.0, rate: 0.1, batch: 16}\n";
+
+/* An attempt gives back, one with an update does not, one closes: there is no room for a second round. */
+static void spent_run(struct fed *fed)
+{
+    for (size_t i = 0; i < 3; i++) {
+        fed->members[i].ledger = 1;
+    }
+    fed_start_run(fed, private_plan);
+    fed_pass(fed, 31 * 1000);
+    for (size_t i = 0; i < 3; i++) {
+        fed_hear(&fed->members[i]);
+    }
+    fed_pass(fed, 60 * 1000);
+    live_until(fed, 3, 1, ENT_PHASE_UPDATE);
+    fed_pump(fed);
+    for (int turn = 0; turn < 4; turn++) {
+        fed_answer(&fed->members[0], 1000);
+        fed_pump(fed);
+    }
+    fed_pass(fed, 11 * 60 * 1000);
+    for (size_t i = 0; i < 3; i++) {
+        fed_hear(&fed->members[i]);
+    }
+    fed_pass(fed, 60 * 1000);
+    fed_live(fed, 3, 1000);
+    CU_ASSERT_EQUAL(ent_engine_ended_code(fed->engine), ENT_E_BUDGET);
+}
+
 static void a_life(struct fed *fed)
 {
     fed_new(fed, 4);
@@ -74,6 +111,7 @@ static void a_life(struct fed *fed)
     ask(fed, "{\"verb\":\"stop\"}");
     troubled_run(fed);
     ask(fed, "{\"verb\":\"revoke\",\"name\":\"brand-d\"}");
+    spent_run(fed);
     fed_start_run(fed, fed_plan); /* stopped with a model */
     live_until(fed, 3, 3, ENT_PHASE_JOIN);
     ask(fed, "{\"verb\":\"stop\"}");
@@ -206,6 +244,29 @@ static void check_figures(struct ent_store *ours, struct ent_store *theirs, uint
     free(b);
 }
 
+/* The ledger comes back with its leaves. */
+static void check_budgets(struct ent_store *ours, struct ent_store *theirs, uint32_t run)
+{
+    struct ent_store_dp_account *a = NULL;
+    struct ent_store_dp_account *b = NULL;
+    size_t n = 0;
+    size_t m = 0;
+
+    ENT_OK(ent_store_dp_accounts(ours, run, &a, &n));
+    ENT_OK(ent_store_dp_accounts(theirs, run, &b, &m));
+    CU_ASSERT_EQUAL_FATAL(n, m);
+    CU_ASSERT_EQUAL(n, run == 4 ? 3 : 0);
+    for (size_t i = 0; i < n; i++) {
+        CU_ASSERT_EQUAL(memcmp(a[i].handle, b[i].handle, sizeof a[i].handle), 0);
+        CU_ASSERT_EQUAL(a[i].booked, 2);
+        CU_ASSERT_EQUAL(b[i].booked, 2);
+        CU_ASSERT_EQUAL(a[i].spent_nano, b[i].spent_nano);
+        CU_ASSERT_EQUAL(a[i].limit_nano, b[i].limit_nano);
+    }
+    free(a);
+    free(b);
+}
+
 /* ---- leaves ---- */
 
 static enum ent_err add_leaf(void *ctx, uint64_t idx, struct ent_bytes leaf)
@@ -230,9 +291,15 @@ static void read_leaves(struct ent_store *from, uint64_t first, uint64_t end,
 
 static enum ent_err the_plan(void *ctx, const uint8_t digest[32], struct ent_buf *out)
 {
+    uint8_t own[32];
+    const char *text = fed_plan;
+
     (void)ctx;
-    (void)digest;
-    return ent_buf_add(out, fed_plan, strlen(fed_plan));
+    ENT_OK(ent_sha256(private_plan, strlen(private_plan), own));
+    if (memcmp(own, digest, sizeof own) == 0) {
+        text = private_plan;
+    }
+    return ent_buf_add(out, text, strlen(text));
 }
 
 static enum ent_err put(struct ent_store *to, struct ent_store *from, uint64_t first, uint64_t end)
@@ -267,8 +334,9 @@ static void check_all(struct ent_store *ours, struct ent_store *theirs)
 {
     check_runs(ours, theirs);
     check_members(ours, theirs);
-    for (uint32_t run = 1; run <= 5; run++) {
+    for (uint32_t run = 1; run <= 6; run++) {
         check_figures(ours, theirs, run);
+        check_budgets(ours, theirs, run);
     }
 }
 

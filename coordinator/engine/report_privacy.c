@@ -1,0 +1,62 @@
+/* What a status says of a run's privacy, in words. What is absent or of another kind is shown as empty. */
+#include <math.h>
+
+#include "coordinator/engine/report.h"
+
+static const char *text(const struct ent_json *object, const char *key)
+{
+    const char *s = "";
+
+    return ent_json_string(ent_json_get(object, key), key, &s) == ENT_E_OK ? s : "";
+}
+
+static uint64_t number(const struct ent_json *object, const char *key)
+{
+    uint64_t v = 0;
+
+    return ent_json_uint(ent_json_get(object, key), key, INT64_MAX, &v) == ENT_E_OK ? v : 0;
+}
+
+static double real(const struct ent_json *object, const char *key)
+{
+    double v = 0;
+
+    return ent_json_double(ent_json_get(object, key), key, &v) == ENT_E_OK ? v : (double)NAN;
+}
+
+/* What each member's account holds, and what no noise covers. */
+void ent_report_privacy(const struct ent_json *run, FILE *out)
+{
+    const struct ent_json *privacy = ent_json_get(run, "privacy");
+    const struct ent_json *accounts = ent_json_get(privacy, "accounts");
+    const struct ent_json *open = ent_json_get(privacy, "not_covered");
+
+    if (privacy == NULL) {
+        return;
+    }
+    (void)fprintf(out, "privacy of a %s: at most epsilon %g at delta %g", text(privacy, "unit"),
+                  real(privacy, "epsilon"), real(privacy, "delta"));
+    if (ent_json_get(privacy, "rounds_left") != NULL) {
+        (void)fprintf(out, "; %llu rounds of training left",
+                      (unsigned long long)number(privacy, "rounds_left"));
+    }
+    (void)fprintf(out, "\n");
+    for (size_t i = 0; i < ent_json_len(accounts); i++) {
+        const struct ent_json *a = ent_json_at(accounts, i);
+
+        (void)fprintf(out, "  %s: epsilon %.4g of %g, %llu rounds booked", text(a, "member"),
+                      real(a, "epsilon"), real(a, "limit"),
+                      (unsigned long long)number(a, "rounds_booked"));
+        if (ent_json_get(a, "rounds_left") != NULL) {
+            (void)fprintf(out, ", %llu left", (unsigned long long)number(a, "rounds_left"));
+        }
+        (void)fprintf(out, "\n");
+    }
+    for (size_t i = 0; i < ent_json_len(open); i++) {
+        const char *what = "";
+
+        if (ent_json_string(ent_json_at(open, i), "release", &what) == ENT_E_OK) {
+            (void)fprintf(out, "  not covered by noise: %s\n", what);
+        }
+    }
+}
