@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "client/agent/agent_internal.h"
-#include "client/policy/budget.h"
+#include "client/policy/purse.h"
 #include "client/state/ledger.h"
 #include "common/base/hooks.h"
 
@@ -81,21 +81,21 @@ static enum ent_err close_gap(struct ent_agent *agent, const struct ent_ledger_c
 struct asked {
     struct ent_dp_event *life;
     struct ent_dp_event *run;
-    struct ent_budget budget;
+    struct ent_purse budget;
 };
 
 static enum ent_err read_asked(struct ent_agent *agent, const struct ent_ledger_charge *charge,
                                struct asked *out)
 {
-    struct ent_budget_books books = {.scope = charge->scope};
+    struct ent_purse_books books = {.scope = charge->scope};
 
     ENT_TRY(ent_ledger_events(agent->state, charge->scope, 0, &out->life, &books.n_life));
     ENT_TRY(
         ent_ledger_events(agent->state, charge->scope, charge->at.run, &out->run, &books.n_run));
     books.life = out->life;
     books.run = out->run;
-    ent_budget_of(&agent->config->policy, &ent_pipeline_plan(agent->pipeline)->privacy, &books,
-                  &out->budget);
+    ent_purse_of(&agent->config->policy, &ent_pipeline_plan(agent->pipeline)->privacy, &books,
+                 &out->budget);
     return ENT_E_OK;
 }
 
@@ -111,7 +111,7 @@ static enum ent_err ask(struct ent_agent *agent, const struct ent_ledger_charge 
     enum ent_err err = read_asked(agent, charge, &asked);
 
     if (err == ENT_E_OK) {
-        err = ent_budget_ask(&asked.budget, &charge->event);
+        err = ent_purse_ask(&asked.budget, &charge->event);
     }
     asked_release(&asked);
     return err;
@@ -173,7 +173,7 @@ static enum ent_err rounds_left(struct ent_agent *agent, const struct asked *ask
     if (agent->fits_run == charge->at.run && agent->fits_seq + 1 == seq && agent->fits > 0) {
         agent->fits--;
     } else if (agent->fits_run != charge->at.run || agent->fits_seq != seq) {
-        ENT_TRY(ent_budget_left(&asked->budget, &charge->event, UINT32_MAX, &agent->fits));
+        ENT_TRY(ent_purse_left(&asked->budget, &charge->event, UINT32_MAX, &agent->fits));
     }
     agent->fits_run = charge->at.run;
     agent->fits_seq = seq;
@@ -184,7 +184,7 @@ static enum ent_err say_spent(struct ent_agent *agent, const struct ent_ledger_c
                               uint64_t seq)
 {
     struct asked asked = {0};
-    const struct ent_budget_account *nearest;
+    const struct ent_purse_account *nearest;
     double spent = 0.0;
     uint32_t at = 0;
     enum ent_err err = read_asked(agent, charge, &asked);
@@ -193,7 +193,7 @@ static enum ent_err say_spent(struct ent_agent *agent, const struct ent_ledger_c
         err = rounds_left(agent, &asked, charge, seq);
     }
     if (err == ENT_E_OK) {
-        err = ent_budget_nearest(&asked.budget, &at, &spent);
+        err = ent_purse_nearest(&asked.budget, &at, &spent);
     }
     if (err == ENT_E_OK) {
         nearest = &asked.budget.account[at];

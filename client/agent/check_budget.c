@@ -36,7 +36,7 @@ static enum ent_err active_run(struct ent_state *state, const struct ent_plan *p
 }
 
 static enum ent_err read_books(struct ent_state *state, const struct ent_workplace *w,
-                               struct ent_check_budget *out, struct ent_budget_books *books)
+                               struct ent_check_budget *out, struct ent_purse_books *books)
 {
     uint32_t run = 0;
 
@@ -54,17 +54,17 @@ static enum ent_err read_books(struct ent_state *state, const struct ent_workpla
 static enum ent_err account(struct ent_check_budget *out)
 {
     for (uint32_t i = 0; i < out->budget.n; i++) {
-        const struct ent_budget_account *a = &out->budget.account[i];
+        const struct ent_purse_account *a = &out->budget.account[i];
 
         ENT_TRY(ent_account_spent(a->events, a->n, a->limit.delta, &out->spent[i]));
     }
-    return ent_budget_left(&out->budget, &out->noise->round, out->rounds, &out->left);
+    return ent_purse_left(&out->budget, &out->noise->round, out->rounds, &out->left);
 }
 
 static enum ent_err read_into(const struct ent_workplace *w, struct ent_check_budget *out)
 {
     const struct ent_plan *plan = ent_pipeline_plan(w->pipeline);
-    struct ent_budget_books books = {.scope = w->config->scope};
+    struct ent_purse_books books = {.scope = w->config->scope};
     struct ent_state *state = NULL;
     enum ent_err err;
 
@@ -79,7 +79,7 @@ static enum ent_err read_into(const struct ent_workplace *w, struct ent_check_bu
         ent_state_close(state);
         ENT_TRY(err);
     }
-    ent_budget_of(&w->config->policy, &plan->privacy, &books, &out->budget);
+    ent_purse_of(&w->config->policy, &plan->privacy, &books, &out->budget);
     return account(out);
 }
 
@@ -118,13 +118,13 @@ enum ent_err ent_check_budget_ask(const struct ent_workplace *w,
     if (!budget->noised || budget->left > 0) {
         return ENT_E_OK;
     }
-    return ent_budget_ask(&budget->budget, &budget->noise->round);
+    return ent_purse_ask(&budget->budget, &budget->noise->round);
 }
 
 static void print_budget(const struct ent_check_budget *budget)
 {
     for (uint32_t i = 0; i < budget->budget.n; i++) {
-        const struct ent_budget_account *a = &budget->budget.account[i];
+        const struct ent_purse_account *a = &budget->budget.account[i];
 
         printf("%s%s: epsilon %.3f of %g at delta %g spent (%s)\n",
                i == 0 ? "budget      " : "            ", budget->budget.scope, budget->spent[i].eps,
@@ -167,7 +167,7 @@ static void put_accounts(const struct ent_check_budget *budget, struct ent_json_
     ent_json_put_key(json, "limits");
     ent_json_put_array(json);
     for (uint32_t i = 0; i < budget->budget.n; i++) {
-        const struct ent_budget_account *a = &budget->budget.account[i];
+        const struct ent_purse_account *a = &budget->budget.account[i];
 
         ent_json_put_object(json, ENT_JSON_INSERTION);
         ent_json_put_key_string(json, "limit", a->name);

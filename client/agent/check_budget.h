@@ -4,14 +4,14 @@
 
 #include "client/agent/advice.h"
 #include "client/agent/workplace.h"
-#include "client/policy/budget.h"
+#include "client/policy/purse.h"
 
 struct ent_check_budget {
     bool noised; /* the plan's noise is added in this member: all below is known */
     const struct ent_plan_noise *noise; /* the pipeline's */
     struct ent_dp_event *run; /* owned; of the active run of this plan, if the member is in one */
     struct ent_dp_event *life;
-    struct ent_budget budget;
+    struct ent_purse budget;
     struct ent_dp_spent spent[ENT_BUDGET_ACCOUNTS];
     uint64_t rounds; /* of a whole run */
     uint64_t left;   /* that still fit, at most `rounds` */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/policy/budget.h"
+#include "client/policy/purse.h"
 #include "client/state/ledger.h"
 #include "common/base/rng.h"
 #include "common/privacy/calibrate.h"
@@ -32,21 +32,21 @@ static enum ent_err ask(struct ent_state *s, const struct ent_policy_config *pol
                         const struct ent_plan_privacy *privacy,
                         const struct ent_ledger_charge *charge, uint64_t *left)
 {
-    struct ent_budget_books books = {.scope = charge->scope};
+    struct ent_purse_books books = {.scope = charge->scope};
     struct ent_dp_event *run = NULL;
     struct ent_dp_event *life = NULL;
-    struct ent_budget budget;
+    struct ent_purse budget;
     enum ent_err err;
 
     ENT_OK(ent_ledger_events(s, charge->scope, 0, &life, &books.n_life));
     ENT_OK(ent_ledger_events(s, charge->scope, charge->at.run, &run, &books.n_run));
     books.life = life;
     books.run = run;
-    ent_budget_of(policy, privacy, &books, &budget);
+    ent_purse_of(policy, privacy, &books, &budget);
     if (left != NULL) {
-        ENT_OK(ent_budget_left(&budget, &charge->event, ROUNDS_MAX, left));
+        ENT_OK(ent_purse_left(&budget, &charge->event, ROUNDS_MAX, left));
     }
-    err = ent_budget_ask(&budget, &charge->event);
+    err = ent_purse_ask(&budget, &charge->event);
     free(run);
     free(life);
     return err;

@@ -3,8 +3,8 @@
  * Up to three limits, each with the events that count against it: the plan's own goal (all that this run booked), and of
  * client.yaml policy.epsilon_run (the same events) and policy.epsilon_life (all that the scope booked). The figure is the
  * accountant's (common/privacy/account.h), never what a coordinator says. */
-#ifndef ENT_CLIENT_POLICY_BUDGET_H
-#define ENT_CLIENT_POLICY_BUDGET_H
+#ifndef ENT_CLIENT_POLICY_PURSE_H
+#define ENT_CLIENT_POLICY_PURSE_H
 
 #include <stdio.h>
 
@@ -14,7 +14,7 @@
 #define ENT_BUDGET_ACCOUNTS 3
 
 /* What the ledger holds of a scope; borrowed. */
-struct ent_budget_books {
+struct ent_purse_books {
     const char *scope;
     const struct ent_dp_event *run; /* [n_run], of the run that asks */
     size_t n_run;
@@ -22,16 +22,16 @@ struct ent_budget_books {
     size_t n_life;
 };
 
-struct ent_budget_account {
+struct ent_purse_account {
     const char *name; /* "the plan's epsilon"; static */
     struct ent_dp_limit limit;
     const struct ent_dp_event *events;
     size_t n;
 };
 
-struct ent_budget {
+struct ent_purse {
     const char *scope;
-    struct ent_budget_account account[ENT_BUDGET_ACCOUNTS];
+    struct ent_purse_account account[ENT_BUDGET_ACCOUNTS];
     uint32_t n;
 };
 
@@ -40,17 +40,17 @@ struct ent_budget {
 ENT_MUST enum ent_err ent_policy_check_privacy(const struct ent_policy_config *policy,
                                                const struct ent_plan_privacy *privacy);
 
-void ent_budget_of(const struct ent_policy_config *policy, const struct ent_plan_privacy *privacy,
-                   const struct ent_budget_books *books, struct ent_budget *out);
+void ent_purse_of(const struct ent_policy_config *policy, const struct ent_plan_privacy *privacy,
+                  const struct ent_purse_books *books, struct ent_purse *out);
 /* One round more: OK, or BUDGET with a sentence that names the numbers and may leave. */
-ENT_MUST enum ent_err ent_budget_ask(const struct ent_budget *budget,
-                                     const struct ent_dp_event *round);
+ENT_MUST enum ent_err ent_purse_ask(const struct ent_purse *budget,
+                                    const struct ent_dp_event *round);
 /* How many rounds fit all limits, at most max_rounds: as many as then run. */
-ENT_MUST enum ent_err ent_budget_left(const struct ent_budget *budget,
-                                      const struct ent_dp_event *round, uint64_t max_rounds,
-                                      uint64_t *left);
+ENT_MUST enum ent_err ent_purse_left(const struct ent_purse *budget,
+                                     const struct ent_dp_event *round, uint64_t max_rounds,
+                                     uint64_t *left);
 /* Which limit is nearest, by the share that is spent, and how much that is. There is at least one: the plan's. */
-ENT_MUST enum ent_err ent_budget_nearest(const struct ent_budget *budget, uint32_t *at,
-                                         double *spent);
+ENT_MUST enum ent_err ent_purse_nearest(const struct ent_purse *budget, uint32_t *at,
+                                        double *spent);
 
 #endif

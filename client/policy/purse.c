@@ -1,4 +1,4 @@
-#include "client/policy/budget.h"
+#include "client/policy/purse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,33 +22,33 @@ enum ent_err ent_policy_check_privacy(const struct ent_policy_config *policy,
     return ENT_E_OK;
 }
 
-static void add(struct ent_budget *budget, const struct ent_budget_account *account)
+static void add(struct ent_purse *budget, const struct ent_purse_account *account)
 {
     if (account->limit.eps > 0) {
         budget->account[budget->n++] = *account;
     }
 }
 
-void ent_budget_of(const struct ent_policy_config *policy, const struct ent_plan_privacy *privacy,
-                   const struct ent_budget_books *books, struct ent_budget *out)
+void ent_purse_of(const struct ent_policy_config *policy, const struct ent_plan_privacy *privacy,
+                  const struct ent_purse_books *books, struct ent_purse *out)
 {
-    *out = (struct ent_budget){.scope = books->scope};
-    add(out, &(struct ent_budget_account){.name = "the plan's epsilon",
-                                          .limit = {privacy->epsilon, privacy->delta},
-                                          .events = books->run,
-                                          .n = books->n_run});
-    add(out, &(struct ent_budget_account){.name = "policy.epsilon_run",
-                                          .limit = {policy->epsilon_run, policy->delta},
-                                          .events = books->run,
-                                          .n = books->n_run});
-    add(out, &(struct ent_budget_account){.name = "policy.epsilon_life",
-                                          .limit = {policy->epsilon_life, policy->delta},
-                                          .events = books->life,
-                                          .n = books->n_life});
+    *out = (struct ent_purse){.scope = books->scope};
+    add(out, &(struct ent_purse_account){.name = "the plan's epsilon",
+                                         .limit = {privacy->epsilon, privacy->delta},
+                                         .events = books->run,
+                                         .n = books->n_run});
+    add(out, &(struct ent_purse_account){.name = "policy.epsilon_run",
+                                         .limit = {policy->epsilon_run, policy->delta},
+                                         .events = books->run,
+                                         .n = books->n_run});
+    add(out, &(struct ent_purse_account){.name = "policy.epsilon_life",
+                                         .limit = {policy->epsilon_life, policy->delta},
+                                         .events = books->life,
+                                         .n = books->n_life});
 }
 
 /* The numbers of the sentence: what was spent, what it would be. */
-static enum ent_err figures(const struct ent_budget_account *a, const struct ent_dp_event *round,
+static enum ent_err figures(const struct ent_purse_account *a, const struct ent_dp_event *round,
                             double *spent, double *would)
 {
     struct ent_dp_event *all = NULL;
@@ -68,7 +68,7 @@ static enum ent_err figures(const struct ent_budget_account *a, const struct ent
     return err;
 }
 
-static enum ent_err refuse(const char *scope, const struct ent_budget_account *a,
+static enum ent_err refuse(const char *scope, const struct ent_purse_account *a,
                            const struct ent_dp_event *round)
 {
     double spent = 0.0;
@@ -81,12 +81,12 @@ static enum ent_err refuse(const char *scope, const struct ent_budget_account *a
                         scope, would, a->limit.eps, a->limit.delta, spent, a->name);
 }
 
-enum ent_err ent_budget_ask(const struct ent_budget *budget, const struct ent_dp_event *round)
+enum ent_err ent_purse_ask(const struct ent_purse *budget, const struct ent_dp_event *round)
 {
     const struct ent_dp_round one = {.events = round, .n = 1};
 
     for (uint32_t i = 0; i < budget->n; i++) {
-        const struct ent_budget_account *a = &budget->account[i];
+        const struct ent_purse_account *a = &budget->account[i];
         bool fits = false;
 
         ENT_TRY(ent_account_fits(a->events, a->n, &one, &a->limit, &fits));
@@ -97,14 +97,14 @@ enum ent_err ent_budget_ask(const struct ent_budget *budget, const struct ent_dp
     return ENT_E_OK;
 }
 
-enum ent_err ent_budget_left(const struct ent_budget *budget, const struct ent_dp_event *round,
-                             uint64_t max_rounds, uint64_t *left)
+enum ent_err ent_purse_left(const struct ent_purse *budget, const struct ent_dp_event *round,
+                            uint64_t max_rounds, uint64_t *left)
 {
     const struct ent_dp_round one = {.events = round, .n = 1};
     uint64_t fewest = max_rounds;
 
     for (uint32_t i = 0; i < budget->n && fewest > 0; i++) {
-        const struct ent_budget_account *a = &budget->account[i];
+        const struct ent_purse_account *a = &budget->account[i];
 
         ENT_TRY(ent_account_rounds_left(a->events, a->n, &one, &a->limit, fewest, &fewest));
     }
@@ -112,12 +112,12 @@ enum ent_err ent_budget_left(const struct ent_budget *budget, const struct ent_d
     return ENT_E_OK;
 }
 
-enum ent_err ent_budget_nearest(const struct ent_budget *budget, uint32_t *at, double *spent)
+enum ent_err ent_purse_nearest(const struct ent_purse *budget, uint32_t *at, double *spent)
 {
     double most = -1.0;
 
     for (uint32_t i = 0; i < budget->n; i++) {
-        const struct ent_budget_account *a = &budget->account[i];
+        const struct ent_purse_account *a = &budget->account[i];
         struct ent_dp_spent s;
 
         ENT_TRY(ent_account_spent(a->events, a->n, a->limit.delta, &s));
