@@ -63,14 +63,10 @@ static const struct ent_option serve_options[] = {
      AT(once)},
     VERBOSE_OPTION,
     END_OPTION};
-static const struct ent_option policy_options[] = {
+static const struct ent_option wait_options[] = {
     DIR_OPTION,
-    {"wait", ENT_OPT_STRING, "SECONDS", "how long the members have to agree; 60", AT(wait)},
-    VERBOSE_OPTION,
-    END_OPTION};
-static const struct ent_option recover_options[] = {
-    DIR_OPTION,
-    {"wait", ENT_OPT_STRING, "SECONDS", "how long to wait for members; 30", AT(wait)},
+    {"wait", ENT_OPT_STRING, "SECONDS", "how long to wait for members; policy 60, recover 30",
+     AT(wait)},
     VERBOSE_OPTION,
     END_OPTION};
 static const struct ent_option auditor_options[] = {
@@ -104,7 +100,7 @@ static const struct ent_verb verbs[] = {
     VERB("roster", "List the members", NULL, 0, look_options, ent_verb_roster,
          "entente-coordinator roster --dir fed"),
     VERB("policy", "Freeze who witnesses: all enrolled members, who are asked to agree", NULL, 0,
-         policy_options, ent_verb_policy, "entente-coordinator policy --dir fed"),
+         wait_options, ent_verb_policy, "entente-coordinator policy --dir fed"),
     VERB("admit-auditor", "Seal the updates of the next runs to an auditor", "FILE", 1,
          auditor_options, ent_verb_admit_auditor,
          "entente-coordinator admit-auditor --dir fed dpo/auditor.pub"),
@@ -126,7 +122,7 @@ static const struct ent_verb verbs[] = {
     VERB("serve", "Serve members until stopped (Ctrl-C)", NULL, 0, serve_options, ent_verb_serve,
          "entente-coordinator serve --dir fed"),
     VERB("recover", "Get back from the members what an old copy of the directory lacks", NULL, 0,
-         recover_options, ent_verb_recover, "entente-coordinator recover --dir fed --wait 60"),
+         wait_options, ent_verb_recover, "entente-coordinator recover --dir fed --wait 60"),
     VERB("status", "Show the run, its rounds and the members", NULL, 0, status_options,
          ent_verb_status, "entente-coordinator status --dir fed --watch"),
     VERB("stop", "End the run after its round", NULL, 0, dir_options, ent_verb_stop,

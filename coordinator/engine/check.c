@@ -31,7 +31,9 @@ static enum ent_err check_rows(const struct ent_engine *e, uint32_t member, uint
     uint64_t most = 0;
 
     for (size_t i = 0; i < e->n_members; i++) {
-        most = e->members[i].rows > most ? e->members[i].rows : most;
+        uint64_t rows = e->members[i].rows;
+
+        most = rows != ENT_ROUND_ROWS_UNKNOWN && rows > most ? rows : most;
     }
     ENT_REQUIRE(own == 0 || own == ENT_ROUND_ROWS_UNKNOWN || weight == own, ENT_E_DATA,
                 "it trained on about %lu rows, but its statistics of this run said about %llu; "

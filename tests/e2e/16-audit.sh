@@ -117,7 +117,7 @@ client receipts --dir "$TOP/member-2" --json |
     jq -e '(.receipts | length) == 6 and all(.receipts[]; .log == "accepted" and .receipt)' >/dev/null || fail "JSON of receipts"
 expect_status 0 receipts client receipts --dir "$TOP/member-2" --proof 3 --out "$TOP/q.proof"
 verdict 3 proof audit check-proof "$TOP/q.proof" --policy "$POLICY" # a member has the log's signature and its own
-expect_line proof 'quorum   1 of 3 cosignatures' 1
+expect_line proof 'quorum   1 cosignatures, 3 needed' 1
 expect_line proof 'update.accept .*run 1, round 3' 1
 { audit check-proof "$TOP/q.proof" --policy "$POLICY" --json 2>/dev/null || true; } |
     jq -e '.verdict == "INCOMPLETE" and .type == "update.accept" and .round == 3' >/dev/null || fail "JSON of check-proof"

@@ -236,7 +236,7 @@ static void enrol(struct office *office, uint32_t member)
     struct ent_enroll_result result;
     struct ent_enroll *enroll = NULL;
     char dir[ENROLLED_PATH_MAX];
-    char name[8];
+    char name[16];
     bool done = false;
 
     (void)snprintf(name, sizeof name, "m%u", (unsigned)member);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/crypto/sha256.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_engine/fed.h"
 #include "tests/unit/coordinator_engine/fed_log.h"
@@ -473,5 +474,25 @@ ENT_TEST(audit, a_round_whose_updates_come_together_makes_few_commits)
     if (commits > 16) {
         (void)fprintf(stderr, "%llu commits\n", (unsigned long long)commits);
     }
+    fed_free(&fed);
+}
+
+/* ---- who the program is ---- */
+
+ENT_TEST(software, each_start_is_a_leaf)
+{
+    uint8_t own[32];
+    struct fed_log log;
+    struct fed fed;
+
+    fed_new(&fed, 2); /* starts twice */
+    fed_log_read(&fed, &log);
+    ENT_OK(ent_sha256_file("/proc/self/exe", own));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(fed_log_find(&log, ENT_LEAF_SOFTWARE_START, 1));
+    CU_ASSERT_PTR_NULL(fed_log_find(&log, ENT_LEAF_SOFTWARE_START, 2));
+    CU_ASSERT_EQUAL(
+        memcmp(own, fed_log_find(&log, ENT_LEAF_SOFTWARE_START, 0)->any.software_start.elf, 32), 0);
+    fed_log_free(&log);
+    CU_ASSERT_EQUAL(ent_engine_round(fed.engine)->phase, ENT_PHASE_IDLE);
     fed_free(&fed);
 }

@@ -10,11 +10,6 @@
 #include "tests/unit/coordinator_engine/fed.h"
 #include "tests/unit/coordinator_engine/fed_log.h"
 
-static const struct ent_round *round_of(struct fed *fed)
-{
-    return ent_engine_round(fed->engine);
-}
-
 static enum ent_err error_of(struct ent_json *reply)
 {
     const char *code = "";
@@ -451,26 +446,6 @@ ENT_TEST(processing, is_logged_when_it_changes)
     CU_ASSERT_EQUAL(leaf->any.processing_set.retention_months, 24);
     CU_ASSERT_PTR_NULL(fed_log_find(&log, ENT_LEAF_PROCESSING_SET, 1)); /* once */
     fed_log_free(&log);
-    fed_free(&fed);
-}
-
-/* ---- who the program is ---- */
-
-ENT_TEST(software, each_start_is_a_leaf)
-{
-    uint8_t own[32];
-    struct fed_log log;
-    struct fed fed;
-
-    fed_new(&fed, 2); /* starts twice */
-    fed_log_read(&fed, &log);
-    ENT_OK(ent_sha256_file("/proc/self/exe", own));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(fed_log_find(&log, ENT_LEAF_SOFTWARE_START, 1));
-    CU_ASSERT_PTR_NULL(fed_log_find(&log, ENT_LEAF_SOFTWARE_START, 2));
-    CU_ASSERT_EQUAL(
-        memcmp(own, fed_log_find(&log, ENT_LEAF_SOFTWARE_START, 0)->any.software_start.elf, 32), 0);
-    fed_log_free(&log);
-    CU_ASSERT_EQUAL(round_of(&fed)->phase, ENT_PHASE_IDLE);
     fed_free(&fed);
 }
 
