@@ -17,21 +17,28 @@ enum ent_err ent_pipeline_noise(struct ent_pipeline *pipeline, const struct ent_
     return ENT_E_OK;
 }
 
-/* Whose the training rows are. Without a unit_key each row is a unit. */
+/* Whose the training rows are. A row without a unit_key, or with a blank one, is a unit of its own: its entry in `units` is a
+ * hash of its features, so two people could share it, and without one of them the other's label would be drawn. */
 static enum ent_err make_units(const struct ent_pipeline *p, struct ent_dp_units *out)
 {
     const struct ent_split_rows *part = &p->parts->part[ENT_SPLIT_TRAIN];
     uint64_t *keys = NULL;
+    bool *keyed = NULL;
     enum ent_err err;
 
     if (!p->table->has_unit_key) {
         return ent_dp_units_init(NULL, NULL, part->n, out);
     }
     ENT_TRY(ent_calloc(part->n, sizeof *keys, &keys));
-    for (uint32_t i = 0; i < part->n; i++) {
+    err = ent_calloc(part->n, sizeof *keyed, &keyed);
+    for (uint32_t i = 0; i < part->n && err == ENT_E_OK; i++) {
         keys[i] = p->table->units[part->rows[i]];
+        keyed[i] = p->table->keyed == NULL || p->table->keyed[part->rows[i]];
     }
-    err = ent_dp_units_init(keys, NULL, part->n, out);
+    if (err == ENT_E_OK) {
+        err = ent_dp_units_init(keys, keyed, part->n, out);
+    }
+    free(keyed);
     free(keys);
     return err;
 }

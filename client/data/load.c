@@ -253,7 +253,8 @@ static enum ent_err hash_unit(struct ent_loader *loader, const struct ent_source
         unit = ent_bind_text(&loader->bindings->missing, NULL, &row->fields[loader->bindings->unit],
                              &is_missing);
         unit.len = is_missing ? 0 : unit.len;
-        table->n_without_unit += is_missing ? 1 : 0;
+        table->n_without_unit += unit.len == 0 ? 1 : 0;
+        table->keyed[table->n_rows] = unit.len > 0;
     }
     ENT_TRY(ent_sha256_init(&loader->hash));
     ent_split_hash_begin(loader->options.split_key, &loader->hash);

@@ -43,6 +43,11 @@ static enum ent_err grow_column(struct ent_column *column, const struct ent_feat
     return ent_enlarge(&column->bools, have, want, size);
 }
 
+static bool has_keys(const struct ent_loader *loader)
+{
+    return !loader->options.without_units && loader->bindings->unit != ENT_BIND_NONE;
+}
+
 /* What a row takes in all arrays together. */
 static size_t row_bytes(const struct ent_loader *loader, const struct ent_table *table)
 {
@@ -53,6 +58,7 @@ static size_t row_bytes(const struct ent_loader *loader, const struct ent_table 
     }
     sum += ent_schema_has_targets(&table->schema) ? sizeof *table->targets : 0;
     sum += loader->options.without_units ? 0 : sizeof *table->units;
+    sum += has_keys(loader) ? sizeof *table->keyed : 0;
     return sum + (loader->bindings->id != ENT_BIND_NONE ? sizeof *table->id_ends : 0);
 }
 
@@ -102,6 +108,9 @@ enum ent_err ent_loader_room(const struct ent_loader *loader, struct ent_table *
     ENT_TRY(ent_enlarge(&table->source_rows, have, want, sizeof *table->source_rows));
     if (!loader->options.without_units) {
         ENT_TRY(ent_enlarge(&table->units, have, want, sizeof *table->units));
+    }
+    if (has_keys(loader)) {
+        ENT_TRY(ent_enlarge(&table->keyed, have, want, sizeof *table->keyed));
     }
     if (loader->bindings->id != ENT_BIND_NONE) {
         ENT_TRY(ent_enlarge(&table->id_ends, have, want, sizeof *table->id_ends));

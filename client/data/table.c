@@ -141,6 +141,7 @@ static void free_arrays(struct ent_table *table)
     free(table->columns);
     free(table->labels);
     free(table->units);
+    free(table->keyed);
     free(table->source_rows);
     free(table->id_ends);
     free(table->targets);
@@ -225,6 +226,7 @@ void ent_table_remove(struct ent_table *table, uint32_t from, uint32_t to)
     move_up(table->labels, table, from, to, sizeof *table->labels);
     move_up(table->targets, table, from, to, sizeof *table->targets);
     move_up(table->units, table, from, to, sizeof *table->units);
+    move_up(table->keyed, table, from, to, sizeof *table->keyed);
     move_up(table->source_rows, table, from, to, sizeof *table->source_rows);
     if (table->id_ends != NULL) {
         remove_ids(table, from, to);

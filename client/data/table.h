@@ -93,6 +93,7 @@ struct ent_table {
     struct ent_column *columns; /* [schema.n_features] */
     uint8_t *labels;            /* [n_rows] 0, 1 or ENT_LABEL_ABSENT */
     uint64_t *units;            /* [n_rows] keyed hash of the unit (split.h); equal = same unit */
+    bool *keyed;                /* [n_rows] its unit_key is not blank; NULL: see has_unit_key */
     uint32_t *source_rows;      /* [n_rows] 0-based data row at the source */
     uint32_t *id_ends; /* [n_rows] ids: end of each in `ids`; NULL when no id column is read */
     struct ent_buf ids;

@@ -113,6 +113,16 @@ ENT_TEST(split, without_a_unit_key_the_mapped_row_decides)
     s = split(by_hash, "id,a,b,l\n,5,1,1\n,6,1,1\nk,5,1,1\n", "unit_key: id\n", NULL);
     CU_ASSERT_EQUAL(s.table->n_without_unit, 2);
     CU_ASSERT_NOT_EQUAL(s.table->units[0], s.table->units[1]);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s.table->keyed);
+    CU_ASSERT(!s.table->keyed[0] && !s.table->keyed[1] && s.table->keyed[2]);
+    drop(&s);
+    /* Two people with the same features and another label share the hash; that no key stands behind it is known. */
+    s = split(by_hash, "id,a,b,l\n,5,1,1\nk,6,1,1\n,5,1,0\n", "unit_key: id\n", NULL);
+    CU_ASSERT_EQUAL_FATAL(s.err, ENT_E_OK);
+    CU_ASSERT_EQUAL(s.table->units[0], s.table->units[2]);
+    CU_ASSERT(!s.table->keyed[0] && s.table->keyed[1] && !s.table->keyed[2]);
+    ent_table_remove(s.table, 0, 1);
+    CU_ASSERT(s.table->keyed[0] && !s.table->keyed[1]);
     drop(&s);
 }
 
