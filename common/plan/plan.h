@@ -128,6 +128,7 @@ struct ent_plan {
     uint64_t update_ms;
 
     struct ent_plan_privacy privacy; /* unit NONE: the plan has none */
+    const char *purpose;             /* what the model is for, a code; NULL: not said */
 };
 
 /* Parse plan.yaml. `name` stands in error messages. Unknown keys, wrong types, values outside their

@@ -32,8 +32,11 @@ struct ent_plan_privacy {
     uint32_t batch; /* customer: what the noised sum is divided by: declared, never counted */
     uint32_t
         scale_bits; /* S = 2^this; derived when the plan says nothing. Member: aggregation.scale_bits */
-    uint32_t min_group;      /* customers below which a cell is not shown */
-    bool evaluate_uncovered; /* customer: validation and test rounds run, without noise */
+    uint32_t min_group;          /* customers below which a cell is not shown */
+    bool evaluate_uncovered;     /* validation and test rounds run, without noise */
+    bool stats_uncovered;        /* statistics are counted, without noise */
+    uint32_t members_per_person; /* j: in so many members one person may be; at least 1 */
+    uint32_t persons_basis; /* of that number, enum ent_log_basis: 0 none, 1 assumed, 2 matched */
 };
 
 /* Whether the run begins with training: nothing is counted, features are scaled from their declared ranges. */

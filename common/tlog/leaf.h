@@ -176,6 +176,8 @@ struct ent_leaf_round_close {
     uint64_t loss_sum;
     uint64_t rows;
     uint64_t auc;
+    uint8_t (*noise_sealed)[32]; /* the seed of its noise, sealed; by place of the auditors */
+    size_t n_noise_sealed;
 };
 struct ent_leaf_round_abort {
     uint8_t round_open[32];
@@ -183,7 +185,7 @@ struct ent_leaf_round_abort {
     uint32_t code;
     bool inputs_arrived;
 };
-enum ent_log_trust { ENT_LOG_TRUST_LOCAL = 1 };
+enum ent_log_trust { ENT_LOG_TRUST_LOCAL = 1, ENT_LOG_TRUST_CENTRAL = 2 };
 enum ent_log_basis { ENT_LOG_BASIS_NONE = 0, ENT_LOG_BASIS_ASSUMED = 1, ENT_LOG_BASIS_MATCHED = 2 };
 struct ent_leaf_dp_account {
     uint8_t member[16];

@@ -204,6 +204,8 @@ static const struct ent_schema_field round_close_fields[] = {
     ENT_SCHEMA_U64(ent_leaf_round_close, 8, loss_sum, 0, UINT64_MAX),
     ENT_SCHEMA_U64(ent_leaf_round_close, 9, rows, 0, UINT64_MAX),
     ENT_SCHEMA_U64(ent_leaf_round_close, 10, auc, 0, UINT64_MAX),
+    ENT_SCHEMA_FIXED_LIST(ent_leaf_round_close, 11, noise_sealed, n_noise_sealed,
+                          ENT_LOG_AUDITORS_MAX, false),
 };
 TABLE(round_close, round_close, NULL);
 

@@ -122,7 +122,9 @@ struct ent_msg_round_open {
     uint64_t cosigned_size;                     /* newest log head with a quorum; 0: none */
     uint8_t (*auditors)[ENT_WIRE_PUBLIC_BYTES]; /* X25519 keys that updates are sealed to */
     size_t n_auditors;
-    bool plain; /* updates are kept unsealed, 7 days at most */
+    bool plain;                                  /* updates are kept unsealed, 7 days at most */
+    bool has_noise;                              /* noise is added to the sum, once */
+    uint8_t noise_commit[ENT_WIRE_DIGEST_BYTES]; /* ent_noise_commit of its seed */
 };
 ENT_MUST enum ent_err ent_msg_round_open_encode(const struct ent_msg_round_open *m,
                                                 struct ent_buf *out);

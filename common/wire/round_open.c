@@ -35,6 +35,7 @@ static const struct ent_schema_field round_open_fields[] = {
     ENT_SCHEMA_FIXED_LIST(ent_msg_round_open, 18, auditors, n_auditors, ENT_LOG_AUDITORS_MAX,
                           false),
     ENT_SCHEMA_BOOL(ent_msg_round_open, 19, plain),
+    ENT_SCHEMA_FIXED_OPT(ent_msg_round_open, 20, noise_commit, has_noise),
 };
 
 const struct ent_schema ent_msg_round_open_schema = ENT_SCHEMA_OF(

@@ -138,6 +138,8 @@ static void sample_of_open(struct ent_msg_round_open *m)
     m->cosigned_size = 9;
     m->auditors = two_digests;
     m->n_auditors = 1;
+    m->has_noise = true;
+    m->noise_commit[0] = 9;
 }
 
 static struct ent_leaf_dp_account two_accounts[2] = {
@@ -205,7 +207,9 @@ static void sample_of_round(unsigned type, union ent_leaf_any *m)
                                                        .model = {3},
                                                        .loss_sum = 5,
                                                        .rows = 6,
-                                                       .auc = 7};
+                                                       .auc = 7,
+                                                       .noise_sealed = two_digests,
+                                                       .n_noise_sealed = 2};
         break;
     case ENT_LEAF_ROUND_ABORT:
         m->round_abort = (struct ent_leaf_round_abort){

@@ -105,7 +105,9 @@ static bool round_messages(unsigned type, union ent_any_message *m)
                                                     .cosigned_size = 125,
                                                     .auditors = digests,
                                                     .n_auditors = 2,
-                                                    .plain = true};
+                                                    .plain = true,
+                                                    .has_noise = true,
+                                                    .noise_commit = {7}};
         return true;
     case ENT_MSG_JOIN:
         m->join = (struct ent_msg_join){.round_open = {7},
