@@ -27,6 +27,7 @@ static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
     struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = no_salt};
     struct ent_payload payload = {0};
     struct ent_feature *features = NULL;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(p->plan);
     int64_t *sum = NULL;
     enum ent_err err;
 
@@ -37,7 +38,9 @@ static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
     }
     if (err == ENT_E_OK) {
         ent_payload_int64(&payload, sum);
-        err = ent_task_stats_finish(features, p->plan->n_features, sum, payload.dim, out);
+        sizes.features = features;
+        sizes.min_group = 0; /* nothing is told to anybody */
+        err = ent_task_stats_finish(&sizes, sum, payload.dim, out);
     }
     free(features);
     free(sum);

@@ -63,6 +63,7 @@ struct ent_work {
     uint32_t train_round;  /* TRAIN: which of the plan's rounds, from 1: the rate's schedule */
     struct ent_blob *base; /* model file; NULL in STATS */
     const uint8_t *salt;   /* [ENT_UPDATE_SALT_BYTES] */
+    uint32_t floor;        /* STATS, EVALUATE: as in ent_fill; ent_policy_floor where it leaves */
     bool booked; /* TRAIN under privacy: its noise is in the ledger, or (simulated) nothing
                               leaves; BUDGET without */
     struct ent_kept *kept; /* TRAIN: the state before, then after it (on error not to be used);
@@ -77,6 +78,8 @@ struct ent_work_result {
     double mean_loss; /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
     struct ent_metrics
         metrics; /* EVALUATE: of this member's rows alone, they stay here; rows = 0: none */
+    bool
+        withheld; /* EVALUATE: the rows are of fewer customers than the floor, the payload is zeros */
 };
 
 /* One task. SHAPE or PROTOCOL when the base model is not one of this plan; STOPPED; NONFINITE, RANGE with advice. */

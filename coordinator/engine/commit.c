@@ -291,7 +291,8 @@ enum ent_err ent_commit_refusals(struct ent_engine *e)
     return ENT_E_OK;
 }
 
-static enum ent_err metrics_of_sum(const struct ent_buf *bytes, struct ent_metrics *out)
+static enum ent_err metrics_of_sum(const struct ent_buf *bytes, uint32_t min_group,
+                                   struct ent_metrics *out)
 {
     struct ent_task_sizes sizes;
     int64_t *sum = NULL;
@@ -302,13 +303,14 @@ static enum ent_err metrics_of_sum(const struct ent_buf *bytes, struct ent_metri
                 ENT_E_CORRUPT, "a stored sum has %zu bytes", bytes->len);
     ENT_TRY(ent_calloc(dim, sizeof *sum, &sum));
     ent_grid_load64(bytes->data, dim, sum);
+    sizes.min_group = min_group;
     err = ent_task_evaluate_finish_of(&sizes, sum, dim, out);
     free(sum);
     return err;
 }
 
 enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
-                                   struct ent_metrics *out)
+                                   uint32_t min_group, struct ent_metrics *out)
 {
     struct ent_buf bytes;
     enum ent_err err;
@@ -316,7 +318,7 @@ enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t 
     ent_buf_init(&bytes, SUM_MAX_BYTES);
     err = ent_store_figures_sum(e->store, run, round, &bytes);
     if (err == ENT_E_OK) {
-        err = metrics_of_sum(&bytes, out);
+        err = metrics_of_sum(&bytes, min_group, out);
     }
     ent_buf_release(&bytes);
     return err == ENT_E_OK ? ENT_E_OK
@@ -330,7 +332,8 @@ enum ent_err ent_commit_reload_metrics(struct ent_engine *e)
     if (e->round.phase != ENT_PHASE_RELEASE || e->round.task != ENT_ROUND_EVALUATE) {
         return ENT_E_OK;
     }
-    err = ent_commit_metrics_of(e, e->run.config.run, e->round.round, &e->metrics.m);
+    err = ent_commit_metrics_of(e, e->run.config.run, e->round.round, e->plan->min_group,
+                                &e->metrics.m);
     e->metrics.known = err == ENT_E_OK;
     return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }

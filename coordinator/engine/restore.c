@@ -70,7 +70,8 @@ static void of_figures(const struct ent_store_figures *f, struct ent_metrics *ou
 static enum ent_err of_round(struct ent_engine *e, const struct ent_store_figures *f,
                              struct ent_run_metrics *out)
 {
-    enum ent_err err = ent_commit_metrics_of(e, f->run, f->round, &out->m);
+    enum ent_err err =
+        ent_commit_metrics_of(e, f->run, f->round, UINT32_MAX /* no cell */, &out->m);
 
     if (err == ENT_E_NOT_FOUND) {
         of_figures(f, &out->m);

@@ -328,9 +328,9 @@ ENT_MUST enum ent_err ent_commit(struct ent_engine *e);
 /* What the engine remembers of a row, also of those replayed. */
 void ent_commit_note(struct ent_engine *e, const struct ent_row *row);
 ENT_MUST enum ent_err ent_commit_refusals(struct ent_engine *e);
-/* Metrics of a stored round, out of its sum. NOT_FOUND: it has none. */
+/* Metrics of a stored round, out of its sum, with cells of at least min_group (its plan's). NOT_FOUND: it has none. */
 ENT_MUST enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
-                                            struct ent_metrics *out);
+                                            uint32_t min_group, struct ent_metrics *out);
 /* Metrics of a round that was closed but not released before a restart. */
 ENT_MUST enum ent_err ent_commit_reload_metrics(struct ent_engine *e);
 

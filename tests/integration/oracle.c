@@ -195,11 +195,10 @@ static void check_stats(const struct oracle *o)
 {
     const struct record_bytes *bytes = NULL;
     struct ent_modelfile *file = open_model(o, o->close->model, &bytes);
+    struct ent_task_sizes sizes = ent_plan_task_sizes(o->plan);
     struct ent_fits *fits = NULL;
 
-    box_must(o->box,
-             ent_task_stats_finish(o->plan->features, o->plan->n_features, o->sum, o->dim, &fits),
-             "statistics");
+    box_must(o->box, ent_task_stats_finish(&sizes, o->sum, o->dim, &fits), "statistics");
     if (file != NULL && !ent_fits_same(file->info.fits, fits->fit, o->plan->n_features)) {
         wrong(o, "the model does not prepare its inputs by the summed statistics");
     }
