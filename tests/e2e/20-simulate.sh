@@ -26,6 +26,7 @@ features:
   - {name: b, type: number, range: [-4, 4]}
   - {name: c, type: category, values: [x, y, z]}
 label: {name: y, positive: "1"}
+min_group: 1
 split: {key: 42, validation: 0.1, test: 0.2}
 model: {ensemble: 2, layers: [{dense: 16}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}
 training: {rounds: 3, epochs: 1, batch: 16, optimizer: {adam: {rate: 0.01}}, schedule: cosine, seed: 3}

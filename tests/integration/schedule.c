@@ -25,6 +25,7 @@ static void make_plan(struct ent_rng *rng, uint32_t n_members, char *out, size_t
         "features: [{name: age, type: number, range: [18, 95]},\n"
         "  {name: job, type: category, values: [admin, nurse, pilot]}, {name: loan, type: "
         "boolean}]\n"
+        "min_group: 1\n"
         "label: {name: y, positive: \"yes\"}\n"
         "split: {key: 42, validation: 0.2, test: 0.2}\n"
         "model: {layers: [{dense: %u}, relu, {dense: 1}], loss: bce}\n"

@@ -9,6 +9,7 @@
 #define RUN_MAX_MS UINT64_C(600000)
 #define PLAN(rounds_, test_)                                                                       \
     "features: [{name: age, type: number, range: [18, 95]}, {name: loan, type: boolean}]\n"        \
+    "min_group: 1\n"                                                                               \
     "label: {name: y, positive: \"yes\"}\n"                                                        \
     "split: {validation: 0, test: " test_ "}\n"                                                    \
     "model: {layers: [{dense: 1}], loss: bce}\n"                                                   \

@@ -8,7 +8,7 @@
     "coordinator: localhost:7443\n"                                                                \
     "data: {source: csv, path: data.csv, bad_rows: drop}\n"                                        \
     "unit_key: id\n"                                                                               \
-    "policy: {min_members: 3, own_figures: "
+    "policy: {min_members: 3, min_group: 1, own_figures: "
 
 static const struct ent_msg_metric *find(const struct ent_msg_figures *m, const char *name)
 {

@@ -11,7 +11,7 @@
     "coordinator: localhost:7443\n"                                                                \
     "data: {source: csv, path: data.csv, bad_rows: drop}\n"                                        \
     "unit_key: id\n"                                                                               \
-    "policy: {min_members: 3, "
+    "policy: {min_members: 3, min_group: 1, "
 
 /* Rows of one customer, who falls into the training rows. */
 static const char one[] = "age,income,job,loan,y,id\n"
@@ -30,6 +30,7 @@ static const char vocabulary[] =
     "  - {name: age, type: number, range: [0, 100]}\n"
     "  - {name: job, type: category, vocabulary: {bits: 6, size: 4, min_customers: 3, "
     "min_members: 2}}\n"
+    "min_group: 1\n"
     "label: {name: y, positive: \"yes\"}\n"
     "split: {key: 1, validation: 0.2, test: 0.2}\n"
     "model: {layers: [{dense: 1}], loss: bce}\n"

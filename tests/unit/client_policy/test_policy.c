@@ -11,6 +11,7 @@ static struct ent_policy_config policy(void)
     return (struct ent_policy_config){.tasks = (1U << ENT_TASK_STATS) | (1U << ENT_TASK_TRAIN),
                                       .min_members = 3,
                                       .min_customers = 10,
+                                      .min_group = 50,
                                       .vocabulary_goes = true,
                                       .plans = known,
                                       .n_plans = 2};
@@ -120,8 +121,8 @@ ENT_TEST(policy, printed)
     CU_ASSERT_EQUAL(fclose(f), 0);
     CU_ASSERT_STRING_EQUAL(
         text, "takes part in stats, train; at least 3 members; at least 10 customers in a "
-              "part; 2 plans by digest\n"
+              "part, sums of at least 50; 2 plans by digest\n"
               "takes part in nothing; at least 3 members; at least 1 customer in a "
-              "part; any plan; no vocabulary\n");
+              "part, sums of at least 50; any plan; no vocabulary\n");
     free(text);
 }

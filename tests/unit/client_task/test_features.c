@@ -22,6 +22,7 @@ static const char plan_text[] =
     "  - {name: h, type: category, hashed: {bits: 4}}\n"
     "  - {name: since, type: date, parts: [month, age], reference: 2024-01-01, range: [0, 900], "
     "encode: ple}\n"
+    "min_group: 1\n"
     "label: {name: y, positive: \"1\"}\n"
     "split: {key: 1, validation: 0, test: 0}\n"
     "model: {layers: [{dense: 1}], loss: bce}\n";
@@ -116,6 +117,7 @@ ENT_TEST(features, summed_members_are_the_pooled_rows)
 {
     struct ent_rng rng = ent_rng_init(77, 0);
     struct ent_fits *federated = NULL;
+    struct ent_task_sizes sizes;
     struct ent_fits *together = NULL;
     struct ent_plan *plan = NULL;
     struct ent_buf pooled;
@@ -148,8 +150,9 @@ ENT_TEST(features, summed_members_are_the_pooled_rows)
             CU_ASSERT_EQUAL(sum[i], all[i]);
         }
     }
-    ENT_OK(ent_task_stats_finish(plan->features, plan->n_features, sum, DIM, &federated));
-    ENT_OK(ent_task_stats_finish(plan->features, plan->n_features, all, DIM, &together));
+    sizes = ent_plan_task_sizes(plan);
+    ENT_OK(ent_task_stats_finish(&sizes, sum, DIM, &federated));
+    ENT_OK(ent_task_stats_finish(&sizes, all, DIM, &together));
     for (uint32_t f = 0; f < plan->n_features; f++) {
         const struct ent_fit *a = &federated->fit[f];
         const struct ent_fit *b = &together->fit[f];

@@ -43,7 +43,7 @@ ENT_TEST(privacy, is_read)
     ENT_OK(parse(HEAD CUSTOMER, &p));
     CU_ASSERT(p->privacy.unit == ENT_PRIVACY_CUSTOMER && p->privacy.steps == 1);
     CU_ASSERT_EQUAL(p->privacy.rate, 214748365); /* the smallest R with R / 2^32 >= 0.05 */
-    CU_ASSERT(p->privacy.batch == 50 && p->privacy.min_group == 50);
+    CU_ASSERT(p->privacy.batch == 50 && p->min_group == 50);
     CU_ASSERT(p->privacy.scale_bits > 0 && !p->privacy.evaluate_uncovered);
     CU_ASSERT(ent_plan_no_stats(p) && !ent_plan_validates(p) && !ent_plan_tests(p));
     CU_ASSERT_EQUAL(ent_plan_train_round(p, 1), 1);
