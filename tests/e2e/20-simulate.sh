@@ -50,7 +50,7 @@ for name in s0 s1 s2; do
         "$bin/entente-client" enroll --dir "$dir/$name" >>"$dir/log" 2>&1 || fail "enroll $name: $(tail -3 "$dir/log")"
     own=stay
     [ "$name" != s1 ] || own=go
-    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any, own_figures: %s}\n' \
+    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, min_group: 1, plans: any, own_figures: %s}\n' \
         "$address" "$dir/$name.csv" "$own" >"$dir/$name/client.yaml"
     "$bin/entente-client" run --dir "$dir/$name" --once >"$dir/$name.log" 2>&1 &
     pids+=("$!")

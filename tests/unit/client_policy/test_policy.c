@@ -104,6 +104,19 @@ ENT_TEST(policy, vocabularies)
                            "the plan has a vocabulary, and policy.vocabulary is stay");
 }
 
+/* The plan may ask for more than the policy, and the policy for more than the plan. */
+ENT_TEST(policy, the_larger_floor_holds)
+{
+    struct ent_policy_config p = policy();
+    struct ent_plan plan = {.min_group = 1};
+
+    CU_ASSERT_EQUAL(ent_policy_floor(&p, &plan), 50);
+    plan.min_group = 80;
+    CU_ASSERT_EQUAL(ent_policy_floor(&p, &plan), 80);
+    p.min_group = 100;
+    CU_ASSERT_EQUAL(ent_policy_floor(&p, &plan), 100);
+}
+
 ENT_TEST(policy, printed)
 {
     struct ent_policy_config p = policy();

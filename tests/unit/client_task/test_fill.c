@@ -120,6 +120,45 @@ ENT_TEST(fill, stats_equal_a_naive_count)
     tear_down(&f);
 }
 
+/* Below the floor a member with rows sends what one without any sends; at the floor what it has, but for values in few
+ * rows. */
+ENT_TEST(fill, statistics_below_the_floor_are_those_of_nobody)
+{
+    const struct ent_split_rows nobody = {0};
+    struct ent_payload few = {0};
+    struct ent_payload none = {0};
+    struct ent_payload all = {0};
+    struct fixture f;
+    bool withholds = false;
+    int64_t v[14];
+
+    set_up(&f);
+    f.fill.floor = 7; /* of 6 rows */
+    ENT_OK(ent_fill_withholds(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &withholds));
+    CU_ASSERT(withholds);
+    ENT_OK(ent_fill_stats(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &few));
+    ENT_OK(ent_fill_stats(&f.fill, &nobody, &none));
+    CU_ASSERT_EQUAL_FATAL(few.len, none.len);
+    CU_ASSERT_EQUAL(memcmp(few.bytes, none.bytes, few.len), 0);
+    ent_payload_int64(&few, v);
+    for (size_t i = 0; i < 14; i++) {
+        CU_ASSERT_EQUAL(v[i], 0);
+    }
+    f.fill.floor = 6;
+    ENT_OK(ent_fill_withholds(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &withholds));
+    CU_ASSERT(!withholds);
+    ENT_OK(ent_fill_stats(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &all));
+    ent_payload_int64(&all, v);
+    CU_ASSERT(v[0] == 6 && v[2] == 5);
+    CU_ASSERT(v[7] == 0 && v[8] == 0 && v[9] == 5 && v[10] == 1); /* a and b are other values */
+    ent_payload_withhold(&all);
+    CU_ASSERT_EQUAL(memcmp(all.bytes, none.bytes, all.len), 0);
+    ent_payload_release(&few);
+    ent_payload_release(&none);
+    ent_payload_release(&all);
+    tear_down(&f);
+}
+
 /* Sums of squares above 2^63 before the shift: exact all the same. */
 ENT_TEST(fill, squares_of_many_rows_are_exact)
 {

@@ -53,8 +53,22 @@ ENT_TEST(privacy, is_read)
 
     ENT_OK(parse(HEAD, &p));
     CU_ASSERT_EQUAL(p->privacy.unit, ENT_PRIVACY_NONE);
+    CU_ASSERT(p->min_group == 50 && ent_plan_task_sizes(p).min_group == 50);
     CU_ASSERT(!ent_plan_no_stats(p) && ent_plan_validates(p) && ent_plan_tests(p));
     ent_plan_free(p);
+}
+
+/* It holds with and without noise, so it has one place. */
+ENT_TEST(privacy, the_floor_on_groups_stands_beside_it)
+{
+    struct ent_plan *p = NULL;
+
+    ENT_OK(parse(HEAD "min_group: 7\n", &p));
+    CU_ASSERT_EQUAL(p->min_group, 7);
+    ent_plan_free(p);
+    refused(HEAD "privacy: {unit: customer, epsilon: 1, delta: 1e-5, clip: 1, min_group: 50}\n",
+            "plan.yaml:5:", "min_group stands at the top of the plan");
+    refused(HEAD "min_group: 0\n", "plan.yaml:5:12: min_group 0", "1");
 }
 
 ENT_TEST(privacy, uncovered_evaluation_is_asked_for)
