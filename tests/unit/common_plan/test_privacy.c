@@ -68,7 +68,7 @@ ENT_TEST(privacy, the_floor_on_groups_stands_beside_it)
     ent_plan_free(p);
     refused(HEAD "privacy: {unit: customer, epsilon: 1, delta: 1e-5, clip: 1, min_group: 50}\n",
             "plan.yaml:5:", "min_group stands at the top of the plan");
-    refused(HEAD "min_group: 0\n", "plan.yaml:5:12: min_group 0", "1");
+    refused(HEAD "min_group: 0\n", "plan.yaml:5:12: min_group is '0'", "from 1 to 1000000");
 }
 
 ENT_TEST(privacy, uncovered_evaluation_is_asked_for)
