@@ -23,7 +23,7 @@ double case_log_uniform(struct ent_rng *rng, double lo, double hi)
 /* Few rounds more often than many: what is wrong with 40 of them is mostly wrong with 4. */
 static uint32_t draw_rounds(struct ent_rng *rng)
 {
-    return ent_rng_below(rng, 5) > 0 ? 1 + ent_rng_below(rng, 8)
+    return ent_rng_below(rng, 7) > 0 ? 1 + ent_rng_below(rng, 6)
                                      : 1 + ent_rng_below(rng, CASE_ROUNDS_MAX);
 }
 

@@ -85,14 +85,18 @@ static uint32_t count_most(struct play *p)
 
 /* ---- what the coordinator says ---- */
 
+/* *left: 0 when the run is over, for then nothing is announced. */
 static void read_run(struct play *p, uint64_t *left, char *state, size_t cap)
 {
     struct ent_json *status = fed_ask(&p->fed, "{\"verb\":\"status\"}");
     const struct ent_json *run = ent_json_get(status, "run");
+    const struct ent_json *rounds = ent_json_get(ent_json_get(run, "privacy"), "rounds_left");
     const char *text = "";
 
-    ENT_OK(ent_json_uint(ent_json_get(ent_json_get(run, "privacy"), "rounds_left"), "rounds_left",
-                         INT64_MAX, left));
+    *left = 0;
+    if (rounds != NULL || round_of(p)->phase != ENT_PHASE_IDLE) {
+        ENT_OK(ent_json_uint(rounds, "rounds_left", INT64_MAX, left));
+    }
     ENT_OK(ent_json_string(ent_json_get(run, "state"), "state", &text));
     (void)snprintf(state, cap, "%s", text);
     ent_json_free(status);
@@ -110,15 +114,17 @@ static void check_announced(struct play *p)
     CU_ASSERT_EQUAL(left, fit < p->to_close ? fit : p->to_close);
 }
 
+/* A round that closes and the next one that opens are one transaction. */
 static void check_books(struct play *p)
 {
+    uint32_t booked = p->booked + (round_of(p)->phase == ENT_PHASE_JOIN ? 1 : 0);
     struct ent_store_dp_account *accounts = NULL;
     size_t n = 0;
 
     ENT_OK(ent_store_dp_accounts(p->fed.home->store, p->run, &accounts, &n));
-    CU_ASSERT_EQUAL(n, p->booked > 0 ? CASE_MEMBERS : 0);
+    CU_ASSERT_EQUAL(n, booked > 0 ? CASE_MEMBERS : 0);
     for (size_t i = 0; i < n; i++) {
-        CU_ASSERT_EQUAL(accounts[i].booked, p->booked);
+        CU_ASSERT_EQUAL(accounts[i].booked, booked);
         CU_ASSERT(accounts[i].spent_nano <= accounts[i].limit_nano);
     }
     free(accounts);
@@ -128,10 +134,15 @@ static void check_books(struct play *p)
 
 static void decline(struct play *p)
 {
-    struct ent_msg_decline d = {.code = ENT_E_BUDGET, .text = "no budget"};
-    struct ent_header header = fed_header(&p->fed.members[WATCHED], ENT_MSG_DECLINE);
+    struct fed_member *m = &p->fed.members[WATCHED];
+    struct ent_msg_decline d = {.code = ENT_E_BUDGET,
+                                .text = "no budget",
+                                .has_salt = true,
+                                .kind = ENT_REFUSAL_BUDGET};
+    struct ent_header header = fed_header(m, ENT_MSG_DECLINE);
 
-    fed_send(&p->fed.members[WATCHED], &header, &d);
+    memcpy(d.round_open, m->open_hash, sizeof d.round_open);
+    fed_send(m, &header, &d);
 }
 
 static void say_lost(struct fed_member *m)
@@ -178,7 +189,7 @@ static void join(struct play *p, const enum fate fates[CASE_MEMBERS], bool *watc
     }
 }
 
-/* Returns whether an input may have arrived. */
+/* Returns whether an input may have arrived: a coordinator that was restarted does not remember, and gives nothing back. */
 static bool update(struct play *p, const enum fate fates[CASE_MEMBERS], bool watched)
 {
     bool input = false;
@@ -189,7 +200,7 @@ static bool update(struct play *p, const enum fate fates[CASE_MEMBERS], bool wat
         play_purse_book(p);
         p->tally->lost += fates[WATCHED] == LOST ? 1 : 0;
     }
-    if (ent_rng_below(&p->rng, 16) == 0) { /* it does not remember what had arrived */
+    if (ent_rng_below(&p->rng, 32) == 0) {
         restart(p);
         input = true;
     }
@@ -243,6 +254,7 @@ static bool attempt(struct play *p)
     uint32_t done_before;
     bool watched = false;
     bool input = false;
+    bool restarted = false;
 
     for (int i = 0; i < 200 && round_of(p)->phase == ENT_PHASE_WAIT; i++) {
         fed_pass(&p->fed, 1000);
@@ -251,16 +263,18 @@ static bool attempt(struct play *p)
         return false;
     }
     CU_ASSERT(p->booked < p->most); /* the fresh accountant had room for it */
-    if (ent_rng_below(&p->rng, 16) == 0) {
+    if (ent_rng_below(&p->rng, 32) == 0) {
         restart(p);
+        restarted = true;
     }
     draw_fates(p, fates);
     done_before = round_of(p)->train_done;
     join(p, fates, &watched);
     if (round_of(p)->phase == ENT_PHASE_UPDATE) {
-        input = update(p, fates, watched);
+        input = update(p, fates, watched) || restarted;
     }
     settle(p, done_before, input);
+    if (getenv("PP")) printf("\n case %u booked %u close %u fates %d%d%d%d watched %d input %d phase %d", p->c->number, p->booked, p->to_close, fates[0],fates[1],fates[2],fates[3], watched, input, (int)round_of(p)->phase);
     check_books(p);
     clear(p);
     return true;
@@ -294,6 +308,7 @@ static void begin(struct play *p, const struct privacy_case *c)
     ENT_OK(ent_account_spent(&booked.event, 1, c->plan->privacy.delta, &spent));
     CU_ASSERT_EQUAL(spent.accountant == ENT_DP_BY_PLD, c->sampled);
     p->tally->pld += spent.accountant == ENT_DP_BY_PLD ? 1 : 0;
+    play_purse_begin(p, &booked.event);
 }
 
 void play_case(struct play *p, const struct privacy_case *c)
@@ -303,11 +318,10 @@ void play_case(struct play *p, const struct privacy_case *c)
     int n = 0;
 
     begin(p, c);
-    play_purse_begin(p);
     check_announced(p);
     while (n < ATTEMPTS_MAX && attempt(p)) {
         n++;
-        if (ent_rng_below(&p->rng, 4) == 0 && round_of(p)->phase != ENT_PHASE_IDLE) {
+        if (ent_rng_below(&p->rng, 6) == 0 && round_of(p)->phase != ENT_PHASE_IDLE) {
             check_announced(p);
             play_purse_check(p);
         }

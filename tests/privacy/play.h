@@ -48,8 +48,8 @@ void play_new(struct play *p, struct play_tally *tally);
 void play_case(struct play *p, const struct privacy_case *c);
 void play_free(struct play *p);
 
-/* play_purse.c: the member. */
-void play_purse_begin(struct play *p);
+/* play_purse.c: the member. unit: what a round costs the plan's unit. */
+void play_purse_begin(struct play *p, const struct ent_dp_event *unit);
 /* Whether one round more fits, asked of the ledger as it is on disk. */
 bool play_purse_fits(struct play *p);
 /* Books this attempt, now and then twice. */

@@ -61,14 +61,11 @@ static void book_earlier(struct play *p)
     }
 }
 
-void play_purse_begin(struct play *p)
+void play_purse_begin(struct play *p, const struct ent_dp_event *unit)
 {
-    struct ent_plan_noise noise;
-
-    ENT_OK(ent_plan_privacy_derive(p->c->plan, &noise));
     p->charge = (struct ent_ledger_charge){
         .scope = p->c->scope, .at = {p->run, 1, 1}, .plan = p->c->plan->digest};
-    ENT_OK(ent_purse_event(&p->c->plan->privacy, &noise.round, &p->charge.event));
+    ENT_OK(ent_purse_event(&p->c->plan->privacy, unit, &p->charge.event));
     book_earlier(p);
     p->spent = 0;
     p->announced = announce(p);
