@@ -243,7 +243,8 @@ enum ent_err ent_budget_reserve(struct ent_engine *e, const struct ent_row *row,
 /* Half an update is one; what had arrived before a restart is not remembered. */
 static bool input_may_be_here(const struct ent_engine *e, const struct ent_row *row)
 {
-    bool restored = e->restored_round == row->round && e->restored_attempt == row->attempt;
+    bool restored = e->restored_run == row->run && e->restored_round == row->round &&
+                    e->restored_attempt == row->attempt;
 
     for (uint32_t i = 0; i < e->round.n_members; i++) {
         const struct ent_round_member *m = &e->round.members[i];

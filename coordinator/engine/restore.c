@@ -40,6 +40,7 @@ static enum ent_err note_row(void *ctx, const struct ent_row *row, uint64_t wall
     if (row->kind == ENT_ROW_OPEN) { /* how long the attempt is under way already */
         e->open_before_ms = e->wall_ms > wall_ms ? e->wall_ms - wall_ms : 0;
         e->opened_ms = e->now_ms;
+        e->restored_run = row->run;
         e->restored_round = row->round;
         e->restored_attempt = row->attempt;
     }

@@ -257,7 +257,8 @@ struct ent_engine {
     size_t sum_len;
     struct ent_run_metrics newest; /* of any round, for those who watch */
     uint64_t opened_ms;            /* monotonic, of the current attempt; or the restart in it */
-    uint64_t restored_round;       /* attempt that was open when the program started */
+    uint32_t restored_run;         /* attempt that was open when the program started */
+    uint64_t restored_round;
     uint32_t restored_attempt;
     uint64_t open_before_ms;        /* how long it was under way before that */
     char missing[ENT_MISSING_PATH]; /* the file that the run waits for; "": none */

@@ -20,7 +20,8 @@ struct privacy_case {
     char text[1500];
     struct ent_plan *plan; /* read from the text */
     struct ent_policy_config policy;
-    struct ent_dp_event before[CASE_BEFORE_MAX]; /* of earlier runs, some on a coarse grid or with other samples */
+    struct ent_dp_event
+        before[CASE_BEFORE_MAX]; /* of earlier runs, some on a coarse grid or with other samples */
     uint32_t n_before;
     char scope[32];
     uint32_t trouble; /* of 8: how often something goes wrong in an attempt */

@@ -135,10 +135,8 @@ static void check_books(struct play *p)
 static void decline(struct play *p)
 {
     struct fed_member *m = &p->fed.members[WATCHED];
-    struct ent_msg_decline d = {.code = ENT_E_BUDGET,
-                                .text = "no budget",
-                                .has_salt = true,
-                                .kind = ENT_REFUSAL_BUDGET};
+    struct ent_msg_decline d = {
+        .code = ENT_E_BUDGET, .text = "no budget", .has_salt = true, .kind = ENT_REFUSAL_BUDGET};
     struct ent_header header = fed_header(m, ENT_MSG_DECLINE);
 
     memcpy(d.round_open, m->open_hash, sizeof d.round_open);
@@ -162,7 +160,7 @@ static void draw_fates(struct play *p, enum fate fates[CASE_MEMBERS])
     for (size_t i = 0; i < CASE_MEMBERS; i++) {
         uint32_t roll = ent_rng_below(&p->rng, 8);
 
-        fates[i] = !trouble    ? GOOD
+        fates[i] = !trouble     ? GOOD
                    : all_silent ? SILENT
                    : roll < 4   ? GOOD
                    : roll == 4  ? LOST
@@ -274,7 +272,10 @@ static bool attempt(struct play *p)
         input = update(p, fates, watched) || restarted;
     }
     settle(p, done_before, input);
-    if (getenv("PP")) printf("\n case %u booked %u close %u fates %d%d%d%d watched %d input %d phase %d", p->c->number, p->booked, p->to_close, fates[0],fates[1],fates[2],fates[3], watched, input, (int)round_of(p)->phase);
+    if (getenv("PP"))
+        printf("\n case %u booked %u close %u fates %d%d%d%d watched %d input %d phase %d",
+               p->c->number, p->booked, p->to_close, fates[0], fates[1], fates[2], fates[3],
+               watched, input, (int)round_of(p)->phase);
     check_books(p);
     clear(p);
     return true;

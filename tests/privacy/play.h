@@ -35,9 +35,9 @@ struct play {
 
     const struct privacy_case *c;
     struct ent_rng rng;
-    uint32_t to_close;  /* rounds that the plan still wants */
-    uint32_t booked;    /* at the coordinator, and not given back */
-    uint32_t most;      /* that a fresh accountant lets be booked; 0: not counted yet */
+    uint32_t to_close; /* rounds that the plan still wants */
+    uint32_t booked;   /* at the coordinator, and not given back */
+    uint32_t most;     /* that a fresh accountant lets be booked; 0: not counted yet */
     struct ent_ledger_charge charge;
     uint32_t spent;     /* entries of this run in the member's ledger */
     uint32_t announced; /* how many it said at the beginning */

@@ -19,8 +19,7 @@ static void read_books(struct play *p, struct asked *out)
 
     *out = (struct asked){0};
     ENT_OK(ent_ledger_events(p->state, p->charge.scope, 0, &out->life, &books.n_life));
-    ENT_OK(
-        ent_ledger_events(p->state, p->charge.scope, p->charge.at.run, &out->run, &books.n_run));
+    ENT_OK(ent_ledger_events(p->state, p->charge.scope, p->charge.at.run, &out->run, &books.n_run));
     books.life = out->life;
     books.run = out->run;
     ent_purse_of(&p->c->policy, &p->c->plan->privacy, &books, &out->purse);
