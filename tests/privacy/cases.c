@@ -45,7 +45,7 @@ static void draw_plan(struct ent_rng *rng, struct privacy_case *c)
     char weights[128];
     int n = snprintf(c->text, sizeof c->text, head, (unsigned)draw_rounds(rng),
                      draw_weights(rng, weights, sizeof weights),
-                     c->unit == ENT_PRIVACY_MEMBER ? 16u : 20u);
+                     c->unit == ENT_PRIVACY_MEMBER ? 14u : 20u);
     char *at = c->text + n;
     size_t left = sizeof c->text - (size_t)n;
 
@@ -72,7 +72,7 @@ static void draw_before(struct ent_rng *rng, struct privacy_case *c)
 {
     static const uint64_t sensitivities[] = {100, 4096, 100000};
 
-    c->n_before = ent_rng_below(rng, 2) == 0 ? 0 : 1 + ent_rng_below(rng, CASE_BEFORE_MAX);
+    c->n_before = ent_rng_below(rng, 3) > 0 ? 0 : 1 + ent_rng_below(rng, CASE_BEFORE_MAX);
     for (uint32_t i = 0; i < c->n_before; i++) {
         struct ent_dp_event *e = &c->before[i];
         bool sampled = ent_rng_below(rng, 2) == 0;

@@ -10,7 +10,7 @@
 #include "common/plan/plan.h"
 
 #define CASE_ROUNDS_MAX 50
-#define CASE_BEFORE_MAX 3
+#define CASE_BEFORE_MAX 2
 #define CASE_MEMBERS 4
 
 struct privacy_case {

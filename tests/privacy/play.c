@@ -162,8 +162,8 @@ static void draw_fates(struct play *p, enum fate fates[CASE_MEMBERS])
 
         fates[i] = !trouble     ? GOOD
                    : all_silent ? SILENT
-                   : roll < 4   ? GOOD
-                   : roll == 4  ? LOST
+                   : roll < 3   ? GOOD
+                   : roll < 5   ? LOST
                    : roll == 5  ? NO_JOIN
                                 : SILENT;
     }
@@ -272,10 +272,6 @@ static bool attempt(struct play *p)
         input = update(p, fates, watched) || restarted;
     }
     settle(p, done_before, input);
-    if (getenv("PP"))
-        printf("\n case %u booked %u close %u fates %d%d%d%d watched %d input %d phase %d",
-               p->c->number, p->booked, p->to_close, fates[0], fates[1], fates[2], fates[3],
-               watched, input, (int)round_of(p)->phase);
     check_books(p);
     clear(p);
     return true;

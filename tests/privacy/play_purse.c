@@ -76,8 +76,8 @@ bool play_purse_fits(struct play *p)
     struct asked asked;
     enum ent_err err;
 
-    if (p->spent == CASE_ROUNDS_MAX) {
-        return false; /* more was not asked for */
+    if (p->spent == CASE_ROUNDS_MAX || (p->refused && ent_rng_below(&p->rng, 4) > 0)) {
+        return false; /* more was not asked for; nothing fits any more, mostly not asked again */
     }
     read_books(p, &asked);
     err = ent_purse_ask(&asked.purse, &p->charge.event);
@@ -94,7 +94,7 @@ void play_purse_book(struct play *p)
 {
     ENT_OK(ent_ledger_book(p->state, &p->csprng, &p->charge, NULL));
     p->spent++;
-    if (ent_rng_below(&p->rng, 8) == 0) {
+    if (ent_rng_below(&p->rng, 24) == 0) {
         reopen(p);
     }
     if (ent_rng_below(&p->rng, 4) == 0) { /* its update is asked for again: no second charge */
