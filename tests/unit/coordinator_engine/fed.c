@@ -265,6 +265,8 @@ static const char *token_of(struct ent_json *reply)
     return text;
 }
 
+#define NONCES 2000u /* that a member has for its life */
+
 /* Number i of its nonces, and what commits to it. */
 static void nonce_of(const struct fed_member *m, uint32_t i, uint8_t nonce[32], uint8_t commit[32])
 {
@@ -405,9 +407,12 @@ static void open_nonce(struct fed_member *m, struct ent_msg_join *join)
     uint8_t next[32];
 
     ENT_OK(ent_store_find_handle(m->fed->home->store, m->handle, &stands));
-    for (uint32_t i = 0; i < 1000 && memcmp(commit, stands.keys.nonce_commit, 32) != 0; i++) {
-        m->nonce = i;
-        nonce_of(m, i, join->nonce, commit);
+    for (uint32_t i = 0, from = m->nonce; i < NONCES; i++) { /* mostly the last one or the next */
+        m->nonce = (from + i) % NONCES;
+        nonce_of(m, m->nonce, join->nonce, commit);
+        if (memcmp(commit, stands.keys.nonce_commit, 32) == 0) {
+            break;
+        }
     }
     join->has_nonce = !m->no_nonce;
     join->nonce[0] ^= m->bad_nonce ? 1 : 0;

@@ -11,7 +11,7 @@
 #include "coordinator/engine/engine.h"
 #include "coordinator/store/log.h"
 
-#define FED_MEMBERS 4
+#define FED_MEMBERS 10
 #define FED_INBOX 256
 
 /* What a member received. */
