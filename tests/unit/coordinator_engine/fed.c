@@ -450,7 +450,9 @@ struct ent_envelope fed_open(struct fed_member *m, const struct fed_frame *frame
     struct ent_bytes body = {frame->body.data, frame->body.len};
 
     ENT_OK(ent_wire_open(frame->type, ENT_SENDER_COORDINATOR, body, &m->fed->arena, &env));
-    ENT_OK(ent_wire_verify(&env, m->fed->home->log_pub));
+    if (!m->fed->trusting) {
+        ENT_OK(ent_wire_verify(&env, m->fed->home->log_pub));
+    }
     return env;
 }
 

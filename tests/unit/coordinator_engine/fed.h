@@ -90,6 +90,8 @@ struct fed {
     struct fed_member members[FED_MEMBERS];
     struct ent_arena arena;
     uint32_t n_params; /* of the plan's model; 0: 2 */
+    bool
+        trusting; /* members do not check the signatures of what they get: for thousands of rounds */
     bool inlined; /* small bytes travel within their messages; otherwise all wait for their grant */
 };
 
