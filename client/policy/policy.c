@@ -187,7 +187,7 @@ static void print_limits(const struct ent_policy_config *policy, FILE *out)
     }
     if (policy->epsilon_run > 0 || policy->epsilon_life > 0) {
         (void)fprintf(out, " (delta %g; noise of %s; what no noise covers %s)", policy->delta,
-                      policy->noise_of_coordinator ? "its own or the coordinator" : "its own",
+                      policy->noise_of_coordinator ? "its own or the coordinator's" : "its own",
                       policy->uncovered_goes ? "goes" : "stays");
     }
 }
