@@ -20,6 +20,7 @@ struct account {
 struct ent_audit_budget {
     uint64_t config;      /* leaf of the run's config.set, plus 1; 0: none yet */
     enum promise promise; /* of its plan */
+    bool has_plan;        /* it is here, and one of this build */
     struct ent_plan_privacy privacy;
     struct ent_plan_noise noise;    /* what the plan derives */
     size_t place;                   /* of the run in facts->budgets, plus 1; 0: not there */
