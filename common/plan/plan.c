@@ -234,59 +234,65 @@ static const struct ent_field clean_fields[] = {
      .help = "drop: a row that equals an earlier one in unit, features and label is not used"},
     {0}};
 
-static const struct ent_field plan_fields[] = {{.key = "features",
-                                                .kind = ENT_FIELD_NODE,
-                                                .required = true,
-                                                .offset = AT(features),
-                                                .takes = "a list",
-                                                .help = "list of input columns, see below"},
-                                               {.key = "salt",
-                                                .kind = ENT_FIELD_STRING,
-                                                .offset = AT(plan.salt),
-                                                .lo = 1,
-                                                .hi = ENT_FEATURE_SALT_MAX,
-                                                .help = "of hashed values: long and new, so that "
-                                                        "hashes of other plans say nothing here"},
-                                               {.key = "clean",
-                                                .kind = ENT_FIELD_MAP,
-                                                .fields = clean_fields,
-                                                .help = "what a member does before it uses rows"},
-                                               {.key = "sequence",
-                                                .kind = ENT_FIELD_NODE,
-                                                .offset = AT(sequence),
-                                                .takes = "a map",
-                                                .help = "rows are events and become sequences, see "
-                                                        "below; features are of each event"},
-                                               {.key = "label",
-                                                .kind = ENT_FIELD_MAP,
-                                                .required = true,
-                                                .fields = label_fields,
-                                                .help = "what the model predicts"},
-                                               {.key = "split",
-                                                .kind = ENT_FIELD_MAP,
-                                                .fields = split_fields,
-                                                .help = "training, validation and test rows"},
-                                               {.key = "model",
-                                                .kind = ENT_FIELD_MAP,
-                                                .required = true,
-                                                .fields = model_fields,
-                                                .help = "the network"},
-                                               {.key = "training",
-                                                .kind = ENT_FIELD_MAP,
-                                                .fields = training_fields,
-                                                .help = "what a member does in a round"},
-                                               {.key = "aggregation",
-                                                .kind = ENT_FIELD_MAP,
-                                                .fields = aggregation_fields,
-                                                .help = "what the coordinator does in a round"},
-                                               {.key = "privacy",
-                                                .kind = ENT_FIELD_NODE,
-                                                .offset = AT(privacy.node),
-                                                .takes = "a map",
-                                                .help =
-                                                    "differential privacy: the goal, from which "
-                                                    "the noise is derived, see below"},
-                                               {0}};
+static const struct ent_field plan_fields[] = {
+    {.key = "features",
+     .kind = ENT_FIELD_NODE,
+     .required = true,
+     .offset = AT(features),
+     .takes = "a list",
+     .help = "list of input columns, see below"},
+    {.key = "salt",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(plan.salt),
+     .lo = 1,
+     .hi = ENT_FEATURE_SALT_MAX,
+     .help = "of hashed values: long and new, so that "
+             "hashes of other plans say nothing here"},
+    {.key = "clean",
+     .kind = ENT_FIELD_MAP,
+     .fields = clean_fields,
+     .help = "what a member does before it uses rows"},
+    {.key = "sequence",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(sequence),
+     .takes = "a map",
+     .help = "rows are events and become sequences, see "
+             "below; features are of each event"},
+    {.key = "label",
+     .kind = ENT_FIELD_MAP,
+     .required = true,
+     .fields = label_fields,
+     .help = "what the model predicts"},
+    {.key = "split",
+     .kind = ENT_FIELD_MAP,
+     .fields = split_fields,
+     .help = "training, validation and test rows"},
+    {.key = "model",
+     .kind = ENT_FIELD_MAP,
+     .required = true,
+     .fields = model_fields,
+     .help = "the network"},
+    {.key = "training",
+     .kind = ENT_FIELD_MAP,
+     .fields = training_fields,
+     .help = "what a member does in a round"},
+    {.key = "aggregation",
+     .kind = ENT_FIELD_MAP,
+     .fields = aggregation_fields,
+     .help = "what the coordinator does in a round"},
+    {.key = "privacy",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(privacy.node),
+     .takes = "a map",
+     .help = "differential privacy: the goal, from which "
+             "the noise is derived, see below"},
+    {.key = "purpose",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(plan.purpose),
+     .help = "what the model is for: a code of a-z, 0-9, _ "
+             "and -; a member's policy may list those "
+             "that it takes part in"},
+    {0}};
 
 void ent_plan_print_fields(FILE *out)
 {
@@ -393,6 +399,7 @@ static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_r
     ENT_TRY(ent_plan_read_split(read));
     ENT_TRY(ent_plan_read_weights(read));
     ENT_TRY(ent_plan_read_privacy(read));
+    ENT_TRY(ent_plan_read_purpose(read));
     return check_pairs(read);
 }
 
