@@ -188,7 +188,8 @@ struct ent_audit_dispute {
     bool proved; /* the receipt contradicts the log */
 };
 
-#define ENT_AUDIT_PERSONS 2 /* figures for a person in j = 1 .. this many members, and the plan's j */
+#define ENT_AUDIT_PERSONS                                                                          \
+    2 /* figures for a person in j = 1 .. this many members, and the plan's j */
 struct ent_audit_spending { /* of one run with privacy: its fullest account */
     uint32_t run;
     uint64_t seq;                   /* its first dp.event */

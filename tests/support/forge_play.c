@@ -178,11 +178,31 @@ static const char lean_plan[] = "# The plan of a log whose rounds compute nothin
 /* A run without statistics starts from a model of its plan. */
 static enum ent_err first_model(struct ent_forge *f)
 {
-    uint8_t bytes[256] = {1};
+    struct ent_buf model;
+    enum ent_err err;
 
-    f->run.has_model = true;
-    f->run.model_bytes = sizeof bytes;
-    return ent_forge_add_blob(f, bytes, sizeof bytes, f->run.model);
+    ent_buf_init(&model, (size_t)1 << 20);
+    err = ent_forge_privacy_model(f, &model);
+    if (err == ENT_E_OK && !f->options.lean) {
+        err = ent_forge_real_start(f, &model);
+        return err; /* its bytes are the run's now */
+    }
+    if (err == ENT_E_OK) {
+        f->run.has_model = true;
+        f->run.model_bytes = model.len;
+        err = ent_forge_add_blob(f, model.data, model.len, f->run.model);
+    }
+    ent_buf_release(&model);
+    return err;
+}
+
+static enum ent_err begin_private(struct ent_forge *f)
+{
+    ENT_TRY(ent_forge_privacy_plan(f));
+    if (!f->options.lean) {
+        ENT_TRY(ent_forge_real_plan(f));
+    }
+    return first_model(f);
 }
 
 static enum ent_err configure(struct ent_forge *f)
@@ -199,8 +219,7 @@ static enum ent_err configure(struct ent_forge *f)
                                        .retry_ms = 30000};
 
     if (f->options.privacy) {
-        ENT_TRY(ent_forge_privacy_plan(f));
-        ENT_TRY(first_model(f));
+        ENT_TRY(begin_private(f));
         leaf.no_stats = true;
         leaf.has_base = true;
         memcpy(leaf.base, f->run.model, sizeof leaf.base);
