@@ -117,7 +117,7 @@ static uint64_t room(uint64_t dim)
 {
     uint64_t most = ENT_HOOK_NUMBER("noise-keeps");
 
-    most = most != 0 ? most : ENT_STEP_NOISE_KEPT;
+    most = most != 0 ? most - most % ENT_DGAUSS_CHUNK : ENT_STEP_NOISE_KEPT; /* whole chunks */
     return dim < most ? dim : most;
 }
 
@@ -127,7 +127,7 @@ enum ent_err ent_step_noise_start(struct ent_step_noise *n)
         return ENT_E_OK;
     }
     n->n_kept = room(n->dim);
-    ENT_TRY(ent_calloc((size_t)n->n_kept, sizeof *n->kept, &n->kept));
+    ENT_TRY(ent_calloc((size_t)n->n_kept + 1, sizeof *n->kept, &n->kept));
     ENT_TRY(ent_calloc((size_t)(n->n_kept / ENT_DGAUSS_CHUNK + 1), 1, &n->state));
     ENT_REQUIRE(pthread_create(&n->thread, NULL, draw_ahead, n) == 0, ENT_E_INTERNAL,
                 "no thread to draw noise on");

@@ -92,8 +92,10 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, b
         ENT_TRY(store_figures(e, row));
         ENT_TRY(ent_own_store(e, row));
         ENT_TRY(store_traffic(e, row));
+        ENT_TRY(ent_central_forget(e));
         return ent_store_small_forget(e->store, row);
     case ENT_ROW_ABORT:
+        ENT_TRY(ent_central_forget(e));
         return ent_store_small_forget(e->store, row);
     case ENT_ROW_END:
         ENT_TRY(store_traffic(e, row));
@@ -169,6 +171,9 @@ void ent_commit_note(struct ent_engine *e, const struct ent_row *row)
         break;
     case ENT_ROW_JOIN:
         e->members[row->member].joined = true;
+        if (e->members[row->member].has_commit) { /* not of a row of before: the roster says it */
+            memcpy(e->members[row->member].standing, e->members[row->member].next_commit, 32);
+        }
         break;
     case ENT_ROW_REJECT:
     case ENT_ROW_DROP:

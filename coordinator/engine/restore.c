@@ -27,7 +27,9 @@ enum ent_err ent_engine_load_run(struct ent_engine *e)
         err = ent_blob_new_copy(text.data, text.len, &e->plan_shelf.blob);
     }
     ent_buf_release(&text);
-    return err == ENT_E_OK ? ent_budget_load(e) : err;
+    ENT_TRY(err);
+    ENT_TRY(ent_budget_load(e));
+    return ent_central_load(e);
 }
 
 static enum ent_err note_row(void *ctx, const struct ent_row *row, uint64_t wall_ms)
@@ -176,5 +178,6 @@ enum ent_err ent_restore(struct ent_engine *e)
         ENT_TRY(ent_store_rows(e->store, e->run.config.run, note_row, e));
     }
     ENT_TRY(load_last_end(e));
+    e->central.scrub_due = true; /* a crash may have come between the end of a seed and this */
     return ent_trail_load(e);
 }

@@ -6,6 +6,7 @@
 #include "certs/token.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/crypto/sha256.h"
 #include "common/task/task.h"
 #include "coordinator/engine/control.h"
 #include "tests/support/ent_test.h"
@@ -264,6 +265,17 @@ static const char *token_of(struct ent_json *reply)
     return text;
 }
 
+/* Number i of its nonces, and what commits to it. */
+static void nonce_of(const struct fed_member *m, uint32_t i, uint8_t nonce[32], uint8_t commit[32])
+{
+    uint8_t name[20];
+
+    memcpy(name, m->handle, 16);
+    ent_put_be32(name + 16, i);
+    ENT_OK(ent_sha256(name, sizeof name, nonce));
+    ENT_OK(ent_sha256(nonce, 32, commit));
+}
+
 void fed_enroll(struct fed *fed, size_t i, const char *name)
 {
     struct fed_member *m = &fed->members[i];
@@ -275,6 +287,7 @@ void fed_enroll(struct fed *fed, size_t i, const char *name)
     struct ent_token token;
     struct ent_json *reply;
     struct ent_buf csr;
+    uint8_t nonce[32];
     char ask[128];
 
     m->fed = fed;
@@ -293,6 +306,7 @@ void fed_enroll(struct fed *fed, size_t i, const char *name)
     request.csr = (struct ent_bytes){csr.data, csr.len};
     ent_sign_key_pub(m->key, request.statement_pub);
     ent_sign_key_pub(m->key, request.witness_pub);
+    nonce_of(m, 0, nonce, request.nonce_commit);
     ENT_OK(ent_link_mem_new(fed->net, &nobody, NULL, on_member, m, &m->link));
     ENT_OK(ent_link_dial(m->link, "enroll:2", &m->conn));
     fed_pump(fed);
@@ -383,13 +397,30 @@ void fed_hello(struct fed_member *m)
     fed_pump(m->fed);
 }
 
+/* Opens what stands in the coordinator's store: a member that follows the log knows which of its joins it has. */
+static void open_nonce(struct fed_member *m, struct ent_msg_join *join)
+{
+    struct ent_store_member stands;
+    uint8_t commit[32] = {0};
+    uint8_t next[32];
+
+    ENT_OK(ent_store_find_handle(m->fed->home->store, m->handle, &stands));
+    for (uint32_t i = 0; i < 1000 && memcmp(commit, stands.keys.nonce_commit, 32) != 0; i++) {
+        m->nonce = i;
+        nonce_of(m, i, join->nonce, commit);
+    }
+    join->has_nonce = true;
+    join->nonce[0] ^= m->bad_nonce ? 1 : 0;
+    nonce_of(m, m->nonce + 1, next, join->next_commit);
+}
+
 void fed_join(struct fed_member *m)
 {
     struct ent_msg_join join = {.has_base = true};
     struct ent_header header = fed_header(m, ENT_MSG_JOIN);
 
     memcpy(join.round_open, m->open_hash, sizeof join.round_open);
-    memset(join.next_commit, 7, sizeof join.next_commit);
+    open_nonce(m, &join);
     join.seen_size = m->witness.seen_size;
     join.has_seen_root = join.seen_size > 0;
     memcpy(join.seen_root, m->witness.seen_root, sizeof join.seen_root);

@@ -66,6 +66,8 @@ struct fed_member {
     struct ent_msg_ack ack;
     uint32_t rows_log2; /* what its training updates state */
     uint64_t ledger;    /* next entry of its ledger; 0: it states none */
+    uint32_t nonce;     /* of its chain, the one that stood last */
+    bool bad_nonce;     /* it opens another one */
     /* What it sends instead of an honest payload, when it says true; NULL: never. */
     bool (*compute)(struct fed_member *m, struct ent_buf *payload);
     bool ended;
