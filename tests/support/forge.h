@@ -87,6 +87,9 @@ struct ent_forge_options {
     bool fixed_weights;         /* 1, 2, 3, 1, ... */
     uint32_t person_members;    /* that the plan counts on, as assumed; 0: it says nothing */
     enum ent_forge_cheat cheat; /* in every round */
+    bool from_best; /* with `central`: a second run starts from the best model of the one before */
+    bool uncovered; /* with `central`: statistics, and evaluations as asked for, without noise */
+    bool unsaid;    /* of which the plan says nothing */
     bool
         foreign_base; /* the run starts from a model that is neither the plan's nor one of this log */
     uint64_t absent; /* bit i: member i takes part, but cosigns nothing after the first note */
@@ -150,6 +153,7 @@ struct ent_forge_run {
     bool has_best;
     uint8_t best[32];
     uint32_t best_round;
+    bool goes_on; /* from the model of the run before */
     uint8_t open_hash[32];
     uint8_t seed[32];    /* of its noise */
     uint32_t n_accepted; /* in the attempt that ended last */

@@ -202,7 +202,10 @@ static enum ent_err begin_private(struct ent_forge *f)
     if (!f->options.lean) {
         ENT_TRY(ent_forge_real_plan(f));
     }
-    return first_model(f);
+    if (f->run.goes_on) {
+        return ENT_E_OK; /* the file is there still */
+    }
+    return f->options.uncovered ? ENT_E_OK : first_model(f);
 }
 
 static enum ent_err configure(struct ent_forge *f)
@@ -220,8 +223,8 @@ static enum ent_err configure(struct ent_forge *f)
 
     if (f->options.privacy) {
         ENT_TRY(begin_private(f));
-        leaf.no_stats = true;
-        leaf.has_base = true;
+        leaf.no_stats = !f->options.uncovered;
+        leaf.has_base = leaf.no_stats;
         memcpy(leaf.base, f->run.model, sizeof leaf.base);
     } else {
         ENT_TRY(f->options.lean
@@ -240,8 +243,10 @@ static enum ent_err configure(struct ent_forge *f)
 static enum ent_err release(struct ent_forge *f, uint32_t kind, const uint8_t model[32],
                             uint32_t train_round)
 {
-    struct ent_leaf_model_release leaf = {
-        .kind = kind, .train_round = train_round, .dp_covered = f->options.privacy};
+    struct ent_leaf_model_release leaf = {.kind = kind,
+                                          .train_round = train_round,
+                                          .dp_covered =
+                                              f->options.privacy && !f->options.uncovered};
 
     memcpy(leaf.model, model, sizeof leaf.model);
     return put(f, ENT_LEAF_MODEL_RELEASE, ENT_FORGE_NOBODY, &leaf);
@@ -294,7 +299,7 @@ static bool select_next(struct ent_forge *f)
 
     run->attempt = 1;
     run->split = ENT_SPLIT_TRAIN;
-    if (was == 0 && !f->options.privacy) {
+    if (was == 0 && (!f->options.privacy || f->options.uncovered)) {
         run->task = ENT_TASK_STATS;
     } else if (was == ENT_TASK_TRAIN && f->options.validate) {
         run->task = ENT_TASK_EVALUATE;
@@ -332,7 +337,15 @@ static enum ent_err play_round(struct ent_forge *f)
 
 enum ent_err ent_forge_play_run(struct ent_forge *f)
 {
+    struct ent_forge_run before = f->run;
+
     f->run = (struct ent_forge_run){0};
+    if (f->options.from_best && f->run_number > 0) {
+        f->run.goes_on = true;
+        f->run.has_model = true;
+        f->run.model_bytes = before.model_bytes;
+        memcpy(f->run.model, before.model, sizeof f->run.model);
+    }
     f->run_number++;
     ENT_TRY(configure(f));
     while (select_next(f)) {

@@ -44,6 +44,9 @@ static enum ent_err write_promise(const struct ent_forge *f, struct ent_buf *out
         ENT_TRY(ent_buf_addf(out, ", max_members_per_person: %u, persons: assumed",
                              (unsigned)f->options.person_members));
     }
+    if (f->options.uncovered && !f->options.unsaid) {
+        ENT_TRY(ent_buf_addf(out, ", statistics: uncovered, evaluate: uncovered"));
+    }
     return ent_buf_addf(out, "}\n");
 }
 
@@ -55,10 +58,12 @@ enum ent_err ent_forge_privacy_yaml(const struct ent_forge *f, struct ent_buf *o
                          "  - {name: visits, type: number, range: [0, 10]}\n"
                          "  - {name: spent, type: number, range: [-4, 4]}\n"
                          "label: {name: bought, positive: \"1\"}\n"
-                         "split: {key: 42, validation: 0, test: 0}\n"
+                         "split: {key: 42, validation: %s, test: %s}\n"
                          "model: {layers: [{dense: 3}, relu, {dense: 1}], loss: bce}\n"
                          "training: {rounds: %u, optimizer: {sgd: {rate: 0.1}}, seed: 9}\n"
                          "aggregation: {weights: ",
+                         f->options.validate && !f->options.unsaid ? "0.1" : "0",
+                         f->options.test && !f->options.unsaid ? "0.2" : "0",
                          f->options.train_rounds));
     ENT_TRY(write_weights(f, out));
     ENT_TRY(ent_buf_addf(out, ", min_members: %u}\n", f->quorum));

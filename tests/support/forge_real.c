@@ -56,11 +56,17 @@ void ent_forge_real_free(struct ent_forge *f)
 
 enum ent_err ent_forge_real_plan(struct ent_forge *f)
 {
+    struct ent_buf model = {0}; /* that the run goes on from */
     struct ent_buf yaml;
     enum ent_err err;
 
+    if (f->run.goes_on && f->real != NULL) {
+        model = f->real->model;
+        f->real->model = (struct ent_buf){0};
+    }
     ent_forge_real_free(f);
     ENT_TRY(ent_calloc(1, sizeof *f->real, &f->real));
+    f->real->model = model;
     ent_buf_init(&yaml, ENT_PLAN_MAX_BYTES);
     err = f->options.privacy ? ent_forge_privacy_yaml(f, &yaml) : write_plan(f, &yaml);
     if (err == ENT_E_OK) {

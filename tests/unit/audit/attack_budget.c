@@ -24,8 +24,8 @@ static void play(struct scene *s, ent_forge_hook hook)
     s->options.n_auditors = s->central ? 1 : 0;
     s->options.plain = false;
     s->options.privacy = true;
-    s->options.validate = false;
-    s->options.test = false;
+    s->options.validate = s->options.uncovered;
+    s->options.test = s->options.uncovered;
     s->options.train_rounds = 4;
     scene_play(s, hook);
     if (s->central) {
@@ -50,6 +50,20 @@ static void honest_refund(struct scene *s)
     s->options.faults = called_off;
     s->options.n_faults = ENT_ARRAY_LEN(called_off);
     play(s, NULL);
+}
+
+/* Statistics and evaluations run, without noise, and everything says so. */
+static void honest_uncovered(struct scene *s)
+{
+    s->options.uncovered = true;
+    play(s, NULL);
+}
+
+/* They run, and the plan does not say so. */
+static void unsaid(struct scene *s)
+{
+    s->options.unsaid = true;
+    honest_uncovered(s);
 }
 
 /* ---- false parameters ---- */
@@ -256,6 +270,25 @@ static void claimed(struct scene *s)
     scene_export(s, false);
 }
 
+/* What came of statistics is said to be covered; figures are. */
+static enum ent_err say_covered(void *ctx, struct ent_forge_leaf_event *event)
+{
+    const struct scene *s = ctx;
+
+    if (s->variant == 0 && event->frame->type == ENT_LEAF_MODEL_RELEASE) {
+        event->any->model_release.dp_covered = true;
+    } else if (s->variant == 1 && event->frame->type == ENT_LEAF_EVAL_RESULT) {
+        event->any->eval_result.dp_covered = true;
+    }
+    return ENT_E_OK;
+}
+
+static void claimed_uncovered(struct scene *s)
+{
+    s->options.uncovered = true;
+    play(s, say_covered);
+}
+
 const struct attack attacks_budget[] = {
     {0, "control: a run with privacy, sampled", honest, 0, "", "", 0, ""},
     {0, "control: a run with privacy, nothing sampled", honest, 1, "", "", 0, ""},
@@ -334,6 +367,14 @@ const struct attack attacks_budget[] = {
      "V13", "", 1, "PASS"},
     {13, "a member states its rows beside its noise", rolled_back, ATTACK_CENTRAL + ROWS, "V10 V13",
      "", 1, "FAIL"},
+    {0, "control: statistics and figures without noise", honest_uncovered, ATTACK_CENTRAL + 0, "",
+     "", 0, "PASS"},
+    {13, "statistics without noise that the plan does not have", unsaid, ATTACK_CENTRAL + 0, "V13",
+     "", 1, "PASS"},
+    {13, "a model of statistics is said to be covered", claimed_uncovered, ATTACK_CENTRAL + 0,
+     "V13", "", 1, "PASS"},
+    {13, "figures are said to be covered", claimed_uncovered, ATTACK_CENTRAL + 1, "V13", "", 1,
+     "PASS"},
 };
 const size_t n_attacks_budget = ENT_ARRAY_LEN(attacks_budget);
 
@@ -391,5 +432,9 @@ const char *const attacks_budget_say[] = {
     "in which updates had arrived",
     "in which updates had arrived",
     "states its number of rows",
+    "",
+    "which no noise covers",
+    "statistics without noise went",
+    "no figures are noised",
 };
 _Static_assert(ENT_ARRAY_LEN(attacks_budget) == ENT_ARRAY_LEN(attacks_budget_say), "one for each");
