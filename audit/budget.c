@@ -370,6 +370,12 @@ enum ent_err ent_audit_budget_update(struct ent_audit *a, const struct ent_audit
                                "no noise covers",
                                leaf->index, name));
     }
+    if (b->privacy.unit == ENT_PRIVACY_MEMBER && leaf->any.update_accept.weight > b->weight_max) {
+        ENT_TRY(ent_audit_fail(a, 13, leaf->index,
+                               "leaf %" PRIu64 ": the update of %s counts %" PRIu32
+                               "; the sensitivity that is booked has room for %" PRIu32,
+                               leaf->index, name, leaf->any.update_accept.weight, b->weight_max));
+    }
     if (s->has_ledger ? s->ledger_seq > newest : !owes) {
         b->ledgers[member] = s->has_ledger ? s->ledger_seq : newest;
         return ENT_E_OK;

@@ -23,6 +23,7 @@ struct ent_audit_budget {
     bool has_plan;        /* it is here, and one of this build */
     struct ent_plan_privacy privacy;
     struct ent_plan_noise noise;    /* what the plan derives */
+    uint32_t weight_max;            /* of the plan: it stands in the sensitivity */
     size_t place;                   /* of the run in facts->budgets, plus 1; 0: not there */
     struct ent_leaf_dp_event first; /* of the run; what all its rounds book */
     bool has_first;

@@ -21,6 +21,16 @@ static enum ent_err read_plan(struct ent_audit *a, struct ent_plan **out)
     return err;
 }
 
+static uint32_t largest_weight(const struct ent_plan *plan)
+{
+    uint32_t largest = 1;
+
+    for (uint32_t i = 0; plan->weights == ENT_WEIGHTS_FIXED && i < plan->n_fixed_weights; i++) {
+        largest = plan->fixed_weights[i].weight > largest ? plan->fixed_weights[i].weight : largest;
+    }
+    return largest;
+}
+
 enum ent_err ent_audit_budget_plan(struct ent_audit *a)
 {
     struct ent_audit_budget *b = a->budget;
@@ -31,6 +41,7 @@ enum ent_err ent_audit_budget_plan(struct ent_audit *a)
     b->has_plan = err == ENT_E_OK;
     if (err == ENT_E_OK) {
         b->privacy = plan->privacy;
+        b->weight_max = largest_weight(plan);
         b->promise = plan->privacy.unit == ENT_PRIVACY_NONE ? PROMISE_NONE : PROMISE_PRIVACY;
     }
     if (b->promise == PROMISE_PRIVACY) {

@@ -262,6 +262,27 @@ static void rolled_back(struct scene *s)
     play(s, restate);
 }
 
+/* One member counts more than the sensitivity has room for, in every round; sums and all are what comes of it. */
+static enum ent_err weigh(void *ctx, struct ent_forge_leaf_event *event)
+{
+    struct scene *s = ctx;
+    struct ent_leaf_update_accept *accept = &event->any->update_accept;
+
+    if (event->frame->type == ENT_LEAF_UPDATE_ACCEPT && event->member == 1) {
+        s->weight = accept->weight;
+        accept->weight = 9;
+    } else if (event->frame->type == ENT_LEAF_ROUND_CLOSE) {
+        event->any->round_close.sum_w += 9 - s->weight;
+    }
+    return ENT_E_OK;
+}
+
+static void too_heavy(struct scene *s)
+{
+    s->options.fixed_weights = true;
+    play(s, weigh);
+}
+
 /* A federation that promises nothing says that its models are covered. */
 static void claimed(struct scene *s)
 {
@@ -375,6 +396,8 @@ const struct attack attacks_budget[] = {
      "V13", "", 1, "PASS"},
     {13, "figures are said to be covered", claimed_uncovered, ATTACK_CENTRAL + 1, "V13", "", 1,
      "PASS"},
+    {13, "a member counts more than the largest weight", too_heavy, ATTACK_CENTRAL + 0, "V13", "",
+     1, "FAIL"},
 };
 const size_t n_attacks_budget = ENT_ARRAY_LEN(attacks_budget);
 
@@ -436,5 +459,6 @@ const char *const attacks_budget_say[] = {
     "which no noise covers",
     "statistics without noise went",
     "no figures are noised",
+    "has room for 3",
 };
 _Static_assert(ENT_ARRAY_LEN(attacks_budget) == ENT_ARRAY_LEN(attacks_budget_say), "one for each");
