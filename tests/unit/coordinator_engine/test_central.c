@@ -170,7 +170,28 @@ static void check_rejected(struct fed *fed, uint32_t member, enum ent_err code)
     fed_log_free(&log);
 }
 
-/* Who opens another nonce is out of the round; what it had committed to still stands in the next one. */
+/* Joins of the member that the log has, with a nonce. */
+static uint32_t count_nonces(struct fed *fed, const struct fed_member *m)
+{
+    struct fed_log log;
+    uint32_t n = 0;
+
+    fed_log_read(fed, &log);
+    for (size_t i = 0; fed_log_find(&log, ENT_LEAF_ROUND_JOIN, i) != NULL; i++) {
+        const struct ent_leaf_round_join *leaf =
+            &fed_log_find(&log, ENT_LEAF_ROUND_JOIN, i)->any.round_join;
+        struct ent_header header;
+        struct ent_msg_join join;
+
+        ENT_OK(ent_leaf_header(leaf->header, &fed->arena, &header));
+        ENT_OK(ent_msg_join_decode(leaf->payload.data, leaf->payload.len, &fed->arena, &join));
+        n += memcmp(header.sender, m->handle, 16) == 0 && join.has_nonce ? 1 : 0;
+    }
+    fed_log_free(&log);
+    return n;
+}
+
+/* Who opens another nonce is out of the round, and nothing of it stands any more: its next join only commits. */
 ENT_TEST(central, a_nonce_that_does_not_open)
 {
     static const bool but_last[CENTRAL_N] = {true, true, true, false};
@@ -178,7 +199,7 @@ ENT_TEST(central, a_nonce_that_does_not_open)
     uint8_t seed[32];
 
     fed_new_inline(&fed, CENTRAL_N);
-    central_start(&fed, 2, 0);
+    central_start(&fed, 3, 0);
     CU_ASSERT_FATAL(central_seed(&fed, seed));
     fed.members[3].bad_nonce = true;
     central_join(&fed);
@@ -191,7 +212,19 @@ ENT_TEST(central, a_nonce_that_does_not_open)
     }
     central_check(&fed, seed, but_last);
     fed.members[3].bad_nonce = false;
+    fed.members[3].no_nonce = true;
+    fed_restart(&fed);
+    for (size_t i = 0; i < CENTRAL_N; i++) {
+        fed_hello(&fed.members[i]);
+    }
+    CU_ASSERT_FATAL(central_seed(&fed, seed));
+    central_join(&fed);
+    CU_ASSERT_EQUAL(round_of(&fed)->members[3].standing, ENT_STANDING_JOINED);
+    fed.members[3].no_nonce = false;
+    send_all(&fed);
+    central_check(&fed, seed, central_all);
     one_round(&fed);
+    CU_ASSERT_EQUAL(count_nonces(&fed, &fed.members[3]), 1); /* of its two joins one counted */
     fed_free(&fed);
 }
 
