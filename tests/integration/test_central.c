@@ -9,6 +9,7 @@
 #include "common/tlog/leaf.h"
 #include "coordinator/store/log.h"
 #include "coordinator/store/noise.h"
+#include "tests/integration/audited.h"
 #include "tests/integration/laws.h"
 #include "tests/integration/oracle.h"
 #include "tests/integration/record.h"
@@ -91,6 +92,9 @@ static void check(struct box *box)
         CU_ASSERT_EQUAL(oracle_check(box, plan), ROUNDS);
         laws_of_rows(box, 3);
         laws_of_members(box);
+    }
+    if (!box->broken) {
+        laws_of_audit(box, auditor_secret);
     }
     if (box->broken) {
         printf("\nlaw %c: %s\n", box->law, box->text);
