@@ -231,6 +231,8 @@ void ent_audit_noise_admit(struct ent_audit *a, uint32_t member, const uint8_t n
 ENT_MUST enum ent_err ent_audit_noise_open(struct ent_audit *a, const struct ent_audit_leaf *leaf);
 ENT_MUST enum ent_err ent_audit_noise_join(struct ent_audit *a, const struct ent_audit_leaf *leaf,
                                            uint32_t member, const struct ent_msg_join *join);
+/* Its join was refused for its nonce (update.reject, bad_nonce): nothing of it stands, its next join only commits. */
+void ent_audit_noise_refused(struct ent_audit *a, uint32_t member);
 ENT_MUST enum ent_err ent_audit_noise_closed(struct ent_audit *a,
                                              const struct ent_audit_leaf *leaf);
 void ent_audit_noise_aborted(struct ent_audit *a);

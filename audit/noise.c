@@ -127,7 +127,11 @@ void ent_audit_noise_admit(struct ent_audit *a, uint32_t member, const uint8_t n
     memcpy(s->commit, nonce_commit, sizeof s->commit);
 }
 
-/* A join that the coordinator refused for its nonce is no leaf: what stood before it stands on. */
+void ent_audit_noise_refused(struct ent_audit *a, uint32_t member)
+{
+    a->noise->standing[member].there = false;
+}
+
 enum ent_err ent_audit_noise_join(struct ent_audit *a, const struct ent_audit_leaf *leaf,
                                   uint32_t member, const struct ent_msg_join *join)
 {

@@ -395,6 +395,9 @@ static enum ent_err end_one(struct ent_audit *a, const struct ent_audit_leaf *le
     if (invited->place == ENT_AUDIT_INVITED) {
         a->facts->members[member].withheld++;
     }
+    if (rejected && end->code == ENT_E_BAD_NONCE) {
+        ent_audit_noise_refused(a, member);
+    }
     invited->place = ENT_AUDIT_ENDED;
     a->round.rejected += rejected;
     a->round.dropped += !rejected;
