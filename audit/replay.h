@@ -78,7 +78,7 @@ struct ent_replay {
 
 /* OK also when rounds differ: `out` says what was found. Errors: the export cannot be read (CORRUPT, LIMIT, IO), a file
  * of the options cannot (CONFIG names it), UNSUPPORTED: this machine fails the self-test. `out` is all zero before; release it in
- * any case. Memory: one update, the sum, two models, two states. */
+ * any case. Memory: one update, the sum (twice where it has noise), two models, two states. */
 ENT_MUST enum ent_err ent_replay_export(struct ent_export *export,
                                         const struct ent_replay_options *options,
                                         struct ent_replay *out);

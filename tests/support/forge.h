@@ -84,6 +84,7 @@ struct ent_forge_options {
     bool whole_batches;
     /* With `privacy`: unit member instead, noise is added by the coordinator. Rounds are real, not lean. */
     bool central;
+    bool own_ledgers;           /* with `central`: members book their customers' loss, too */
     bool fixed_weights;         /* 1, 2, 3, 1, ... */
     uint32_t person_members;    /* that the plan counts on, as assumed; 0: it says nothing */
     enum ent_forge_cheat cheat; /* in every round */

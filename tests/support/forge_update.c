@@ -69,7 +69,8 @@ static struct ent_header header_of(struct ent_forge *f, size_t member, size_t pa
     u->payload_bytes = payload_bytes;
     u->codec = f->run.task == ENT_TASK_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
     u->rows_log2 = f->run.task == ENT_TASK_TRAIN && !f->options.privacy ? m->rows_log2 : 0;
-    if (f->options.privacy && !f->options.central) { /* an entry for each attempt */
+    if (f->options.privacy &&
+        (!f->options.central || f->options.own_ledgers)) { /* an entry for each attempt */
         u->ledger_seq = f->run_number * UINT64_C(1000) + f->run.round * 10 + f->run.attempt;
         u->has_ledger = true;
         memset(u->ledger_digest, 0x1E, sizeof u->ledger_digest);

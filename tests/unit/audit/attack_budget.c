@@ -41,6 +41,7 @@ static void honest(struct scene *s)
     s->options.whole_batches = s->variant == 1;
     s->options.fixed_weights = s->variant == 2;
     s->options.person_members = s->variant == 3 ? 4 : 0;
+    s->options.own_ledgers = s->variant == 4;
     play(s, NULL);
 }
 
@@ -257,6 +258,7 @@ static enum ent_err restate(void *ctx, struct ent_forge_leaf_event *event)
 
 static void rolled_back(struct scene *s)
 {
+    s->options.own_ledgers = s->central && s->variant == ROLLED_BACK;
     s->round = 3;
     s->member = 1;
     play(s, restate);
@@ -398,6 +400,10 @@ const struct attack attacks_budget[] = {
      "PASS"},
     {13, "a member counts more than the largest weight", too_heavy, ATTACK_CENTRAL + 0, "V13", "",
      1, "FAIL"},
+    {0, "control: members book in ledgers of their own, too", honest, ATTACK_CENTRAL + 4, "", "", 0,
+     "PASS"},
+    {13, "a member's ledger is an older copy", rolled_back, ATTACK_CENTRAL + ROLLED_BACK, "V13", "",
+     1, "PASS"},
 };
 const size_t n_attacks_budget = ENT_ARRAY_LEN(attacks_budget);
 
@@ -460,5 +466,7 @@ const char *const attacks_budget_say[] = {
     "statistics without noise went",
     "no figures are noised",
     "has room for 3",
+    "",
+    "its newest before was",
 };
 _Static_assert(ENT_ARRAY_LEN(attacks_budget) == ENT_ARRAY_LEN(attacks_budget_say), "one for each");

@@ -359,8 +359,9 @@ static void other_file(struct scene *s)
         kept = blob;
     }
     scene_export(s, false);
-    if (s->variant == CHANGED) { /* behind the writer, which looks at what it writes */
-        CU_ASSERT_FATAL(kept != NULL);
+    CU_ASSERT_FATAL(kept != NULL);
+    if (s->variant == CHANGED &&
+        kept != NULL) { /* behind the writer, which looks at what it writes */
         kept->bytes[40] ^= 1;
         change_file(s, kept);
     }

@@ -248,8 +248,8 @@ static bool json_says(const struct ent_buf *json, const char *text)
 ENT_TEST(noise, the_report_says_whom_to_trust_and_what_was_rerolled)
 {
     static const char *const words[] = {
-        "noise is added at the coordinator: it sees each member&#39;s update and their sum "
-        "without noise",
+        "it sees each member&#39;s update and their sum without noise",
+        "Whether the coordinator drew the noise that it owed",
         "A person in 1 member",
         "A person in 2 members",
         "A person in 4 members",
