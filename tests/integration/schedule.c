@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/integration/audited.h"
 #include "tests/integration/laws.h"
 #include "tests/integration/oracle.h"
 #include "tests/integration/record.h"
@@ -120,6 +121,9 @@ static void run_of(uint64_t seed, const char *plant, plan_fn *plan_of, struct sc
         laws_of_rows(&box, MIN_MEMBERS(n_members));
         out->n_rounds = oracle_check(&box, plan);
         laws_of_members(&box);
+    }
+    if (!box.broken && plan_of == make_central_plan) {
+        laws_of_audit(&box, NULL);
     }
     for (size_t i = 0; i < box.record->n_rows; i++) {
         out->n_aborts += box.record->rows[i].kind == ENT_ROW_ABORT ? 1 : 0;

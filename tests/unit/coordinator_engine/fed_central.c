@@ -207,3 +207,36 @@ bool central_in_files(struct fed *fed, const uint8_t *bytes, size_t len)
     }
     return found;
 }
+
+void central_rejected(struct fed *fed, uint32_t member, enum ent_err code)
+{
+    const struct fed_leaf *leaf;
+    struct fed_log log;
+
+    fed_log_read(fed, &log);
+    leaf = fed_log_find(&log, ENT_LEAF_UPDATE_REJECT, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(leaf);
+    CU_ASSERT_EQUAL(leaf->any.update_reject.code, code);
+    CU_ASSERT_EQUAL(memcmp(leaf->any.update_reject.handle, fed->members[member].handle, 16), 0);
+    CU_ASSERT_PTR_NULL(fed_log_find(&log, ENT_LEAF_UPDATE_REJECT, 1));
+    fed_log_free(&log);
+}
+
+void central_send_all(struct fed *fed)
+{
+    for (size_t i = 0; i < CENTRAL_N; i++) {
+        central_send(fed, i, 1000);
+    }
+}
+
+void central_round(struct fed *fed)
+{
+    uint8_t seed[32];
+
+    CU_ASSERT_FATAL(central_seed(fed, seed));
+    central_join(fed);
+    central_send_all(fed);
+    central_check(fed, seed, central_all);
+    fed_pass(fed, 10);
+    CU_ASSERT_FALSE(central_in_files(fed, seed, sizeof seed));
+}

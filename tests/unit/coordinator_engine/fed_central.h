@@ -21,9 +21,16 @@ void central_join(struct fed *fed);
 /* Member i's update of what it heard, as fed_offer makes it of q + i, until it is accepted. */
 void central_send(struct fed *fed, size_t i, int32_t q);
 
+void central_send_all(struct fed *fed);
+/* One whole round of an open attempt, checked, and its seed forgotten. */
+void central_round(struct fed *fed);
+
 /* The newest round.close of training: its result is the sum of what members `in` sent last, and the noise of `seed`. */
 void central_check(struct fed *fed, const uint8_t seed[32], const bool in[CENTRAL_N]);
 extern const bool central_all[CENTRAL_N];
+
+/* The log has one update.reject: of that member, with that code. */
+void central_rejected(struct fed *fed, uint32_t member, enum ent_err code);
 
 /* Whether these bytes stand anywhere in the files of the database. */
 bool central_in_files(struct fed *fed, const uint8_t *bytes, size_t len);

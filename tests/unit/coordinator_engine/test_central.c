@@ -16,26 +16,6 @@ static const struct ent_round *round_of(const struct fed *fed)
     return ent_engine_round(fed->engine);
 }
 
-static void send_all(struct fed *fed)
-{
-    for (size_t i = 0; i < CENTRAL_N; i++) {
-        central_send(fed, i, 1000);
-    }
-}
-
-/* One whole round of an open attempt, checked. */
-static void one_round(struct fed *fed)
-{
-    uint8_t seed[32];
-
-    CU_ASSERT_FATAL(central_seed(fed, seed));
-    central_join(fed);
-    send_all(fed);
-    central_check(fed, seed, central_all);
-    fed_pass(fed, 10);
-    CU_ASSERT_FALSE(central_in_files(fed, seed, sizeof seed));
-}
-
 /* ---- rounds ---- */
 
 ENT_TEST(central, each_round_has_noise_of_its_own)
@@ -46,8 +26,8 @@ ENT_TEST(central, each_round_has_noise_of_its_own)
 
     fed_new_inline(&fed, CENTRAL_N);
     central_start(&fed, 2, 0);
-    one_round(&fed);
-    one_round(&fed);
+    central_round(&fed);
+    central_round(&fed);
     CU_ASSERT_EQUAL(ent_engine_ended_run(fed.engine), 1);
     fed_log_read(&fed, &log);
     for (size_t i = 0; i < 2; i++) {
@@ -74,7 +54,7 @@ ENT_TEST(central, a_large_model)
 
     fed_new(&fed, CENTRAL_N);
     central_start(&fed, 1, CENTRAL_LARGE);
-    one_round(&fed);
+    central_round(&fed);
     fed_free(&fed);
 }
 
@@ -131,7 +111,7 @@ ENT_TEST(central, the_seed_is_sealed_to_auditors)
     ent_json_free(fed_ask(&fed, request));
     central_start(&fed, 1, 0);
     CU_ASSERT_FATAL(central_seed(&fed, seed));
-    one_round(&fed);
+    central_round(&fed);
     fed_log_read(&fed, &log);
     close = fed_log_find(&log, ENT_LEAF_ROUND_CLOSE, 0);
     CU_ASSERT_EQUAL_FATAL(close->any.round_close.n_noise_sealed, 1);
@@ -151,124 +131,6 @@ ENT_TEST(central, the_seed_is_sealed_to_auditors)
     free(path);
     ent_x25519_key_free(key);
     fed_log_free(&log);
-    fed_free(&fed);
-}
-
-/* ---- nonces ---- */
-
-static void check_rejected(struct fed *fed, uint32_t member, enum ent_err code)
-{
-    const struct fed_leaf *leaf;
-    struct fed_log log;
-
-    fed_log_read(fed, &log);
-    leaf = fed_log_find(&log, ENT_LEAF_UPDATE_REJECT, 0);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(leaf);
-    CU_ASSERT_EQUAL(leaf->any.update_reject.code, code);
-    CU_ASSERT_EQUAL(memcmp(leaf->any.update_reject.handle, fed->members[member].handle, 16), 0);
-    CU_ASSERT_PTR_NULL(fed_log_find(&log, ENT_LEAF_UPDATE_REJECT, 1));
-    fed_log_free(&log);
-}
-
-/* Who opens another nonce is out of the round; what it had committed to still stands in the next one. */
-ENT_TEST(central, a_nonce_that_does_not_open)
-{
-    static const bool but_last[CENTRAL_N] = {true, true, true, false};
-    struct fed fed;
-    uint8_t seed[32];
-
-    fed_new_inline(&fed, CENTRAL_N);
-    central_start(&fed, 2, 0);
-    CU_ASSERT_FATAL(central_seed(&fed, seed));
-    fed.members[3].bad_nonce = true;
-    central_join(&fed);
-    CU_ASSERT_EQUAL(round_of(&fed)->members[3].standing, ENT_STANDING_REJECTED);
-    CU_ASSERT_EQUAL(round_of(&fed)->members[3].reason, ENT_E_BAD_NONCE);
-    CU_ASSERT_EQUAL(fed_refused(&fed.members[3]), ENT_E_BAD_NONCE);
-    check_rejected(&fed, 3, ENT_E_BAD_NONCE);
-    for (size_t i = 0; i < 3; i++) {
-        central_send(&fed, i, 1000);
-    }
-    central_check(&fed, seed, but_last);
-    fed.members[3].bad_nonce = false;
-    one_round(&fed);
-    fed_free(&fed);
-}
-
-/* In every round of every run: the chain must not break. */
-ENT_TEST(central, a_nonce_that_does_not_open_without_noise)
-{
-    struct fed fed;
-
-    fed_new_inline(&fed, CENTRAL_N);
-    for (size_t i = 0; i < CENTRAL_N; i++) {
-        fed_hello(&fed.members[i]);
-    }
-    fed_start_run(&fed, fed_plan);
-    fed.members[1].bad_nonce = true;
-    central_join(&fed);
-    check_rejected(&fed, 1, ENT_E_BAD_NONCE);
-    fed_free(&fed);
-}
-
-/* A join again, of an attempt that it was counted in (BEGIN was lost, the member came back), opens nothing new. */
-ENT_TEST(central, a_join_again)
-{
-    struct fed fed;
-    uint8_t seed[32];
-
-    fed_new_inline(&fed, CENTRAL_N);
-    central_start(&fed, 1, 0);
-    CU_ASSERT_FATAL(central_seed(&fed, seed));
-    for (size_t i = 0; i < 2; i++) {
-        fed_hear(&fed.members[i]);
-        fed_join(&fed.members[i]);
-        fed_pump(&fed);
-        fed_join(&fed.members[i]);
-        fed_pump(&fed);
-        CU_ASSERT_EQUAL(round_of(&fed)->members[i].standing, ENT_STANDING_JOINED);
-    }
-    central_join(&fed);
-    fed_join(&fed.members[2]);
-    fed_pump(&fed);
-    send_all(&fed);
-    central_check(&fed, seed, central_all);
-    fed_free(&fed);
-}
-
-/* Members of whom nothing stands only commit: their joins are no nonces, and noise takes f + 1 of those. */
-ENT_TEST(central, too_few_nonces)
-{
-    struct fed_log log;
-    struct fed fed;
-    uint8_t seed[32];
-
-    fed_new_inline(&fed, CENTRAL_N);
-    for (size_t i = 1; i < CENTRAL_N; i++) { /* one of four may be dishonest: two have to */
-        memset(fed.engine->members[i].standing, 0, 32);
-        fed.members[i].no_nonce = true;
-    }
-    central_start(&fed, 1, 0);
-    CU_ASSERT_FATAL(central_seed(&fed, seed));
-    for (size_t i = 0; i < CENTRAL_N; i++) {
-        fed_hear(&fed.members[i]);
-        fed_join(&fed.members[i]);
-    }
-    fed_pump(&fed);
-    CU_ASSERT_EQUAL(round_of(&fed)->phase, ENT_PHASE_WAIT);
-    CU_ASSERT_EQUAL(round_of(&fed)->abort_code, ENT_E_TOO_FEW);
-    fed_log_read(&fed, &log); /* nothing arrived: nothing is spent */
-    CU_ASSERT_PTR_NOT_NULL(fed_log_find(&log, ENT_LEAF_DP_REFUND, 0));
-    CU_ASSERT_EQUAL(fed_log_find(&log, ENT_LEAF_ROUND_ABORT, 0)->any.round_abort.code,
-                    ENT_E_TOO_FEW);
-    fed_log_free(&log);
-    CU_ASSERT_FALSE(central_in_files(&fed, seed, sizeof seed));
-    for (size_t i = 1; i < CENTRAL_N; i++) {
-        fed.members[i].no_nonce = false;
-    }
-    fed_pass(&fed, 20000);
-    CU_ASSERT_EQUAL(round_of(&fed)->attempt, 2);
-    one_round(&fed); /* they had committed */
     fed_free(&fed);
 }
 
@@ -355,7 +217,7 @@ static void loses(bool begun, const char *sql, enum ent_err code)
         fed_pass(&fed, 20000);
         CU_ASSERT_EQUAL(round_of(&fed)->attempt, 2);
         CU_ASSERT(central_seed(&fed, seed));
-        one_round(&fed);
+        central_round(&fed);
     }
     fed_free(&fed);
 }
@@ -393,7 +255,7 @@ ENT_TEST(central, an_attempt_that_fails)
     CU_ASSERT_FATAL(central_seed(&fed, second));
     CU_ASSERT(memcmp(first, second, 32) != 0);
     CU_ASSERT_FALSE(central_in_files(&fed, first, 32));
-    one_round(&fed);
+    central_round(&fed);
     fed_free(&fed);
 }
 
@@ -411,7 +273,7 @@ ENT_TEST(central, stopped)
         }
         ent_json_free(fed_ask(&fed, "{\"verb\":\"stop\"}"));
         if (begun != 0) { /* the round is still closed, with its noise */
-            send_all(&fed);
+            central_send_all(&fed);
             central_check(&fed, seed, central_all);
         }
         CU_ASSERT_EQUAL(ent_engine_ended_run(fed.engine), 1);
@@ -435,7 +297,7 @@ ENT_TEST(central, an_update_that_is_not_clipped)
     central_send(&fed, 0, 741456); /* (q, -q): its norm is just above 2^20 */
     CU_ASSERT(fed.members[0].has_ack);
     CU_ASSERT_EQUAL(fed.members[0].ack.code, ENT_E_RANGE);
-    check_rejected(&fed, 0, ENT_E_RANGE);
+    central_rejected(&fed, 0, ENT_E_RANGE);
     central_send(&fed, 1, 741454); /* q = 741455: just below */
     CU_ASSERT_EQUAL(fed.members[1].ack.code, ENT_E_OK);
     central_send(&fed, 2, 1000);
