@@ -43,7 +43,7 @@ double bound_lower(uint32_t k, uint32_t n)
     return 1.0 - bound_upper(n - k, n);
 }
 
-ENT_TEST(bound, clopper_pearson_has_its_known_values)
+ENT_TEST(interval, clopper_pearson_has_its_known_values)
 {
     /* 0 of n: 1 - alpha^(1/n); k = n: 1. */
     CU_ASSERT_DOUBLE_EQUAL(bound_upper(0, 500), 1.0 - pow(ALPHA, 1.0 / 500), 1e-9);

@@ -407,12 +407,10 @@ static void open_nonce(struct fed_member *m, struct ent_msg_join *join)
     uint8_t next[32];
 
     ENT_OK(ent_store_find_handle(m->fed->home->store, m->handle, &stands));
-    for (uint32_t i = 0, from = m->nonce; i < NONCES; i++) { /* mostly the last one or the next */
+    for (uint32_t i = 0, from = m->nonce; /* mostly the last one or the next; zeros: none stands */
+         i < NONCES && memcmp(commit, stands.keys.nonce_commit, 32) != 0; i++) {
         m->nonce = (from + i) % NONCES;
         nonce_of(m, m->nonce, join->nonce, commit);
-        if (memcmp(commit, stands.keys.nonce_commit, 32) == 0) {
-            break;
-        }
     }
     join->has_nonce = !m->no_nonce;
     join->nonce[0] ^= m->bad_nonce ? 1 : 0;
