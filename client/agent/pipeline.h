@@ -42,7 +42,8 @@ uint32_t ent_pipeline_examples(const struct ent_pipeline *pipeline);
 /* Whether the plan's statistics hold the buckets of a vocabulary. */
 bool ent_pipeline_has_vocabulary(const struct ent_pipeline *pipeline);
 
-/* What the plan's privacy goal takes, derived once; .round is what a round books. CONFIG. */
+/* What the plan's privacy goal takes, derived once; .round is what a round costs the plan's unit (the member's own ledger
+ * books ent_purse_event of it). CONFIG. */
 ENT_MUST enum ent_err ent_pipeline_noise(struct ent_pipeline *pipeline,
                                          const struct ent_plan_noise **out);
 
@@ -75,7 +76,8 @@ struct ent_work {
 
 struct ent_work_result {
     uint32_t rows;
-    double mean_loss; /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
+    double mean_loss;             /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
+    struct ent_clip_done clipped; /* TRAIN under unit member: of the update; it stays here */
     struct ent_metrics
         metrics; /* EVALUATE: of this member's rows alone, they stay here; rows = 0: none */
     bool
@@ -93,7 +95,7 @@ struct ent_local_result {
     struct ent_metrics validation; /* rows = 0: the plan holds none out */
     struct ent_metrics test;
     uint32_t rows;       /* trained on */
-    double train_loss;   /* mean of the last epoch */
+    double train_loss;   /* mean of the last epoch; NaN: noised steps have none */
     uint32_t best_round; /* the model's; 0: what training started from */
 };
 
@@ -101,12 +103,16 @@ struct ent_local {
     const char *model_path; /* where the model file goes; NULL: it is not written */
     struct ent_blob *
         *model; /* the same bytes in memory, for the caller to unref; NULL: not wanted */
+    bool
+        as_planned; /* under privacy: scaled from the plan's ranges where it counts no statistics, and under unit
+                        customer its noised steps. Nothing leaves, so nothing is booked. false: as a member alone would */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
 };
 /* The same trainer on this member's data alone: own standardisation (the same statistics code), rounds x epochs
  * passes, fewer when the plan's patience ends; after every `epochs` what a round does: the next rate of the schedule,
- * momentum restarted or kept, a look at the validation rows. */
+ * momentum restarted or kept, a look at the validation rows. Of noised steps, progress is told once a round, with a loss
+ * of NaN. */
 ENT_MUST enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline,
                                          const struct ent_local *local,
                                          struct ent_local_result *out);

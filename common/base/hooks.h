@@ -12,13 +12,16 @@
 #include <stdint.h>
 
 #ifdef ENT_TEST_LINK
-void ent_hook_point(const char *name);  /* may not return (kill -9 at this point) */
-bool ent_hook_planted(const char *bug); /* whether this bug is planted */
+void ent_hook_point(const char *name);     /* may not return (kill -9 at this point) */
+bool ent_hook_planted(const char *bug);    /* whether this bug is planted */
+uint64_t ent_hook_number(const char *bug); /* of a bug that has a size; 0: not planted */
 #define ENT_HOOK_POINT(name_) ent_hook_point(name_)
 #define ENT_HOOK_PLANTED(name_) ent_hook_planted(name_)
+#define ENT_HOOK_NUMBER(name_) ent_hook_number(name_)
 #else
 #define ENT_HOOK_POINT(name_) ((void)0)
 #define ENT_HOOK_PLANTED(name_) (false)
+#define ENT_HOOK_NUMBER(name_) ((uint64_t)0)
 #endif
 
 #endif

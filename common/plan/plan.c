@@ -294,6 +294,12 @@ static const struct ent_field plan_fields[] = {
      .takes = "a map",
      .help = "differential privacy: the goal, from which "
              "the noise is derived, see below"},
+    {.key = "purpose",
+     .kind = ENT_FIELD_STRING,
+     .offset = AT(plan.purpose),
+     .help = "what the model is for: a code of a-z, 0-9, _ "
+             "and -; a member's policy may list those "
+             "that it takes part in"},
     {0}};
 
 void ent_plan_print_fields(FILE *out)
@@ -401,6 +407,7 @@ static enum ent_err read_plan(const struct ent_config *config, struct ent_plan_r
     ENT_TRY(ent_plan_read_split(read));
     ENT_TRY(ent_plan_read_weights(read));
     ENT_TRY(ent_plan_read_privacy(read));
+    ENT_TRY(ent_plan_read_purpose(read));
     return check_pairs(read);
 }
 

@@ -132,6 +132,11 @@ struct ent_plan {
     const char *purpose;             /* what the model is for, a code; NULL: not said */
 };
 
+#define ENT_PLAN_PURPOSE_MAX 64
+/* Whether it is a code that a plan may state as its purpose, and a member's policy may list: 1 to
+ * ENT_PLAN_PURPOSE_MAX of a-z, 0-9, '_' and '-'. */
+bool ent_plan_purpose_ok(const char *code);
+
 /* Parse plan.yaml. `name` stands in error messages. Unknown keys, wrong types, values outside their
  * range and illegal pairs of options are CONFIG errors that name file:line:column, the value and
  * what is allowed. */

@@ -253,6 +253,9 @@ void ent_plan_check_print(const struct ent_plan *plan, FILE *out)
 
     ent_hex(plan->digest, sizeof plan->digest, hex);
     (void)fprintf(out, "plan        %s\n", hex);
+    if (plan->purpose != NULL) {
+        (void)fprintf(out, "purpose     %s\n", plan->purpose);
+    }
     print_features(plan, out);
     print_split(plan, out);
     (void)fprintf(out, "groups      at least %u %s: of fewer nothing is counted, shown or kept\n",

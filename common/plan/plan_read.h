@@ -37,6 +37,9 @@ struct ent_plan_read {
         double rate;
         uint32_t scale_bits; /* 0: not said */
         int evaluate;
+        int statistics;
+        uint32_t members_per_person; /* 0: not said */
+        int persons;
     } privacy;
 };
 
@@ -67,6 +70,8 @@ ENT_MUST enum ent_err ent_plan_read_split(struct ent_plan_read *read);
 ENT_MUST enum ent_err ent_plan_read_weights(struct ent_plan_read *read);
 /* `privacy`, after all others: what it cannot be combined with (privacy.c). */
 ENT_MUST enum ent_err ent_plan_read_privacy(struct ent_plan_read *read);
+/* `purpose` (purpose.c). */
+ENT_MUST enum ent_err ent_plan_read_purpose(struct ent_plan_read *read);
 
 /* The tables of what stands inside list entries, for ent_plan_print_fields. */
 extern const struct ent_field ent_plan_feature_fields[];

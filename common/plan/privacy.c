@@ -9,11 +9,17 @@
 #include "common/plan/plan_read.h"
 #include "common/privacy/clip.h"
 
+/* enum ent_log_basis, in whose terms the log states it */
+#define ENT_PERSONS_ASSUMED 1
+#define ENT_PERSONS_MATCHED 2
+
 #define AT(member_) offsetof(struct ent_plan_read, member_)
 
 static const struct ent_choice units[] = {
     {"customer", ENT_PRIVACY_CUSTOMER}, {"member", ENT_PRIVACY_MEMBER}, {NULL, 0}};
-static const struct ent_choice evaluates[] = {{"no", false}, {"uncovered", true}, {NULL, 0}};
+static const struct ent_choice uncovered[] = {{"no", false}, {"uncovered", true}, {NULL, 0}};
+static const struct ent_choice persons[] = {
+    {"assumed", ENT_PERSONS_ASSUMED}, {"matched", ENT_PERSONS_MATCHED}, {NULL, 0}};
 
 const struct ent_field ent_plan_privacy_fields[] = {
     {.key = "unit",
@@ -77,10 +83,29 @@ const struct ent_field ent_plan_privacy_fields[] = {
     {.key = "evaluate",
      .kind = ENT_FIELD_CHOICE,
      .offset = AT(privacy.evaluate),
-     .choices = evaluates,
+     .choices = uncovered,
      .fallback = "no",
-     .help = "unit customer: no, or uncovered: validation and test rounds run, and are listed as "
-             "releases that no noise covers"},
+     .help = "no, or uncovered: validation and test rounds run, and are listed as releases that no "
+             "noise covers"},
+    {.key = "statistics",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(privacy.statistics),
+     .choices = uncovered,
+     .fallback = "no",
+     .help = "no: features are scaled from their declared ranges; or uncovered: the members' "
+             "statistics are counted first, and are listed as a release that no noise covers"},
+    {.key = "max_members_per_person",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(privacy.members_per_person),
+     .lo = 1,
+     .hi = ENT_PLAN_PRIVACY_PERSON_MAX,
+     .help = "in so many members one person may be, default 1: its figure is printed and logged"},
+    {.key = "persons",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(privacy.persons),
+     .choices = persons,
+     .help = "where that number comes from: assumed, or matched (somebody has compared the "
+             "members' customers); nowhere when absent"},
     {0}};
 
 /* The node of a key, or the map's, or the plan's. */
@@ -174,7 +199,7 @@ static const struct ent_node *feature_node(const struct ent_plan_read *read,
 /* What only pooled statistics could fill. */
 static enum ent_err check_features(const struct ent_plan_read *read)
 {
-    for (uint32_t i = 0; i < read->plan.n_features; i++) {
+    for (uint32_t i = 0; !read->plan.privacy.stats_uncovered && i < read->plan.n_features; i++) {
         const struct ent_feature *f = &read->plan.features[i];
 
         if (f->type == ENT_FEATURE_NUMBER && f->encode == ENT_ENCODE_PLE) {
@@ -182,13 +207,14 @@ static enum ent_err check_features(const struct ent_plan_read *read)
                 feature_node(read, f),
                 "number '%.80s': ple takes its edges from all members' rows, a release "
                 "that no noise covers; use encode: standard or log, which are scaled "
-                "from the declared range",
+                "from the declared range, or say privacy.statistics: uncovered",
                 f->name);
         }
         if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
             return ent_node_error(feature_node(read, f),
                                   "category '%.80s': a vocabulary counts all members' customers, a "
-                                  "release that no noise covers; declare values, or use hashed",
+                                  "release that no noise covers; declare values, use hashed, or "
+                                  "say privacy.statistics: uncovered",
                                   f->name);
         }
     }
@@ -247,16 +273,14 @@ static enum ent_err read_customer(struct ent_plan_read *read)
     ENT_TRY(read_rate(read));
     p->steps = p->steps > 0 ? p->steps : 1;
     ENT_TRY(check_training(read));
-    ENT_TRY(check_features(read));
-    ENT_TRY(check_layers(read));
-    return check_split(read);
+    return check_layers(read);
 }
 
 /* ---- unit member ---- */
 
 static enum ent_err read_member(struct ent_plan_read *read)
 {
-    static const char *const others[] = {"rate", "steps", "batch", "scale_bits", "evaluate"};
+    static const char *const others[] = {"rate", "steps", "batch", "scale_bits"};
     struct ent_plan_privacy *p = &read->plan.privacy;
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(others); i++) {
@@ -270,6 +294,11 @@ static enum ent_err read_member(struct ent_plan_read *read)
                     : "every member's update of a round is one release");
         }
     }
+    if (read->plan.epochs == 0) {
+        return ent_node_error(place(read, "training", "epochs"),
+                              "training.epochs is 0: every update would be zero, and each round "
+                              "would cost epsilon for noise alone");
+    }
     p->rate = ENT_DP_RATE_ALL;
     p->steps = 1;
     p->scale_bits = read->plan.scale_bits;
@@ -278,13 +307,22 @@ static enum ent_err read_member(struct ent_plan_read *read)
 
 /* ---- both ---- */
 
+/* Where the grid is said: scale_bits, or the clip that it comes from. */
+static const struct ent_node *grid_node(const struct ent_plan_read *read)
+{
+    const struct ent_node *map = read->plan.privacy.unit == ENT_PRIVACY_MEMBER
+                                     ? ent_node_get(read->root, "aggregation")
+                                     : read->privacy.node;
+    const struct ent_node *bits = map != NULL ? ent_node_get(map, "scale_bits") : NULL;
+
+    return bits != NULL ? bits : place(read, "privacy", "clip");
+}
+
 static enum ent_err check_grid(struct ent_plan_read *read)
 {
     struct ent_plan_privacy *p = &read->plan.privacy;
     bool given = p->unit == ENT_PRIVACY_MEMBER || read->privacy.scale_bits > 0;
-    const struct ent_node *at = p->unit == ENT_PRIVACY_MEMBER
-                                    ? place(read, "aggregation", "scale_bits")
-                                    : place(read, "privacy", "scale_bits");
+    const struct ent_node *at = grid_node(read);
     uint64_t bound = 0;
     double reach;
 
@@ -314,6 +352,59 @@ static enum ent_err check_grid(struct ent_plan_read *read)
     return ENT_E_OK;
 }
 
+/* Noise without clipping hides nothing, so it has a sentence of its own. */
+static enum ent_err check_clip(const struct ent_plan_read *read)
+{
+    const struct ent_node *map = read->privacy.node;
+
+    if (map->kind == ENT_NODE_MAP && ent_node_get(map, "clip") == NULL) {
+        return ent_node_error(map, "privacy has no clip: noise hides nothing without a bound on "
+                                   "what one unit adds (its largest norm)");
+    }
+    return ENT_E_OK;
+}
+
+/* Which number of members a person may be in, and who says so. */
+static enum ent_err read_persons(struct ent_plan_read *read)
+{
+    struct ent_plan_privacy *p = &read->plan.privacy;
+
+    if (read->privacy.persons != 0 && read->privacy.members_per_person == 0) {
+        return ent_node_error(place(read, "privacy", "persons"),
+                              "persons says where max_members_per_person comes from, and there is "
+                              "none: say in how many members one person may be");
+    }
+    p->members_per_person =
+        read->privacy.members_per_person > 0 ? read->privacy.members_per_person : 1;
+    p->persons_basis = (uint32_t)read->privacy.persons;
+    return ENT_E_OK;
+}
+
+/* The place that refusals of the noise point at. */
+static enum ent_err keep_place(struct ent_plan_read *read)
+{
+    struct ent_plan_privacy *p = &read->plan.privacy;
+    const struct ent_node *at = grid_node(read);
+    char text[320];
+    char *kept;
+
+    (void)snprintf(text, sizeof text, "%.255s:%u:%u: ", at->file, at->line, at->column);
+    ENT_TRY(ent_arena_strndup(&read->plan.arena, text, strlen(text), &kept));
+    p->at = kept;
+    return ENT_E_OK;
+}
+
+/* A run without training: nothing that noise covers, or no bound on what is released. */
+static enum ent_err check_rounds(const struct ent_plan_read *read)
+{
+    if (read->plan.rounds == 0) {
+        return ent_node_error(place(read, "training", "rounds"),
+                              "training.rounds is 0: noise is derived from the number of rounds, "
+                              "and nothing but training is covered by it");
+    }
+    return ENT_E_OK;
+}
+
 enum ent_err ent_plan_read_privacy(struct ent_plan_read *read)
 {
     const struct ent_plan *plan = &read->plan;
@@ -329,10 +420,13 @@ enum ent_err ent_plan_read_privacy(struct ent_plan_read *read)
                               "min_group stands at the top of the plan, beside privacy: it holds "
                               "with and without noise");
     }
+    ENT_TRY(check_clip(read));
     ENT_TRY(ent_config_take(read->privacy.node, "privacy", ent_plan_privacy_fields,
                             &read->plan.arena, read));
     p->unit = (enum ent_privacy_unit)read->privacy.unit;
     p->evaluate_uncovered = read->privacy.evaluate != 0;
+    p->stats_uncovered = read->privacy.statistics != 0;
+    ENT_TRY(read_persons(read));
     if (plan->weights == ENT_WEIGHTS_EXAMPLES_LOG2) {
         return ent_node_error(
             place(read, "aggregation", "weights"),
@@ -340,40 +434,9 @@ enum ent_err ent_plan_read_privacy(struct ent_plan_read *read)
             "weights are equal, or fixed in the plan");
     }
     ENT_TRY(p->unit == ENT_PRIVACY_CUSTOMER ? read_customer(read) : read_member(read));
+    ENT_TRY(check_features(read));
+    ENT_TRY(check_split(read));
+    ENT_TRY(check_rounds(read));
+    ENT_TRY(keep_place(read));
     return check_grid(read);
-}
-
-/* ---- the course of a run ---- */
-
-bool ent_plan_no_stats(const struct ent_plan *plan)
-{
-    return plan->privacy.unit == ENT_PRIVACY_CUSTOMER;
-}
-
-static bool evaluates_at_all(const struct ent_plan *plan)
-{
-    return plan->privacy.unit != ENT_PRIVACY_CUSTOMER || plan->privacy.evaluate_uncovered;
-}
-
-bool ent_plan_validates(const struct ent_plan *plan)
-{
-    return plan->split_validation > 0.0 && evaluates_at_all(plan);
-}
-
-bool ent_plan_tests(const struct ent_plan *plan)
-{
-    return (plan->split_test > 0.0 || plan->split_test_file) && evaluates_at_all(plan);
-}
-
-enum ent_err ent_plan_privacy_startable(const struct ent_plan *plan)
-{
-    ENT_REQUIRE(
-        plan->privacy.unit != ENT_PRIVACY_MEMBER, ENT_E_CONFIG,
-        "privacy of unit member cannot be started by this version: noise at the coordinator is "
-        "not built in yet; use unit customer");
-    ENT_REQUIRE(
-        plan->privacy.unit != ENT_PRIVACY_CUSTOMER || plan->rounds > 0, ENT_E_CONFIG,
-        "privacy of unit customer needs training.rounds of at least 1: nothing but training "
-        "is covered by its noise");
-    return ENT_E_OK;
 }

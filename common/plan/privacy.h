@@ -36,7 +36,11 @@ struct ent_plan_privacy {
     bool stats_uncovered;        /* statistics are counted, without noise */
     uint32_t members_per_person; /* j: in so many members one person may be; at least 1 */
     uint32_t persons_basis; /* of that number, enum ent_log_basis: 0 none, 1 assumed, 2 matched */
+    const char *at; /* "plan.yaml:9:3: ", the place of the grid, for refusals; NULL: "privacy: " */
 };
+
+/* What `privacy.persons` says, in one word: "none", "assumed", "matched". */
+const char *ent_plan_persons_name(uint32_t basis);
 
 /* Whether the run begins with training: nothing is counted, features are scaled from their declared ranges. */
 bool ent_plan_no_stats(const struct ent_plan *plan);
@@ -44,7 +48,8 @@ bool ent_plan_no_stats(const struct ent_plan *plan);
 bool ent_plan_validates(const struct ent_plan *plan);
 bool ent_plan_tests(const struct ent_plan *plan);
 
-#define ENT_PLAN_PRIVACY_PERSONS 2 /* figures for a person in j = 1 .. this many members */
+#define ENT_PLAN_PRIVACY_PERSONS 2     /* figures for a person in j = 1 .. this many members */
+#define ENT_PLAN_PRIVACY_PERSON_MAX 64 /* members that one person may be in: ENT_DP_MEMBERS_MAX */
 
 /* What the goal takes. */
 struct ent_plan_noise {
@@ -60,7 +65,8 @@ struct ent_plan_noise {
     enum ent_dp_accountant accountant;
     /* What it costs a person in j = [i] + 1 members (customer: curves add; member: sensitivity 2 j). */
     double epsilon_person[ENT_PLAN_PRIVACY_PERSONS];
-    double rounding; /* by how much the grid enlarges the noise: .01 is 1 % */
+    double epsilon_declared; /* the same in as many members as the plan says (members_per_person) */
+    double rounding;         /* by how much the grid enlarges the noise: .01 is 1 % */
     double
         noise_norm; /* expected norm of the noise in the mean of one step (customer: of one member), parameter units */
     double

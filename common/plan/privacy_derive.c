@@ -6,20 +6,35 @@
 #include "common/privacy/calibrate.h"
 #include "common/privacy/clip.h"
 
+/* What the sampler can draw: sigma < 2^26. */
+#define SIGMA_MAX ((double)((uint64_t)1 << 26))
+
+/* Where refusals point at. */
+static const char *place(const struct ent_plan *plan)
+{
+    return plan->privacy.at != NULL ? plan->privacy.at : "privacy: ";
+}
+
+static uint64_t largest_weight(const struct ent_plan *plan)
+{
+    uint64_t largest = 1;
+
+    for (uint32_t i = 0; plan->weights == ENT_WEIGHTS_FIXED && i < plan->n_fixed_weights; i++) {
+        largest = plan->fixed_weights[i].weight > largest ? plan->fixed_weights[i].weight : largest;
+    }
+    return largest;
+}
+
 /* What one unit moves the sum by, on the grid. */
 static enum ent_err sensitivity(const struct ent_plan *plan, uint64_t *out)
 {
     const struct ent_plan_privacy *p = &plan->privacy;
-    uint64_t largest = 1;
 
     if (p->unit == ENT_PRIVACY_CUSTOMER) {
         return ent_clip_record_sensitivity(p->clip, p->scale_bits, plan->n_params, out);
     }
-    for (uint32_t i = 0; plan->weights == ENT_WEIGHTS_FIXED && i < plan->n_fixed_weights; i++) {
-        largest = plan->fixed_weights[i].weight > largest ? plan->fixed_weights[i].weight : largest;
-    }
     ENT_TRY(ent_clip_bound(p->clip, p->scale_bits, out));
-    *out *= largest; /* 2^23 times a weight of 32 bits */
+    *out *= largest_weight(plan); /* 2^23 times a weight of 32 bits */
     return ENT_E_OK;
 }
 
@@ -51,14 +66,27 @@ static enum ent_err check(const struct ent_plan *plan, const struct ent_dp_event
                                    .sensitivity = all->sensitivity};
     return ent_clip_plan_check(grid) == ENT_E_OK
                ? ENT_E_OK
-               : ent_err_note(ENT_E_CONFIG, "privacy: %s", ent_err_message());
+               : ent_err_note(ENT_E_CONFIG, "%sprivacy: %s", place(plan), ent_err_message());
+}
+
+static enum ent_err of_person(const struct ent_plan *plan, const struct ent_dp_event *all,
+                              uint32_t j, double *epsilon)
+{
+    enum ent_dp_mode mode =
+        plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? ENT_DP_LOCAL : ENT_DP_MEMBER_LEVEL;
+    struct ent_dp_event person;
+    struct ent_dp_spent spent;
+
+    ENT_TRY(ent_dp_event_of_person(all, mode, j, &person));
+    ENT_TRY(ent_account_spent(&person, 1, plan->privacy.delta, &spent));
+    *epsilon = spent.eps;
+    return ENT_E_OK;
 }
 
 static enum ent_err costs(const struct ent_plan *plan, const struct ent_dp_event *all,
                           struct ent_plan_noise *out)
 {
-    enum ent_dp_mode mode =
-        plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? ENT_DP_LOCAL : ENT_DP_MEMBER_LEVEL;
+    uint32_t declared = plan->privacy.members_per_person > 0 ? plan->privacy.members_per_person : 1;
     struct ent_dp_spent spent;
 
     ENT_TRY(ent_account_spent(all, 1, plan->privacy.delta, &spent));
@@ -66,13 +94,24 @@ static enum ent_err costs(const struct ent_plan *plan, const struct ent_dp_event
     out->epsilon_rdp = spent.eps_rdp;
     out->accountant = spent.accountant;
     for (uint32_t j = 1; j <= ENT_PLAN_PRIVACY_PERSONS; j++) {
-        struct ent_dp_event person;
-
-        ENT_TRY(ent_dp_event_of_person(all, mode, j, &person));
-        ENT_TRY(ent_account_spent(&person, 1, plan->privacy.delta, &spent));
-        out->epsilon_person[j - 1] = spent.eps;
+        ENT_TRY(of_person(plan, all, j, &out->epsilon_person[j - 1]));
     }
-    return ENT_E_OK;
+    if (declared <= ENT_PLAN_PRIVACY_PERSONS) {
+        out->epsilon_declared = out->epsilon_person[declared - 1];
+        return ENT_E_OK;
+    }
+    return of_person(plan, all, declared, &out->epsilon_declared);
+}
+
+/* What the sum of a round of min_members updates is divided by, with members of the mean weight. */
+static double least_weight(const struct ent_plan *plan)
+{
+    double sum = 0.0;
+
+    for (uint32_t i = 0; plan->weights == ENT_WEIGHTS_FIXED && i < plan->n_fixed_weights; i++) {
+        sum += (double)plan->fixed_weights[i].weight;
+    }
+    return (double)plan->min_members * (sum > 0.0 ? sum / (double)plan->n_fixed_weights : 1.0);
 }
 
 /* Noise in the mean against what the mean can be. Customer: one member's step; member: a round of min_members. */
@@ -80,7 +119,7 @@ static void norms(const struct ent_plan *plan, struct ent_plan_noise *out)
 {
     const struct ent_plan_privacy *p = &plan->privacy;
     double sigma = ldexp(sqrt((double)out->sigma2), -(int)p->scale_bits);
-    double parts = p->unit == ENT_PRIVACY_CUSTOMER ? (double)p->batch : (double)plan->min_members;
+    double parts = p->unit == ENT_PRIVACY_CUSTOMER ? (double)p->batch : least_weight(plan);
 
     out->noise_norm = sigma * sqrt((double)plan->n_params) / parts;
     out->bound_norm = p->clip;
@@ -107,6 +146,32 @@ static enum ent_err finish(const struct ent_plan *plan, const struct ent_dp_even
     return ENT_E_OK;
 }
 
+/* No noise was found. Either the goal is out of reach, or the grid is too fine for the noise that it takes. */
+static enum ent_err unreachable(const struct ent_plan *plan, const struct ent_dp_event *all,
+                                const struct ent_dp_limit *limit)
+{
+    struct ent_dp_event coarse = *all;
+    double sigma;
+
+    coarse.sensitivity = 4096;
+    if (ent_calibrate_event(NULL, 0, &coarse, limit, &coarse.sigma2) != ENT_E_OK) {
+        return ent_err_note(
+            ENT_E_CONFIG,
+            "%sprivacy: no noise within the sampler's bounds gives epsilon %g at delta %g "
+            "over %llu steps: more epsilon, fewer rounds%s",
+            place(plan), limit->eps, limit->delta, (unsigned long long)all->steps,
+            plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? ", or a smaller rate" : "");
+    }
+    sigma = ent_dp_noise_multiplier(&coarse) * (double)all->sensitivity;
+    return ent_err_note(
+        ENT_E_CONFIG,
+        "%sprivacy: the grid of 2^-%u is too fine: epsilon %g at delta %g takes noise of %.3g grid "
+        "steps (sensitivity %llu, the largest weight with it), and the sampler draws less than "
+        "2^26; take %u bits less for scale_bits, or smaller weights",
+        place(plan), (unsigned)plan->privacy.scale_bits, limit->eps, limit->delta, sigma,
+        (unsigned long long)all->sensitivity, (unsigned)ceil(log2(sigma / SIGMA_MAX)));
+}
+
 enum ent_err ent_plan_privacy_goal(const struct ent_plan *plan, double epsilon, uint32_t rounds,
                                    struct ent_plan_noise *out)
 {
@@ -115,11 +180,7 @@ enum ent_err ent_plan_privacy_goal(const struct ent_plan *plan, double epsilon, 
 
     ENT_TRY(event_of(plan, rounds, &all));
     if (ent_calibrate_event(NULL, 0, &all, &limit, &all.sigma2) != ENT_E_OK) {
-        return ent_err_note(
-            ENT_E_CONFIG,
-            "privacy: no noise within the sampler's bounds gives epsilon %g at delta %g "
-            "over %llu steps: more epsilon, fewer rounds, or a smaller rate",
-            epsilon, plan->privacy.delta, (unsigned long long)all.steps);
+        return unreachable(plan, &all, &limit);
     }
     return finish(plan, &all, rounds, out);
 }
@@ -137,9 +198,9 @@ enum ent_err ent_plan_privacy_of_noise(const struct ent_plan *plan, double z,
     ENT_TRY(event_of(plan, plan->rounds, &all));
     if (ent_clip_sigma2(z, all.sensitivity, &all.sigma2) != ENT_E_OK) {
         return ent_err_note(ENT_E_CONFIG,
-                            "privacy: noise multiplier %g times the sensitivity %llu is beyond the "
-                            "sampler's bounds",
-                            z, (unsigned long long)all.sensitivity);
+                            "%sprivacy: noise multiplier %g times the sensitivity %llu is beyond "
+                            "the sampler's bounds",
+                            place(plan), z, (unsigned long long)all.sensitivity);
     }
     return finish(plan, &all, plan->rounds, out);
 }

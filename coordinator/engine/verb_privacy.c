@@ -100,6 +100,11 @@ static void put_noise(struct ent_json_writer *w, const struct ent_plan *plan,
     ent_json_put_key_string(w, "accountant", ent_dp_accountant_name(n->accountant));
     ent_json_put_key_double(w, "epsilon_person_1", n->epsilon_person[0]);
     ent_json_put_key_double(w, "epsilon_person_2", n->epsilon_person[1]);
+    ent_json_put_key_double(w, "epsilon_person", n->epsilon_declared);
+    ent_json_put_key_uint(w, "max_members_per_person", plan->privacy.members_per_person);
+    ent_json_put_key_string(w, "persons", ent_plan_persons_name(plan->privacy.persons_basis));
+    ent_json_put_key_string(w, "trust",
+                            plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? "members" : "coordinator");
     ent_json_put_key_double(w, "noise_multiplier", n->z);
     ent_json_put_key_uint(w, "sigma2", n->sigma2);
     ent_json_put_key_uint(w, "sensitivity", n->d2);

@@ -52,26 +52,39 @@ void ent_hook_point(const char *name)
     }
 }
 
-static bool listed(const char *list, const char *bug)
+/* What follows the bug's name in the list; NULL: it does not stand there. */
+static const char *listed(const char *list, const char *bug)
 {
     size_t len = strlen(bug);
 
     while (list != NULL && *list != '\0') {
-        if (strncmp(list, bug, len) == 0 && (list[len] == '\0' || list[len] == ',')) {
-            return true;
+        if (strncmp(list, bug, len) == 0 &&
+            (list[len] == '\0' || list[len] == ',' || list[len] == ':')) {
+            return list + len;
         }
         list = strchr(list, ',');
         list = list != NULL ? list + 1 : NULL;
     }
-    return false;
+    return NULL;
 }
 
 bool ent_hook_planted(const char *bug)
 {
     if (set == NULL) {
-        return listed(environment("ENTENTE_PLANT"), bug);
+        return listed(environment("ENTENTE_PLANT"), bug) != NULL;
     }
     return set->planted != NULL && set->planted(set->ctx, bug);
+}
+
+uint64_t ent_hook_number(const char *bug)
+{
+    const char *after;
+
+    if (set != NULL) {
+        return set->number != NULL ? set->number(set->ctx, bug) : 0;
+    }
+    after = listed(environment("ENTENTE_PLANT"), bug);
+    return after != NULL && *after == ':' ? strtoull(after + 1, NULL, 10) : 0;
 }
 
 bool ent_hook_random(void *out, size_t len)

@@ -4,7 +4,7 @@
  * Programs of the test link listen to two variables:
  *
  *   ENTENTE_KILL=POINT[:N]     SIGKILL itself when it passes that point for the N-th time (1)
- *   ENTENTE_PLANT=BUG[,BUG]    these bugs are planted
+ *   ENTENTE_PLANT=BUG[,BUG]    these bugs are planted; one that has a size: BUG:NUMBER
  *
  * A test in the same process sets functions of its own instead. */
 #ifndef ENT_TESTS_SUPPORT_HOOKS_H
@@ -12,10 +12,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct ent_test_hooks {
     void (*point)(void *ctx, const char *name);             /* NULL: nothing */
     bool (*planted)(void *ctx, const char *bug);            /* NULL: none is */
+    uint64_t (*number)(void *ctx, const char *bug);         /* NULL: 0, not planted */
     bool (*random)(void *ctx, void *out, size_t len_bytes); /* NULL, or false: the system's */
     void *ctx;
 };

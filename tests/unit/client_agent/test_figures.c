@@ -62,6 +62,24 @@ ENT_TEST(figures, go_before_the_update_where_the_policy_lets_them)
     script_free(&s);
 }
 
+ENT_TEST(figures, only_those_that_the_policy_names)
+{
+    struct ent_msg_figures figures;
+    struct ent_envelope update;
+    struct script s;
+
+    up_to_test(&s, POLICY "[auc, log_loss]}\n");
+    (void)script_take(&s, ENT_MSG_FIGURES, &figures, NULL);
+    CU_ASSERT_EQUAL(figures.n_metrics, 2);
+    CU_ASSERT(find(&figures, "auc") != NULL && find(&figures, "log_loss") != NULL);
+    script_upload(&s, &update);
+    script_free(&s);
+
+    up_to_test(&s, POLICY "[hit_10]}\n"); /* of another kind of label: nothing to say */
+    script_upload(&s, &update);
+    script_free(&s);
+}
+
 ENT_TEST(figures, stay_otherwise)
 {
     struct ent_envelope update;

@@ -259,6 +259,74 @@ ENT_TEST(fill, train_stops_at_what_the_grid_cannot_hold)
     tear_down(&f);
 }
 
+static const char member_text[] = "features:\n"
+                                  "  - {name: age, type: number, range: [0, 100]}\n"
+                                  "  - {name: job, type: category, values: [a, b]}\n"
+                                  "  - {name: loan, type: boolean}\n"
+                                  "label: {name: y, positive: \"yes\"}\n"
+                                  "model: {layers: [{dense: 4}, relu, {dense: 1}], loss: bce}\n"
+                                  "training: {rounds: 5, seed: 7}\n"
+                                  "aggregation: {scale_bits: 16}\n"
+                                  "privacy: {unit: member, epsilon: 4, delta: 1e-5, clip: 0.25}\n";
+
+/* Sum of squares of the payload's integers; *first: one of them. */
+static uint64_t norm2_of(const struct ent_payload *p, size_t n, int32_t *largest)
+{
+    uint64_t sum = 0;
+
+    *largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t q = le32(p->bytes + ENT_UPDATE_SALT_BYTES + 4 * i);
+
+        sum += (uint64_t)((int64_t)q * q);
+        *largest = abs(q) > *largest ? abs(q) : *largest;
+    }
+    return sum;
+}
+
+/* Noise is derived from the clipped norm: whatever the training made, no update is longer, and none is an error. */
+ENT_TEST(fill, an_update_under_unit_member_is_clipped_and_never_fails)
+{
+    static const float bad[] = {NAN, INFINITY, 200.0F, 3e38F, 0.0F, 1e-3F};
+    const uint64_t bound = 16384; /* 2^16 / 4 */
+    struct ent_clip_done done;
+    struct fixture f;
+    struct ent_plan *plan = NULL;
+    struct ent_model *model = NULL;
+    float base[512] = {0};
+    size_t n;
+
+    set_up(&f);
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)member_text, strlen(member_text), &plan));
+    ENT_OK(ent_train_model_new(plan, true, &model));
+    n = ent_model_n_params(model);
+    f.fill.plan = plan;
+    f.fill.clipped = &done;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct ent_payload p = {0};
+        int32_t largest;
+        uint64_t norm2;
+
+        memset(ent_model_params(model), 0, n * sizeof(float));
+        ent_model_params(model)[3] = bad[i];
+        ENT_OK(ent_fill_train(&f.fill, model, base, &p));
+        CU_ASSERT_EQUAL(p.len, ENT_UPDATE_SALT_BYTES + 4 * n);
+        norm2 = norm2_of(&p, n, &largest);
+        CU_ASSERT(norm2 <= bound * bound);
+        CU_ASSERT_EQUAL(done.nonfinite, !isfinite(bad[i]));
+        CU_ASSERT_EQUAL(done.clipped, isfinite(bad[i]) && bad[i] > 1.0F);
+        CU_ASSERT_EQUAL(norm2 == 0, !isfinite(bad[i]) || bad[i] < 1e-6F);
+        if (done.clipped) {
+            CU_ASSERT_EQUAL(largest, (int32_t)bound);
+        }
+        ent_payload_release(&p);
+    }
+    f.fill.plan = f.plan;
+    ent_model_free(model);
+    ent_plan_free(plan);
+    tear_down(&f);
+}
+
 ENT_TEST(fill, histogram_equals_a_naive_count)
 {
     static const float prob[] = {0.0F, 0.25F, 0.5F, 0.999F, 1.0F, 1.0F, 0.0F};

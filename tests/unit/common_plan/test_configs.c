@@ -160,6 +160,32 @@ ENT_TEST(client_config, defaults_and_paths)
     ent_client_config_free(c);
 }
 
+ENT_TEST(client_config, what_data_may_be_used_for_and_what_may_be_told)
+{
+    struct ent_client_config *c;
+
+    ENT_OK(client("data: {path: a}\n", &c));
+    CU_ASSERT(c->policy.any_purpose && !c->policy.noise_of_coordinator &&
+              !c->policy.uncovered_goes && !c->policy.own_figures_go);
+    ent_client_config_free(c);
+    ENT_OK(client("data: {path: a}\npolicy: {purposes: any, own_figures: go}\n", &c));
+    CU_ASSERT(c->policy.any_purpose && c->policy.own_figures_go && c->policy.own_figures.n == 0);
+    ent_client_config_free(c);
+    ENT_OK(client("data: {path: a}\npolicy: {purposes: [churn, risk-2], noise: coordinator, "
+                  "uncovered: allow, own_figures: [auc, rows]}\n",
+                  &c));
+    CU_ASSERT(!c->policy.any_purpose && c->policy.noise_of_coordinator &&
+              c->policy.uncovered_goes && c->policy.own_figures_go);
+    CU_ASSERT_EQUAL_FATAL(c->policy.purposes.n, 2);
+    CU_ASSERT_STRING_EQUAL(c->policy.purposes.items[1], "risk-2");
+    CU_ASSERT_EQUAL_FATAL(c->policy.own_figures.n, 2);
+    CU_ASSERT_STRING_EQUAL(c->policy.own_figures.items[0], "auc");
+    ent_client_config_free(c);
+    ENT_OK(client("data: {path: a}\npolicy: {purposes: []}\n", &c));
+    CU_ASSERT(!c->policy.any_purpose && c->policy.purposes.n == 0);
+    ent_client_config_free(c);
+}
+
 ENT_TEST(client_config, auditors_and_mirror)
 {
     struct ent_client_config *c;
@@ -229,6 +255,14 @@ ENT_TEST(client_config, wrong_values)
                                       "data: {path: a}\npolicy: {vocabulary: no}\n",
                                       "data: {path: a}\npolicy: {epsilon_run: -1}\n",
                                       "data: {path: a}\npolicy: {epsilon_life: all}\n",
+                                      "data: {path: a}\npolicy: {purposes: churn}\n",
+                                      "data: {path: a}\npolicy: {purposes: [Churn]}\n",
+                                      "data: {path: a}\npolicy: {purposes: [[a]]}\n",
+                                      "data: {path: a}\npolicy: {noise: both}\n",
+                                      "data: {path: a}\npolicy: {uncovered: maybe}\n",
+                                      "data: {path: a}\npolicy: {own_figures: []}\n",
+                                      "data: {path: a}\npolicy: {own_figures: [age]}\n",
+                                      "data: {path: a}\npolicy: {own_figures: {a: b}}\n",
                                       "data: {path: a}\npolicy: {delta: 1}\n",
                                       "data: {path: a}\nprivacy: {scope: \"\"}\n",
                                       "data: {path: a}\nunitkey: b\n"};

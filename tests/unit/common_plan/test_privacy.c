@@ -128,10 +128,192 @@ ENT_TEST(privacy, refusals)
     refused(HEAD "split: {validation: 0.1}\n" P(""), "plan.yaml:5:21: ", "uncovered");
     refused(HEAD "privacy: {unit: member, epsilon: 1, delta: 1e-5, clip: 1, rate: 0.1}\n",
             "plan.yaml:5:65: rate", "unit customer");
+    refused(FEATURES LABEL MODEL "training: {rounds: 0}\n" P(""),
+            "plan.yaml:4:20: ", "training.rounds is 0");
+    refused(HEAD P("persons: assumed, "), "plan.yaml:5:70: ", "max_members_per_person");
+    refused(HEAD P("max_members_per_person: 65, "), "plan.yaml:5:85: ", "64");
+    refused(HEAD P("max_members_per_person: 2, persons: guessed, "), "plan.yaml:5:97: ", "assumed");
+    refused(HEAD P("statistics: yes, "), "plan.yaml:5:73: ", "uncovered");
+    refused(HEAD "split: {validation: 0.1}\n" P("statistics: uncovered, "),
+            "plan.yaml:5:21: ", "uncovered");
 #undef P
 }
 
-ENT_TEST(privacy, a_member_as_unit_is_read_and_not_started)
+ENT_TEST(privacy, refusals_under_unit_member)
+{
+#define M(more_) "privacy: {unit: member, epsilon: 4, delta: 1e-5" more_ "}\n"
+    refused(HEAD M(""), "plan.yaml:5:10: ", "no clip");
+    refused(HEAD M(", clip: 1") "aggregation: {weights: examples_log2}\n",
+            "plan.yaml:6:24: ", "examples_log2");
+    refused(HEAD M(", clip: 1, scale_bits: 12"), "plan.yaml:5:71: ", "aggregation.scale_bits");
+    refused(HEAD M(", clip: 1, steps: 2"), "plan.yaml:5:66: ", "one release");
+    refused(HEAD M(", clip: 1, batch: 2"), "plan.yaml:5:66: ", "one release");
+    refused(FEATURES LABEL MODEL "training: {rounds: 0}\n" M(", clip: 1"),
+            "plan.yaml:4:20: ", "training.rounds is 0");
+    refused(FEATURES LABEL MODEL "training: {epochs: 0}\n" M(", clip: 1"),
+            "plan.yaml:4:20: ", "training.epochs is 0");
+    refused(HEAD "split: {validation: 0.2}\n" M(", clip: 1"), "plan.yaml:5:21: ", "uncovered");
+    refused("features: [{name: age, type: number, range: [18, 95], encode: ple}]\n" LABEL MODEL M(
+                ", clip: 1"),
+            "plan.yaml:1:12: ", "ple");
+    refused(HEAD M(", clip: 9"), "plan.yaml:5:56: scale_bits 20", "2^23");
+#undef M
+}
+
+/* Both units, and what brings the rounds back that no noise covers. */
+ENT_TEST(privacy, every_combination_of_releases)
+{
+    static const char *const units[] = {"unit: member", "unit: customer, rate: 0.05, batch: 50"};
+    static const char *const statistics[] = {"no", "uncovered"};
+    static const char *const evaluates[] = {"no", "uncovered"};
+
+    for (size_t i = 0; i < 8; i++) {
+        struct ent_plan_release list[ENT_PLAN_RELEASES_MAX];
+        bool stats = (i & 2) != 0;
+        bool evaluate = (i & 4) != 0;
+        struct ent_plan *p = NULL;
+        char yaml[1024];
+        uint32_t n;
+        uint32_t at = 0;
+
+        (void)snprintf(yaml, sizeof yaml,
+                       "features: [{name: age, type: number, range: [18, 95]%s}]\n" LABEL MODEL
+                       "training: {rounds: 20}\nprivacy: {%s, epsilon: 2, delta: 1e-5, clip: 1, "
+                       "statistics: %s, evaluate: %s}\n",
+                       stats ? ", encode: ple" : "", units[i & 1], statistics[stats],
+                       evaluates[evaluate]);
+        ENT_OK(parse(yaml, &p));
+        CU_ASSERT_EQUAL(ent_plan_no_stats(p), !stats);
+        CU_ASSERT(ent_plan_validates(p) == evaluate && ent_plan_tests(p) == evaluate);
+        CU_ASSERT_EQUAL(ent_plan_train_round(p, 1), stats ? 0 : 1);
+        n = ent_plan_releases(p, list);
+        CU_ASSERT_EQUAL_FATAL(n, 1 + (stats ? 1 : 0) + (evaluate ? 2 : 0));
+        if (stats) {
+            CU_ASSERT(!list[0].covered && list[0].times == 1);
+            at = 1;
+        }
+        CU_ASSERT(list[at].covered && list[at].times == 20);
+        CU_ASSERT((strstr(list[at].what, "coordinator sees it") != NULL) == ((i & 1) == 0));
+        for (at++; at < n; at++) {
+            CU_ASSERT_FALSE(list[at].covered);
+        }
+        ENT_OK(ent_plan_privacy_startable(p));
+        ent_plan_free(p);
+    }
+}
+
+static char *printed(const char *yaml)
+{
+    struct ent_plan_noise noise;
+    struct ent_plan *p = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    ENT_OK(parse(yaml, &p));
+    ENT_OK(ent_plan_privacy_derive(p, &noise));
+    ent_plan_noise_print(p, &noise, out);
+    ent_plan_releases_print(p, out);
+    (void)fclose(out);
+    ent_plan_free(p);
+    return text;
+}
+
+ENT_TEST(privacy, persons_trust_and_grid_are_printed)
+{
+    static const char *const member[] = {
+        "unit member: epsilon",
+        "a person in 1 member:",
+        "a person in 2 members:",
+        "a person in 3 members:",
+        "at most 3 members (assumed)",
+        "sees every update without it",
+        "S 2^20, clip 0.5 = B 524288 steps",
+        "unusable with few members: with 3 of them",
+        "unit customer is useful with few members",
+        "nothing is released that no noise covers",
+    };
+    char *text = printed(HEAD "privacy: {unit: member, epsilon: 1, delta: 1e-5, clip: 0.5, "
+                              "max_members_per_person: 3, persons: assumed}\n");
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(member); i++) {
+        if (strstr(text, member[i]) == NULL) {
+            fprintf(stderr, "missing: %s\nin: %s\n", member[i], text);
+            CU_FAIL("a line is missing");
+        }
+    }
+    free(text);
+    text = printed(HEAD CUSTOMER);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "at most 1 member (without a basis)"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "need not be trusted"));
+    free(text);
+}
+
+/* In as many members as can be said; a person there has more than in two. */
+ENT_TEST(privacy, a_person_in_many_members)
+{
+    static const char *const units[] = {"unit: member", "unit: customer, rate: 0.05, batch: 50"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ent_plan_noise noise;
+        struct ent_plan *p = NULL;
+        char yaml[1024];
+
+        (void)snprintf(yaml, sizeof yaml,
+                       HEAD "privacy: {%s, epsilon: 2, delta: 1e-5, clip: 1, "
+                            "max_members_per_person: 64, persons: matched}\n",
+                       units[i]);
+        ENT_OK(parse(yaml, &p));
+        CU_ASSERT(p->privacy.members_per_person == 64 && p->privacy.persons_basis == 2);
+        ENT_OK(ent_plan_privacy_derive(p, &noise));
+        CU_ASSERT(noise.epsilon_declared > noise.epsilon_person[1] &&
+                  isfinite(noise.epsilon_declared));
+        ent_plan_free(p);
+    }
+}
+
+/* The place stands in refusals of the noise, too, with what to change. */
+ENT_TEST(privacy, a_fine_grid_is_refused_with_the_bits_that_fit)
+{
+    struct ent_plan_noise noise;
+    struct ent_plan *p = NULL;
+    const char *message;
+
+    ENT_OK(parse(HEAD "privacy: {unit: member, epsilon: 2, delta: 1e-5, clip: 4}\n"
+                      "aggregation: {weights: {fixed: {a: 30, b: 70, c: 10}}, scale_bits: 20}\n",
+                 &p));
+    ENT_FAILS(ent_plan_privacy_derive(p, &noise), ENT_E_CONFIG);
+    message = ent_err_message();
+    CU_ASSERT_PTR_NOT_NULL(strstr(message, "plan.yaml:6:68: "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(message, "too fine"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(message, "6 bits less"));
+    ent_plan_free(p);
+    ENT_OK(parse(HEAD "privacy: {unit: member, epsilon: 2, delta: 1e-5, clip: 4}\n"
+                      "aggregation: {weights: {fixed: {a: 30, b: 70, c: 10}}, scale_bits: 14}\n",
+                 &p));
+    ENT_OK(ent_plan_privacy_derive(p, &noise));
+    ent_plan_free(p);
+}
+
+ENT_TEST(privacy, a_purpose_is_a_code)
+{
+    struct ent_plan *p = NULL;
+
+    ENT_OK(parse(HEAD "purpose: churn_2-b\n", &p));
+    CU_ASSERT_STRING_EQUAL(p->purpose, "churn_2-b");
+    ent_plan_free(p);
+    ENT_OK(parse(HEAD, &p));
+    CU_ASSERT_PTR_NULL(p->purpose);
+    ent_plan_free(p);
+    refused(HEAD "purpose: Churn\n", "plan.yaml:5:10: purpose", "a code");
+    refused(HEAD "purpose: \"\"\n", "plan.yaml:5:10: purpose", "empty");
+    refused(HEAD "purpose: a b\n", "plan.yaml:5:10: purpose", "a code");
+    refused(HEAD "purpose: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+            "plan.yaml:5:10: purpose", "a code");
+}
+
+ENT_TEST(privacy, a_member_as_unit_is_read)
 {
     struct ent_plan_noise noise;
     struct ent_plan *p = NULL;
@@ -139,13 +321,15 @@ ENT_TEST(privacy, a_member_as_unit_is_read_and_not_started)
     ENT_OK(parse(HEAD "privacy: {unit: member, epsilon: 4, delta: 1e-5, clip: 0.5}\n"
                       "aggregation: {weights: {fixed: {a: 3, b: 7, c: 1}}}\n",
                  &p));
-    ENT_FAILS(ent_plan_privacy_startable(p), ENT_E_CONFIG);
+    ENT_OK(ent_plan_privacy_startable(p));
+    CU_ASSERT(p->privacy.members_per_person == 1 && p->privacy.persons_basis == 0);
     ENT_OK(ent_plan_privacy_derive(p, &noise));
     /* the largest weight stands in the sensitivity: B = floor(2^20 / 2) */
     CU_ASSERT_EQUAL(noise.d2, 7 * (uint64_t)524288);
     CU_ASSERT(noise.epsilon <= 4.0 && noise.epsilon > 3.9);
     CU_ASSERT(noise.epsilon_person[0] > noise.epsilon);
     CU_ASSERT(noise.epsilon_person[1] > noise.epsilon_person[0]);
+    CU_ASSERT_DOUBLE_EQUAL(noise.epsilon_declared, noise.epsilon_person[0], 0.0);
     ent_plan_free(p);
 }
 

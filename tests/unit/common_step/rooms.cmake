@@ -1,0 +1,3 @@
+# Planted faults exist in the test link only: this program compiles the file that has them.
+target_sources(test_common_step PRIVATE ${PROJECT_SOURCE_DIR}/common/step/noise.c ${PROJECT_SOURCE_DIR}/tests/support/hooks.c)
+target_compile_definitions(test_common_step PRIVATE ENT_TEST_LINK)
