@@ -120,6 +120,9 @@ enum ent_err ent_walk_end(struct ent_walk *walk, const struct ent_leaf_frame *fr
     if (memcmp(leaf->handle, m->options.handle, sizeof leaf->handle) != 0) {
         return ENT_E_OK;
     }
+    if (frame->type == ENT_LEAF_UPDATE_REJECT && leaf->code == ENT_E_BAD_NONCE) {
+        ENT_TRY(ent_state_nonce_void(m->options.state));
+    }
     err = ent_state_receipt_get(m->options.state, at, &receipt);
     if (err != ENT_E_OK) {
         return err == ENT_E_NOT_FOUND ? ENT_E_OK : err; /* nothing was sent in that attempt */

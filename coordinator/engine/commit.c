@@ -66,6 +66,21 @@ static bool closes(const struct ent_engine *e)
     return false;
 }
 
+static const uint8_t no_commit[32];
+
+/* Its join did not open what stood: nothing stands any more, and its next join only commits. */
+static bool breaks_chain(const struct ent_row *row)
+{
+    return row->kind == ENT_ROW_REJECT && row->code == ENT_E_BAD_NONCE;
+}
+
+/* What its next join has to open. */
+static enum ent_err set_standing(struct ent_engine *e, uint32_t member, const uint8_t commit[32])
+{
+    memcpy(e->members[member].standing, commit, 32); /* a commit that fails ends the engine */
+    return ent_store_set_nonce_commit(e->store, member, commit);
+}
+
 /* The bytes of an accepted update last until CLOSE is committed: if that is now, nothing has to be kept. */
 static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, bool closing)
 {
@@ -75,7 +90,7 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, b
     switch (row->kind) {
     case ENT_ROW_JOIN:
         if (m != NULL && m->has_commit) {
-            ENT_TRY(ent_store_set_nonce_commit(e->store, row->member, m->next_commit));
+            ENT_TRY(set_standing(e, row->member, m->next_commit));
         }
         break;
     case ENT_ROW_ACCEPT:
@@ -83,6 +98,9 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, b
     case ENT_ROW_DROP:
         if (m != NULL && row->kind == ENT_ROW_ACCEPT && !closing) {
             ENT_TRY(ent_uploads_store(e, row));
+        }
+        if (m != NULL && breaks_chain(row)) {
+            ENT_TRY(set_standing(e, row->member, no_commit));
         }
         if (m != NULL && m->upload.state != ENT_UPLOAD_NONE && m->upload.sequence > m->to_store) {
             m->to_store = m->upload.sequence;
@@ -171,9 +189,6 @@ void ent_commit_note(struct ent_engine *e, const struct ent_row *row)
         break;
     case ENT_ROW_JOIN:
         e->members[row->member].joined = true;
-        if (e->members[row->member].has_commit) { /* not of a row of before: the roster says it */
-            memcpy(e->members[row->member].standing, e->members[row->member].next_commit, 32);
-        }
         break;
     case ENT_ROW_REJECT:
     case ENT_ROW_DROP:

@@ -19,8 +19,8 @@ enum ent_err ent_nonce_check(const struct ent_engine *e, uint32_t member,
     ENT_REQUIRE(
         result != ENT_NOISE_JOIN_REJECT, ENT_E_BAD_NONCE,
         "the join of %s does not open the nonce that its last logged one (or its admission) "
-        "committed to: is it served from an older copy of its directory? Then it has to be "
-        "enrolled anew",
+        "committed to (an older copy of its directory?): it sits this round out, commits "
+        "anew in its next join, and its nonces count again in the one after",
         m->name);
     return ENT_E_OK;
 }
@@ -69,21 +69,38 @@ static enum ent_err each(void *ctx, uint64_t idx, struct ent_bytes leaf)
     return err;
 }
 
+/* f of the set in force, or of one that the log had by then and that is not in force yet: the larger. */
+static uint32_t may_be_bad(const struct ent_engine *e)
+{
+    const struct ent_witness_history *h = &e->audit.history;
+    struct ent_witnesses set;
+    uint32_t bad;
+
+    ent_witness_in_force(h, e->audit.cosigned, &set);
+    bad = set.bad;
+    for (size_t i = 0; i < h->n_sets; i++) {
+        bool newest = h->sets[i].leaf < e->audit.open_leaf &&
+                      (i + 1 == h->n_sets || h->sets[i + 1].leaf > e->audit.open_leaf);
+
+        bad = newest && h->sets[i].bad > bad ? h->sets[i].bad : bad;
+    }
+    return bad;
+}
+
 /* Joins behind its round.open are the attempt's: none is taken before it, and no other opens meanwhile. */
 enum ent_err ent_nonce_opened(struct ent_engine *e, struct ent_noise_nonce **out, size_t *n)
 {
     struct opened o = {0};
-    struct ent_witnesses set;
+    uint32_t bad = may_be_bad(e);
     enum ent_err err =
         ent_store_log_each(e->store, ENT_LEAF_ROUND_JOIN, e->audit.open_leaf, UINT64_MAX, each, &o);
 
-    ent_witness_in_force(&e->audit.history, e->audit.cosigned, &set);
-    if (err == ENT_E_OK && o.n < (size_t)set.bad + 1) {
+    if (err == ENT_E_OK && o.n < (size_t)bad + 1) {
         err =
             ent_err_note(ENT_E_TOO_FEW,
                          "%zu members opened a nonce, %u of the witnesses may be dishonest: noise "
                          "takes one nonce more than that",
-                         o.n, (unsigned)set.bad);
+                         o.n, (unsigned)bad);
     }
     if (err != ENT_E_OK) {
         free(o.list);

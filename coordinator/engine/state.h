@@ -123,7 +123,8 @@ struct ent_conn {
     uint32_t told_run; /* run whose RunStart it got */
     uint8_t known_plan[32];
     bool has_base; /* said in its newest JOIN here: who comes back may have lost a small model */
-    uint64_t sent_round; /* whose base went out within its offer */
+    uint32_t sent_run; /* whose base went out within its offer */
+    uint64_t sent_round;
     uint32_t sent_attempt;
     struct ent_peer peer;
     struct ent_push pushes[ENT_PUSHES_MAX];

@@ -8,6 +8,7 @@
 #include "common/crypto/sha256.h"
 #include "common/model/modelfile.h"
 #include "common/plan/plan.h"
+#include "tests/integration/noise.h"
 #include "tests/integration/record.h"
 
 struct oracle {
@@ -270,6 +271,10 @@ static void check_round(struct oracle *o, const struct ent_row *rows, size_t at)
         } else if (rows[i].kind == ENT_ROW_ACCEPT) {
             add(o, &rows[i]);
         }
+    }
+    if (o->sum != NULL && o->plan->privacy.unit == ENT_PRIVACY_MEMBER &&
+        close->task == ENT_ROUND_TRAIN) {
+        noise_add(o->box, o->plan, close, o->sum, o->dim);
     }
     check_close(o);
     free(o->sum);

@@ -409,7 +409,7 @@ static void open_nonce(struct fed_member *m, struct ent_msg_join *join)
         m->nonce = i;
         nonce_of(m, i, join->nonce, commit);
     }
-    join->has_nonce = true;
+    join->has_nonce = !m->no_nonce;
     join->nonce[0] ^= m->bad_nonce ? 1 : 0;
     nonce_of(m, m->nonce + 1, next, join->next_commit);
 }

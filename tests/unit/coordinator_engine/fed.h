@@ -68,6 +68,7 @@ struct fed_member {
     uint64_t ledger;    /* next entry of its ledger; 0: it states none */
     uint32_t nonce;     /* of its chain, the one that stood last */
     bool bad_nonce;     /* it opens another one */
+    bool no_nonce;      /* it opens none */
     /* What it sends instead of an honest payload, when it says true; NULL: never. */
     bool (*compute)(struct fed_member *m, struct ent_buf *payload);
     bool ended;
