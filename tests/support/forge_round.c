@@ -97,8 +97,11 @@ static enum ent_err fill_join(struct ent_forge *f, size_t member, struct ent_msg
     uint8_t next[32];
 
     memcpy(out->round_open, f->run.open_hash, sizeof out->round_open);
-    out->has_nonce = true;
-    ENT_TRY(ent_forge_derive(f, "nonce", member, m->n_nonces, out->nonce));
+    out->has_nonce = !m->refused;
+    m->refused = false;
+    if (out->has_nonce) {
+        ENT_TRY(ent_forge_derive(f, "nonce", member, m->n_nonces, out->nonce));
+    }
     m->n_nonces++;
     ENT_TRY(ent_forge_derive(f, "nonce", member, m->n_nonces, next));
     ENT_TRY(ent_sha256(next, sizeof next, out->next_commit));
@@ -117,7 +120,9 @@ static enum ent_err join(struct ent_forge *f, size_t member, struct ent_arena *a
     bool dropped;
 
     ENT_TRY(fill_join(f, member, &message));
-    ENT_TRY(ent_forge_noise_join(f, member, message.nonce));
+    if (message.has_nonce) {
+        ENT_TRY(ent_forge_noise_join(f, member, message.nonce));
+    }
     ENT_TRY(ent_forge_say_message(f, member, ENT_MSG_JOIN, &message, arena, &said));
     leaf.header = said.statement.header;
     leaf.payload = said.payload;
@@ -185,6 +190,7 @@ static enum ent_err end(struct ent_forge *f, size_t member, enum ent_forge_fate 
         ENT_TRY(declined(f, member, arena, &leaf));
     } else if (fate == ENT_FORGE_BAD_NONCE) {
         leaf.code = ENT_E_BAD_NONCE;
+        f->members[member].refused = true;
     } else if (fate == ENT_FORGE_LOST) {
         ENT_TRY(lost(f, member, arena, &leaf));
     } else if (fate == ENT_FORGE_REJECTED) {
