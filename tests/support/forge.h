@@ -108,7 +108,7 @@ struct ent_forge_member {
     uint8_t witness_pub[32];
     uint64_t sequence;
     uint64_t n_nonces; /* used */
-    bool no_nonce;     /* nothing stands: its next join only commits */
+    bool refused;      /* for its nonce: its next join only commits */
     uint64_t seen_size;
     uint8_t seen_root[32];
     bool absent; /* cosigns nothing */

@@ -97,8 +97,8 @@ static enum ent_err fill_join(struct ent_forge *f, size_t member, struct ent_msg
     uint8_t next[32];
 
     memcpy(out->round_open, f->run.open_hash, sizeof out->round_open);
-    out->has_nonce = !m->no_nonce;
-    m->no_nonce = false;
+    out->has_nonce = !m->refused;
+    m->refused = false;
     if (out->has_nonce) {
         ENT_TRY(ent_forge_derive(f, "nonce", member, m->n_nonces, out->nonce));
     }
@@ -190,7 +190,7 @@ static enum ent_err end(struct ent_forge *f, size_t member, enum ent_forge_fate 
         ENT_TRY(declined(f, member, arena, &leaf));
     } else if (fate == ENT_FORGE_BAD_NONCE) {
         leaf.code = ENT_E_BAD_NONCE;
-        f->members[member].no_nonce = true;
+        f->members[member].refused = true;
     } else if (fate == ENT_FORGE_LOST) {
         ENT_TRY(lost(f, member, arena, &leaf));
     } else if (fate == ENT_FORGE_REJECTED) {
