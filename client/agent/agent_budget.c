@@ -7,24 +7,29 @@
 #include "client/state/ledger.h"
 #include "common/base/hooks.h"
 
+/* Noise covers it: of this member (unit customer), or of the coordinator (unit member), which costs this member's
+ * customers more than it costs the member. */
 static bool takes_noise(const struct ent_agent *agent)
 {
     return agent->open->msg.task == ENT_TASK_TRAIN &&
-           ent_pipeline_plan(agent->pipeline)->privacy.unit == ENT_PRIVACY_CUSTOMER;
+           ent_pipeline_plan(agent->pipeline)->privacy.unit != ENT_PRIVACY_NONE;
 }
 
 static enum ent_err charge_of(struct ent_agent *agent, struct ent_ledger_charge *out)
 {
+    const struct ent_plan *plan = ent_pipeline_plan(agent->pipeline);
     const struct ent_plan_noise *noise = NULL;
+    struct ent_dp_event event = {0};
 
-    if (ent_pipeline_noise(agent->pipeline, &noise) != ENT_E_OK) {
+    if (ent_pipeline_noise(agent->pipeline, &noise) != ENT_E_OK ||
+        ent_purse_event(&plan->privacy, &noise->round, &event) != ENT_E_OK) {
         agent->refusal = ENT_REFUSAL_SPECIFICATION;
         return ent_err_note(ENT_E_POLICY, "%s", ent_err_message());
     }
     *out = (struct ent_ledger_charge){.scope = agent->config->scope,
                                       .at = ent_agent_attempt(agent),
-                                      .plan = ent_pipeline_plan(agent->pipeline)->digest,
-                                      .event = noise->round};
+                                      .plan = plan->digest,
+                                      .event = event};
     return ENT_E_OK;
 }
 
@@ -49,7 +54,9 @@ static enum ent_err event_of_gap(struct ent_agent *agent, const struct ent_ledge
     if (err == ENT_E_OK && memcmp(plan->digest, gap->plan, sizeof gap->plan) == 0) {
         err = ent_plan_privacy_derive(plan, &noise);
         charge->plan = gap->plan;
-        charge->event = err == ENT_E_OK ? noise.round : charge->event;
+        if (err == ENT_E_OK) {
+            err = ent_purse_event(&plan->privacy, &noise.round, &charge->event);
+        }
     }
     ent_plan_free(plan);
     return err == ENT_E_NOT_FOUND ? ENT_E_OK : err; /* then the ledger refuses, and says why */
@@ -148,6 +155,8 @@ enum ent_err ent_agent_may_spend(struct ent_agent *agent)
     struct ent_ledger_charge charge;
 
     ENT_TRY(ent_policy_check_privacy(&agent->config->policy, &plan->privacy));
+    ENT_TRY(ent_policy_check_covered(&agent->config->policy, &plan->privacy,
+                                     (enum ent_task_kind)agent->open->msg.task));
     if (!takes_noise(agent)) {
         return ENT_E_OK;
     }
@@ -189,13 +198,16 @@ static enum ent_err say_spent(struct ent_agent *agent, const struct ent_ledger_c
     uint32_t at = 0;
     enum ent_err err = read_asked(agent, charge, &asked);
 
-    if (err == ENT_E_OK) {
+    if (err == ENT_E_OK && asked.budget.n > 0) {
         err = rounds_left(agent, &asked, charge, seq);
     }
-    if (err == ENT_E_OK) {
+    if (err == ENT_E_OK && asked.budget.n > 0) {
         err = ent_purse_nearest(&asked.budget, &at, &spent);
     }
-    if (err == ENT_E_OK) {
+    if (err == ENT_E_OK && asked.budget.n == 0) { /* unit member, and no limit of its own */
+        ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: the round is in the ledger; no limit is set",
+                       charge->scope);
+    } else if (err == ENT_E_OK) {
         nearest = &asked.budget.account[at];
         ent_agent_sayf(agent, ENT_SAY_STATUS,
                        "%s: epsilon %.3f of %g at %g; %llu rounds of this plan left", charge->scope,
@@ -228,7 +240,7 @@ enum ent_err ent_agent_state_ledger(struct ent_agent *agent, struct ent_update_s
     struct ent_ledger_entry last;
     enum ent_err err;
 
-    if (ent_pipeline_plan(agent->pipeline)->privacy.unit != ENT_PRIVACY_CUSTOMER) {
+    if (ent_pipeline_plan(agent->pipeline)->privacy.unit == ENT_PRIVACY_NONE) {
         return ENT_E_OK;
     }
     err = ent_ledger_last(agent->state, &last);

@@ -136,6 +136,18 @@ static enum ent_err check_floor(struct ent_agent *agent, const struct ent_policy
     return err;
 }
 
+/* What this member's data may be used for is no whim of its policy: the refusal has a code of its own. */
+static enum ent_err check_purpose(struct ent_agent *agent)
+{
+    enum ent_err err = ent_policy_check_purpose(&agent->config->policy,
+                                                ent_pipeline_plan(agent->pipeline)->purpose);
+
+    if (err == ENT_E_POLICY) {
+        agent->refusal = ENT_REFUSAL_NOT_ALLOWED;
+    }
+    return err;
+}
+
 enum ent_err ent_agent_may_join(struct ent_agent *agent)
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
@@ -156,6 +168,7 @@ enum ent_err ent_agent_may_join(struct ent_agent *agent)
     ENT_TRY(ent_policy_check_plan(&agent->config->policy, m->plan));
     ENT_TRY(check_round(agent, &request));
     ENT_TRY(load_plan(agent, m->plan));
+    ENT_TRY(check_purpose(agent));
     ENT_TRY(check_against_plan(m, ent_pipeline_plan(agent->pipeline)));
     ENT_TRY(load_data(agent));
     ENT_REQUIRE(m->task != ENT_TASK_TRAIN ||

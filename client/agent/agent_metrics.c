@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/agent/agent_internal.h"
+#include "client/policy/policy.h"
 
 static const struct ent_msg_metric *metric(const struct ent_msg_metric *metrics, size_t n,
                                            const char *name)
@@ -81,13 +82,22 @@ void ent_agent_send_figures(struct ent_agent *agent, const struct ent_metrics *m
 {
     struct ent_metric_value values[ENT_METRIC_VALUES];
     struct ent_msg_metric list[ENT_METRIC_VALUES];
-    struct ent_msg_figures m = {.metrics = list, .n_metrics = ent_metrics_values(metrics, values)};
+    struct ent_msg_figures m = {.metrics = list};
+    size_t n = ent_metrics_values(metrics, values);
     enum ent_err err;
 
     memcpy(m.round_open, agent->open->hash, sizeof m.round_open);
-    for (size_t i = 0; i < m.n_metrics; i++) {
-        list[i] = (struct ent_msg_metric){.nano = nano(values[i].value)};
-        (void)snprintf(list[i].name, sizeof list[i].name, "%s", values[i].name);
+    for (size_t i = 0; i < n; i++) {
+        struct ent_msg_metric *to = &list[m.n_metrics];
+
+        if (ent_policy_figure_goes(&agent->config->policy, values[i].name)) {
+            *to = (struct ent_msg_metric){.nano = nano(values[i].value)};
+            (void)snprintf(to->name, sizeof to->name, "%s", values[i].name);
+            m.n_metrics++;
+        }
+    }
+    if (m.n_metrics == 0) {
+        return;
     }
     err = ent_agent_send(agent, ENT_MSG_FIGURES, &m, NULL);
     if (err != ENT_E_OK) {

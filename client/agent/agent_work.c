@@ -267,11 +267,42 @@ static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
         lets_figures_go(agent, m) ? "go to the operator: policy.own_figures" : "stay here");
 }
 
+/* Under privacy of unit member: what clipping did is told to nobody else. */
+static const char *clip_text(const struct ent_work_result *result)
+{
+    if (result->clipped.nonfinite) {
+        return "; its update is not finite, so zeros are sent (they stay unmarked)";
+    }
+    return result->clipped.clipped ? "; its update was longer than privacy.clip and is cut"
+                                   : "; its update is within privacy.clip";
+}
+
+/* For this member's people alone. */
+static void say_result(struct ent_agent *agent, const struct ent_work_result *result)
+{
+    enum ent_privacy_unit unit = ent_pipeline_plan(agent->pipeline)->privacy.unit;
+    bool train = agent->open->msg.task == ENT_TASK_TRAIN;
+    char round[ENT_AGENT_ROUND_TEXT];
+
+    ent_agent_round_text(agent, round);
+    if (agent->open->msg.split == ENT_SPLIT_TEST && result->metrics.rows > 0) {
+        say_own(agent, &result->metrics);
+    } else if (agent->open->msg.task == ENT_TASK_STATS) {
+        ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows", round, (unsigned)result->rows);
+    } else if (train && unit == ENT_PRIVACY_CUSTOMER) {
+        ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, noise booked and added", round,
+                       (unsigned)result->rows);
+    } else {
+        ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, own loss %.4f%s", round,
+                       (unsigned)result->rows, result->mean_loss,
+                       train && unit == ENT_PRIVACY_MEMBER ? clip_text(result) : "");
+    }
+}
+
 static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_BYTES])
 {
     struct ent_work_result result = {0};
     struct ent_kept kept = {0};
-    char round[ENT_AGENT_ROUND_TEXT];
     enum ent_err err;
 
     ENT_TRY(claim(agent));
@@ -279,19 +310,7 @@ static enum ent_err compute(struct ent_agent *agent, uint8_t digest[ENT_SHA256_B
     err = make_and_store(agent, &kept, &result, digest);
     ent_kept_release(&kept);
     if (err == ENT_E_OK) {
-        ent_agent_round_text(agent, round);
-        if (agent->open->msg.split == ENT_SPLIT_TEST && result.metrics.rows > 0) {
-            say_own(agent, &result.metrics);
-        } else if (agent->open->msg.task == ENT_TASK_STATS) {
-            ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows", round, (unsigned)result.rows);
-        } else if (agent->open->msg.task == ENT_TASK_TRAIN &&
-                   ent_pipeline_plan(agent->pipeline)->privacy.unit == ENT_PRIVACY_CUSTOMER) {
-            ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, noise booked and added", round,
-                           (unsigned)result.rows);
-        } else {
-            ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows, own loss %.4f", round,
-                           (unsigned)result.rows, result.mean_loss);
-        }
+        say_result(agent, &result);
     }
     return err;
 }

@@ -58,7 +58,7 @@ static enum ent_err account(struct ent_check_budget *out)
 
         ENT_TRY(ent_account_spent(a->events, a->n, a->limit.delta, &out->spent[i]));
     }
-    return ent_purse_left(&out->budget, &out->noise->round, out->rounds, &out->left);
+    return ent_purse_left(&out->budget, &out->round, out->rounds, &out->left);
 }
 
 static enum ent_err read_into(const struct ent_workplace *w, struct ent_check_budget *out)
@@ -71,6 +71,9 @@ static enum ent_err read_into(const struct ent_workplace *w, struct ent_check_bu
     if (ent_pipeline_noise(w->pipeline, &out->noise) != ENT_E_OK) {
         return ENT_E_OK; /* there can be no such run: the verdict says so */
     }
+    ENT_TRY(ent_purse_event(&plan->privacy, &out->noise->round, &out->round));
+    out->run_epsilon = plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? out->noise->epsilon
+                                                                  : out->noise->epsilon_person[0];
     out->noised = true;
     out->rounds = plan->rounds;
     if (w->enrolled && has_state(w->dir)) {
@@ -89,7 +92,7 @@ enum ent_err ent_check_budget_read(const struct ent_workplace *w, struct ent_che
     enum ent_err err;
 
     *out = budget;
-    if (ent_pipeline_plan(w->pipeline)->privacy.unit != ENT_PRIVACY_CUSTOMER) {
+    if (ent_pipeline_plan(w->pipeline)->privacy.unit == ENT_PRIVACY_NONE) {
         return ENT_E_OK;
     }
     err = read_into(w, &budget);
@@ -118,17 +121,23 @@ enum ent_err ent_check_budget_ask(const struct ent_workplace *w,
     if (!budget->noised || budget->left > 0) {
         return ENT_E_OK;
     }
-    return ent_purse_ask(&budget->budget, &budget->noise->round);
+    return ent_purse_ask(&budget->budget, &budget->round);
 }
 
-static void print_budget(const struct ent_check_budget *budget)
+static void print_budget(const struct ent_plan *plan, const struct ent_check_budget *budget)
 {
+    printf("budget      a run costs a customer of this member epsilon %.3f at delta %g\n",
+           budget->run_epsilon, plan->privacy.delta);
     for (uint32_t i = 0; i < budget->budget.n; i++) {
         const struct ent_purse_account *a = &budget->budget.account[i];
 
-        printf("%s%s: epsilon %.3f of %g at delta %g spent (%s)\n",
-               i == 0 ? "budget      " : "            ", budget->budget.scope, budget->spent[i].eps,
-               a->limit.eps, a->limit.delta, a->name);
+        printf("            %s: epsilon %.3f of %g at delta %g spent (%s)\n", budget->budget.scope,
+               budget->spent[i].eps, a->limit.eps, a->limit.delta, a->name);
+    }
+    if (budget->budget.n == 0) {
+        printf("            %s: no limit of its own (policy.epsilon_run, policy.epsilon_life)\n",
+               budget->budget.scope);
+        return;
     }
     printf("            %llu %s of this plan left, of %llu in a run\n",
            (unsigned long long)budget->left,
@@ -140,7 +149,7 @@ void ent_check_budget_print(const struct ent_workplace *w, const struct ent_chec
 {
     ent_check_privacy_print(ent_pipeline_plan(w->pipeline), stdout);
     if (budget->noised) {
-        print_budget(budget);
+        print_budget(ent_pipeline_plan(w->pipeline), budget);
     }
     printf("\n");
 }
@@ -193,6 +202,7 @@ void ent_check_budget_put(const struct ent_workplace *w, const struct ent_check_
     ent_json_put_object(json, ENT_JSON_INSERTION);
     ent_json_put_key_string(json, "scope", budget->budget.scope);
     put_accounts(budget, json);
+    ent_json_put_key_double(json, "run_epsilon", budget->run_epsilon);
     ent_json_put_key_uint(json, "rounds", budget->rounds);
     ent_json_put_key_uint(json, "rounds_left", budget->left);
     ent_json_put_close(json);

@@ -7,7 +7,9 @@
 #include "client/policy/purse.h"
 
 struct ent_check_budget {
-    bool noised; /* the plan's noise is added in this member: all below is known */
+    bool noised;               /* the plan has noise: all below is known */
+    struct ent_dp_event round; /* what the ledger books of a round: of a customer of this member */
+    double run_epsilon; /* what a whole run costs a customer of this member, at the plan's delta */
     const struct ent_plan_noise *noise; /* the pipeline's */
     struct ent_dp_event *run; /* owned; of the active run of this plan, if the member is in one */
     struct ent_dp_event *life;
@@ -25,7 +27,7 @@ void ent_check_budget_release(struct ent_check_budget *budget);
 ENT_MUST enum ent_err ent_check_budget_ask(const struct ent_workplace *w,
                                            const struct ent_check_budget *budget);
 void ent_check_budget_print(const struct ent_workplace *w, const struct ent_check_budget *budget);
-/* Keys "privacy", "releases", and "budget" where noise is added in this member. */
+/* Keys "privacy", "releases", and "budget" where the plan has noise. */
 void ent_check_budget_put(const struct ent_workplace *w, const struct ent_check_budget *budget,
                           struct ent_json_writer *json);
 /* A run that would end early for this member. */

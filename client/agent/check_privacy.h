@@ -6,8 +6,11 @@
 #include "client/agent/outgoing.h"
 #include "common/json/json.h"
 
-/* Whether noise stands before it. */
+/* Whether noise stands before whatever is released of it. */
 bool ent_check_privacy_covers(const struct ent_plan *plan, const struct ent_outgoing *outgoing);
+/* "covered by noise", and whose, and who sees it without. */
+const char *ent_check_privacy_words(const struct ent_plan *plan,
+                                    const struct ent_outgoing *outgoing);
 /* Whether a run of the plan can be had at all: CONFIG with a sentence. */
 ENT_MUST enum ent_err ent_check_privacy_possible(const struct ent_plan *plan);
 void ent_check_privacy_print(const struct ent_plan *plan, FILE *out);

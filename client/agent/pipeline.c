@@ -1,5 +1,6 @@
 #include "client/agent/pipeline.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,7 +272,9 @@ void ent_kept_release(struct ent_kept *kept)
 static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work, const float *base,
                              struct ent_payload *payload, struct ent_work_result *result)
 {
-    struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = work->salt};
+    struct ent_clip_done clipped = {0};
+    struct ent_fill fill = {
+        .plan = p->plan, .table = p->table, .salt = work->salt, .clipped = &clipped};
     struct ent_train_options options = {0};
     struct ent_train_result trained = {0};
     struct ent_rows rows;
@@ -288,13 +291,18 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
     options.progress = work->progress;
     options.ctx = work->ctx;
     ENT_TRY(ent_pipeline_keep(p, work->kept, &options));
-    if (p->plan->privacy.unit != ENT_PRIVACY_NONE) {
-        ENT_REQUIRE(work->booked, ENT_E_BUDGET, "noise is not drawn before it is booked");
+    ENT_REQUIRE(p->plan->privacy.unit == ENT_PRIVACY_NONE || work->booked, ENT_E_BUDGET,
+                "what noise is to cover is not computed before it is booked");
+    if (p->plan->privacy.unit == ENT_PRIVACY_CUSTOMER) {
         ENT_TRY(ent_pipeline_dp_train(p, &rows, &options));
+    } else if (p->plan->privacy.unit == ENT_PRIVACY_MEMBER) {
+        ENT_TRY(ent_pipeline_member_train(p, &rows, &options, work->kept, &trained));
     } else if (options.epochs > 0) { /* 0 measures the round itself: the update is zero */
         ENT_TRY(ent_train(p->model, &rows, &options, &trained));
     }
     ENT_TRY(ent_fill_train(&fill, p->model, base, payload));
+    result->clipped = clipped;
+    result->clipped.nonfinite = clipped.nonfinite || !isfinite(trained.mean_loss);
     result->rows = rows.n;
     result->mean_loss = trained.mean_loss;
     return ENT_E_OK;

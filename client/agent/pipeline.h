@@ -42,7 +42,8 @@ uint32_t ent_pipeline_examples(const struct ent_pipeline *pipeline);
 /* Whether the plan's statistics hold the buckets of a vocabulary. */
 bool ent_pipeline_has_vocabulary(const struct ent_pipeline *pipeline);
 
-/* What the plan's privacy goal takes, derived once; .round is what a round books. CONFIG. */
+/* What the plan's privacy goal takes, derived once; .round is what a round costs the plan's unit (the member's own ledger
+ * books ent_purse_event of it). CONFIG. */
 ENT_MUST enum ent_err ent_pipeline_noise(struct ent_pipeline *pipeline,
                                          const struct ent_plan_noise **out);
 
@@ -74,7 +75,8 @@ struct ent_work {
 
 struct ent_work_result {
     uint32_t rows;
-    double mean_loss; /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
+    double mean_loss;             /* TRAIN: of the last epoch; EVALUATE: of the rows; 0 otherwise */
+    struct ent_clip_done clipped; /* TRAIN under unit member: of the update; it stays here */
     struct ent_metrics
         metrics; /* EVALUATE: of this member's rows alone, they stay here; rows = 0: none */
 };

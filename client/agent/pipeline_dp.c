@@ -1,5 +1,7 @@
-/* Training whose noise is added here, before anything leaves: the plan's privacy of unit customer. */
+/* Training under privacy: with noise that is added here, before anything leaves (unit customer); without (unit member). */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/agent/pipeline_internal.h"
 #include "client/train/dp.h"
@@ -79,4 +81,22 @@ enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows
     err = ent_dp_train(p->model, rows, &units, options, &settings, NULL);
     ent_dp_units_release(&units);
     return err;
+}
+
+enum ent_err ent_pipeline_member_train(struct ent_pipeline *p, const struct ent_rows *rows,
+                                       const struct ent_train_options *options,
+                                       struct ent_kept *kept, struct ent_train_result *trained)
+{
+    enum ent_err err = ent_train(p->model, rows, options, trained);
+
+    if (err != ENT_E_NONFINITE) {
+        return err;
+    }
+    memcpy(ent_model_params(p->model), options->base,
+           ent_model_n_params(p->model) * sizeof *options->base);
+    if (kept != NULL) {
+        ent_kept_release(kept);
+    }
+    *trained = (struct ent_train_result){.mean_loss = (double)NAN};
+    return ENT_E_OK;
 }

@@ -36,6 +36,12 @@ ENT_MUST enum ent_err ent_pipeline_keep(const struct ent_pipeline *p, struct ent
 /* A round of noised steps (pipeline_dp.c); the result is in the model. */
 ENT_MUST enum ent_err ent_pipeline_dp_train(struct ent_pipeline *p, const struct ent_rows *rows,
                                             const struct ent_train_options *options);
+/* A round of ordinary training under unit member: when it ends in numbers that are not finite, the model is `base` again
+ * (the update is zero), `kept` is dropped, and the loss is NaN. */
+ENT_MUST enum ent_err ent_pipeline_member_train(struct ent_pipeline *p, const struct ent_rows *rows,
+                                                const struct ent_train_options *options,
+                                                struct ent_kept *kept,
+                                                struct ent_train_result *trained);
 /* rows = 0 where the payload counts none. */
 ENT_MUST enum ent_err ent_pipeline_metrics(const struct ent_plan *plan,
                                            const struct ent_payload *payload,

@@ -6,6 +6,7 @@
 #include "client/agent/check_auditors.h"
 #include "client/agent/check_budget.h"
 #include "client/agent/check_privacy.h"
+#include "client/agent/check_rows.h"
 #include "client/agent/outgoing.h"
 #include "client/agent/verbs.h"
 #include "client/agent/workplace.h"
@@ -61,21 +62,26 @@ static void note_verdict(struct report *r, enum ent_err err)
     }
 }
 
-/* Without the validation or the test rows a member still takes part in the rest. */
+/* Without the validation or the test rows, or what no noise covers, a member still takes part in the rest. */
 static void ask_parts(struct report *r)
 {
     for (size_t i = 0; i < ENT_N_OUTGOING; i++) {
         struct ent_outgoing *o = &r->out[i];
+        bool fatal = false;
 
         if (o->times == 0 || o->allowed != ENT_E_OK) {
             continue;
         }
-        o->allowed = ent_pipeline_ask_policy(r->w->pipeline, o->task, o->split);
+        o->allowed = ent_policy_check_covered(&r->w->config->policy,
+                                              &ent_pipeline_plan(r->w->pipeline)->privacy, o->task);
+        if (o->allowed == ENT_E_OK) {
+            o->allowed = ent_pipeline_ask_policy(r->w->pipeline, o->task, o->split);
+            fatal = o->task != ENT_TASK_EVALUATE || o->allowed != ENT_E_POLICY;
+        }
         if (o->allowed != ENT_E_OK) {
             (void)snprintf(o->why, sizeof o->why, "%.255s", ent_err_message());
         }
-        if (o->allowed != ENT_E_OK &&
-            (o->task != ENT_TASK_EVALUATE || o->allowed != ENT_E_POLICY)) {
+        if (o->allowed != ENT_E_OK && fatal) {
             note_verdict(r, o->allowed);
         }
     }
@@ -109,6 +115,7 @@ static enum ent_err ask(struct report *r)
                      ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
     }
     ask_parts(r);
+    note_verdict(r, ent_policy_check_purpose(&r->w->config->policy, plan->purpose));
     note_verdict(r, ent_check_budget_ask(r->w, &r->budget));
     note_verdict(r, ent_check_auditors_ask(r->w, &r->auditors));
     if (plan->weights == ENT_WEIGHTS_FIXED && r->w->enrolled &&
@@ -191,8 +198,7 @@ static void print_outgoing(const struct ent_plan *plan, const struct ent_outgoin
     printf("  %-11s %u x  %s integers of %zu bytes (%s bytes with salt)%s\n", o->name,
            (unsigned)o->times, grouped(o->dim, dim), ent_task_int_bytes(o->task),
            grouped(o->bytes, bytes), o->allowed == ENT_E_OK ? "" : "  NOT ALLOWED");
-    printf("              %s\n",
-           ent_check_privacy_covers(plan, o) ? "covered by noise" : "NOT covered by noise");
+    printf("              %s\n", ent_check_privacy_words(plan, o));
     printf("              %s\n", o->words);
     if (o->allowed != ENT_E_OK) {
         printf("              policy: %s\n", o->why);
@@ -240,8 +246,9 @@ static enum ent_err print_text(const struct report *r)
     char total[32];
 
     ent_hex(plan->digest, sizeof plan->digest, hex);
-    printf("plan %s: %u features, %u model inputs, %u rounds\n\n", hex, (unsigned)plan->n_features,
-           (unsigned)plan->n_inputs, (unsigned)plan->rounds);
+    printf("plan %s: %u features, %u model inputs, %u rounds, purpose %s\n\n", hex,
+           (unsigned)plan->n_features, (unsigned)plan->n_inputs, (unsigned)plan->rounds,
+           plan->purpose != NULL ? plan->purpose : "not stated");
     if (table->events != NULL) {
         ent_events_print(table, stdout);
     }
@@ -269,7 +276,8 @@ static enum ent_err print_text(const struct report *r)
         print_outgoing(plan, &r->out[i]);
     }
     if (figures_go(r)) {
-        printf("  own figures 1 x  %s\n              (policy.own_figures: go)\n", figures_words);
+        printf("  own figures 1 x  %s\n              NOT covered by noise (policy.own_figures)\n",
+               figures_words);
     }
     printf("  in all      %s bytes a run; beside them names of rounds, digests, signatures%s\n",
            grouped(total_bytes(r), total),
@@ -286,56 +294,6 @@ static enum ent_err print_text(const struct report *r)
 }
 
 /* ---- JSON ---- */
-
-static void put_columns(struct ent_json_writer *w, const struct report *r)
-{
-    const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
-    char text[ENT_FEATURE_TEXT_BYTES];
-
-    ent_json_put_key(w, "columns");
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < table->schema.n_features; i++) {
-        const struct ent_column *c = &ent_table_columns(table)->columns[i];
-
-        ent_json_put_object(w, ENT_JSON_INSERTION);
-        ent_json_put_key_string(w, "feature", table->schema.features[i].name);
-        ent_json_put_key_uint(w, "missing", c->missing);
-        ent_json_put_key_uint(w, "clipped", c->clipped);
-        ent_json_put_key_uint(w, "unknown", c->unknown);
-        ent_json_put_key_uint(w, "unparsable", c->unparsable);
-        ent_json_put_key_uint(w, "outliers", c->outliers);
-        ent_json_put_key_uint(w, "later_than_reference", c->later);
-        ent_feature_text(&table->schema.features[i], text);
-        ent_json_put_key_string(w, "becomes", text);
-        ent_json_put_key_uint(w, "first_input", table->schema.features[i].first_input);
-        ent_json_put_key_uint(w, "inputs", table->schema.features[i].n_inputs);
-        if (r->judged) {
-            ent_json_put_key_double(w, "auc", r->leaks[i].auc);
-            ent_json_put_key_double(w, "settled", r->leaks[i].certain);
-            ent_json_put_key_bool(w, "leaks", r->leaks[i].leaks);
-        }
-        ent_json_put_close(w);
-    }
-    ent_json_put_close(w);
-}
-
-static void put_problems(struct ent_json_writer *w, const struct ent_table *table)
-{
-    ent_json_put_key(w, "problems");
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < table->n_problems; i++) {
-        const struct ent_row_problem *p = &table->problems[i];
-
-        ent_json_put_object(w, ENT_JSON_INSERTION);
-        ent_json_put_key_uint(w, "line", p->line);
-        ent_json_put_key_string(w, "reason", p->reason);
-        if (p->feature != NULL) {
-            ent_json_put_key_string(w, "feature", p->feature);
-        }
-        ent_json_put_close(w);
-    }
-    ent_json_put_close(w);
-}
 
 static void put_outgoing(struct ent_json_writer *w, const struct report *r)
 {
@@ -365,41 +323,6 @@ static void put_outgoing(struct ent_json_writer *w, const struct report *r)
     ent_json_put_close(w);
 }
 
-static void put_events(struct ent_json_writer *w, const struct ent_table *table)
-{
-    struct ent_events_count counts[ENT_EVENTS_COUNTS];
-
-    if (table->events == NULL) {
-        return;
-    }
-    ent_events_counts(table, counts);
-    ent_json_put_key(w, "events");
-    ent_json_put_object(w, ENT_JSON_INSERTION);
-    for (size_t i = 0; i < ENT_EVENTS_COUNTS; i++) {
-        ent_json_put_key_uint(w, counts[i].name, counts[i].value);
-    }
-    ent_json_put_close(w);
-}
-
-static void put_rows(struct ent_json_writer *w, const struct report *r)
-{
-    const struct ent_table *table = ent_pipeline_table(r->w->pipeline);
-
-    ent_json_put_key_uint(w, "rows", table->n_rows);
-    ent_json_put_key_uint(w, "positives", table->n_positive);
-    ent_json_put_key_uint(w, "bad_rows", table->n_bad);
-    ent_json_put_key_uint(w, "unlabelled_rows", table->n_unlabelled);
-    ent_json_put_key_uint(w, "outlier_rows", table->n_outlier_rows);
-    ent_json_put_key_uint(w, "duplicate_rows", table->n_duplicates);
-    ent_json_put_key_uint(w, "train_rows", ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN));
-    ent_json_put_key_uint(w, "validation_rows",
-                          ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_VALIDATION));
-    ent_json_put_key_uint(w, "test_rows", ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TEST));
-    put_problems(w, table);
-    put_events(w, table);
-    put_columns(w, r);
-}
-
 static void put_warning(void *ctx, const char *line)
 {
     ent_json_put_string(ctx, line);
@@ -416,6 +339,8 @@ static void put_warnings(struct ent_json_writer *w, const struct report *r)
 static enum ent_err print_json(const struct report *r)
 {
     const struct ent_plan *plan = ent_pipeline_plan(r->w->pipeline);
+    const struct ent_check_rows rows = {.pipeline = r->w->pipeline,
+                                        .leaks = r->judged ? r->leaks : NULL};
     char hex[2 * ENT_SHA256_BYTES + 1];
     struct ent_json_writer w;
     struct ent_buf text;
@@ -427,7 +352,13 @@ static enum ent_err print_json(const struct report *r)
     ent_json_put_object(&w, ENT_JSON_INSERTION);
     ent_json_put_key_string(&w, "plan", hex);
     ent_json_put_key_string(&w, "member", r->w->name);
-    put_rows(&w, r);
+    ent_json_put_key(&w, "purpose");
+    if (plan->purpose != NULL) {
+        ent_json_put_string(&w, plan->purpose);
+    } else {
+        ent_json_put_null(&w);
+    }
+    ent_check_rows_put(&rows, &w);
     put_outgoing(&w, r);
     ent_check_budget_put(r->w, &r->budget, &w);
     ent_json_put_key_uint(&w, "min_customers", r->w->config->policy.min_customers);

@@ -24,6 +24,35 @@ enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy, const
                         policy->n_plans);
 }
 
+static bool is_among(const struct ent_strings *list, const char *text)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (strcmp(list->items[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum ent_err ent_policy_check_purpose(const struct ent_policy_config *policy, const char *purpose)
+{
+    if (policy->any_purpose) {
+        return ENT_E_OK;
+    }
+    ENT_REQUIRE(purpose != NULL, ENT_E_POLICY,
+                "the plan states no purpose, and policy.purposes lists those that this member's "
+                "data may be used for");
+    ENT_REQUIRE(is_among(&policy->purposes, purpose), ENT_E_POLICY,
+                "the plan's purpose is %s, which policy.purposes does not list", purpose);
+    return ENT_E_OK;
+}
+
+bool ent_policy_figure_goes(const struct ent_policy_config *policy, const char *name)
+{
+    return policy->own_figures_go &&
+           (policy->own_figures.n == 0 || is_among(&policy->own_figures, name));
+}
+
 static enum ent_err check_task(const struct ent_policy_config *policy, enum ent_task_kind task)
 {
     ENT_REQUIRE(ent_task_find((uint32_t)task) != NULL, ENT_E_POLICY,
@@ -129,6 +158,53 @@ enum ent_err ent_policy_check_auditors(const struct ent_client_config *config,
     return ENT_E_OK;
 }
 
+static void print_list(const struct ent_strings *list, FILE *out)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        (void)fprintf(out, "%s%s", i > 0 ? ", " : " ", list->items[i]);
+    }
+}
+
+static void print_purposes(const struct ent_policy_config *policy, FILE *out)
+{
+    if (policy->any_purpose) {
+        (void)fprintf(out, "; any purpose");
+    } else if (policy->purposes.n == 0) {
+        (void)fprintf(out, "; no purpose");
+    } else {
+        (void)fprintf(out, "; for");
+        print_list(&policy->purposes, out);
+    }
+}
+
+static void print_limits(const struct ent_policy_config *policy, FILE *out)
+{
+    if (policy->epsilon_run > 0) {
+        (void)fprintf(out, "; epsilon %g a run", policy->epsilon_run);
+    }
+    if (policy->epsilon_life > 0) {
+        (void)fprintf(out, "; epsilon %g in all runs", policy->epsilon_life);
+    }
+    if (policy->epsilon_run > 0 || policy->epsilon_life > 0) {
+        (void)fprintf(out, " (delta %g; noise of %s; what no noise covers %s)", policy->delta,
+                      policy->noise_of_coordinator ? "its own or the coordinator" : "its own",
+                      policy->uncovered_goes ? "goes" : "stays");
+    }
+}
+
+static void print_figures(const struct ent_policy_config *policy, FILE *out)
+{
+    if (!policy->own_figures_go) {
+        return;
+    }
+    if (policy->own_figures.n == 0) {
+        (void)fprintf(out, "; its own test figures go");
+        return;
+    }
+    (void)fprintf(out, "; of its own test figures go");
+    print_list(&policy->own_figures, out);
+}
+
 void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
 {
     const struct ent_task *task;
@@ -149,15 +225,9 @@ void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
     } else {
         (void)fprintf(out, "%u plans by digest", policy->n_plans);
     }
-    if (policy->epsilon_run > 0) {
-        (void)fprintf(out, "; epsilon %g a run", policy->epsilon_run);
-    }
-    if (policy->epsilon_life > 0) {
-        (void)fprintf(out, "; epsilon %g in all runs", policy->epsilon_life);
-    }
-    if (policy->epsilon_run > 0 || policy->epsilon_life > 0) {
-        (void)fprintf(out, " (delta %g)", policy->delta);
-    }
-    (void)fprintf(out, "%s%s\n", policy->vocabulary_goes ? "" : "; no vocabulary",
-                  policy->own_figures_go ? "; its own test figures go" : "");
+    print_purposes(policy, out);
+    print_limits(policy, out);
+    (void)fprintf(out, "%s", policy->vocabulary_goes ? "" : "; no vocabulary");
+    print_figures(policy, out);
+    (void)fprintf(out, "\n");
 }

@@ -23,6 +23,12 @@ struct ent_policy_request {
 /* Whether the member computes this plan at all (checked when the run starts). */
 ENT_MUST enum ent_err ent_policy_check_plan(const struct ent_policy_config *policy,
                                             const uint8_t plan[32]);
+/* Whether the member's data may be used for what the plan states that its model is for (NULL: it does not say). The
+ * refusal is ENT_REFUSAL_NOT_ALLOWED. */
+ENT_MUST enum ent_err ent_policy_check_purpose(const struct ent_policy_config *policy,
+                                               const char *purpose);
+/* Whether a figure of its own test rows may go to the operator. */
+bool ent_policy_figure_goes(const struct ent_policy_config *policy, const char *name);
 /* Whether it takes part in this round: plan, task, min_members, and enough invited for it. The
  * reason is ent_err_message(): one sentence that names the setting of client.yaml. */
 ENT_MUST enum ent_err ent_policy_check_round(const struct ent_policy_config *policy,

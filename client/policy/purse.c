@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/privacy/privacy.h"
 
 enum ent_err ent_policy_check_privacy(const struct ent_policy_config *policy,
                                       const struct ent_plan_privacy *privacy)
@@ -15,11 +16,39 @@ enum ent_err ent_policy_check_privacy(const struct ent_policy_config *policy,
     }
     ENT_REQUIRE(privacy->unit != ENT_PRIVACY_NONE, ENT_E_POLICY,
                 "the plan has no `privacy`, and policy.%s is set: no training without noise", key);
-    ENT_REQUIRE(privacy->unit == ENT_PRIVACY_CUSTOMER, ENT_E_POLICY,
-                "the plan's noise is added by the coordinator (unit: member), and policy.%s counts "
-                "what is added in this member",
-                key);
+    ENT_REQUIRE(
+        privacy->unit == ENT_PRIVACY_CUSTOMER || policy->noise_of_coordinator, ENT_E_POLICY,
+        "the plan's noise is added by the coordinator (unit: member), and policy.%s counts only "
+        "noise that this member adds, unless policy.noise is coordinator",
+        key);
     return ENT_E_OK;
+}
+
+enum ent_err ent_policy_check_covered(const struct ent_policy_config *policy,
+                                      const struct ent_plan_privacy *privacy,
+                                      enum ent_task_kind task)
+{
+    const char *key = policy->epsilon_run > 0 ? "epsilon_run" : "epsilon_life";
+
+    if ((policy->epsilon_run <= 0 && policy->epsilon_life <= 0) ||
+        privacy->unit == ENT_PRIVACY_NONE || task == ENT_TASK_TRAIN) {
+        return ENT_E_OK;
+    }
+    ENT_REQUIRE(policy->uncovered_goes, ENT_E_POLICY,
+                "no noise covers the plan's %s (uncovered), so policy.%s does not see what they "
+                "tell; policy.uncovered: allow would let them go",
+                task == ENT_TASK_STATS ? "statistics" : "evaluations", key);
+    return ENT_E_OK;
+}
+
+enum ent_err ent_purse_event(const struct ent_plan_privacy *privacy,
+                             const struct ent_dp_event *unit, struct ent_dp_event *out)
+{
+    if (privacy->unit != ENT_PRIVACY_MEMBER) {
+        *out = *unit;
+        return ENT_E_OK;
+    }
+    return ent_dp_event_of_person(unit, ENT_DP_MEMBER_LEVEL, 1, out);
 }
 
 static void add(struct ent_purse *budget, const struct ent_purse_account *account)
@@ -33,10 +62,12 @@ void ent_purse_of(const struct ent_policy_config *policy, const struct ent_plan_
                   const struct ent_purse_books *books, struct ent_purse *out)
 {
     *out = (struct ent_purse){.scope = books->scope};
-    add(out, &(struct ent_purse_account){.name = "the plan's epsilon",
-                                         .limit = {privacy->epsilon, privacy->delta},
-                                         .events = books->run,
-                                         .n = books->n_run});
+    if (privacy->unit == ENT_PRIVACY_CUSTOMER) {
+        add(out, &(struct ent_purse_account){.name = "the plan's epsilon",
+                                             .limit = {privacy->epsilon, privacy->delta},
+                                             .events = books->run,
+                                             .n = books->n_run});
+    }
     add(out, &(struct ent_purse_account){.name = "policy.epsilon_run",
                                          .limit = {policy->epsilon_run, policy->delta},
                                          .events = books->run,

@@ -14,6 +14,7 @@
 #include "client/train/trainer.h"
 #include "common/model/model.h"
 #include "common/plan/plan.h"
+#include "common/privacy/clip.h"
 #include "common/task/task.h"
 
 /* What leaves: bytes = salt[ENT_UPDATE_SALT_BYTES] || dim integers, little-endian. */
@@ -35,6 +36,8 @@ struct ent_fill {
     const struct ent_plan *plan;
     const struct ent_table *table;
     const uint8_t *salt; /* [ENT_UPDATE_SALT_BYTES] */
+    struct ent_clip_done *
+        clipped; /* TRAIN under unit member: what clipping did, for the member's own log; may be NULL */
 };
 
 /* STATS over `part` (the training rows). Exact sums: u = round((x - lo) / (hi - lo) * 2^20), the squares summed in
@@ -43,7 +46,9 @@ ENT_MUST enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct e
                                      struct ent_payload *out);
 
 /* TRAIN: delta = the model's parameters minus base [n_params], on the grid of plan->scale_bits. The model's parameters
- * are overwritten by the delta (a copy would cost another vector). NONFINITE, RANGE: with advice, nothing is made. */
+ * are overwritten by the delta (a copy would cost another vector). NONFINITE, RANGE: with advice, nothing is made.
+ * Under privacy of unit member the delta is clipped to the plan's norm, on the grid, and no delta is an error: one that is
+ * not finite becomes zeros, so that nothing of the data decides whether the member answers. */
 ENT_MUST enum ent_err ent_fill_train(const struct ent_fill *fill, struct ent_model *model,
                                      const float *base, struct ent_payload *out);
 

@@ -20,6 +20,22 @@ static void to_little_endian(uint8_t *bytes, size_t n)
     }
 }
 
+/* The plain grid, or the clipped one: never the plain one where noise is derived from the clipped norm. */
+static enum ent_err to_grid(const struct ent_fill *fill, const float *delta, size_t n, int32_t *q)
+{
+    const struct ent_plan_privacy *privacy = &fill->plan->privacy;
+    struct ent_clip_done done = {0};
+
+    if (privacy->unit != ENT_PRIVACY_MEMBER) {
+        return ent_grid_quantise(delta, n, fill->plan->scale_bits, q);
+    }
+    ENT_TRY(ent_clip_member(delta, n, privacy->clip, privacy->scale_bits, q, &done));
+    if (fill->clipped != NULL) {
+        *fill->clipped = done;
+    }
+    return ENT_E_OK;
+}
+
 enum ent_err ent_fill_train(const struct ent_fill *fill, struct ent_model *model, const float *base,
                             struct ent_payload *out)
 {
@@ -30,8 +46,7 @@ enum ent_err ent_fill_train(const struct ent_fill *fill, struct ent_model *model
 
     ENT_TRY(ent_payload_new(ENT_TASK_TRAIN, n, fill->salt, &payload));
     ent_train_delta(delta, base, n, delta);
-    err = ent_grid_quantise(delta, n, fill->plan->scale_bits,
-                            (int32_t *)(void *)(payload.bytes + ENT_UPDATE_SALT_BYTES));
+    err = to_grid(fill, delta, n, (int32_t *)(void *)(payload.bytes + ENT_UPDATE_SALT_BYTES));
     if (err != ENT_E_OK) {
         ent_payload_release(&payload);
         return err;

@@ -20,14 +20,17 @@ struct reading {
     const char *more;
     const char *split_file;
     int bad_rows;
-    int own_figures;
     int vocabulary;
+    int noise;
+    int uncovered;
     int mirror;
     const struct ent_node *root;
     const struct ent_node *delimiter;
     const struct ent_node *columns;
     const struct ent_node *tasks;
     const struct ent_node *plans;
+    const struct ent_node *purposes;
+    const struct ent_node *own_figures;
     const struct ent_node *auditors;
 };
 
@@ -36,9 +39,11 @@ struct reading {
 static const struct ent_choice bad_rows[] = {
     {"fail", ENT_BAD_ROWS_FAIL}, {"drop", ENT_BAD_ROWS_DROP}, {NULL, 0}};
 
-static const struct ent_choice own_figures[] = {{"stay", false}, {"go", true}, {NULL, 0}};
-
 static const struct ent_choice vocabulary[] = {{"go", true}, {"stay", false}, {NULL, 0}};
+
+static const struct ent_choice noises[] = {{"own", false}, {"coordinator", true}, {NULL, 0}};
+
+static const struct ent_choice uncovered[] = {{"refuse", false}, {"allow", true}, {NULL, 0}};
 
 static const struct ent_choice mirrors[] = {{"full", ENT_CLIENT_MIRROR_FULL},
                                             {"hashes", ENT_CLIENT_MIRROR_HASHES},
@@ -117,13 +122,18 @@ static const struct ent_field policy_fields[] = {
      .hi = 1000000,
      .fallback = "100",
      .help = "no more runs of one plan than this; 0: any number"},
+    {.key = "purposes",
+     .kind = ENT_FIELD_NODE,
+     .offset = AT(purposes),
+     .takes = "any, or a list",
+     .help = "any (default), or a list of codes: no plan whose purpose is none of them, or that "
+             "states none"},
     {.key = "own_figures",
-     .kind = ENT_FIELD_CHOICE,
+     .kind = ENT_FIELD_NODE,
      .offset = AT(own_figures),
-     .choices = own_figures,
-     .fallback = "stay",
-     .help = "what the final model is worth on this member's own test rows: stay here, or go to "
-             "the coordinator's operator"},
+     .takes = "stay, go, or a list",
+     .help = "what the final model is worth on this member's own test rows: stay here (default), "
+             "go to the coordinator's operator, or a list of the figures that go: [auc, log_loss]"},
     {.key = "min_customers",
      .kind = ENT_FIELD_U32,
      .offset = AT(config.policy.min_customers),
@@ -146,7 +156,7 @@ static const struct ent_field policy_fields[] = {
      .hi = 1000,
      .fallback = "0",
      .help = "no run that would cost this member's customers more epsilon than this; with it, or "
-             "with epsilon_life, no plan without noise of unit customer; 0: no limit"},
+             "with epsilon_life, no plan without noise; 0: no limit"},
     {.key = "epsilon_life",
      .kind = ENT_FIELD_DOUBLE,
      .offset = AT(config.policy.epsilon_life),
@@ -161,6 +171,21 @@ static const struct ent_field policy_fields[] = {
      .hi = 0.1,
      .fallback = "1e-5",
      .help = "the delta at which epsilon_run and epsilon_life are meant"},
+    {.key = "noise",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(noise),
+     .choices = noises,
+     .fallback = "own",
+     .help = "whose noise counts for epsilon_run and epsilon_life: own, which this member adds "
+             "(plans of unit customer), or the coordinator's as well (unit member), which is "
+             "trusted to see updates without it and to add it"},
+    {.key = "uncovered",
+     .kind = ENT_FIELD_CHOICE,
+     .offset = AT(uncovered),
+     .choices = uncovered,
+     .fallback = "refuse",
+     .help = "statistics and evaluations that no noise covers, where epsilon_run or epsilon_life "
+             "is set and does not see them: refuse, or allow"},
     {0}};
 
 static const struct ent_field privacy_fields[] = {
@@ -371,8 +396,11 @@ static enum ent_err read_all(struct reading *r, const char *dir)
 
     ENT_TRY(ent_config_take(r->root, "client.yaml", client_fields, &c->arena, r));
     c->data.bad_rows = (enum ent_bad_rows)r->bad_rows;
-    c->policy.own_figures_go = r->own_figures != 0;
     c->policy.vocabulary_goes = r->vocabulary != 0;
+    c->policy.noise_of_coordinator = r->noise != 0;
+    c->policy.uncovered_goes = r->uncovered != 0;
+    ENT_TRY(ent_client_config_purposes(r->purposes, c));
+    ENT_TRY(ent_client_config_figures(r->own_figures, c));
     c->mirror = (enum ent_client_mirror)r->mirror;
     ENT_TRY(ent_client_config_auditors(r->auditors, c));
     if (c->coordinator != NULL && !ent_address_split(c->coordinator, host, &port)) {

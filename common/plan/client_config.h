@@ -51,14 +51,19 @@ struct ent_policy_config {
     uint32_t min_members;
     uint32_t runs_per_plan; /* 0 = any number */
     bool own_figures_go;    /* figures of its own test rows go to the coordinator's operator */
-    uint32_t min_customers; /* in a part of the split of which something leaves */
-    bool vocabulary_goes;   /* plans whose statistics hold the buckets of a vocabulary */
+    struct ent_strings own_figures; /* which of them; none: all */
+    uint32_t min_customers;         /* in a part of the split of which something leaves */
+    bool vocabulary_goes;           /* plans whose statistics hold the buckets of a vocabulary */
     bool any_plan;
     const uint8_t (*plans)[32]; /* digests, when not any_plan */
     uint32_t n_plans;
     double epsilon_run;  /* of a scope's customers in one run, at `delta`; 0: no limit of its own */
     double epsilon_life; /* in all runs together; 0: no limit */
     double delta;
+    bool any_purpose;
+    struct ent_strings purposes; /* that it takes part in, when not any_purpose */
+    bool noise_of_coordinator;   /* its noise is counted as noise: the member trusts it to add it */
+    bool uncovered_goes;         /* rounds that no noise covers, beside an epsilon of its own */
 };
 
 #define ENT_CLIENT_SCOPE_MAX_BYTES 64

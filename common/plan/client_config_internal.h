@@ -12,4 +12,12 @@ ENT_MUST enum ent_err ent_client_config_auditors(const struct ent_node *node,
 ENT_MUST enum ent_err ent_client_config_columns(const struct ent_node *node,
                                                 struct ent_client_config *config);
 
+/* `policy.purposes`: any, or a list of codes. */
+ENT_MUST enum ent_err ent_client_config_purposes(const struct ent_node *node,
+                                                 struct ent_client_config *config);
+
+/* `policy.own_figures`: stay, go, or a list of names. */
+ENT_MUST enum ent_err ent_client_config_figures(const struct ent_node *node,
+                                                struct ent_client_config *config);
+
 #endif
