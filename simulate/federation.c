@@ -174,14 +174,19 @@ static enum ent_err do_joins(struct ent_sim *s)
     return ent_pool_run(&work);
 }
 
+/* Rows trained on. Of noised steps it is what is expected: how many there were stays with the members. */
 static uint64_t rows_of(const struct ent_sim *s)
 {
+    const struct ent_plan_privacy *p = &s->plan->privacy;
     uint64_t rows = 0;
 
     for (uint32_t i = 0; s->round.task == ENT_ROUND_TRAIN && i < s->n_members; i++) {
         if (s->standings[i].standing == ENT_STANDING_ACCEPTED) {
             rows += s->population->members[i].parts.part[ENT_SPLIT_TRAIN].n;
         }
+    }
+    if (p->unit == ENT_PRIVACY_CUSTOMER) {
+        return (uint64_t)((double)(rows * p->steps) * (double)p->rate / (double)ENT_DP_RATE_ALL);
     }
     return rows * s->plan->epochs;
 }

@@ -354,6 +354,10 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
     ent_json_put_key_uint(w, "rounds", r->train_done);
     put_metrics(w, "validation", &r->validation);
     put_metrics(w, "test", &r->test);
+    if (r->test.rows > 0 && sim->plan->label_kind != ENT_LABEL_NUMBER && r->members != NULL) {
+        ent_json_put_key_double(w, "members_auc",
+                                ent_compare_members(r->members, sim->population->n_members, NULL));
+    }
     ent_put_privacy(w, &r->privacy);
     if (sim->course) {
         ent_print_course(w, r);
