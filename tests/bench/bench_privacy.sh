@@ -119,7 +119,11 @@ row() { # name, bar
             for (i = 1; i <= NR; i++) squares += (a[i] - m) ^ 2
             printf "%-30s %7s %7s %6s", name, short(e), short(p), short(z)
             for (i = 1; i <= NR; i++) printf " %7.4f", a[i]
-            printf " %8.4f %7s %+8.4f %8s\n", m, NR > 1 ? sprintf("%.4f", sqrt(squares / (NR - 1))) : "-", d / NR, has == NR ? sprintf("%.4f", own / NR) : "-"
+            sd = "-"
+            if (NR > 1) sd = sprintf("%.4f", sqrt(squares / (NR - 1)))
+            mean_own = "-"
+            if (has == NR) mean_own = sprintf("%.4f", own / NR)
+            printf " %8.4f %7s %+8.4f %8s\n", m, sd, d / NR, mean_own
             if (bar > 0 && m < bar) { print "FAILED: " name ", bar " bar; bad = 1 }
             exit bad
         }'
