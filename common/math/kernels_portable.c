@@ -43,10 +43,14 @@ static void put(const struct ent_gemm *g, size_t i, size_t j, lanes v)
 static void tile(const struct ent_gemm *g, size_t i, size_t j)
 {
     const float *a = g->a + i * g->a_row;
-    lanes s00 = init_of(g, i, j), s01 = init_of(g, i, j + LANES);
-    lanes s10 = init_of(g, i + 1, j), s11 = init_of(g, i + 1, j + LANES);
-    lanes s20 = init_of(g, i + 2, j), s21 = init_of(g, i + 2, j + LANES);
-    lanes s30 = init_of(g, i + 3, j), s31 = init_of(g, i + 3, j + LANES);
+    lanes s00 = init_of(g, i, j);
+    lanes s01 = init_of(g, i, j + LANES);
+    lanes s10 = init_of(g, i + 1, j);
+    lanes s11 = init_of(g, i + 1, j + LANES);
+    lanes s20 = init_of(g, i + 2, j);
+    lanes s21 = init_of(g, i + 2, j + LANES);
+    lanes s30 = init_of(g, i + 3, j);
+    lanes s31 = init_of(g, i + 3, j + LANES);
 
     for (size_t p = 0; p < g->k; p++) {
         const float *x = a + p * g->a_col;

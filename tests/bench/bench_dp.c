@@ -58,14 +58,14 @@ struct bench {
 
 /* ---- the kernel path: the link puts this in the place of ent_kernels (--wrap) ---- */
 
-const struct ent_kernels *__real_ent_kernels(void);
-const struct ent_kernels *__wrap_ent_kernels(void);
+const struct ent_kernels *real_kernels(void) __asm__("__real_ent_kernels");
+const struct ent_kernels *wrapped_kernels(void) __asm__("__wrap_ent_kernels");
 
 static const struct ent_kernels *chosen; /* NULL: the best */
 
-const struct ent_kernels *__wrap_ent_kernels(void)
+const struct ent_kernels *wrapped_kernels(void)
 {
-    return chosen != NULL ? chosen : __real_ent_kernels();
+    return chosen != NULL ? chosen : real_kernels();
 }
 
 static enum ent_err choose(const char *name)
