@@ -140,14 +140,14 @@ static enum ent_err check_missing(struct ent_audit *a)
             continue;
         }
         ENT_TRY(ent_audit_fail(a, 16, m->seq,
-                               "leaf %" PRIu64 ": the kept update of round %" PRIu64
+                               "leaf %" PRIu64 ": the kept update or seed of round %" PRIu64
                                " is missing, and no blob.erase says why",
                                m->seq, m->round));
     }
     if (n_erased > 0) {
         ENT_TRY(ent_audit_find(a, 15, ENT_AUDIT_INCOMPLETE, ENT_AUDIT_NO_SEQ,
-                               "%" PRIu64 " kept updates were erased, as the log says: they cannot "
-                               "be looked at any more",
+                               "%" PRIu64 " kept updates or seeds were erased, as the log says: "
+                               "they cannot be looked at any more",
                                n_erased));
     }
     return ENT_E_OK;

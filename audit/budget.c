@@ -46,6 +46,23 @@ static enum ent_err begin_run(struct ent_audit *a)
     return ent_audit_budget_plan(a);
 }
 
+/* What no noise covers happens only where the plan says so. */
+static enum ent_err check_task(struct ent_audit *a, const struct ent_audit_leaf *leaf)
+{
+    const struct ent_audit_budget *b = a->budget;
+    uint32_t task = leaf->any.round_open.task;
+
+    if (b->promise != PROMISE_PRIVACY || task == ENT_TASK_TRAIN ||
+        (task == ENT_TASK_STATS ? b->privacy.stats_uncovered : b->privacy.evaluate_uncovered)) {
+        return ENT_E_OK;
+    }
+    return ent_audit_fail(a, 13, leaf->index,
+                          "leaf %" PRIu64 ": round %" PRIu64 " asks for %s, which no noise covers "
+                          "and its plan does not list as uncovered",
+                          leaf->index, leaf->frame.round,
+                          task == ENT_TASK_STATS ? "statistics" : "figures");
+}
+
 enum ent_err ent_audit_budget_open(struct ent_audit *a, const struct ent_audit_leaf *leaf)
 {
     struct ent_audit_budget *b = a->budget;
@@ -53,6 +70,7 @@ enum ent_err ent_audit_budget_open(struct ent_audit *a, const struct ent_audit_l
     if (a->has_run && b->config != a->run.seq + 1) {
         ENT_TRY(begin_run(a));
     }
+    ENT_TRY(check_task(a, leaf));
     b->booked = false;
     b->input = false;
     b->owed = leaf->any.round_open.task == ENT_TASK_TRAIN && b->promise == PROMISE_PRIVACY;
@@ -338,6 +356,7 @@ enum ent_err ent_audit_budget_update(struct ent_audit *a, const struct ent_audit
 {
     struct ent_audit_budget *b = a->budget;
     uint64_t newest = b->ledgers[member];
+    bool owes = b->privacy.unit == ENT_PRIVACY_CUSTOMER; /* its own noise, so its own ledger */
     char name[ENT_AUDIT_SHORT_BYTES];
 
     if (b->promise != PROMISE_PRIVACY || a->round.task != ENT_TASK_TRAIN) {
@@ -351,8 +370,14 @@ enum ent_err ent_audit_budget_update(struct ent_audit *a, const struct ent_audit
                                "no noise covers",
                                leaf->index, name));
     }
-    if (s->has_ledger && s->ledger_seq > newest) {
-        b->ledgers[member] = s->ledger_seq;
+    if (b->privacy.unit == ENT_PRIVACY_MEMBER && leaf->any.update_accept.weight > b->weight_max) {
+        ENT_TRY(ent_audit_fail(a, 13, leaf->index,
+                               "leaf %" PRIu64 ": the update of %s counts %" PRIu32
+                               "; the sensitivity that is booked has room for %" PRIu32,
+                               leaf->index, name, leaf->any.update_accept.weight, b->weight_max));
+    }
+    if (s->has_ledger ? s->ledger_seq > newest : !owes) {
+        b->ledgers[member] = s->has_ledger ? s->ledger_seq : newest;
         return ENT_E_OK;
     }
     return ent_audit_fail(a, 13, leaf->index,
@@ -364,30 +389,44 @@ enum ent_err ent_audit_budget_update(struct ent_audit *a, const struct ent_audit
 
 /* ---- what is said to be covered ---- */
 
+/* NULL: it may be said to be covered. */
+static const char *not_covered(const struct ent_audit *a, bool figures)
+{
+    if (figures) {
+        return "no figures are noised in this version";
+    } else if (a->budget->promise == PROMISE_NONE) {
+        return "its plan has no privacy";
+    } else if (a->budget->promise == PROMISE_PRIVACY && !a->run.leaf.no_stats) {
+        return "statistics without noise went into it";
+    }
+    return NULL;
+}
+
 enum ent_err ent_audit_budget_claim(struct ent_audit *a, const struct ent_audit_leaf *leaf,
                                     bool covered, bool figures)
 {
-    if (!covered || (!figures && a->budget->promise != PROMISE_NONE)) {
+    const char *why = not_covered(a, figures);
+
+    if (!covered || why == NULL) {
         return ENT_E_OK;
     }
     return ent_audit_fail(a, 13, leaf->index, "leaf %" PRIu64 " says that noise covers %s; %s",
-                          leaf->index, figures ? "its figures" : "its model",
-                          figures ? "no figures are noised in this version"
-                                  : "its plan has no privacy");
+                          leaf->index, figures ? "its figures" : "its model", why);
 }
 
 /* ---- the end ---- */
 
-static enum ent_err end_of(struct ent_audit_spending *s)
+static enum ent_err persons_of(struct ent_audit_spending *s)
 {
-    for (uint32_t j = 1; j <= ENT_AUDIT_PERSONS && s->rounds > 0; j++) {
-        enum ent_err err = person(&s->event, s->rounds, j, &s->person[j - 1]);
+    for (uint32_t i = 0; i <= ENT_AUDIT_PERSONS && s->rounds > 0; i++) {
+        uint32_t j = i < ENT_AUDIT_PERSONS ? i + 1 : s->event.members_per_person;
+        enum ent_err err = person(&s->event, s->rounds, j, &s->person[i]);
 
         if (err == ENT_E_NO_MEMORY) {
             return err;
         }
         if (err != ENT_E_OK) {
-            s->person[j - 1] = (double)INFINITY;
+            s->person[i] = (double)INFINITY;
         }
     }
     return ENT_E_OK;
@@ -400,7 +439,7 @@ enum ent_err ent_audit_budget_end(struct ent_audit *a)
     char name[ENT_AUDIT_SHORT_BYTES];
 
     for (size_t i = 0; i < a->facts->n_spendings; i++) {
-        ENT_TRY(end_of(&a->facts->spendings[i]));
+        ENT_TRY(persons_of(&a->facts->spendings[i]));
     }
     if (b->n_rounds == 0 || a->facts->n_spendings == 0) {
         ent_audit_say(a, 13, ENT_AUDIT_SKIP, "no round with differential privacy");

@@ -20,8 +20,10 @@ struct account {
 struct ent_audit_budget {
     uint64_t config;      /* leaf of the run's config.set, plus 1; 0: none yet */
     enum promise promise; /* of its plan */
+    bool has_plan;        /* it is here, and one of this build */
     struct ent_plan_privacy privacy;
     struct ent_plan_noise noise;    /* what the plan derives */
+    uint32_t weight_max;            /* of the plan: it stands in the sensitivity */
     size_t place;                   /* of the run in facts->budgets, plus 1; 0: not there */
     struct ent_leaf_dp_event first; /* of the run; what all its rounds book */
     bool has_first;

@@ -21,6 +21,16 @@ static enum ent_err read_plan(struct ent_audit *a, struct ent_plan **out)
     return err;
 }
 
+static uint32_t largest_weight(const struct ent_plan *plan)
+{
+    uint32_t largest = 1;
+
+    for (uint32_t i = 0; plan->weights == ENT_WEIGHTS_FIXED && i < plan->n_fixed_weights; i++) {
+        largest = plan->fixed_weights[i].weight > largest ? plan->fixed_weights[i].weight : largest;
+    }
+    return largest;
+}
+
 enum ent_err ent_audit_budget_plan(struct ent_audit *a)
 {
     struct ent_audit_budget *b = a->budget;
@@ -28,17 +38,33 @@ enum ent_err ent_audit_budget_plan(struct ent_audit *a)
     enum ent_err err = read_plan(a, &plan);
 
     b->promise = PROMISE_UNKNOWN;
+    b->has_plan = err == ENT_E_OK;
     if (err == ENT_E_OK) {
         b->privacy = plan->privacy;
+        b->weight_max = largest_weight(plan);
         b->promise = plan->privacy.unit == ENT_PRIVACY_NONE ? PROMISE_NONE : PROMISE_PRIVACY;
     }
     if (b->promise == PROMISE_PRIVACY) {
         err = ent_plan_privacy_derive(plan, &b->noise);
         b->promise = err == ENT_E_OK ? PROMISE_PRIVACY : PROMISE_UNKNOWN;
     }
+    if (err != ENT_E_NO_MEMORY) { /* no plan of ours: V16, or nothing to hold it to */
+        err = ent_audit_base_of(a, plan);
+    }
     ent_plan_free(plan);
-    return err == ENT_E_NO_MEMORY ? err
-                                  : ENT_E_OK; /* no plan of ours: V16, or nothing to hold it to */
+    return err;
+}
+
+bool ent_audit_budget_unit(const struct ent_audit *a, uint32_t *unit)
+{
+    *unit = a->budget->has_plan ? (uint32_t)a->budget->privacy.unit : ENT_PRIVACY_NONE;
+    return a->budget->has_plan && a->budget->config == a->run.seq + 1;
+}
+
+/* Where the noise is that this unit takes. */
+static uint32_t trust_of(const struct ent_audit_budget *b)
+{
+    return b->privacy.unit == ENT_PRIVACY_MEMBER ? ENT_LOG_TRUST_CENTRAL : ENT_LOG_TRUST_LOCAL;
 }
 
 static const char *differs(const struct ent_audit_budget *b, const struct ent_leaf_dp_event *m)
@@ -48,8 +74,10 @@ static const char *differs(const struct ent_audit_budget *b, const struct ent_le
 
     if (m->unit != (uint32_t)b->privacy.unit) {
         return "another unit";
-    } else if (m->mechanism != ENT_DP_DISCRETE_GAUSSIAN || m->trust != ENT_LOG_TRUST_LOCAL) {
+    } else if (m->mechanism != ENT_DP_DISCRETE_GAUSSIAN) {
         return "another mechanism";
+    } else if (m->trust != trust_of(b)) {
+        return "noise at another place";
     } else if (m->sensitivity != due->sensitivity) {
         return "another sensitivity";
     } else if (m->rate != due->rate) {
@@ -62,6 +90,10 @@ static const char *differs(const struct ent_audit_budget *b, const struct ent_le
         return "another limit";
     } else if (fabs((double)m->delta_e18 / E18 / b->privacy.delta - 1.0) > 1e-9) {
         return "another delta";
+    } else if (m->members_per_person != b->privacy.members_per_person) {
+        return "another number of members that know one person";
+    } else if (m->basis != b->privacy.persons_basis) {
+        return "another basis of the members that know one person";
     } else if (sigma2 < (double)due->sigma2 * (1.0 - SIGMA2_SLACK)) {
         return "less noise";
     } else if (sigma2 > (double)due->sigma2 * (1.0 + SIGMA2_SLACK)) {

@@ -79,6 +79,12 @@ static enum ent_err begin_run(struct ent_audit *a, const struct ent_audit_leaf *
     if (a->facts->n_runs > 0 && a->facts->runs[a->facts->n_runs - 1].seq == a->run.seq) {
         a->facts->runs[a->facts->n_runs - 1].run = leaf->frame.run;
     }
+    if (a->run.leaf.no_stats && !a->run.leaf.has_base) {
+        ENT_TRY(ent_audit_fail(a, 11, a->run.seq,
+                               "leaf %" PRIu64 " counts no statistics and names no model to start "
+                               "from",
+                               a->run.seq));
+    }
     if (leaf->frame.run > a->last_run) {
         return ENT_E_OK;
     }

@@ -25,7 +25,7 @@ const char *ent_audit_check_name(unsigned number)
         "heads inside statements",
         "privacy budget",
         "masking",
-        "sealed updates",
+        "sealed updates, and noise",
         "retention",
     };
 
@@ -47,6 +47,7 @@ void ent_audit_facts_release(struct ent_audit_facts *facts)
     free(facts->sets);
     free(facts->erasures);
     free(facts->spendings);
+    free(facts->noisings);
     free(facts->disputes);
     free(facts->findings);
     *facts = (struct ent_audit_facts){0};
@@ -194,6 +195,28 @@ const struct ent_audit_member *ent_audit_member_of(const struct ent_audit_facts 
         }
     }
     return NULL;
+}
+
+const char *ent_audit_base_name(enum ent_audit_base base)
+{
+    static const char *const names[] = {"none", "plan", "released", "other", "unknown"};
+
+    return names[base];
+}
+
+uint64_t ent_audit_rerolls_of(const struct ent_audit_noising *run)
+{
+    return (uint64_t)run->withheld + run->aborted;
+}
+
+uint64_t ent_audit_rerolls(const struct ent_audit_facts *facts)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < facts->n_noisings; i++) {
+        n += ent_audit_rerolls_of(&facts->noisings[i]);
+    }
+    return n;
 }
 
 void ent_audit_short(const uint8_t *bytes, size_t len, char out[ENT_AUDIT_SHORT_BYTES])

@@ -32,6 +32,8 @@ enum ent_audit_status {
     ENT_AUDIT_FAIL        /* a violation is proved */
 };
 
+struct ent_audit_facts;
+
 struct ent_audit_finding {
     unsigned check; /* number */
     enum ent_audit_status status;
@@ -132,12 +134,24 @@ struct ent_audit_build {
     uint64_t ms;
     struct ent_leaf_software_start leaf;
 };
+/* What the base that a config.set names is (V11 says that its rounds start from it). */
+enum ent_audit_base {
+    ENT_AUDIT_BASE_NONE,
+    ENT_AUDIT_BASE_PLAN,     /* the plan's own initial model, computed again */
+    ENT_AUDIT_BASE_RELEASED, /* a model that this log released before */
+    ENT_AUDIT_BASE_OTHER,    /* neither: brought along, nothing here says what it was made of */
+    ENT_AUDIT_BASE_UNKNOWN   /* plan or base are not there to be looked at */
+};
+const char *ent_audit_base_name(enum ent_audit_base base); /* "plan", ... */
+
 struct ent_audit_run { /* one config.set */
     uint64_t seq;
     uint64_t ms;
     uint32_t run;                    /* of the first round that names it; 0: none did */
     struct ent_leaf_config_set leaf; /* `auditors` points to the array below */
     uint8_t auditors[ENT_LOG_AUDITORS_MAX][32];
+    enum ent_audit_base base_is; /* of a run that began */
+    uint64_t base_seq;           /* RELEASED: the release */
 };
 struct ent_audit_auditor {
     uint64_t seq;
@@ -174,7 +188,8 @@ struct ent_audit_dispute {
     bool proved; /* the receipt contradicts the log */
 };
 
-#define ENT_AUDIT_PERSONS 2 /* figures for a person in j = 1 .. this many members */
+#define ENT_AUDIT_PERSONS                                                                          \
+    2 /* figures for a person in j = 1 .. this many members, and the plan's j */
 struct ent_audit_spending { /* of one run with privacy: its fullest account */
     uint32_t run;
     uint64_t seq;                   /* its first dp.event */
@@ -184,9 +199,24 @@ struct ent_audit_spending { /* of one run with privacy: its fullest account */
     uint32_t rounds;     /* booked on it */
     uint64_t spent_nano; /* epsilon in 10^-9, as logged */
     uint32_t refunds;    /* of the run */
-    double person
-        [ENT_AUDIT_PERSONS]; /* epsilon of a person in [i] + 1 members, each with the fullest account */
+    /* Epsilon of a person in [i] + 1 members, each with the fullest account; behind them of one in as many as the plan
+     * counts on. INFINITY: none can be given. */
+    double person[ENT_AUDIT_PERSONS + 1];
 };
+
+struct ent_audit_noising { /* of one run with noise at the coordinator */
+    uint32_t run;
+    uint64_t seq; /* its first round.open that commits to a seed */
+    uint32_t n_auditors;
+    uint32_t rounds;   /* closed with noise */
+    uint64_t nonces;   /* of members, in the salts of these rounds */
+    uint32_t opened;   /* seeds that --key opened, and that are those committed to */
+    uint32_t withheld; /* invited, and no join: over all attempts that had a commitment */
+    uint32_t aborted;  /* such attempts that failed */
+};
+/* Each of them is a bit that somebody who knows the seed could have chosen noise by. */
+uint64_t ent_audit_rerolls(const struct ent_audit_facts *facts);
+uint64_t ent_audit_rerolls_of(const struct ent_audit_noising *run);
 
 #define ENT_AUDIT_LIST(type_, name_)                                                               \
     struct type_ *name_;                                                                           \
@@ -233,6 +263,7 @@ struct ent_audit_facts {
     ENT_AUDIT_LIST(ent_audit_erasure, erasures);
     ENT_AUDIT_LIST(ent_audit_dispute, disputes);
     ENT_AUDIT_LIST(ent_audit_spending, spendings); /* by run */
+    ENT_AUDIT_LIST(ent_audit_noising, noisings);   /* by run */
 
     struct ent_audit_check checks[ENT_AUDIT_CHECKS];
     ENT_AUDIT_LIST(ent_audit_finding, findings);

@@ -5,6 +5,7 @@
 #include "audit/pool.h"
 #include "audit/verify.h"
 #include "audit/walk.h"
+#include "common/plan/plan.h"
 
 #define ENT_AUDIT_NO_SEQ UINT64_MAX
 #define ENT_AUDIT_NOBODY UINT32_MAX
@@ -153,6 +154,7 @@ struct ent_audit {
     uint64_t n_cohorts;
     uint64_t n_releases;
     struct ent_audit_budget *budget; /* budget.c */
+    struct ent_audit_noise *noise;   /* noise.c */
 };
 
 /* facts.c */
@@ -218,6 +220,27 @@ ENT_MUST enum ent_err ent_audit_budget_update(struct ent_audit *a,
                                               const struct ent_audit_leaf *leaf, uint32_t member,
                                               const struct ent_update_statement *statement);
 ENT_MUST enum ent_err ent_audit_budget_end(struct ent_audit *a);
+/* The unit of the run's plan (enum ent_privacy_unit); false: there is no plan that this build reads. */
+bool ent_audit_budget_unit(const struct ent_audit *a, uint32_t *unit);
+
+/* noise.c: V15, noise that the coordinator adds. */
+ENT_MUST enum ent_err ent_audit_noise_init(struct ent_audit *a);
+void ent_audit_noise_free(struct ent_audit *a);
+/* A member's first commitment; behind ent_audit_budget_open; a join of `member`; the end of the attempt. */
+void ent_audit_noise_admit(struct ent_audit *a, uint32_t member, const uint8_t nonce_commit[32]);
+ENT_MUST enum ent_err ent_audit_noise_open(struct ent_audit *a, const struct ent_audit_leaf *leaf);
+ENT_MUST enum ent_err ent_audit_noise_join(struct ent_audit *a, const struct ent_audit_leaf *leaf,
+                                           uint32_t member, const struct ent_msg_join *join);
+/* Its join was refused for its nonce (update.reject, bad_nonce): nothing of it stands, its next join only commits. */
+void ent_audit_noise_refused(struct ent_audit *a, uint32_t member);
+ENT_MUST enum ent_err ent_audit_noise_closed(struct ent_audit *a,
+                                             const struct ent_audit_leaf *leaf);
+void ent_audit_noise_aborted(struct ent_audit *a);
+/* What V15 says of it: appended to `text`; "" where there is none. Behind everything else. */
+ENT_MUST enum ent_err ent_audit_noise_end(struct ent_audit *a, char text[ENT_AUDIT_TEXT_MAX]);
+
+/* base.c: what the model is that a run starts from. */
+ENT_MUST enum ent_err ent_audit_base_of(struct ent_audit *a, const struct ent_plan *plan);
 
 /* members.c: V8. */
 ENT_MUST enum ent_err ent_audit_members_init(struct ent_audit *a);

@@ -224,6 +224,7 @@ enum ent_err ent_audit_member_admit(struct ent_audit *a, const struct ent_audit_
     member->admit_ms = leaf->frame.time_ms;
     a->by_handle[slot] = m + 1;
     ENT_TRY(take_keys(a, leaf, m));
+    ent_audit_noise_admit(a, m, leaf->any.member_admit.nonce_commit);
     take_vkey(a, admit, m);
     ent_arena_init(&arena, ENT_WIRE_ARENA_BYTES);
     err = check_request(a, leaf, &arena, m);

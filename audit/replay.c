@@ -121,6 +121,7 @@ static enum ent_err on_open(struct ent_replaying *r, const struct ent_audit_leaf
     memcpy(at->base, open->base, sizeof at->base);
     memcpy(at->hash, leaf->hash, sizeof at->hash);
     memcpy(at->federation, leaf->frame.federation, sizeof at->federation);
+    ent_replay_noise_open(r, open);
     if (!r->run.there || open->config != r->run.seq) {
         ent_replay_break(r, ENT_REPLAY_DIFFERS,
                          "it names leaf %llu as its configuration, which is not that of its run",
@@ -131,6 +132,7 @@ static enum ent_err on_open(struct ent_replaying *r, const struct ent_audit_leaf
 
 static enum ent_err on_abort(struct ent_replaying *r)
 {
+    ent_replay_noise_ended(r, true);
     r->out->n_aborted += r->at.open && r->at.wanted ? 1 : 0;
     r->at.open = false;
     return ENT_E_OK;
@@ -149,11 +151,13 @@ static void report(struct ent_replaying *r, const struct ent_audit_leaf *leaf, b
                                    .seq = leaf->index,
                                    .status = r->at.status,
                                    .summed = summed,
+                                   .noised = ent_replay_owes_noise(r),
                                    .has_model = close->has_model};
 
     memcpy(one.result, close->result, sizeof one.result);
     memcpy(one.model, close->model, sizeof one.model);
     out->n_closed++;
+    out->n_noised += one.noised ? 1 : 0;
     out->n_identical += one.status == ENT_REPLAY_IDENTICAL ? 1 : 0;
     if (one.status > out->verdict) {
         out->verdict = one.status;
@@ -187,6 +191,7 @@ static enum ent_err on_close(struct ent_replaying *r, const struct ent_audit_lea
                        (unsigned long long)leaf->index);
         return ENT_E_OK;
     }
+    ent_replay_noise_ended(r, false);
     if (!is_needed(r)) {
         r->at.open = false;
         return ENT_E_OK;
@@ -223,6 +228,11 @@ static enum ent_err on_leaf(void *ctx, const struct ent_audit_leaf *leaf)
         return on_open(r, leaf);
     case ENT_LEAF_UPDATE_ACCEPT:
         return r->at.open ? ent_replay_accept(r, &leaf->any.update_accept) : ENT_E_OK;
+    case ENT_LEAF_ROUND_JOIN:
+        return ent_replay_noise_join(r, &leaf->any.round_join);
+    case ENT_LEAF_DP_EVENT:
+        ent_replay_noise_event(r, &leaf->any.dp_event);
+        return ENT_E_OK;
     case ENT_LEAF_ROUND_ABORT:
         return on_abort(r);
     case ENT_LEAF_ROUND_CLOSE:
@@ -287,6 +297,9 @@ enum ent_err ent_replay_export(struct ent_export *export, const struct ent_repla
     free(r.erased);
     free(r.at.invited);
     free(r.at.updates);
+    free(r.at.nonces);
+    free(r.noised);
+    free(r.released);
     return err;
 }
 
@@ -294,5 +307,6 @@ void ent_replay_release(struct ent_replay *replay)
 {
     free(replay->rounds);
     free(replay->findings);
+    free(replay->bases);
     memset(replay, 0, sizeof *replay);
 }

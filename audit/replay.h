@@ -27,6 +27,7 @@ struct ent_replay_round { /* one that was closed */
     uint64_t seq; /* of round.close */
     enum ent_replay_status status;
     bool summed;        /* the sum is the logged one */
+    bool noised;        /* with its noise */
     uint8_t result[32]; /* as logged */
     bool has_model;
     uint8_t model[32]; /* as logged */
@@ -38,6 +39,12 @@ struct ent_replay_finding {
     uint64_t round;
     uint64_t seq; /* of the leaf */
     char text[ENT_AUDIT_TEXT_MAX];
+};
+
+struct ent_replay_base { /* of a run that names one */
+    uint64_t seq;        /* of its config.set */
+    enum ent_audit_base is;
+    uint8_t model[32];
 };
 
 struct ent_replay_options {
@@ -59,16 +66,19 @@ struct ent_replay {
 
     ENT_AUDIT_LIST(ent_replay_round, rounds);
     ENT_AUDIT_LIST(ent_replay_finding, findings);
+    ENT_AUDIT_LIST(ent_replay_base, bases);
     uint64_t n_identical;
     uint64_t n_closed;   /* in the range */
     uint64_t n_released; /* models and figures that are the replayed ones */
     uint64_t n_aborted;  /* attempts */
+    uint64_t n_noised;   /* closed rounds that owe noise */
+    uint64_t n_rerolls;  /* bits by which noise could have been chosen, see facts.h */
     enum ent_replay_status verdict;
 };
 
 /* OK also when rounds differ: `out` says what was found. Errors: the export cannot be read (CORRUPT, LIMIT, IO), a file
  * of the options cannot (CONFIG names it), UNSUPPORTED: this machine fails the self-test. `out` is all zero before; release it in
- * any case. Memory: one update, the sum, two models, two states. */
+ * any case. Memory: one update, the sum (twice where it has noise), two models, two states. */
 ENT_MUST enum ent_err ent_replay_export(struct ent_export *export,
                                         const struct ent_replay_options *options,
                                         struct ent_replay *out);

@@ -4,6 +4,7 @@
 
 #include "audit/replay.h"
 #include "audit/walk.h"
+#include "common/crypto/commit.h"
 #include "common/crypto/x25519.h"
 #include "common/step/step.h"
 
@@ -40,6 +41,8 @@ struct ent_replay_run {
     size_t cap_trained;
     uint8_t initial[32];
     bool has_initial;
+    bool derived;    /* sigma2 of the plan is known: */
+    uint64_t sigma2; /* 0: it gives none */
 };
 
 /* The attempt that the newest round.open began. */
@@ -61,6 +64,13 @@ struct ent_replay_attempt {
     struct ent_replay_update *updates;
     size_t n_updates;
     size_t cap_updates;
+    bool has_noise; /* its opening commits to a seed */
+    uint8_t noise_commit[32];
+    uint64_t sigma2; /* as booked; 0: it is not */
+    struct ent_noise_nonce *nonces;
+    size_t n_nonces;
+    size_t cap_nonces;
+    size_t n_joined;                 /* counted where there is noise */
     struct ent_replay_round *report; /* NULL: not closed yet, or beyond the bound */
     enum ent_replay_status status;
     bool evaluated; /* figures are those of this round */
@@ -76,7 +86,11 @@ struct ent_replaying {
     uint8_t (*erased)[32];
     size_t n_erased;
     size_t cap_erased;
-    struct ent_buf bytes; /* of one update */
+    struct ent_buf bytes;    /* of one update */
+    int64_t *noised;         /* the sum of the attempt, with its noise */
+    uint8_t (*released)[32]; /* every model that was released so far */
+    size_t n_released;
+    size_t cap_released;
     struct ent_replay_run run;
     struct ent_replay_attempt at;
 };
@@ -102,6 +116,30 @@ ENT_MUST enum ent_err ent_replay_accept(struct ent_replaying *r,
 ENT_MUST enum ent_err ent_replay_sum(struct ent_replaying *r,
                                      const struct ent_leaf_round_close *close, struct ent_agg **agg,
                                      const int64_t **sum, size_t *dim);
+
+/* What is left of a blob that the export lacks. */
+bool ent_replay_is_erased(const struct ent_replaying *r, const uint8_t digest[32]);
+
+/* ---- replay_noise.c ---- */
+/* Whether noise is added to the sum of the attempt. */
+bool ent_replay_owes_noise(const struct ent_replaying *r);
+void ent_replay_noise_open(struct ent_replaying *r, const struct ent_leaf_round_open *open);
+void ent_replay_noise_event(struct ent_replaying *r, const struct ent_leaf_dp_event *event);
+ENT_MUST enum ent_err ent_replay_noise_join(struct ent_replaying *r,
+                                            const struct ent_leaf_round_join *join);
+/* Before the attempt ends: what could have been chosen. */
+void ent_replay_noise_ended(struct ent_replaying *r, bool aborted);
+/* Whether an update is within what the noise covers; otherwise a finding says so. */
+bool ent_replay_is_clipped(struct ent_replaying *r, const struct ent_bytes *ints, const char *who);
+/* result->sum becomes the sum with its noise, where it owes one. *good = false: a finding says why not. */
+ENT_MUST enum ent_err ent_replay_noise(struct ent_replaying *r,
+                                       const struct ent_leaf_round_close *close,
+                                       struct ent_agg_result *result, bool *good);
+
+/* ---- replay_base.c ---- */
+/* The run that began: what its base is. */
+ENT_MUST enum ent_err ent_replay_base(struct ent_replaying *r, bool no_stats);
+ENT_MUST enum ent_err ent_replay_base_released(struct ent_replaying *r, const uint8_t model[32]);
 
 /* ---- replay_run.c ---- */
 ENT_MUST enum ent_err ent_replay_begin_run(struct ent_replaying *r, uint64_t seq,

@@ -67,7 +67,9 @@ static enum ent_err print_round(const struct ent_replay_round *r, struct ent_buf
     }
     return ent_buf_addf(out, "  %-8s  %4lu %s  %s%s%s\n", ent_task_name(r->task),
                         (unsigned long)r->updates, r->updates == 1 ? "update " : "updates",
-                        r->summed ? "sum identical" : "sum not replayed",
+                        !r->summed  ? "sum not replayed"
+                        : r->noised ? "sum and noise identical"
+                                    : "sum identical",
                         r->has_model ? "; newest model " : "", r->has_model ? model : "");
 }
 
@@ -85,6 +87,30 @@ static enum ent_err print_head(const struct ent_replay *replay, struct ent_buf *
     return ent_buf_addf(out, "not here    signatures, cohorts, witnesses: entente-audit verify\n");
 }
 
+/* Only where it is no model of this plan's or this log's. */
+static enum ent_err print_bases(const struct ent_replay *replay, struct ent_buf *out)
+{
+    for (size_t i = 0; i < replay->n_bases; i++) {
+        const struct ent_replay_base *b = &replay->bases[i];
+        char model[ENT_AUDIT_SHORT_BYTES];
+
+        ent_audit_short(b->model, sizeof b->model, model);
+        if (b->is == ENT_AUDIT_BASE_OTHER) {
+            ENT_TRY(ent_buf_addf(out,
+                                 "NOTE  the run of leaf %llu starts from model %s, which is "
+                                 "neither its plan's nor released in this log: nothing here says "
+                                 "what it was made of\n",
+                                 (unsigned long long)b->seq, model));
+        } else if (b->is == ENT_AUDIT_BASE_UNKNOWN) {
+            ENT_TRY(ent_buf_addf(out,
+                                 "NOTE  the run of leaf %llu starts from model %s, which is not "
+                                 "here: whether it is its plan's is not known\n",
+                                 (unsigned long long)b->seq, model));
+        }
+    }
+    return ENT_E_OK;
+}
+
 static enum ent_err print_verdict(const struct ent_replay *replay, struct ent_buf *out)
 {
     ENT_TRY(ent_buf_addf(out, "VERDICT %s", verdict_names[replay->verdict]));
@@ -95,8 +121,8 @@ static enum ent_err print_verdict(const struct ent_replay *replay, struct ent_bu
     } else {
         ENT_TRY(ent_buf_addf(out, " nothing was replayed"));
     }
-    /* A reroll draws noise again; no leaf of this format has any. */
-    return ent_buf_addf(out, "; rerolls 0; build %.8s self-test %s\n", replay->build.build_id,
+    return ent_buf_addf(out, "; rerolls %llu; build %.8s self-test %s\n",
+                        (unsigned long long)replay->n_rerolls, replay->build.build_id,
                         replay->n_starts == 0          ? "not compared"
                         : replay->n_starts_differ == 0 ? "equal"
                                                        : "differs");
@@ -112,6 +138,7 @@ enum ent_err ent_replay_print(const struct ent_replay *replay, bool each, struct
         ENT_TRY(ent_buf_addf(out, "... and %llu more rounds\n",
                              (unsigned long long)replay->lost_rounds));
     }
+    ENT_TRY(print_bases(replay, out));
     for (size_t i = 0; i < replay->n_findings; i++) {
         ENT_TRY(ent_buf_addf(out, "%s  %s\n", status_marks[replay->findings[i].status],
                              replay->findings[i].text));
@@ -134,6 +161,7 @@ static void put_round(struct ent_json_writer *w, const struct ent_replay_round *
     ent_json_put_key_uint(w, "leaf", r->seq);
     ent_json_put_key_string(w, "status", status_names[r->status]);
     ent_json_put_key_bool(w, "sum_identical", r->summed);
+    ent_json_put_key_bool(w, "noise", r->noised);
     ent_json_put_key_hex(w, "result", r->result, 32);
     if (r->has_model) {
         ent_json_put_key_hex(w, "model", r->model, 32);
@@ -157,8 +185,25 @@ static void put_build(struct ent_json_writer *w, const struct ent_replay *replay
     ent_json_put_key_uint(w, "coordinator_starts_with_another_selftest", replay->n_starts_differ);
 }
 
+static void put_bases(struct ent_json_writer *w, const struct ent_replay *replay)
+{
+    ent_json_put_key(w, "bases");
+    ent_json_put_array(w);
+    for (size_t i = 0; i < replay->n_bases; i++) {
+        const struct ent_replay_base *b = &replay->bases[i];
+
+        ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_uint(w, "leaf", b->seq);
+        ent_json_put_key_string(w, "is", ent_audit_base_name(b->is));
+        ent_json_put_key_hex(w, "model", b->model, 32);
+        ent_json_put_close(w);
+    }
+    ent_json_put_close(w);
+}
+
 static void put_lists(struct ent_json_writer *w, const struct ent_replay *replay)
 {
+    put_bases(w, replay);
     ent_json_put_key(w, "rounds");
     ent_json_put_array(w);
     for (size_t i = 0; i < replay->n_rounds; i++) {
@@ -196,7 +241,8 @@ enum ent_err ent_replay_print_json(const struct ent_replay *replay, struct ent_b
     ent_json_put_key_uint(&w, "rounds_closed", replay->n_closed);
     ent_json_put_key_uint(&w, "releases_identical", replay->n_released);
     ent_json_put_key_uint(&w, "attempts_aborted", replay->n_aborted);
-    ent_json_put_key_uint(&w, "rerolls", 0);
+    ent_json_put_key_uint(&w, "rounds_with_noise", replay->n_noised);
+    ent_json_put_key_uint(&w, "rerolls", replay->n_rerolls);
     put_lists(&w, replay);
     ent_json_put_key_uint(&w, "rounds_not_listed", replay->lost_rounds);
     ent_json_put_key_uint(&w, "findings_not_listed", replay->lost_findings);

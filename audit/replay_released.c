@@ -90,6 +90,7 @@ enum ent_err ent_replay_release_of(struct ent_replaying *r,
     const uint8_t *model = due(&r->run, release);
     bool cut = r->options->last != 0 && r->at.round > r->options->last;
 
+    ENT_TRY(ent_replay_base_released(r, release->model));
     if (!r->run.there || cut) {
         return ENT_E_OK;
     }

@@ -77,7 +77,8 @@ enum ent_err ent_replay_begin_run(struct ent_replaying *r, uint64_t seq,
         run->has_model = true;
         memcpy(run->model_digest, run->base, sizeof run->model_digest);
     }
-    return read_plan(r, config->plan);
+    ENT_TRY(read_plan(r, config->plan));
+    return ent_replay_base(r, config->no_stats);
 }
 
 /* ---- models ---- */

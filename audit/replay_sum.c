@@ -111,7 +111,7 @@ enum ent_err ent_replay_accept(struct ent_replaying *r, const struct ent_leaf_up
 
 /* ---- the retained bytes ---- */
 
-static bool is_erased(const struct ent_replaying *r, const uint8_t digest[32])
+bool ent_replay_is_erased(const struct ent_replaying *r, const uint8_t digest[32])
 {
     for (size_t i = 0; i < r->n_erased; i++) {
         if (memcmp(r->erased[i], digest, 32) == 0) {
@@ -153,8 +153,9 @@ static enum ent_err read_blob(struct ent_replaying *r, const struct ent_replay_u
     }
     if (err == ENT_E_NOT_FOUND) {
         ent_replay_say(r, ENT_REPLAY_INCOMPLETE, true,
-                       is_erased(r, u->blob) ? "the update of member %s was erased, as the log says"
-                                             : "the update of member %s is not in this export",
+                       ent_replay_is_erased(r, u->blob)
+                           ? "the update of member %s was erased, as the log says"
+                           : "the update of member %s is not in this export",
                        who);
         return ENT_E_OK;
     }
@@ -206,6 +207,7 @@ static enum ent_err add_one(struct ent_replaying *r, const struct ent_replay_upd
                             uint64_t payload_bytes, struct ent_agg *agg, bool *good)
 {
     struct ent_bytes payload = {0};
+    struct ent_bytes ints;
     char who[ENT_AUDIT_SHORT_BYTES];
     uint8_t found[32];
     enum ent_err err;
@@ -225,8 +227,13 @@ static enum ent_err add_one(struct ent_replaying *r, const struct ent_replay_upd
                        "the update of member %s does not have the digest it signed", who);
         return ENT_E_OK;
     }
-    err = ent_agg_add(agg, payload.data + ENT_UPDATE_SALT_BYTES,
-                      payload.len - ENT_UPDATE_SALT_BYTES, u->weight);
+    ints = (struct ent_bytes){payload.data + ENT_UPDATE_SALT_BYTES,
+                              payload.len - ENT_UPDATE_SALT_BYTES};
+    *good = ent_replay_is_clipped(r, &ints, who);
+    if (!*good) {
+        return ENT_E_OK;
+    }
+    err = ent_agg_add(agg, ints.data, ints.len, u->weight);
     if (err != ENT_E_OK) {
         ent_replay_say(r, ENT_REPLAY_DIFFERS, true, "the update of member %s cannot be added: %s",
                        who, ent_err_message());
@@ -340,12 +347,17 @@ static enum ent_err compare(struct ent_replaying *r, const struct ent_leaf_round
         ent_replay_say(r, ENT_REPLAY_DIFFERS, true, "its sum: %s", ent_err_message());
         return ENT_E_OK;
     }
+    ENT_TRY(ent_replay_noise(r, close, result, same));
+    if (!*same) {
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_step_sum_digest(result->sum, result->dim, digest));
     *same = memcmp(digest, close->result, sizeof digest) == 0;
     if (!*same) {
         ent_replay_say(r, ENT_REPLAY_DIFFERS, true,
-                       "the sum of the %zu accepted updates is not the logged result",
-                       r->at.n_updates);
+                       "the sum of the %zu accepted updates%s is not the logged result",
+                       r->at.n_updates,
+                       ent_replay_owes_noise(r) ? ", with the noise that it owes," : "");
     }
     if (result->sum_w != close->sum_w) {
         ent_replay_say(r, ENT_REPLAY_DIFFERS, true,

@@ -4,6 +4,7 @@
 
 #include "audit/html.h"
 #include "audit/report.h"
+#include "common/json/json.h"
 
 #define ENT_REPORT_ROWS_MAX ((size_t)2000) /* of one table of the page; JSON has all */
 
@@ -23,6 +24,10 @@ void ent_report_federation(struct ent_report *r);
 void ent_report_members(struct ent_report *r);
 void ent_report_privacy(struct ent_report *r);
 void ent_report_budgets(struct ent_report *r); /* within it: runs whose rounds are booked */
+/* Within a budget's list: where noise of the coordinator comes from and what could have been chosen of it; what the run
+ * released that the budget does not cover. */
+void ent_report_noise(struct ent_report *r, const struct ent_audit_spending *s);
+void ent_report_uncovered(struct ent_report *r, const struct ent_audit_spending *s);
 void ent_report_models(struct ent_report *r);
 void ent_report_integrity(struct ent_report *r);
 void ent_report_actions(struct ent_report *r);
@@ -94,6 +99,11 @@ const char *ent_report_name_of(const struct ent_report_names *names, const uint8
 const struct ent_msg_metric *ent_report_figure(const struct ent_audit_facts *facts,
                                                const uint8_t model[32], const char *name,
                                                uint32_t *split);
+/* Noise at the coordinator of that run; NULL. */
+const struct ent_audit_noising *ent_report_noising_of(const struct ent_audit_facts *facts,
+                                                      uint32_t run);
+/* The newest config.set whose rounds that run played; NULL. */
+const struct ent_audit_run *ent_report_run_of(const struct ent_audit_facts *facts, uint32_t run);
 bool ent_report_is_statistics(const struct ent_audit_round *round);
 /* Things that were released without noise. */
 struct ent_report_exposed {
@@ -103,6 +113,10 @@ struct ent_report_exposed {
     uint64_t covered; /* of them under noise */
 };
 void ent_report_exposed(const struct ent_audit_facts *facts, struct ent_report_exposed *out);
+
+/* The object `privacy` of the JSON. */
+void ent_report_json_privacy(struct ent_json_writer *w, const struct ent_audit_facts *facts,
+                             const struct ent_report_names *names);
 
 /* What the articles ask for, and what of it is in the log. */
 struct ent_report_article {

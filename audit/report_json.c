@@ -360,6 +360,7 @@ enum ent_err ent_report_json(const struct ent_audit_facts *facts,
     put_members(&j);
     put_rounds(&j);
     put_releases(&j);
+    ent_report_json_privacy(&j.w, facts, request->names);
     put_actions(&j);
     put_builds(&j);
     put_articles(&j);

@@ -322,10 +322,10 @@ void ent_report_limits(struct ent_report *r)
         {"That nobody learned anything from the models.",
          "Differential privacy bounds what anybody can infer of one person, for the runs and "
          "releases that the section on privacy shows as covered; the others have no such bound."},
-        {"That a member added the noise that it owed.",
-         "Noise is drawn inside each member. The log shows how much its round asked for and what "
-         "it "
-         "cost; that the member drew it, only an inspection on its premises shows."},
+        {"That noise was drawn as it is booked.",
+         "Inside a member only an inspection on its premises shows it. Noise of the coordinator is "
+         "drawn again by replay, with the key of an auditor who was admitted before the run; in a "
+         "run without one nobody can."},
         {"The exact time of anything.", "Times never go back in the log, but each is the "
                                         "coordinator's clock; a lie of minutes is not detected."},
         {"That the coordinator ran the program that it names.",

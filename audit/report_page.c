@@ -221,6 +221,10 @@ static void not_given(struct ent_report *r)
     ent_html_open(r->h, "ul", NULL);
     put_reason(r, "Whether each sum and each model is the result of its updates.",
                "That is entente-audit replay, by an auditor that was admitted before the run.");
+    if (r->facts->n_noisings > 0) {
+        put_reason(r, "Whether the coordinator drew the noise that it owed, and added it.",
+                   "That is replay, too: the section on privacy says of which runs anybody can.");
+    }
     if (q->policy == NULL) {
         put_reason(r, "Whose record this is.", "No policy was given (--policy, from a member).");
     }

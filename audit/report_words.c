@@ -171,6 +171,27 @@ bool ent_report_is_statistics(const struct ent_audit_round *round)
     return round->task == ENT_TASK_STATS && round->outcome == ENT_AUDIT_ROUND_CLOSED;
 }
 
+const struct ent_audit_noising *ent_report_noising_of(const struct ent_audit_facts *facts,
+                                                      uint32_t run)
+{
+    for (size_t i = 0; i < facts->n_noisings; i++) {
+        if (facts->noisings[i].run == run) {
+            return &facts->noisings[i];
+        }
+    }
+    return NULL;
+}
+
+const struct ent_audit_run *ent_report_run_of(const struct ent_audit_facts *facts, uint32_t run)
+{
+    for (size_t i = facts->n_runs; i > 0; i--) {
+        if (facts->runs[i - 1].run == run) {
+            return &facts->runs[i - 1];
+        }
+    }
+    return NULL;
+}
+
 void ent_report_exposed(const struct ent_audit_facts *facts, struct ent_report_exposed *out)
 {
     *out = (struct ent_report_exposed){.models = facts->n_releases + facts->lost_releases,

@@ -124,6 +124,7 @@ enum ent_err ent_audit_close(struct ent_audit *a, const struct ent_audit_leaf *l
     a->round.sum_w = close->sum_w;
     a->round.has_model = close->has_model;
     memcpy(a->round.model, close->model, sizeof a->round.model);
+    ENT_TRY(ent_audit_noise_closed(a, leaf));
     note_end(a, leaf, ENT_AUDIT_ROUND_CLOSED);
     ENT_TRY(ent_audit_models_closed(a, leaf));
     return ent_audit_round_keep(a);
@@ -145,6 +146,7 @@ enum ent_err ent_audit_abort(struct ent_audit *a, const struct ent_audit_leaf *l
             "leaf %" PRIu64 " says that %s updates had been accepted; %" PRIu32 " were",
             leaf->index, abort->inputs_arrived ? "some" : "no", a->round.accepted));
     }
+    ent_audit_noise_aborted(a);
     a->round.code = abort->code;
     note_end(a, leaf, ENT_AUDIT_ROUND_ABORTED);
     return ent_audit_round_keep(a);

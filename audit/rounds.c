@@ -84,7 +84,8 @@ enum ent_err ent_audit_open(struct ent_audit *a, const struct ent_audit_leaf *le
     for (size_t i = 0; i < open->n_invited; i++) {
         ENT_TRY(invite(a, leaf, open->invited[i]));
     }
-    return ent_audit_budget_open(a, leaf);
+    ENT_TRY(ent_audit_budget_open(a, leaf));
+    return ent_audit_noise_open(a, leaf);
 }
 
 /* ---- what happens in a round ---- */
@@ -186,6 +187,7 @@ static enum ent_err take_join(struct ent_audit *a, const struct ent_audit_leaf *
         ENT_TRY(bound(a, leaf->index, said.what, &heard, m.round_open));
         ENT_TRY(saw(a, leaf->index, heard.member, m.seen_size, m.seen_root));
     }
+    ENT_TRY(ent_audit_noise_join(a, leaf, heard.member, &m));
     return joined(a, leaf, heard.member);
 }
 
@@ -392,6 +394,9 @@ static enum ent_err end_one(struct ent_audit *a, const struct ent_audit_leaf *le
     }
     if (invited->place == ENT_AUDIT_INVITED) {
         a->facts->members[member].withheld++;
+    }
+    if (rejected && end->code == ENT_E_BAD_NONCE) {
+        ent_audit_noise_refused(a, member);
     }
     invited->place = ENT_AUDIT_ENDED;
     a->round.rejected += rejected;

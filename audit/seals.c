@@ -207,6 +207,7 @@ enum ent_err ent_audit_seals_of(struct ent_audit *a, const struct ent_audit_leaf
 enum ent_err ent_audit_seals_end(struct ent_audit *a)
 {
     bool named = a->n_seals > 0 || a->n_missing > 0;
+    char text[ENT_AUDIT_TEXT_MAX];
 
     if (a->n_seals_foreign > 0) {
         ENT_TRY(ent_audit_find(a, 15, ENT_AUDIT_INCOMPLETE, a->first_foreign,
@@ -215,13 +216,15 @@ enum ent_err ent_audit_seals_end(struct ent_audit *a)
                                a->n_seals_foreign, a->first_foreign, a->last_foreign));
     }
     if (!named) {
-        ent_audit_say(a, 15, ENT_AUDIT_SKIP,
-                      "no copies of updates were kept: replay cannot be done");
+        (void)snprintf(text, sizeof text, "no copies of updates were kept: replay cannot be done");
     } else {
-        ent_audit_say(a, 15, ENT_AUDIT_OK,
-                      "%" PRIu64 " kept copies are those that the log names; %" PRIu64 " opened%s",
-                      a->n_seals, a->n_seals_opened,
-                      a->key == NULL ? " (--key opens an auditor's)" : "");
+        (void)snprintf(text, sizeof text,
+                       "%" PRIu64 " kept copies are those that the log names; %" PRIu64 " opened%s",
+                       a->n_seals, a->n_seals_opened,
+                       a->key == NULL ? " (--key opens an auditor's)" : "");
     }
+    ENT_TRY(ent_audit_noise_end(a, text));
+    ent_audit_say(a, 15, named || a->facts->n_noisings > 0 ? ENT_AUDIT_OK : ENT_AUDIT_SKIP, "%s",
+                  text);
     return ENT_E_OK;
 }

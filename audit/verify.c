@@ -59,6 +59,7 @@ static enum ent_err prepare(struct ent_audit *a)
     ENT_TRY(ent_audit_models_init(a));
     ENT_TRY(ent_audit_members_init(a));
     ENT_TRY(ent_audit_budget_init(a));
+    ENT_TRY(ent_audit_noise_init(a));
     ENT_TRY(ent_audit_notes_init(a));
     return ent_audit_pool_start(a->options->threads, done, a, &a->pool);
 }
@@ -99,6 +100,7 @@ enum ent_err ent_audit_verify(struct ent_export *export, const struct ent_audit_
     ent_audit_pool_stop(a->pool); /* before what its jobs point to */
     ent_audit_members_release(a);
     ent_audit_budget_free(a);
+    ent_audit_noise_free(a);
     ent_audit_container_release(a);
     ent_x25519_key_free(a->key);
     free(a->keys);

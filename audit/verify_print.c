@@ -128,6 +128,7 @@ enum ent_err ent_audit_print_json(const struct ent_audit_facts *facts, struct en
     ent_json_put_key_uint(&w, "releases", facts->n_releases);
     ent_json_put_key_uint(&w, "signatures", facts->n_signatures);
     ent_json_put_key_uint(&w, "cosigned_size", facts->cosigned_size);
+    ent_json_put_key_uint(&w, "rerolls", ent_audit_rerolls(facts));
     ent_json_put_key(&w, "checks");
     ent_json_put_array(&w);
     for (unsigned i = 1; i <= ENT_AUDIT_CHECKS; i++) {

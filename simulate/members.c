@@ -316,29 +316,19 @@ static enum ent_err add(struct ent_sim *s, struct ent_sim_worker *w, uint32_t me
                        payload->len - ENT_UPDATE_SALT_BYTES, s->standings[member].weight);
 }
 
-static enum ent_err note_test(struct ent_sim *s, uint32_t member, const struct ent_payload *payload)
+/* What the member itself would see of its test rows, be they too few to be told of. */
+static void note_test(struct ent_sim *s, uint32_t member, const struct ent_work_result *result)
 {
-    struct ent_metrics *out = &s->result->members[member];
-    struct ent_task_sizes sizes = ent_plan_task_sizes(s->plan);
-    int64_t *v = NULL;
-    enum ent_err err;
-
-    if (s->round.task != ENT_ROUND_EVALUATE || s->round.split != ENT_ROUND_ON_TEST ||
-        s->population->members[member].parts.part[ENT_SPLIT_TEST].n == 0) {
-        return ENT_E_OK;
+    if (s->round.task == ENT_ROUND_EVALUATE && s->round.split == ENT_ROUND_ON_TEST &&
+        s->population->members[member].parts.part[ENT_SPLIT_TEST].n > 0) {
+        s->result->members[member] = result->metrics;
     }
-    ENT_TRY(ent_calloc(payload->dim, sizeof *v, &v));
-    ent_payload_int64(payload, v);
-    err = ent_task_evaluate_finish_of(&sizes, v, payload->dim, out);
-    free(v);
-    return err;
 }
 
 static enum ent_err compute(struct ent_sim *s, struct ent_sim_worker *w, uint32_t member,
-                            struct ent_payload *payload)
+                            struct ent_payload *payload, struct ent_work_result *result)
 {
     struct ent_simulated_member *who = &s->population->members[member];
-    struct ent_work_result result;
     uint8_t salt[32];
     uint8_t id[MEMBER_ID_BYTES];
     struct ent_work work = {.task = (enum ent_task_kind)s->round.task,
@@ -347,6 +337,7 @@ static enum ent_err compute(struct ent_sim *s, struct ent_sim_worker *w, uint32_
                             .train_round = ent_plan_train_round(s->plan, s->round.round),
                             .base = s->base,
                             .salt = salt,
+                            .floor = s->plan->min_group,
                             .booked = true, /* nothing leaves */
                             .kept = &w->kept};
 
@@ -355,10 +346,10 @@ static enum ent_err compute(struct ent_sim *s, struct ent_sim_worker *w, uint32_
     ENT_TRY(ent_sim_derive(s, "salt", id, sizeof id, salt));
     ENT_TRY(ent_pipeline_become(w->pipeline, who->name, &who->parts));
     if (work.task != ENT_TASK_TRAIN) {
-        return ent_pipeline_compute(w->pipeline, &work, payload, &result);
+        return ent_pipeline_compute(w->pipeline, &work, payload, result);
     }
     ENT_TRY(ent_kept_store_get(s->kept, member, &w->kept));
-    ENT_TRY(ent_pipeline_compute(w->pipeline, &work, payload, &result));
+    ENT_TRY(ent_pipeline_compute(w->pipeline, &work, payload, result));
     return ent_kept_store_put(s->kept, member, &w->kept);
 }
 
@@ -372,8 +363,7 @@ static enum ent_err deliver(struct ent_sim *s, struct ent_sim_worker *w, uint32_
     err = offer(s, w, member, payload, &body);
     ent_buf_release(&body);
     ENT_TRY(err);
-    ENT_TRY(add(s, w, member, payload));
-    return note_test(s, member, payload);
+    return add(s, w, member, payload);
 }
 
 /* Reasons to decline that lie in the member's data; whatever else goes wrong ends the simulation. */
@@ -388,6 +378,7 @@ enum ent_err ent_sim_work(void *ctx, uint32_t worker, uint32_t item)
     struct ent_sim_worker *w = &s->workers[worker];
     uint32_t member = s->order[item];
     struct ent_payload payload = {0};
+    struct ent_work_result result = {0};
     enum ent_err err;
 
     ent_arena_release(&w->arena);
@@ -398,11 +389,14 @@ enum ent_err ent_sim_work(void *ctx, uint32_t worker, uint32_t item)
         feed_locked(s, &event);
         return ENT_E_OK;
     }
-    err = compute(s, w, member, &payload);
+    err = compute(s, w, member, &payload, &result);
     if (err != ENT_E_OK) {
         return is_members_own(err) ? decline(s, w, member, err) : err;
     }
     err = deliver(s, w, member, &payload);
     ent_payload_release(&payload);
+    if (err == ENT_E_OK) {
+        note_test(s, member, &result);
+    }
     return err;
 }

@@ -95,12 +95,12 @@ void ent_agent_send_hello(struct ent_agent *agent)
 void ent_agent_send_join(struct ent_agent *agent, bool has_base)
 {
     const struct ent_state_log *head = ent_mirror_head(agent->mirror);
-    struct ent_msg_join m = {.has_nonce = true, .has_base = has_base};
+    struct ent_msg_join m = {.has_base = has_base};
     enum ent_err err;
 
     memcpy(m.round_open, agent->open->hash, sizeof m.round_open);
     err = ent_state_nonce_join(agent->state, &agent->csprng, ent_agent_attempt(agent), m.nonce,
-                               m.next_commit);
+                               m.next_commit, &m.has_nonce);
     if (err != ENT_E_OK) {
         ent_agent_fail(agent, err);
         return;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/agent/agent_internal.h"
+#include "client/policy/policy.h"
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
 #include "common/fixed/weight.h"
@@ -111,16 +112,17 @@ static enum ent_err make_payload(struct ent_agent *agent, struct ent_payload *pa
 {
     const struct ent_msg_round_open *m = &agent->open->msg;
     uint8_t salt[ENT_UPDATE_SALT_BYTES];
-    struct ent_work work = {.task = (enum ent_task_kind)m->task,
-                            .split = (enum ent_split)m->split,
-                            .round = m->round,
-                            .train_round =
-                                ent_plan_train_round(ent_pipeline_plan(agent->pipeline), m->round),
-                            .salt = salt,
-                            .kept = kept,
-                            .keep_going = keep_going,
-                            .progress = progress,
-                            .ctx = agent};
+    struct ent_work work = {
+        .task = (enum ent_task_kind)m->task,
+        .split = (enum ent_split)m->split,
+        .round = m->round,
+        .train_round = ent_plan_train_round(ent_pipeline_plan(agent->pipeline), m->round),
+        .salt = salt,
+        .floor = ent_policy_floor(&agent->config->policy, ent_pipeline_plan(agent->pipeline)),
+        .kept = kept,
+        .keep_going = keep_going,
+        .progress = progress,
+        .ctx = agent};
     enum ent_err err;
 
     ENT_TRY(ent_csprng_bytes(&agent->csprng, salt, sizeof salt));
@@ -214,12 +216,13 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
 }
 
 /* Figures of this member alone, and whether its policy lets them go. */
-static bool lets_figures_go(const struct ent_agent *agent, const struct ent_metrics *metrics)
+static bool lets_figures_go(const struct ent_agent *agent, const struct ent_work_result *result)
 {
     const struct ent_policy_config *policy = &agent->config->policy;
 
     return agent->open->msg.split == ENT_SPLIT_TEST && policy->own_figures_go &&
-           metrics->rows > 0 && metrics->rows >= policy->min_customers;
+           !result->withheld && result->metrics.rows > 0 &&
+           result->metrics.rows >= policy->min_customers;
 }
 
 static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kept,
@@ -233,7 +236,7 @@ static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kep
     ENT_HOOK_POINT("agent.computed");
     /* Before the update, whose number is taken when it is stored: numbers ascend. What is lost with a connection or a
      * process is not said again. */
-    if (lets_figures_go(agent, &result->metrics)) {
+    if (lets_figures_go(agent, result)) {
         ent_agent_send_figures(agent, &result->metrics);
     }
     err = ent_blob_new_take(payload.bytes, payload.len, &blob);
@@ -247,8 +250,9 @@ static enum ent_err make_and_store(struct ent_agent *agent, struct ent_kept *kep
 }
 
 /* What the final model is worth on this member's own test rows: said here, and nowhere else unless the policy lets it go. */
-static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
+static void say_own(struct ent_agent *agent, const struct ent_work_result *result)
 {
+    const struct ent_metrics *m = &result->metrics;
     char found[ENT_AGENT_FOUND_TEXT] = "";
     char auc[32] = "";
 
@@ -264,7 +268,7 @@ static void say_own(struct ent_agent *agent, const struct ent_metrics *m)
         agent, ENT_SAY_LINE,
         "this member's own test rows: %slog loss %.4f over %llu rows%s (these figures %s)", auc,
         m->log_loss, (unsigned long long)m->rows, found,
-        lets_figures_go(agent, m) ? "go to the operator: policy.own_figures" : "stay here");
+        lets_figures_go(agent, result) ? "go to the operator: policy.own_figures" : "stay here");
 }
 
 /* Under privacy of unit member: what clipping did is told to nobody else. */
@@ -286,7 +290,7 @@ static void say_result(struct ent_agent *agent, const struct ent_work_result *re
 
     ent_agent_round_text(agent, round);
     if (agent->open->msg.split == ENT_SPLIT_TEST && result->metrics.rows > 0) {
-        say_own(agent, &result->metrics);
+        say_own(agent, result);
     } else if (agent->open->msg.task == ENT_TASK_STATS) {
         ent_agent_sayf(agent, ENT_SAY_STATUS, "%s: %u rows", round, (unsigned)result->rows);
     } else if (train && unit == ENT_PRIVACY_CUSTOMER) {

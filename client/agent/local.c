@@ -27,6 +27,7 @@ static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
     struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = no_salt};
     struct ent_payload payload = {0};
     struct ent_feature *features = NULL;
+    struct ent_task_sizes sizes = ent_plan_task_sizes(p->plan);
     int64_t *sum = NULL;
     enum ent_err err;
 
@@ -37,7 +38,9 @@ static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
     }
     if (err == ENT_E_OK) {
         ent_payload_int64(&payload, sum);
-        err = ent_task_stats_finish(features, p->plan->n_features, sum, payload.dim, out);
+        sizes.features = features;
+        sizes.min_group = 0; /* nothing is told to anybody */
+        err = ent_task_stats_finish(&sizes, sum, payload.dim, out);
     }
     free(features);
     free(sum);
@@ -45,12 +48,16 @@ static enum ent_err own_fits(struct ent_pipeline *p, struct ent_fits **out)
     return err;
 }
 
-static enum ent_err standardise(struct ent_pipeline *p)
+static enum ent_err standardise(struct ent_pipeline *p, bool as_planned)
 {
     struct ent_fits *fits = NULL;
     enum ent_err err;
 
-    ENT_TRY(own_fits(p, &fits));
+    if (as_planned && ent_plan_no_stats(p->plan)) {
+        ENT_TRY(ent_fits_of_ranges(p->plan->features, p->plan->n_features, &fits));
+    } else {
+        ENT_TRY(own_fits(p, &fits));
+    }
     err = ent_pipeline_prepare(p, fits->fit);
     ent_fits_free(fits);
     return err;
@@ -142,6 +149,44 @@ static bool out_of_patience(const struct ent_pipeline *p, const struct best *bes
 
     return p->plan->patience > 0 && best->validation.rows > 0 && next > from &&
            next - 1 - from >= p->plan->patience;
+}
+
+static bool has_own_noise(const struct ent_pipeline *p, const struct ent_local *local)
+{
+    return local->as_planned && p->plan->privacy.unit == ENT_PRIVACY_CUSTOMER;
+}
+
+/* Rounds of the plan's noised steps; the books are of what leaves, and nothing does. */
+static enum ent_err train_noised(struct ent_pipeline *p, const struct ent_local *local,
+                                 struct best *best, struct ent_train_result *trained)
+{
+    struct ent_train_progress progress = {.epochs = p->plan->rounds, .mean_loss = (double)NAN};
+    struct ent_train_options options = {0};
+    struct ent_kept kept = {0};
+    struct ent_rows rows;
+    enum ent_err err;
+
+    ENT_TRY(ent_pipeline_gather(p, ENT_SPLIT_TRAIN, &rows));
+    ent_train_options_of(p->plan, &options);
+    ENT_TRY(ent_pipeline_keep(p, &kept, &options));
+    progress.rows_total = (uint64_t)rows.n * p->plan->rounds;
+    err = note_best(p, best, 0);
+    for (uint32_t r = 1; err == ENT_E_OK && r <= p->plan->rounds && !out_of_patience(p, best, r);
+         r++) {
+        options.round = r;
+        err = ent_pipeline_dp_train(p, &rows, &options);
+        if (err == ENT_E_OK && local->progress != NULL) {
+            progress.epoch = r;
+            progress.rows_done = (uint64_t)rows.n * r;
+            local->progress(local->ctx, &progress);
+        }
+        if (err == ENT_E_OK) {
+            err = note_best(p, best, r);
+        }
+    }
+    ent_kept_release(&kept);
+    trained->mean_loss = (double)NAN;
+    return err;
 }
 
 static enum ent_err train_all(struct ent_pipeline *p, const struct ent_local *local,
@@ -241,7 +286,8 @@ static enum ent_err run_local(struct ent_pipeline *p, const struct ent_local *lo
 
     ENT_TRY(ent_calloc_aligned(n, sizeof *best->params, &best->params));
     ent_model_init_params(p->model, &rng);
-    ENT_TRY(train_all(p, local, best, &trained));
+    ENT_TRY(has_own_noise(p, local) ? train_noised(p, local, best, &trained)
+                                    : train_all(p, local, best, &trained));
     memcpy(ent_model_params(p->model), best->params, n * sizeof *best->params);
     out->validation = best->validation;
     out->best_round = best->round;
@@ -262,7 +308,7 @@ enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline, const struct ent_
     ENT_TRY(ent_table_check_labels(pipeline->table));
     ENT_REQUIRE(pipeline->parts->part[ENT_SPLIT_TRAIN].n > 0, ENT_E_DATA,
                 "there are no training rows left after the split");
-    ENT_TRY(standardise(pipeline));
+    ENT_TRY(standardise(pipeline, local->as_planned));
     ENT_TRY(ent_pipeline_model(pipeline));
     err = run_local(pipeline, local, &best, &result);
     free(best.params);

@@ -311,14 +311,17 @@ static enum ent_err do_train(struct ent_pipeline *p, const struct ent_work *work
 static enum ent_err do_evaluate(struct ent_pipeline *p, const struct ent_work *work,
                                 struct ent_payload *payload, struct ent_work_result *result)
 {
-    struct ent_fill fill = {.plan = p->plan, .table = p->table, .salt = work->salt};
+    struct ent_fill fill = {
+        .plan = p->plan, .table = p->table, .salt = work->salt, .floor = work->floor};
     struct ent_fill_evaluate what = {
         .model = p->model, .keep_going = work->keep_going, .ctx = work->ctx};
     struct ent_payload made = {0};
     struct ent_metrics metrics;
     struct ent_rows rows;
+    bool withheld = false;
     enum ent_err err;
 
+    ENT_TRY(ent_fill_withholds(&fill, &p->parts->part[work->split], &withheld));
     ENT_TRY(ent_pipeline_gather(p, work->split, &rows));
     what.rows = &rows;
     ENT_TRY(ent_fill_evaluate(&fill, &what, &made));
@@ -327,8 +330,12 @@ static enum ent_err do_evaluate(struct ent_pipeline *p, const struct ent_work *w
         ent_payload_release(&made);
         return err;
     }
+    if (withheld) {
+        ent_payload_withhold(&made);
+    }
     *payload = made;
     result->rows = rows.n;
+    result->withheld = withheld;
     result->mean_loss = metrics.rows > 0 ? metrics.log_loss : 0.0;
     result->metrics = metrics;
     return ENT_E_OK;
@@ -405,7 +412,8 @@ static enum ent_err with_base(struct ent_pipeline *p, const struct ent_work *wor
 enum ent_err ent_pipeline_compute(struct ent_pipeline *pipeline, const struct ent_work *work,
                                   struct ent_payload *payload, struct ent_work_result *result)
 {
-    struct ent_fill fill = {.plan = pipeline->plan, .table = pipeline->table, .salt = work->salt};
+    struct ent_fill fill = {
+        .plan = pipeline->plan, .table = pipeline->table, .salt = work->salt, .floor = work->floor};
     struct ent_work_result made = {0};
 
     if (work->task == ENT_TASK_STATS) {

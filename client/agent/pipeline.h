@@ -64,6 +64,7 @@ struct ent_work {
     uint32_t train_round;  /* TRAIN: which of the plan's rounds, from 1: the rate's schedule */
     struct ent_blob *base; /* model file; NULL in STATS */
     const uint8_t *salt;   /* [ENT_UPDATE_SALT_BYTES] */
+    uint32_t floor;        /* STATS, EVALUATE: as in ent_fill; ent_policy_floor where it leaves */
     bool booked; /* TRAIN under privacy: its noise is in the ledger, or (simulated) nothing
                               leaves; BUDGET without */
     struct ent_kept *kept; /* TRAIN: the state before, then after it (on error not to be used);
@@ -79,6 +80,8 @@ struct ent_work_result {
     struct ent_clip_done clipped; /* TRAIN under unit member: of the update; it stays here */
     struct ent_metrics
         metrics; /* EVALUATE: of this member's rows alone, they stay here; rows = 0: none */
+    bool
+        withheld; /* EVALUATE: the rows are of fewer customers than the floor, the payload is zeros */
 };
 
 /* One task. SHAPE or PROTOCOL when the base model is not one of this plan; STOPPED; NONFINITE, RANGE with advice. */
@@ -92,7 +95,7 @@ struct ent_local_result {
     struct ent_metrics validation; /* rows = 0: the plan holds none out */
     struct ent_metrics test;
     uint32_t rows;       /* trained on */
-    double train_loss;   /* mean of the last epoch */
+    double train_loss;   /* mean of the last epoch; NaN: noised steps have none */
     uint32_t best_round; /* the model's; 0: what training started from */
 };
 
@@ -100,12 +103,16 @@ struct ent_local {
     const char *model_path; /* where the model file goes; NULL: it is not written */
     struct ent_blob *
         *model; /* the same bytes in memory, for the caller to unref; NULL: not wanted */
+    bool
+        as_planned; /* under privacy: scaled from the plan's ranges where it counts no statistics, and under unit
+                        customer its noised steps. Nothing leaves, so nothing is booked. false: as a member alone would */
     void (*progress)(void *ctx, const struct ent_train_progress *progress);
     void *ctx;
 };
 /* The same trainer on this member's data alone: own standardisation (the same statistics code), rounds x epochs
  * passes, fewer when the plan's patience ends; after every `epochs` what a round does: the next rate of the schedule,
- * momentum restarted or kept, a look at the validation rows. */
+ * momentum restarted or kept, a look at the validation rows. Of noised steps, progress is told once a round, with a loss
+ * of NaN. */
 ENT_MUST enum ent_err ent_pipeline_local(struct ent_pipeline *pipeline,
                                          const struct ent_local *local,
                                          struct ent_local_result *out);

@@ -5,6 +5,7 @@
 #include "client/agent/advice.h"
 #include "client/agent/check_auditors.h"
 #include "client/agent/check_budget.h"
+#include "client/agent/check_floor.h"
 #include "client/agent/check_privacy.h"
 #include "client/agent/check_rows.h"
 #include "client/agent/outgoing.h"
@@ -23,6 +24,7 @@ struct report {
     struct ent_leak *leaks; /* by feature */
     struct ent_check_auditors auditors;
     struct ent_check_budget budget;
+    struct ent_check_floor floor;
     bool judged;
     enum ent_err verdict; /* of everything */
     char why[512];
@@ -115,6 +117,7 @@ static enum ent_err ask(struct report *r)
                      ent_err_note(ENT_E_DATA, "there are no training rows left after the split"));
     }
     ask_parts(r);
+    ENT_TRY(ent_check_floor_read(r->w, r->out, &r->floor));
     note_verdict(r, ent_policy_check_purpose(&r->w->config->policy, plan->purpose));
     note_verdict(r, ent_check_budget_ask(r->w, &r->budget));
     note_verdict(r, ent_check_auditors_ask(r->w, &r->auditors));
@@ -134,7 +137,7 @@ static const char figures_words[] =
 static bool figures_go(const struct report *r)
 {
     return r->w->config->policy.own_figures_go && r->out[3].times > 0 &&
-           r->out[3].allowed == ENT_E_OK;
+           r->out[3].allowed == ENT_E_OK && !r->floor.zeros[3];
 }
 
 static size_t training_bytes(const struct report *r)
@@ -163,15 +166,6 @@ static const char *grouped(uint64_t v, char out[32])
     return out;
 }
 
-/* Of the part that this is about: too few customers, none, or enough. */
-static const char *part_word(const struct report *r, const struct ent_outgoing *o)
-{
-    if (ent_pipeline_rows(r->w->pipeline, o->split) == 0) {
-        return "empty";
-    }
-    return ent_pipeline_ask_policy(r->w->pipeline, o->task, o->split) == ENT_E_OK ? "yes" : "no";
-}
-
 static void print_splits(const struct report *r)
 {
     char a[32];
@@ -182,9 +176,7 @@ static void print_splits(const struct report *r)
            grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN), a),
            grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_VALIDATION), b),
            grouped(ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TEST), c));
-    printf("parts that take part (policy.min_customers: %u): training %s, validation %s, test %s\n",
-           (unsigned)r->w->config->policy.min_customers, part_word(r, &r->out[1]),
-           part_word(r, &r->out[2]), part_word(r, &r->out[3]));
+    ent_check_floor_print(r->w, &r->floor, stdout);
 }
 
 static void print_outgoing(const struct ent_plan *plan, const struct ent_outgoing *o)
@@ -361,7 +353,7 @@ static enum ent_err print_json(const struct report *r)
     ent_check_rows_put(&rows, &w);
     put_outgoing(&w, r);
     ent_check_budget_put(r->w, &r->budget, &w);
-    ent_json_put_key_uint(&w, "min_customers", r->w->config->policy.min_customers);
+    ent_check_floor_put(r->w, &r->floor, &w);
     ent_json_put_key_bool(&w, "own_figures_leave", figures_go(r));
     if (figures_go(r)) {
         ent_json_put_key_string(&w, "own_figures", figures_words);
@@ -422,6 +414,7 @@ enum ent_err ent_verb_check(const void *options, const char *const *args, size_t
     }
     free(report.leaks);
     ent_check_budget_release(&report.budget);
+    ent_check_floor_release(&report.floor);
     ent_workplace_close(&w);
     if (err == ENT_E_OK && report.verdict != ENT_E_OK) {
         return ent_err_note(report.verdict, "%s", report.why);

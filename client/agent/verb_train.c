@@ -23,6 +23,16 @@ static bool worth_a_line(uint32_t epoch, uint32_t epochs)
     return epochs <= FEW_EPOCHS || epoch == 1 || epoch == epochs || epoch % 10 == 0;
 }
 
+static void tell_round(const struct teller *t, const struct ent_train_progress *p)
+{
+    if (t->interactive) {
+        printf("\r\033[Kround %u of %u", (unsigned)p->epoch, (unsigned)p->epochs);
+        (void)fflush(stdout);
+    } else if (worth_a_line(p->epoch, p->epochs)) {
+        printf("round %u of %u\n", (unsigned)p->epoch, (unsigned)p->epochs);
+    }
+}
+
 /* Lines of epochs when piped, one line in place on a terminal. */
 static void tell(void *ctx, const struct ent_train_progress *p)
 {
@@ -33,7 +43,9 @@ static void tell(void *ctx, const struct ent_train_progress *p)
     if (t->quiet) {
         return;
     }
-    if (t->interactive) {
+    if (isnan(p->mean_loss)) { /* noised steps, told once a round */
+        tell_round(t, p);
+    } else if (t->interactive) {
         printf("\r\033[Kepoch %u of %u: %llu %%, loss %.4f", (unsigned)p->epoch,
                (unsigned)p->epochs,
                (unsigned long long)(p->rows_total > 0 ? p->rows_done * 100 / p->rows_total : 0),
@@ -88,7 +100,12 @@ static enum ent_err print_json(const struct ent_local_result *r, const char *pat
     ent_json_put_object(&w, ENT_JSON_INSERTION);
     ent_json_put_key_string(&w, "model", path);
     ent_json_put_key_uint(&w, "rows", r->rows);
-    ent_json_put_key_double(&w, "train_loss", r->train_loss);
+    ent_json_put_key(&w, "train_loss");
+    if (isfinite(r->train_loss)) {
+        ent_json_put_double(&w, r->train_loss);
+    } else {
+        ent_json_put_null(&w);
+    }
     ent_json_put_key_uint(&w, "best_round", r->best_round);
     put_metrics(&w, "validation", &r->validation);
     put_metrics(&w, "test", &r->test);
@@ -101,14 +118,34 @@ static enum ent_err print_json(const struct ent_local_result *r, const char *pat
     return err;
 }
 
-static enum ent_err print_text(const struct ent_local_result *r, const char *path,
-                               const struct teller *teller)
+/* NULL: the plan has none. */
+static const char *privacy_text(const struct ent_plan *plan)
+{
+    switch (plan->privacy.unit) {
+    case ENT_PRIVACY_CUSTOMER:
+        return "with the plan's clipping and noise; nothing of it left, so nothing is booked";
+    case ENT_PRIVACY_MEMBER:
+        return "without noise: in this plan the coordinator adds it, to the sum of many members";
+    case ENT_PRIVACY_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static enum ent_err print_text(const struct ent_local_result *r, const struct ent_plan *plan,
+                               const char *path, const struct teller *teller)
 {
     if (teller->interactive) {
         printf("\r\033[K");
     }
-    printf("%-11s %u %s, loss %.4f in the last pass\n", "trained on", (unsigned)r->rows,
-           ent_plural(r->rows, "row", "rows"), r->train_loss);
+    printf("%-11s %u %s", "trained on", (unsigned)r->rows, ent_plural(r->rows, "row", "rows"));
+    if (isfinite(r->train_loss)) {
+        printf(", loss %.4f in the last pass", r->train_loss);
+    }
+    printf("\n");
+    if (privacy_text(plan) != NULL) {
+        printf("%-11s %s\n", "privacy", privacy_text(plan));
+    }
     print_metrics("validation", &r->validation);
     print_metrics("test", &r->test);
     printf("%-11s %s\n", "model", path);
@@ -119,11 +156,13 @@ static enum ent_err train(const struct ent_train_verb *verb, struct ent_workplac
                           const char *path)
 {
     struct teller teller = {.interactive = isatty(STDOUT_FILENO) == 1, .quiet = verb->json};
-    struct ent_local local = {.model_path = path, .progress = tell, .ctx = &teller};
+    struct ent_local local = {
+        .model_path = path, .as_planned = true, .progress = tell, .ctx = &teller};
     struct ent_local_result result;
 
     ENT_TRY(ent_pipeline_local(w->pipeline, &local, &result));
-    return verb->json ? print_json(&result, path) : print_text(&result, path, &teller);
+    return verb->json ? print_json(&result, path)
+                      : print_text(&result, ent_pipeline_plan(w->pipeline), path, &teller);
 }
 
 enum ent_err ent_verb_train(const void *options, const char *const *args, size_t n)

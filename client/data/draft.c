@@ -51,6 +51,13 @@ static const char plan_training[] =
     "  weights: examples_log2\n"
     "  scale_bits: 20\n";
 
+static const char plan_group[] =
+    "\n"
+    "# Nothing is counted or shown of fewer customers: sums of small members are zeros, cells of "
+    "figures are merged.\n"
+    "# A member's policy.min_group may ask for more, never for less.\n"
+    "min_group: 50\n";
+
 static const char split_by_file[] = "\n"
                                     "# Test rows: each member's own split_file (client.yaml). Of "
                                     "the other customers a tenth, by a\n"
@@ -173,6 +180,7 @@ enum ent_err ent_draft_plan(const struct ent_draft *draft, struct ent_buf *out)
     }
     ENT_TRY(add_label(draft, out));
     ENT_TRY(ent_buf_add(out, split, strlen(split)));
+    ENT_TRY(ent_buf_add(out, plan_group, sizeof plan_group - 1));
     ENT_TRY(ent_buf_add(out, plan_model, sizeof plan_model - 1));
     ENT_TRY(ent_buf_addf(out, "  rounds: %u\n", o->rounds != 0 ? o->rounds : 100U));
     ENT_TRY(ent_buf_add(out, plan_training, sizeof plan_training - 1));

@@ -44,6 +44,8 @@ enum ent_err ent_walk_join(struct ent_walk *walk, const struct ent_leaf_round_jo
                     ent_msg_join_decode(leaf->payload.data, leaf->payload.len, &m->arena, &join) ==
                         ENT_E_OK,
                 ENT_E_REWRITTEN, "the log holds a join of this member that is none");
+    ENT_TRY(ent_state_nonce_logged(m->options.state,
+                                   (struct ent_attempt){header.run, header.round, header.attempt}));
     return join.has_seen_root ? ent_walk_seen(walk, join.seen_size, join.seen_root) : ENT_E_OK;
 }
 
@@ -117,6 +119,9 @@ enum ent_err ent_walk_end(struct ent_walk *walk, const struct ent_leaf_frame *fr
 
     if (memcmp(leaf->handle, m->options.handle, sizeof leaf->handle) != 0) {
         return ENT_E_OK;
+    }
+    if (frame->type == ENT_LEAF_UPDATE_REJECT && leaf->code == ENT_E_BAD_NONCE) {
+        ENT_TRY(ent_state_nonce_void(m->options.state));
     }
     err = ent_state_receipt_get(m->options.state, at, &receipt);
     if (err != ENT_E_OK) {

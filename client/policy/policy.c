@@ -101,6 +101,11 @@ static const char *part_name(enum ent_split split)
     return "training";
 }
 
+uint32_t ent_policy_floor(const struct ent_policy_config *policy, const struct ent_plan *plan)
+{
+    return policy->min_group > plan->min_group ? policy->min_group : plan->min_group;
+}
+
 enum ent_err ent_policy_check_customers(const struct ent_policy_config *policy,
                                         enum ent_split split, uint32_t customers)
 {
@@ -187,7 +192,7 @@ static void print_limits(const struct ent_policy_config *policy, FILE *out)
     }
     if (policy->epsilon_run > 0 || policy->epsilon_life > 0) {
         (void)fprintf(out, " (delta %g; noise of %s; what no noise covers %s)", policy->delta,
-                      policy->noise_of_coordinator ? "its own or the coordinator" : "its own",
+                      policy->noise_of_coordinator ? "its own or the coordinator's" : "its own",
                       policy->uncovered_goes ? "goes" : "stays");
     }
 }
@@ -217,9 +222,9 @@ void ent_policy_print(const struct ent_policy_config *policy, FILE *out)
             separator = ", ";
         }
     }
-    (void)fprintf(out, "%s; at least %u members; at least %u %s in a part; ",
+    (void)fprintf(out, "%s; at least %u members; at least %u %s in a part, sums of at least %u; ",
                   separator[0] == '\0' ? "nothing" : "", policy->min_members, policy->min_customers,
-                  ent_plural(policy->min_customers, "customer", "customers"));
+                  ent_plural(policy->min_customers, "customer", "customers"), policy->min_group);
     if (policy->any_plan) {
         (void)fprintf(out, "any plan");
     } else {

@@ -10,6 +10,7 @@
 
 #include "common/base/err.h"
 #include "common/plan/client_config.h"
+#include "common/plan/plan.h"
 #include "common/task/task.h"
 
 struct ent_policy_request {
@@ -36,6 +37,8 @@ ENT_MUST enum ent_err ent_policy_check_round(const struct ent_policy_config *pol
 /* Whether it takes part in one more run of a plan of which it knows that many. */
 ENT_MUST enum ent_err ent_policy_check_runs(const struct ent_policy_config *policy,
                                             uint64_t n_runs);
+/* Of fewer customers than this statistics and evaluations are zeros: the larger of the plan's min_group and the policy's. */
+uint32_t ent_policy_floor(const struct ent_policy_config *policy, const struct ent_plan *plan);
 /* Whether something may leave of a part of the split that has `customers`, of which `split` is the
  * name (NONE: the training rows). A part without any is no matter of this. The reason has no number in it: it leaves. */
 ENT_MUST enum ent_err ent_policy_check_customers(const struct ent_policy_config *policy,

@@ -2,12 +2,15 @@
 
 #include "client/state/private.h"
 #include "common/base/hooks.h"
+#include "common/base/log.h"
 #include "common/crypto/secret.h"
 
 /* One row: the nonce opened last (for which attempt) and the one committed to. */
 struct nonces {
     bool any;    /* a row is there */
     bool opened; /* a join was made */
+    bool logged; /* and the log has it: what it committed to stands */
+    bool none;   /* nothing stands: the last one did not open what stood */
     struct ent_attempt at;
     uint8_t current[ENT_NONCE_BYTES];
     uint8_t next[ENT_NONCE_BYTES];
@@ -26,7 +29,9 @@ static enum ent_err read_row(struct ent_stmt *stmt, struct nonces *out)
     ENT_TRY(ent_stmt_blob_exact(stmt, 1, out->next, sizeof out->next));
     ENT_TRY(ent_stmt_u32(stmt, 2, &out->at.run));
     ENT_TRY(ent_stmt_u64(stmt, 3, &out->at.round));
-    return ent_stmt_u32(stmt, 4, &out->at.attempt);
+    ENT_TRY(ent_stmt_u32(stmt, 4, &out->at.attempt));
+    ENT_TRY(ent_stmt_bool(stmt, 5, &out->logged));
+    return ent_stmt_bool(stmt, 6, &out->none);
 }
 
 static enum ent_err load(struct ent_state *state, struct nonces *out)
@@ -35,8 +40,8 @@ static enum ent_err load(struct ent_state *state, struct nonces *out)
     enum ent_err err;
 
     memset(out, 0, sizeof *out);
-    ENT_TRY(
-        ent_stmt_prepare(state->db, "SELECT opened, next, run, round, attempt FROM nonce", &stmt));
+    ENT_TRY(ent_stmt_prepare(
+        state->db, "SELECT opened, next, run, round, attempt, logged, void FROM nonce", &stmt));
     err = read_row(stmt, out);
     ent_stmt_free(stmt);
     return err;
@@ -47,7 +52,9 @@ static enum ent_err store(struct ent_state *state, const struct nonces *nonces)
     struct ent_stmt *stmt = NULL;
     enum ent_err err;
 
-    ENT_TRY(ent_stmt_prepare(state->db, "INSERT OR REPLACE INTO nonce VALUES(1, ?, ?, ?, ?, ?)",
+    ENT_TRY(ent_stmt_prepare(state->db,
+                             "INSERT OR REPLACE INTO nonce(id, opened, next, run, round, attempt,"
+                             " logged, void) VALUES(1, ?, ?, ?, ?, ?, 0, ?)",
                              &stmt));
     if (nonces->opened) {
         ent_stmt_bind_blob(stmt, 1, nonces->current, sizeof nonces->current);
@@ -56,6 +63,7 @@ static enum ent_err store(struct ent_state *state, const struct nonces *nonces)
     }
     ent_stmt_bind_blob(stmt, 2, nonces->next, sizeof nonces->next);
     ent_state_bind_attempt(stmt, 3, nonces->at);
+    ent_stmt_bind_u64(stmt, 6, nonces->none ? 1 : 0);
     err = ent_stmt_run(stmt);
     ent_stmt_free(stmt);
     if (err == ENT_E_OK) {
@@ -133,8 +141,14 @@ static enum ent_err join(struct ent_state *state, struct ent_csprng *csprng, str
     ENT_REQUIRE(n->any, ENT_E_NOT_FOUND, "no nonce was committed to at enrolment");
     ENT_TRY(check_order(n, at, &order));
     if (order > 0) {
-        memcpy(n->current, n->next, sizeof n->current);
-        ENT_TRY(ent_csprng_bytes(csprng, n->next, sizeof n->next));
+        if (!n->opened || n->logged || n->none) {
+            memcpy(n->current, n->next, sizeof n->current);
+            ENT_TRY(ent_csprng_bytes(csprng, n->next, sizeof n->next));
+        } else {
+            ent_log_warn("the coordinator's log has no join of this member in round %llu, attempt "
+                         "%u, that was sent: the same nonce is opened again",
+                         (unsigned long long)n->at.round, n->at.attempt);
+        }
         n->at = at;
         n->opened = true;
         ENT_TRY(store(state, n));
@@ -142,9 +156,35 @@ static enum ent_err join(struct ent_state *state, struct ent_csprng *csprng, str
     return ENT_E_OK;
 }
 
+enum ent_err ent_state_nonce_logged(struct ent_state *state, struct ent_attempt at)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(
+        state->db,
+        "UPDATE nonce SET logged = 1, void = 0 WHERE run = ? AND round = ? AND attempt = ?",
+        &stmt));
+    ent_state_bind_attempt(stmt, 1, at);
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    return err;
+}
+
+enum ent_err ent_state_nonce_void(struct ent_state *state)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(state->db, "UPDATE nonce SET void = 1", &stmt));
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    return err;
+}
+
 enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_csprng *csprng,
                                   struct ent_attempt at, uint8_t nonce[ENT_NONCE_BYTES],
-                                  uint8_t next_commit[ENT_SHA256_BYTES])
+                                  uint8_t next_commit[ENT_SHA256_BYTES], bool *has_nonce)
 {
     struct nonces n;
     enum ent_err err = join(state, csprng, at, &n);
@@ -154,6 +194,7 @@ enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_csprng *cs
     }
     if (err == ENT_E_OK) {
         memcpy(nonce, n.current, ENT_NONCE_BYTES);
+        *has_nonce = !n.none;
     }
     ent_cleanse(&n, sizeof n);
     return err;

@@ -104,6 +104,9 @@ static const char *const migrations[] = {
     " round INTEGER NOT NULL, attempt INTEGER NOT NULL, plan BLOB, settled INTEGER NOT NULL,"
     " PRIMARY KEY(seq, digest)) STRICT;"
     "ALTER TABLE log_round ADD COLUMN plan BLOB;",
+    /* 7 -> 8: whether the log has the join that opened it; whether nothing stands that could be opened */
+    "ALTER TABLE nonce ADD COLUMN logged INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE nonce ADD COLUMN void INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const struct ent_db_schema schema = {APPLICATION_ID, migrations, ENT_ARRAY_LEN(migrations)};

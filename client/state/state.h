@@ -181,12 +181,20 @@ ENT_MUST enum ent_err ent_state_update_delete_older(struct ent_state *state,
  * commitment, SHA-256. */
 ENT_MUST enum ent_err ent_state_nonce_first(struct ent_state *state, struct ent_csprng *csprng,
                                             uint8_t commit[ENT_SHA256_BYTES]);
-/* For the join of this attempt: the same pair again for the same attempt; a new attempt takes the
- * next nonce, so that no nonce is ever opened for two. NOT_FOUND before ent_state_nonce_first;
- * STALE for an attempt before the last one joined. */
+/* For the join of this attempt: the same pair again for the same attempt. A new attempt takes the next nonce once the
+ * log has the last join (ent_state_nonce_logged); a join that never came to be logged left the commitment of before
+ * standing, and its pair is used again, with a warning: the coordinator may have seen it. *has_nonce = false: nothing
+ * stands, so the join only commits. NOT_FOUND before ent_state_nonce_first; STALE for an attempt before the last one joined. */
 ENT_MUST enum ent_err ent_state_nonce_join(struct ent_state *state, struct ent_csprng *csprng,
                                            struct ent_attempt at, uint8_t nonce[ENT_NONCE_BYTES],
-                                           uint8_t next_commit[ENT_SHA256_BYTES]);
+                                           uint8_t next_commit[ENT_SHA256_BYTES], bool *has_nonce);
+
+/* The log has this member's join of that attempt; durable with the next commit. */
+ENT_MUST enum ent_err ent_state_nonce_logged(struct ent_state *state, struct ent_attempt at);
+
+/* The log says that a join of this member did not open what stood (an older copy of state.db was put back): its next one
+ * only commits. Durable with the next commit. */
+ENT_MUST enum ent_err ent_state_nonce_void(struct ent_state *state);
 
 /* Whether it can be joined at all: STALE for an attempt before the last one joined. */
 ENT_MUST enum ent_err ent_state_nonce_check(struct ent_state *state, struct ent_attempt at);

@@ -14,6 +14,16 @@ enum ent_err ent_fill_dim(const struct ent_plan *plan, enum ent_task_kind kind, 
     return ent_task_find((uint32_t)kind)->dim(&sizes, dim);
 }
 
+enum ent_err ent_fill_withholds(const struct ent_fill *fill, const struct ent_split_rows *part,
+                                bool *out)
+{
+    uint32_t customers;
+
+    ENT_TRY(ent_split_customers(fill->table, part, fill->floor, &customers));
+    *out = customers < fill->floor;
+    return ENT_E_OK;
+}
+
 enum ent_err ent_fill_seed(uint64_t plan_seed, uint64_t round, const char *member, uint64_t *out)
 {
     static const char domain[] = "entente/train-seed/v1"; /* with its ending zero byte */

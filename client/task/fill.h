@@ -36,12 +36,22 @@ struct ent_fill {
     const struct ent_plan *plan;
     const struct ent_table *table;
     const uint8_t *salt; /* [ENT_UPDATE_SALT_BYTES] */
+    uint32_t
+        floor; /* fewer customers than this are not told of; 0: nothing of it leaves, so no floor */
     struct ent_clip_done *
         clipped; /* TRAIN under unit member: what clipping did, for the member's own log; may be NULL */
 };
 
+/* Whether statistics and evaluations of this part are sent as zeros: it has fewer customers than the floor. A part without
+ * a row gives zeros anyhow, so nobody can tell one from the other. */
+ENT_MUST enum ent_err ent_fill_withholds(const struct ent_fill *fill,
+                                         const struct ent_split_rows *part, bool *out);
+/* Makes all integers zero; the salt stays. */
+void ent_payload_withhold(struct ent_payload *payload);
+
 /* STATS over `part` (the training rows). Exact sums: u = round((x - lo) / (hi - lo) * 2^20), the squares summed in
- * full and shifted once. */
+ * full and shifted once. Below the floor: zeros; buckets of a vocabulary with fewer customers than the floor count none,
+ * declared values in fewer rows count as `other`. */
 ENT_MUST enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_rows *part,
                                      struct ent_payload *out);
 
@@ -60,6 +70,7 @@ struct ent_fill_evaluate {
     bool (*keep_going)(void *ctx);
     void *ctx;
 };
+/* Whatever the floor: the member's own figures come out of it. ent_fill_withholds says whether it may leave. */
 ENT_MUST enum ent_err ent_fill_evaluate(const struct ent_fill *fill,
                                         const struct ent_fill_evaluate *what,
                                         struct ent_payload *out);

@@ -31,6 +31,11 @@ void ent_payload_put64(struct ent_payload *payload, const int64_t *v)
     ent_grid_store64(v, payload->dim, payload->bytes + ENT_UPDATE_SALT_BYTES);
 }
 
+void ent_payload_withhold(struct ent_payload *payload)
+{
+    memset(payload->bytes + ENT_UPDATE_SALT_BYTES, 0, payload->len - ENT_UPDATE_SALT_BYTES);
+}
+
 void ent_payload_int64(const struct ent_payload *payload, int64_t *out)
 {
     ent_grid_load64(payload->bytes + ENT_UPDATE_SALT_BYTES, payload->dim, out);

@@ -61,14 +61,20 @@ static void fill_number(const struct ent_feature *feature, const float *numbers,
     v[4] = (int64_t)squares.shifted;
 }
 
-/* one count a declared value, other, missing */
+/* one count a declared value, other, missing; values in few rows are other ones */
 static void fill_declared(const struct ent_feature *feature, const uint16_t *codes,
-                          const struct ent_split_rows *part, int64_t *v)
+                          const struct ent_split_rows *part, uint32_t floor, int64_t *v)
 {
     for (uint32_t i = 0; i < part->n; i++) {
         uint16_t code = codes[part->rows[i]];
 
         v[code == ENT_CODE_MISSING ? feature->n_values + 1 : code]++;
+    }
+    for (uint32_t k = 0; k < feature->n_values; k++) {
+        if (v[k] < (int64_t)floor) {
+            v[feature->n_values] += v[k];
+            v[k] = 0;
+        }
     }
 }
 
@@ -88,11 +94,29 @@ static int by_bucket_and_unit(const void *pa, const void *pb)
     return a->unit < b->unit ? -1 : a->unit > b->unit;
 }
 
-/* missing, then different units of each bucket, then 1 for each bucket that has any */
-static enum ent_err fill_vocabulary(const struct ent_feature *feature,
-                                    const struct ent_table *table, const uint32_t *buckets,
-                                    const struct ent_split_rows *part, int64_t *v)
+/* Buckets of too few customers are other values, which have no count. */
+static void floor_vocabulary(size_t n, uint32_t floor, int64_t *customers, int64_t *members)
 {
+    for (size_t b = 0; b < n; b++) {
+        if (customers[b] < (int64_t)floor) {
+            customers[b] = 0;
+            members[b] = 0;
+        }
+    }
+}
+
+/* What a column's sums are of. */
+struct column_of {
+    const struct ent_table *table;
+    const struct ent_split_rows *part;
+    uint32_t floor;
+};
+
+/* missing, then different units of each bucket, then 1 for each bucket that has any */
+static enum ent_err fill_vocabulary(const struct ent_feature *feature, const uint32_t *buckets,
+                                    const struct column_of *of, int64_t *v)
+{
+    const struct ent_split_rows *part = of->part;
     int64_t *customers = v + 1;
     int64_t *members = customers + ((size_t)1 << feature->bits);
     struct pair *pairs;
@@ -105,7 +129,7 @@ static enum ent_err fill_vocabulary(const struct ent_feature *feature,
         if (buckets[row] == ENT_BUCKET_MISSING) {
             v[0]++;
         } else {
-            pairs[n++] = (struct pair){buckets[row], table->units[row]};
+            pairs[n++] = (struct pair){buckets[row], of->table->units[row]};
         }
     }
     qsort(pairs, n, sizeof *pairs, by_bucket_and_unit);
@@ -116,18 +140,21 @@ static enum ent_err fill_vocabulary(const struct ent_feature *feature,
         }
     }
     free(pairs);
+    floor_vocabulary((size_t)1 << feature->bits, of->floor, customers, members);
     return ENT_E_OK;
 }
 
-static enum ent_err fill_category(const struct ent_feature *feature, const struct ent_table *table,
-                                  const struct ent_column *column,
-                                  const struct ent_split_rows *part, int64_t *v)
+static enum ent_err fill_category(const struct ent_feature *feature,
+                                  const struct ent_column *column, const struct column_of *of,
+                                  int64_t *v)
 {
+    const struct ent_split_rows *part = of->part;
+
     if (feature->codes == ENT_CODES_VOCABULARY) {
-        return fill_vocabulary(feature, table, column->buckets, part, v);
+        return fill_vocabulary(feature, column->buckets, of, v);
     }
     if (feature->codes == ENT_CODES_DECLARED) {
-        fill_declared(feature, column->codes, part, v);
+        fill_declared(feature, column->codes, part, of->floor, v);
         return ENT_E_OK;
     }
     for (uint32_t i = 0; i < part->n; i++) {
@@ -162,18 +189,18 @@ static void fill_vector(const struct ent_feature *feature, const float *vectors,
     }
 }
 
-static enum ent_err fill_column(const struct ent_table *table, uint32_t f,
-                                const struct ent_split_rows *part, int64_t *v)
+static enum ent_err fill_column(const struct column_of *of, uint32_t f, int64_t *v)
 {
-    const struct ent_feature *feature = &table->schema.features[f];
-    const struct ent_column *column = &table->columns[f];
+    const struct ent_feature *feature = &of->table->schema.features[f];
+    const struct ent_column *column = &of->table->columns[f];
+    const struct ent_split_rows *part = of->part;
 
     switch (feature->type) {
     case ENT_FEATURE_NUMBER:
         fill_number(feature, column->numbers, part, v);
         break;
     case ENT_FEATURE_CATEGORY:
-        return fill_category(feature, table, column, part, v);
+        return fill_category(feature, column, of, v);
     case ENT_FEATURE_BOOLEAN:
         fill_boolean(column->bools, part, v);
         break;
@@ -212,30 +239,27 @@ static enum ent_err column_rows(const struct ent_table *table, const struct ent_
 static enum ent_err fill_all(const struct ent_fill *fill, const struct ent_split_rows *rows,
                              size_t dim, int64_t *v)
 {
-    const struct ent_table *columns = ent_table_columns(fill->table);
+    struct column_of of = {
+        .table = ent_table_columns(fill->table), .part = rows, .floor = fill->floor};
     size_t at = 2;
 
     v[0] = rows->n;
     for (uint32_t f = 0; f < fill->plan->n_features; f++) {
-        ENT_TRY(fill_column(columns, f, rows, v + at));
+        ENT_TRY(fill_column(&of, f, v + at));
         at += ent_task_stats_ints(&fill->plan->features[f]);
     }
     ENT_BUG_ON(at != dim);
     return ENT_E_OK;
 }
 
-enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_rows *part,
-                            struct ent_payload *out)
+/* v: zeros */
+static enum ent_err fill_part(const struct ent_fill *fill, const struct ent_split_rows *part,
+                              size_t dim, int64_t *v)
 {
     const struct ent_table *table = fill->table;
     struct ent_split_rows events = {0};
-    struct ent_payload payload = {0};
     enum ent_err err = ENT_E_OK;
-    size_t dim;
-    int64_t *v = NULL;
 
-    ENT_TRY(ent_fill_dim(fill->plan, ENT_TASK_STATS, &dim));
-    ENT_TRY(ent_calloc(dim, sizeof *v, &v));
     if (table->events != NULL) {
         err = column_rows(table, part, &events);
     }
@@ -247,6 +271,23 @@ enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_
     for (uint32_t i = 0; i < part->n; i++) {
         v[1] += table->labels[part->rows[i]] == 1 ? 1 : 0;
     }
+    free(events.rows);
+    return err;
+}
+
+enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_rows *part,
+                            struct ent_payload *out)
+{
+    struct ent_payload payload = {0};
+    bool withholds = false;
+    enum ent_err err;
+    size_t dim;
+    int64_t *v = NULL;
+
+    ENT_TRY(ent_fill_withholds(fill, part, &withholds));
+    ENT_TRY(ent_fill_dim(fill->plan, ENT_TASK_STATS, &dim));
+    ENT_TRY(ent_calloc(dim, sizeof *v, &v));
+    err = withholds ? ENT_E_OK : fill_part(fill, part, dim, v);
     if (err == ENT_E_OK) {
         err = ent_payload_new(ENT_TASK_STATS, dim, fill->salt, &payload);
     }
@@ -254,7 +295,6 @@ enum ent_err ent_fill_stats(const struct ent_fill *fill, const struct ent_split_
         ent_payload_put64(&payload, v);
         *out = payload;
     }
-    free(events.rows);
     free(v);
     return err;
 }

@@ -1,4 +1,5 @@
 /* What training and evaluation of a plan take, before anything is taken. */
+#include "client/train/dp.h"
 #include "client/train/trainer.h"
 #include "common/base/mem.h"
 #include "common/plan/plan.h"
@@ -63,6 +64,7 @@ enum ent_err ent_train_memory(const struct ent_plan *plan, size_t *bytes)
     struct ent_model_layer layers[ENT_MODEL_LAYERS_MAX];
     struct ent_model_options options;
     struct ent_model_size model;
+    size_t noised = 0;
     size_t sum;
 
     ent_train_model_options(plan, true, layers, &options);
@@ -71,6 +73,10 @@ enum ent_err ent_train_memory(const struct ent_plan *plan, size_t *bytes)
     ENT_TRY(add_blocks(&model, &sum));
     ENT_TRY(add_params(plan, &model, &sum));
     ENT_TRY(add_integers(plan, &sum));
+    if (options.clips) { /* noised steps: sums and noise beside all that */
+        ENT_TRY(ent_dp_memory(&options, &noised));
+        ENT_TRY(ent_size_add(sum, noised, &sum));
+    }
     *bytes = sum;
     return ENT_E_OK;
 }

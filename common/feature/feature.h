@@ -61,6 +61,8 @@ enum ent_date_part {
 #define ENT_FEATURE_SALT_MAX 64   /* bytes */
 #define ENT_FEATURE_VECTOR_MAX 65536 /* numbers of a VECTOR */
 #define ENT_FEATURE_EDGES_MAX (2U * ENT_FEATURE_BINS_MAX + 1U)
+#define ENT_FEATURE_EVEN_SD                                                                        \
+    0.28867513459481288 /* 1 / sqrt(12): of values that lie evenly in [0, 1] */
 
 struct ent_feature {
     const char *name;   /* stands once in a schema */

@@ -33,9 +33,6 @@ enum ent_err ent_fits_new(uint32_t n, size_t n_edges, size_t n_buckets, struct e
     return ENT_E_OK;
 }
 
-/* 1 / sqrt(12): of a uniform distribution on [0, 1] */
-#define EVEN_SD 0.28867513459481288
-
 enum ent_err ent_fits_of_ranges(const struct ent_feature *features, uint32_t n,
                                 struct ent_fits **out)
 {
@@ -54,7 +51,7 @@ enum ent_err ent_fits_of_ranges(const struct ent_feature *features, uint32_t n,
             struct ent_place place = ent_place_of(&features[i]);
 
             fits->fit[i].mean = place.lo + 0.5 * place.span;
-            fits->fit[i].sd = EVEN_SD * place.span;
+            fits->fit[i].sd = ENT_FEATURE_EVEN_SD * place.span;
         }
     }
     *out = fits;

@@ -142,6 +142,14 @@ static const struct ent_field policy_fields[] = {
      .fallback = "10",
      .help = "nothing of a part (training, validation, test) with fewer customers leaves: "
              "different unit_key, or rows where there is none"},
+    {.key = "min_group",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(config.policy.min_group),
+     .lo = 1,
+     .hi = 1000000,
+     .fallback = "50",
+     .help = "statistics and evaluations of a part with fewer customers are sent as zeros, and "
+             "bucket counts of a vocabulary too; the plan may ask for more, never for less"},
     {.key = "vocabulary",
      .kind = ENT_FIELD_CHOICE,
      .offset = AT(vocabulary),

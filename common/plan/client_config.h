@@ -52,8 +52,9 @@ struct ent_policy_config {
     uint32_t runs_per_plan; /* 0 = any number */
     bool own_figures_go;    /* figures of its own test rows go to the coordinator's operator */
     struct ent_strings own_figures; /* which of them; none: all */
-    uint32_t min_customers;         /* in a part of the split of which something leaves */
-    bool vocabulary_goes;           /* plans whose statistics hold the buckets of a vocabulary */
+    uint32_t min_customers;         /* tasks over a part of the split with fewer are declined */
+    uint32_t min_group;   /* of fewer customers than this, or than the plan's, sums are zeros */
+    bool vocabulary_goes; /* plans whose statistics hold the buckets of a vocabulary */
     bool any_plan;
     const uint8_t (*plans)[32]; /* digests, when not any_plan */
     uint32_t n_plans;

@@ -42,6 +42,8 @@ static const char text_policy[] =
     "test rows that the operator is told\n"
     "  min_customers: 10        # nothing of a part (training, validation, test) with fewer "
     "customers than this\n"
+    "  min_group: 50            # statistics and evaluations of fewer customers than this are sent "
+    "as zeros\n"
     "  vocabulary: go           # or stay: no plan whose vocabulary tells the coordinator which "
     "buckets have customers\n"
     "  # purposes: [churn]      # only plans that state one of these purposes\n"

@@ -280,6 +280,14 @@ static const struct ent_field plan_fields[] = {
      .kind = ENT_FIELD_MAP,
      .fields = aggregation_fields,
      .help = "what the coordinator does in a round"},
+    {.key = "min_group",
+     .kind = ENT_FIELD_U32,
+     .offset = AT(plan.min_group),
+     .lo = 1,
+     .hi = 1000000,
+     .fallback = "50",
+     .help = "nothing is counted or shown of fewer "
+             "customers; a member's policy may ask for more"},
     {.key = "privacy",
      .kind = ENT_FIELD_NODE,
      .offset = AT(privacy.node),
@@ -475,7 +483,8 @@ struct ent_task_sizes ent_plan_task_sizes(const struct ent_plan *plan)
                                        plan->label_kind == ENT_LABEL_CLASSES  ? ENT_OUTPUTS_CLASSES
                                        : plan->label_kind == ENT_LABEL_NUMBER ? ENT_OUTPUTS_NUMBER
                                                                               : ENT_OUTPUTS_BINARY,
-                                   .n_classes = plan->n_classes};
+                                   .n_classes = plan->n_classes,
+                                   .min_group = plan->min_group};
 }
 
 uint32_t ent_plan_fixed_weight(const struct ent_plan *plan, const char *member)

@@ -127,6 +127,7 @@ struct ent_plan {
     uint64_t join_ms;
     uint64_t update_ms;
 
+    uint32_t min_group; /* nothing is counted or shown of fewer customers (common/task/floor.h) */
     struct ent_plan_privacy privacy; /* unit NONE: the plan has none */
     const char *purpose;             /* what the model is for, a code; NULL: not said */
 };

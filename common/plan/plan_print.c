@@ -3,6 +3,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/plural.h"
 #include "common/plan/plan.h"
 
 static void print_label(const struct ent_plan *plan, FILE *out)
@@ -257,6 +258,8 @@ void ent_plan_check_print(const struct ent_plan *plan, FILE *out)
     }
     print_features(plan, out);
     print_split(plan, out);
+    (void)fprintf(out, "groups      at least %u %s: of fewer nothing is counted, shown or kept\n",
+                  plan->min_group, ent_plural(plan->min_group, "customer", "customers"));
     print_model(plan, out);
     print_training(plan, out);
     print_weights(plan, out);

@@ -80,14 +80,6 @@ const struct ent_field ent_plan_privacy_fields[] = {
      .help =
          "unit customer: clipped sums are rounded to multiples of 2^-scale_bits; derived from clip "
          "and the model's size when absent"},
-    {.key = "min_group",
-     .kind = ENT_FIELD_U32,
-     .offset = AT(plan.privacy.min_group),
-     .lo = 1,
-     .hi = 1000000,
-     .fallback = "50",
-     .help =
-         "cells of figures with fewer customers are not shown; a member's policy may ask for more"},
     {.key = "evaluate",
      .kind = ENT_FIELD_CHOICE,
      .offset = AT(privacy.evaluate),
@@ -422,6 +414,11 @@ enum ent_err ent_plan_read_privacy(struct ent_plan_read *read)
     if (read->privacy.node == NULL) {
         p->unit = ENT_PRIVACY_NONE;
         return ENT_E_OK;
+    }
+    if (place(read, "privacy", "min_group") != read->privacy.node) {
+        return ent_node_error(place(read, "privacy", "min_group"),
+                              "min_group stands at the top of the plan, beside privacy: it holds "
+                              "with and without noise");
     }
     ENT_TRY(check_clip(read));
     ENT_TRY(ent_config_take(read->privacy.node, "privacy", ent_plan_privacy_fields,

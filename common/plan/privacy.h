@@ -32,7 +32,6 @@ struct ent_plan_privacy {
     uint32_t batch; /* customer: what the noised sum is divided by: declared, never counted */
     uint32_t
         scale_bits; /* S = 2^this; derived when the plan says nothing. Member: aggregation.scale_bits */
-    uint32_t min_group;          /* customers below which a cell is not shown */
     bool evaluate_uncovered;     /* validation and test rounds run, without noise */
     bool stats_uncovered;        /* statistics are counted, without noise */
     uint32_t members_per_person; /* j: in so many members one person may be; at least 1 */

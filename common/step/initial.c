@@ -45,8 +45,9 @@ static enum ent_err write_all(struct initial *in, uint64_t seed, const struct en
 enum ent_err ent_step_initial(const struct ent_plan *plan, const struct ent_step_lineage *lineage,
                               const int64_t *sum, size_t dim, const struct ent_step_sink *model)
 {
+    struct ent_task_sizes sizes = ent_plan_task_sizes(plan);
     struct initial in = {0};
-    enum ent_err err = ent_task_stats_finish(plan->features, plan->n_features, sum, dim, &in.fits);
+    enum ent_err err = ent_task_stats_finish(&sizes, sum, dim, &in.fits);
 
     if (err == ENT_E_OK) {
         err = describe(&in, plan, lineage);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/task/floor.h"
 #include "common/task/task.h"
 
 #define CELLS ((size_t)ENT_EVAL_CELLS)
@@ -137,7 +138,7 @@ static void put_tops(const struct cells *c, struct ent_metrics *out)
     }
 }
 
-static void put_tenths(const struct cells *c, struct ent_metrics *out)
+static void put_tenths(const struct cells *c, uint32_t floor, struct ent_metrics *out)
 {
     struct highest before = {0};
 
@@ -147,11 +148,17 @@ static void put_tenths(const struct cells *c, struct ent_metrics *out)
         struct highest h = take_highest(c, to);
 
         out->tenths[i] = (struct ent_metrics_tenth){
+            .first = (uint32_t)i + 1,
+            .last = (uint32_t)i + 1,
             .rows = to - from,
             .positives = h.positives - before.positives,
             .predicted = to > from ? (h.scores - before.scores) / (to - from) : (double)NAN,
             .lowest = h.lowest};
         before = h;
+    }
+    out->n_tenths = (uint32_t)ent_floor_tenths(out->tenths, ENT_METRIC_TENTHS, floor);
+    for (size_t i = out->n_tenths; i < ENT_METRIC_TENTHS; i++) {
+        out->tenths[i] = (struct ent_metrics_tenth){0};
     }
 }
 
@@ -173,13 +180,28 @@ void ent_metrics_confusion(const int64_t *sum, float threshold, struct ent_confu
     }
 }
 
+static void put_half(const int64_t *sum, uint32_t floor, struct ent_metrics *out)
+{
+    struct ent_confusion half;
+
+    ent_metrics_confusion(sum, 0.5F, &half);
+    out->accuracy = out->rows > 0 ? (double)(half.true_positives + half.true_negatives) /
+                                        (double)sum[ENT_EVAL_ROWS]
+                                  : (double)NAN;
+    out->has_half = ent_floor_confusion(&half, floor);
+    if (out->has_half) {
+        out->half = half;
+    }
+}
+
 static double mean(const int64_t *sum, enum ent_eval_at at)
 {
     return sum[ENT_EVAL_ROWS] > 0 ? (double)sum[at] / (double)sum[ENT_EVAL_ROWS] / UNIT
                                   : (double)NAN;
 }
 
-static enum ent_err finish_binary(const int64_t *sum, size_t dim, struct ent_metrics *out)
+static enum ent_err finish_binary(const int64_t *sum, size_t dim, uint32_t floor,
+                                  struct ent_metrics *out)
 {
     const struct ent_task *task = ent_task_find(ENT_TASK_EVALUATE);
     struct ent_metrics m = {0};
@@ -195,10 +217,10 @@ static enum ent_err finish_binary(const int64_t *sum, size_t dim, struct ent_met
     put_auc(&cells, &m);
     put_pr_auc(&cells, &m);
     put_tops(&cells, &m);
-    put_tenths(&cells, &m);
-    ent_metrics_confusion(sum, 0.5F, &m.half);
-    m.accuracy = m.rows > 0 ? (double)(m.half.true_positives + m.half.true_negatives) / cells.rows
-                            : (double)NAN;
+    if (m.rows > 0) {
+        put_tenths(&cells, floor, &m);
+    }
+    put_half(sum, floor, &m);
     *out = m;
     return ENT_E_OK;
 }
@@ -285,7 +307,7 @@ static void finish_number(const int64_t *sum, struct ent_metrics *m)
 
 enum ent_err ent_task_evaluate_finish(const int64_t *sum, size_t dim, struct ent_metrics *out)
 {
-    return finish_binary(sum, dim, out);
+    return finish_binary(sum, dim, 0, out);
 }
 
 enum ent_err ent_task_evaluate_finish_of(const struct ent_task_sizes *sizes, const int64_t *sum,
@@ -294,7 +316,7 @@ enum ent_err ent_task_evaluate_finish_of(const struct ent_task_sizes *sizes, con
     struct ent_metrics m = {0};
 
     if (sizes->outputs == ENT_OUTPUTS_BINARY) {
-        return finish_binary(sum, dim, out);
+        return finish_binary(sum, dim, sizes->min_group, out);
     }
     ENT_TRY(ent_task_find(ENT_TASK_EVALUATE)->check(sizes, sum, dim));
     if (sizes->outputs == ENT_OUTPUTS_CLASSES) {

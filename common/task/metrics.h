@@ -20,8 +20,10 @@ enum ent_outputs { ENT_OUTPUTS_BINARY, ENT_OUTPUTS_CLASSES, ENT_OUTPUTS_NUMBER }
 #define ENT_METRIC_TENTHS 10
 #define ENT_METRIC_TOPS 3 /* the highest 5, 10 and 20 % of the scores */
 
-/* A tenth of all rows, by score. Rows that share a cell with a border are divided evenly. */
+/* A tenth of all rows, by score, or several that were merged. Rows that share a cell with a border are divided evenly. */
 struct ent_metrics_tenth {
+    uint32_t first; /* 1 .. 10: of the highest scores on */
+    uint32_t last;
     double rows;
     double positives;
     double predicted; /* mean score, within 2^-11 */
@@ -66,12 +68,16 @@ struct ent_metrics {
     double brier;     /* mean of (score - label)^2 */
     double predicted; /* mean score: what the model expects as share of the positives */
     double accuracy;  /* at the threshold 0.5, exact */
-    struct ent_confusion half;                          /* the same */
-    struct ent_metrics_top top[ENT_METRIC_TOPS];        /* 5, 10, 20 % */
+    struct ent_metrics_top top[ENT_METRIC_TOPS]; /* 5, 10, 20 % */
+    /* What follows are cells: only such as hold the floor of the sizes that the sum was finished with (floor.h). */
+    bool has_half; /* false: one of the four does not */
+    struct ent_confusion half;
+    uint32_t n_tenths;
     struct ent_metrics_tenth tenths[ENT_METRIC_TENTHS]; /* highest scores first */
 };
 
-/* SHAPE for a wrong dim, DATA when the sum contradicts itself. Of one positive value; _of: of whatever sizes say. */
+/* SHAPE for a wrong dim, DATA when the sum contradicts itself. Of one positive value, without a floor; _of: of whatever
+ * sizes say. */
 struct ent_task_sizes;
 ENT_MUST enum ent_err ent_task_evaluate_finish_of(const struct ent_task_sizes *sizes,
                                                   const int64_t *sum, size_t dim,

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "common/base/mem.h"
+#include "common/task/floor.h"
 #include "common/task/plugins.h"
 
 enum { ROWS, POSITIVES, FIRST_FEATURE };
@@ -148,7 +149,8 @@ static enum ent_err check(const struct ent_task_sizes *sizes, const int64_t *v, 
 
 /* In units of the mapped range: m = sum u / n / 2^20, and E[u^2] = sum (u^2 >> 20) / n / 2^20. Double and sqrt only:
  * the same on every machine. */
-static void moments(const struct ent_feature *f, const int64_t *v, struct ent_fit *out)
+static void moments(const struct ent_feature *f, const int64_t *v, uint32_t floor,
+                    struct ent_fit *out)
 {
     const double unit = 1.0 / (double)(1 << ENT_STAT_UNIT_BITS);
     const double sd_least = 0x1p-10;
@@ -158,9 +160,9 @@ static void moments(const struct ent_feature *f, const int64_t *v, struct ent_fi
     double var;
     double sd;
 
-    if (v[PRESENT] == 0) {
+    if (v[PRESENT] == 0 || v[PRESENT] < (int64_t)floor) {
         out->mean = ent_feature_logs(f) ? place.lo + 0.5 * place.span : 0.5 * (f->lo + f->hi);
-        out->sd = 1.0;
+        out->sd = ENT_FEATURE_EVEN_SD * place.span;
         return;
     }
     mean = (double)v[SUM] / n * unit;
@@ -171,11 +173,28 @@ static void moments(const struct ent_feature *f, const int64_t *v, struct ent_fi
     out->sd = place.span * (var > 0x1p-40 ? sd : sd_least);
 }
 
-static void fit_edges(const struct ent_feature *f, const int64_t *cells, struct ent_fit *out)
+/* The rows of merged cells, each at the cell that closed it, so that fewer than `floor` rows lie between an edge and where
+ * it would be without merging. None below the floor in all. */
+static void merge(const int64_t *cells, uint32_t floor, int64_t out[ENT_FEATURE_CELLS])
 {
+    struct ent_floor_cell merged[ENT_FEATURE_CELLS];
+    size_t n = ent_floor_merge(cells, ENT_FEATURE_CELLS, floor, merged);
+
+    for (size_t i = 0; i < n; i++) {
+        out[merged[i].closed] = merged[i].count >= (int64_t)floor ? merged[i].count : 0;
+    }
+}
+
+static void fit_edges(const struct ent_feature *f, const int64_t *cells, uint32_t floor,
+                      struct ent_fit *out)
+{
+    int64_t merged[ENT_FEATURE_CELLS] = {0};
     uint32_t edges[ENT_FEATURE_EDGES_MAX];
-    uint32_t n = ent_ple_cells(cells, f->bins, f->heavy, edges);
     double mean = ent_feature_unmap(f, out->mean);
+    uint32_t n;
+
+    merge(cells, floor, merged);
+    n = ent_ple_cells(merged, f->bins, f->heavy, edges);
 
     for (uint32_t k = 0; k < n; k++) {
         double x = ent_feature_cell_edge(f, edges[k]);
@@ -208,27 +227,31 @@ static enum ent_err room(const struct ent_feature *features, uint32_t n, struct 
     return ent_fits_new(n, n_edges, n_buckets, out);
 }
 
-static enum ent_err fit_all(const struct ent_feature *features, const int64_t *sum,
+static enum ent_err fit_all(const struct ent_task_sizes *sizes, const int64_t *sum,
                             struct ent_fits *fits)
 {
+    uint32_t floor = sizes->min_group;
     double *edges = fits->edges;
     uint32_t *buckets = fits->buckets;
     const int64_t *v = sum + FIRST_FEATURE;
 
     for (uint32_t i = 0; i < fits->n; i++) {
-        const struct ent_feature *f = &features[i];
+        const struct ent_feature *f = &sizes->features[i];
         struct ent_fit *fit = &fits->fit[i];
 
         fit->edges = edges;
         fit->buckets = buckets;
         if (f->type == ENT_FEATURE_NUMBER) {
-            moments(f, v, fit);
+            moments(f, v, floor, fit);
         }
         if (f->type == ENT_FEATURE_NUMBER && f->encode == ENT_ENCODE_PLE) {
-            fit_edges(f, v + NUMBER_INTS, fit);
+            fit_edges(f, v + NUMBER_INTS, floor, fit);
         }
         if (f->type == ENT_FEATURE_CATEGORY && f->codes == ENT_CODES_VOCABULARY) {
-            ENT_TRY(ent_vocabulary_keep(f, v + 1, v + 1 + ((size_t)1 << f->bits), buckets,
+            struct ent_feature floored = *f;
+
+            floored.min_customers = f->min_customers > floor ? f->min_customers : floor;
+            ENT_TRY(ent_vocabulary_keep(&floored, v + 1, v + 1 + ((size_t)1 << f->bits), buckets,
                                         &fit->n_buckets));
         }
         edges += fit->n_edges;
@@ -238,15 +261,15 @@ static enum ent_err fit_all(const struct ent_feature *features, const int64_t *s
     return ENT_E_OK;
 }
 
-enum ent_err ent_task_stats_finish(const struct ent_feature *features, uint32_t n,
-                                   const int64_t *sum, size_t dim, struct ent_fits **out)
+enum ent_err ent_task_stats_finish(const struct ent_task_sizes *sizes, const int64_t *sum,
+                                   size_t dim, struct ent_fits **out)
 {
     struct ent_fits *fits = NULL;
     enum ent_err err;
 
-    ENT_TRY(check(&(struct ent_task_sizes){.features = features, .n_features = n}, sum, dim));
-    ENT_TRY(room(features, n, &fits));
-    err = fit_all(features, sum, fits);
+    ENT_TRY(check(sizes, sum, dim));
+    ENT_TRY(room(sizes->features, sizes->n_features, &fits));
+    err = fit_all(sizes, sum, fits);
     if (err != ENT_E_OK) {
         ent_fits_free(fits);
         return err;
@@ -263,7 +286,7 @@ static enum ent_err dim(const struct ent_task_sizes *sizes, size_t *out)
 static enum ent_err finish(const struct ent_task_sizes *sizes, const int64_t *sum, size_t n,
                            struct ent_task_result *out)
 {
-    return ent_task_stats_finish(sizes->features, sizes->n_features, sum, n, &out->fits);
+    return ent_task_stats_finish(sizes, sum, n, &out->fits);
 }
 
 const struct ent_task ent_task_plugin_stats = {

@@ -92,12 +92,13 @@ ENT_MUST enum ent_err ent_task_evaluate_sizes(size_t dim, struct ent_task_sizes 
 /* Bytes of one integer of this task: 4 (train) or 8. */
 size_t ent_task_int_bytes(enum ent_task_kind kind);
 
-/* What the pooled statistics make of the features. A number: mean and standard deviation of the
- * mapped x; nothing present: the middle of the range and 1; (nearly) constant: sd is 2^-10 of the
- * range, so that what little differs stays small when it is standardised. SHAPE for a wrong dim,
- * DATA when the sum contradicts itself. */
-ENT_MUST enum ent_err ent_task_stats_finish(const struct ent_feature *features, uint32_t n,
-                                            const int64_t *sum, size_t dim, struct ent_fits **out);
+/* What the pooled statistics make of the features of `sizes`. A number: mean and standard deviation of the mapped x;
+ * (nearly) constant: sd is 2^-10 of the range, so that what little differs stays small when it is standardised; present in
+ * fewer than min_group rows: as if in none, the middle of the range and the sd of values that lie evenly in it. Edges come
+ * from cells merged to min_group (floor.h), buckets of fewer customers than that are not kept. SHAPE for a wrong dim, DATA
+ * when the sum contradicts itself. */
+ENT_MUST enum ent_err ent_task_stats_finish(const struct ent_task_sizes *sizes, const int64_t *sum,
+                                            size_t dim, struct ent_fits **out);
 
 /* Cell of a probability: floor(p * 1024), 1023 for 1. */
 uint32_t ent_task_eval_cell(float prob);
@@ -110,6 +111,7 @@ struct ent_task_sizes {
     uint32_t n_features;
     size_t n_params;
     uint32_t n_members; /* whose sum is checked; 0: unknown. ent_task_check_payload sets 1 */
+    uint32_t min_group; /* what is shown of a sum, or kept of it, is of so many; 0: any */
 };
 
 /* What a sum gives. */

@@ -177,6 +177,9 @@ static void on_opened(struct ent_engine *e, const struct ent_row *row)
                        (unsigned)row->attempt);
     }
     ENT_HOOK_POINT("engine.open-committed");
+    if (ent_central_covers(e)) {
+        ENT_HOOK_POINT("engine.noise-committed");
+    }
 }
 
 static void on_started(struct ent_engine *e)
@@ -247,6 +250,9 @@ static void committed(struct ent_engine *e, const struct ent_row *row)
     case ENT_ROW_OPEN:
         on_opened(e, row);
         break;
+    case ENT_ROW_BEGIN:
+        ent_central_begin(e);
+        break;
     case ENT_ROW_ACCEPT:
         ENT_HOOK_POINT("engine.accept-committed");
         break;
@@ -274,6 +280,7 @@ static void committed(struct ent_engine *e, const struct ent_row *row)
 static void discard(struct ent_engine *e, const struct ent_row *row)
 {
     ent_fold_clear(e);
+    ent_central_end(e);
     for (uint32_t i = 0; i < e->n_members; i++) {
         ent_uploads_cancel(e, i, false);
     }

@@ -184,6 +184,27 @@ static bool makes_row(const struct ent_engine *e, size_t from, uint32_t member)
     return false;
 }
 
+/* Whether a row would come of it: a repeat is not logged, and opens what it opened before. */
+static bool joins(const struct ent_engine *e, uint32_t member, const struct ent_event *join)
+{
+    return e->round.phase == ENT_PHASE_JOIN && join->round == e->round.round &&
+           join->attempt == e->round.attempt &&
+           e->round.members[member].standing == ENT_STANDING_INVITED;
+}
+
+/* A nonce that does not open what stands: the member is out of the attempt, and the log says why. */
+static enum ent_err check_nonce(struct ent_engine *e, uint32_t member, const struct ent_msg_join *m)
+{
+    struct ent_event out = ent_engine_event(e, ENT_EV_DECLINE, member);
+    enum ent_err err = ent_nonce_check(e, member, m);
+
+    if (err == ENT_E_BAD_NONCE) {
+        out.code = err;
+        ent_engine_feed(e, &out);
+    }
+    return err;
+}
+
 static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct ent_envelope *env)
 {
     size_t from;
@@ -198,6 +219,9 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
         ent_conns_of(e, member)->has_base = m.has_base;
     }
     from = e->actions.n;
+    if (joins(e, member, &event)) {
+        ENT_TRY(check_nonce(e, member, &m));
+    }
     ent_engine_feed(e, &event);
     if (makes_row(e, from, member)) { /* kept with it */
         ent_said_take(&e->members[member].log.says.join, env);

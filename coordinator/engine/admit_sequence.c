@@ -46,7 +46,8 @@ static bool is_owed_update(const struct ent_engine *e, uint32_t member,
     return env->header.type == ENT_MSG_UPDATE && env->header.run == e->run.config.run &&
            env->header.round == e->round.round && env->header.attempt == e->round.attempt &&
            e->round.round == e->restored_round && e->round.attempt == e->restored_attempt &&
-           m->standing == ENT_STANDING_JOINED && !m->offered;
+           e->run.config.run == e->restored_run && m->standing == ENT_STANDING_JOINED &&
+           !m->offered;
 }
 
 enum ent_err ent_admit_sequence(struct ent_engine *e, uint32_t member,

@@ -61,6 +61,7 @@ enum ent_err ent_message_open_fill(struct ent_engine *e, struct ent_msg_round_op
         memcpy(m.base, e->round.base, sizeof m.base);
         ent_blob_unref(base);
     }
+    ENT_TRY(ent_central_open(e, &m));
     *out = m;
     return ENT_E_OK;
 }

@@ -216,9 +216,10 @@ enum ent_err ent_budget_reserve(struct ent_engine *e, const struct ent_row *row,
                                   .steps = b->round.steps,
                                   .delta_e18 = b->delta_e18,
                                   .limit_nano = b->limit_nano,
-                                  .trust = ENT_LOG_TRUST_LOCAL,
-                                  .members_per_person = 1,
-                                  .basis = ENT_LOG_BASIS_NONE,
+                                  .trust = b->unit == ENT_PRIVACY_MEMBER ? ENT_LOG_TRUST_CENTRAL
+                                                                         : ENT_LOG_TRUST_LOCAL,
+                                  .members_per_person = e->plan->privacy.members_per_person,
+                                  .basis = e->plan->privacy.persons_basis,
                                   .n_accounts = open->n_invited};
     enum ent_err err = ENT_E_OK;
 
@@ -242,7 +243,8 @@ enum ent_err ent_budget_reserve(struct ent_engine *e, const struct ent_row *row,
 /* Half an update is one; what had arrived before a restart is not remembered. */
 static bool input_may_be_here(const struct ent_engine *e, const struct ent_row *row)
 {
-    bool restored = e->restored_round == row->round && e->restored_attempt == row->attempt;
+    bool restored = e->restored_run == row->run && e->restored_round == row->round &&
+                    e->restored_attempt == row->attempt;
 
     for (uint32_t i = 0; i < e->round.n_members; i++) {
         const struct ent_round_member *m = &e->round.members[i];
@@ -272,7 +274,9 @@ enum ent_err ent_budget_aborted(struct ent_engine *e, const struct ent_row *row,
             e->members[i].dp_booked--;
         }
     }
-    return ent_store_log_append(e->store, &frame, &m, e->wall_ms, NULL, NULL);
+    ENT_TRY(ent_store_log_append(e->store, &frame, &m, e->wall_ms, NULL, NULL));
+    ENT_HOOK_POINT("engine.budget-refunded");
+    return ENT_E_OK;
 }
 
 /* ---- what is shown ---- */
@@ -378,6 +382,21 @@ static void put_releases(struct ent_json_writer *w, const struct ent_plan *plan)
     ent_json_put_close(w);
 }
 
+/* Where it is added; at the coordinator: how many can prove it. */
+static enum ent_err put_noise(struct ent_engine *e, struct ent_json_writer *w,
+                              const struct ent_plan *plan, bool goes_on)
+{
+    bool here = plan->privacy.unit == ENT_PRIVACY_MEMBER;
+    size_t auditors = 0;
+
+    ent_json_put_key_string(w, "noise", here ? "coordinator" : "members");
+    if (here && goes_on) {
+        ENT_TRY(ent_central_auditors(e, &auditors));
+        ent_json_put_key_uint(w, "seed_sealed_to", auditors);
+    }
+    return ENT_E_OK;
+}
+
 enum ent_err ent_budget_put(struct ent_engine *e, struct ent_json_writer *w,
                             const struct ent_plan *plan, uint32_t run)
 {
@@ -399,6 +418,7 @@ enum ent_err ent_budget_put(struct ent_engine *e, struct ent_json_writer *w,
     }
     ENT_TRY(put_accounts(e, w, run, goes_on));
     put_releases(w, plan);
+    ENT_TRY(put_noise(e, w, plan, goes_on));
     ent_json_put_close(w);
     return ENT_E_OK;
 }

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/fixed/grid.h"
 #include "common/fixed/weight.h"
+#include "common/privacy/clip.h"
 #include "common/step/step.h"
 #include "coordinator/engine/state.h"
 
@@ -105,7 +106,9 @@ enum ent_err ent_uploads_check_statement(const struct ent_engine *e, uint32_t me
                                          const struct ent_update_statement *s, uint32_t *weight)
 {
     ENT_TRY(check_statement(e, s));
-    ENT_REQUIRE(!e->budget.on || e->round.task != ENT_ROUND_TRAIN || s->has_ledger, ENT_E_BUDGET,
+    ENT_REQUIRE(e->budget.unit != ENT_PRIVACY_CUSTOMER || e->round.task != ENT_ROUND_TRAIN ||
+                    s->has_ledger,
+                ENT_E_BUDGET,
                 "its statement names no entry of the member's own ledger: noise that nobody booked "
                 "is not taken");
     return weight_of(e, member, s, weight);
@@ -163,6 +166,16 @@ static enum ent_err check_range(const struct ent_engine *e, uint32_t member,
     return ENT_E_OK;
 }
 
+/* The noise hides an update of at most this norm. */
+static enum ent_err check_clipped(const struct ent_engine *e, const struct ent_blob *blob)
+{
+    size_t n = (ent_blob_len(blob) - ENT_UPDATE_SALT_BYTES) / sizeof(int32_t);
+
+    return e->central.on
+               ? ent_clip_check(ent_blob_bytes(blob) + ENT_UPDATE_SALT_BYTES, n, e->central.bound)
+               : ENT_E_OK;
+}
+
 /* Of statistics that were found good: the rows they state, down to a power of two. More is not kept. */
 static uint64_t stated_rows(const struct ent_blob *blob)
 {
@@ -179,6 +192,7 @@ enum ent_err ent_uploads_check(struct ent_engine *e, uint32_t member, const stru
     struct ent_task_sizes sizes = ent_plan_task_sizes(e->plan);
 
     if (e->round.task == ENT_ROUND_TRAIN) {
+        ENT_TRY(check_clipped(e, blob));
         return check_range(e, member, blob);
     }
     ENT_REQUIRE(task != NULL, ENT_E_INTERNAL, "no task %u", (unsigned)e->round.task);

@@ -66,6 +66,21 @@ static bool closes(const struct ent_engine *e)
     return false;
 }
 
+static const uint8_t no_commit[32];
+
+/* Its join did not open what stood: nothing stands any more, and its next join only commits. */
+static bool breaks_chain(const struct ent_row *row)
+{
+    return row->kind == ENT_ROW_REJECT && row->code == ENT_E_BAD_NONCE;
+}
+
+/* What its next join has to open. */
+static enum ent_err set_standing(struct ent_engine *e, uint32_t member, const uint8_t commit[32])
+{
+    memcpy(e->members[member].standing, commit, 32); /* a commit that fails ends the engine */
+    return ent_store_set_nonce_commit(e->store, member, commit);
+}
+
 /* The bytes of an accepted update last until CLOSE is committed: if that is now, nothing has to be kept. */
 static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, bool closing)
 {
@@ -75,7 +90,7 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, b
     switch (row->kind) {
     case ENT_ROW_JOIN:
         if (m != NULL && m->has_commit) {
-            ENT_TRY(ent_store_set_nonce_commit(e->store, row->member, m->next_commit));
+            ENT_TRY(set_standing(e, row->member, m->next_commit));
         }
         break;
     case ENT_ROW_ACCEPT:
@@ -83,6 +98,9 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, b
     case ENT_ROW_DROP:
         if (m != NULL && row->kind == ENT_ROW_ACCEPT && !closing) {
             ENT_TRY(ent_uploads_store(e, row));
+        }
+        if (m != NULL && breaks_chain(row)) {
+            ENT_TRY(set_standing(e, row->member, no_commit));
         }
         if (m != NULL && m->upload.state != ENT_UPLOAD_NONE && m->upload.sequence > m->to_store) {
             m->to_store = m->upload.sequence;
@@ -92,8 +110,10 @@ static enum ent_err store_row(struct ent_engine *e, const struct ent_row *row, b
         ENT_TRY(store_figures(e, row));
         ENT_TRY(ent_own_store(e, row));
         ENT_TRY(store_traffic(e, row));
+        ENT_TRY(ent_central_forget(e));
         return ent_store_small_forget(e->store, row);
     case ENT_ROW_ABORT:
+        ENT_TRY(ent_central_forget(e));
         return ent_store_small_forget(e->store, row);
     case ENT_ROW_END:
         ENT_TRY(store_traffic(e, row));
@@ -291,7 +311,8 @@ enum ent_err ent_commit_refusals(struct ent_engine *e)
     return ENT_E_OK;
 }
 
-static enum ent_err metrics_of_sum(const struct ent_buf *bytes, struct ent_metrics *out)
+static enum ent_err metrics_of_sum(const struct ent_buf *bytes, uint32_t min_group,
+                                   struct ent_metrics *out)
 {
     struct ent_task_sizes sizes;
     int64_t *sum = NULL;
@@ -302,13 +323,14 @@ static enum ent_err metrics_of_sum(const struct ent_buf *bytes, struct ent_metri
                 ENT_E_CORRUPT, "a stored sum has %zu bytes", bytes->len);
     ENT_TRY(ent_calloc(dim, sizeof *sum, &sum));
     ent_grid_load64(bytes->data, dim, sum);
+    sizes.min_group = min_group;
     err = ent_task_evaluate_finish_of(&sizes, sum, dim, out);
     free(sum);
     return err;
 }
 
 enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
-                                   struct ent_metrics *out)
+                                   uint32_t min_group, struct ent_metrics *out)
 {
     struct ent_buf bytes;
     enum ent_err err;
@@ -316,7 +338,7 @@ enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t 
     ent_buf_init(&bytes, SUM_MAX_BYTES);
     err = ent_store_figures_sum(e->store, run, round, &bytes);
     if (err == ENT_E_OK) {
-        err = metrics_of_sum(&bytes, out);
+        err = metrics_of_sum(&bytes, min_group, out);
     }
     ent_buf_release(&bytes);
     return err == ENT_E_OK ? ENT_E_OK
@@ -330,7 +352,8 @@ enum ent_err ent_commit_reload_metrics(struct ent_engine *e)
     if (e->round.phase != ENT_PHASE_RELEASE || e->round.task != ENT_ROUND_EVALUATE) {
         return ENT_E_OK;
     }
-    err = ent_commit_metrics_of(e, e->run.config.run, e->round.round, &e->metrics.m);
+    err = ent_commit_metrics_of(e, e->run.config.run, e->round.round, e->plan->min_group,
+                                &e->metrics.m);
     e->metrics.known = err == ENT_E_OK;
     return err == ENT_E_NOT_FOUND ? ENT_E_OK : err;
 }

@@ -171,6 +171,7 @@ void ent_engine_free(struct ent_engine *e)
     }
     ent_plan_free(e->plan);
     ent_budget_release(e);
+    ent_central_release(e);
     free(e->sum);
     ent_arena_release(&e->arena);
     free(e->fold.inputs);

@@ -3,9 +3,15 @@
 #include <math.h>
 #include <string.h>
 
-static void put_half(struct ent_json_writer *w, const struct ent_confusion *c)
+static void put_half(struct ent_json_writer *w, const struct ent_metrics *m)
 {
+    const struct ent_confusion *c = &m->half;
+
     ent_json_put_key(w, "confusion");
+    if (!m->has_half) {
+        ent_json_put_null(w);
+        return;
+    }
     ent_json_put_object(w, ENT_JSON_INSERTION);
     ent_json_put_key_double(w, "threshold", c->threshold);
     ent_json_put_key_uint(w, "true_positives", c->true_positives);
@@ -34,10 +40,12 @@ static void put_tenths(struct ent_json_writer *w, const struct ent_metrics *m)
 {
     ent_json_put_key(w, "tenths");
     ent_json_put_array(w);
-    for (size_t i = 0; i < ENT_METRIC_TENTHS; i++) {
+    for (size_t i = 0; i < m->n_tenths; i++) {
         const struct ent_metrics_tenth *t = &m->tenths[i];
 
         ent_json_put_object(w, ENT_JSON_INSERTION);
+        ent_json_put_key_uint(w, "first", t->first);
+        ent_json_put_key_uint(w, "last", t->last);
         ent_json_put_key_double(w, "rows", t->rows);
         ent_json_put_key_double(w, "positives", t->positives);
         ent_json_put_key_double(w, "predicted", t->predicted);
@@ -69,7 +77,7 @@ void ent_evaluation_put(struct ent_json_writer *w, const struct ent_metrics *met
         }
     }
     if (whole && metrics->rows > 0 && metrics->outputs == ENT_OUTPUTS_BINARY) {
-        put_half(w, &metrics->half);
+        put_half(w, metrics);
         put_tops(w, metrics);
         put_tenths(w, metrics);
     }
@@ -124,24 +132,43 @@ static void print_tops(const struct ent_json *test, const char *what, FILE *out)
     }
 }
 
-static void print_tenths(const struct ent_json *test, const char *what, FILE *out)
+/* "3", or "3-5" of tenths that were merged; out: [24] */
+static const char *which_tenths(const struct ent_json *t, char out[24])
+{
+    double first = real(t, "first");
+    double last = real(t, "last");
+
+    (void)snprintf(out, 24, last > first ? "%.0f-%.0f" : "%.0f", first, last);
+    return out;
+}
+
+static void print_tenths(const struct ent_json *test, double min_group, const char *what, FILE *out)
 {
     const struct ent_json *tenths = ent_json_get(test, "tenths");
     double positives = real(test, "positives");
     double found = 0.0;
+    char which[24];
 
-    if (ent_json_len(tenths) == 0) {
+    if (ent_json_len(tenths) < 2) {
+        (void)fprintf(out,
+                      "no table by tenths: it takes %.0f test rows of either label in each line "
+                      "(min_group)\n",
+                      min_group);
         return;
     }
-    (void)fprintf(out, "\nby tenths of the test rows, highest scores first (%s)\n", what);
+    (void)fprintf(out, "\nby tenths of the test rows, highest scores first (%s)", what);
+    if (ent_json_len(tenths) < ENT_METRIC_TENTHS) {
+        (void)fprintf(out, "; with fewer than %.0f rows of either label merged", min_group);
+    }
+    (void)fprintf(out, "\n");
     (void)fprintf(out, "%5s  %8s  %8s  %10s  %8s  %8s\n", "tenth", "score", "rows", "model said",
                   "it was", "found");
     for (size_t i = 0; i < ent_json_len(tenths); i++) {
         const struct ent_json *t = ent_json_at(tenths, i);
 
         found += real(t, "positives");
-        (void)fprintf(out, "%5zu  %8.3f  %8.0f  %8.1f %%  %6.1f %%", i + 1, real(t, "lowest"),
-                      real(t, "rows"), 100.0 * real(t, "predicted"),
+        (void)fprintf(out, "%5s  %8.3f  %8.0f  %8.1f %%  %6.1f %%", which_tenths(t, which),
+                      real(t, "lowest"), real(t, "rows"), 100.0 * real(t, "predicted"),
                       100.0 * real(t, "positives") / real(t, "rows"));
         if (positives > 0.0) {
             (void)fprintf(out, "  %6.1f %%", 100.0 * found / positives);
@@ -178,11 +205,24 @@ static void print_number(const struct ent_json *test, const char *what, FILE *ou
                   real(test, "rows"), what, real(test, "r2"), real(test, "log_loss"));
 }
 
+static void print_half(const struct ent_json *test, const char *what, FILE *out)
+{
+    const struct ent_json *c = ent_json_get(test, "confusion");
+
+    (void)fprintf(out, "at a threshold of 0.50: %.1f %% of the rows are right",
+                  100.0 * real(test, "accuracy"));
+    if (ent_json_kind(c) == ENT_JSON_OBJECT) {
+        (void)fprintf(out, "; %.0f rightly and %.0f wrongly taken for %s, %.0f missed",
+                      real(c, "true_positives"), real(c, "false_positives"), what,
+                      real(c, "false_negatives"));
+    }
+    (void)fprintf(out, "\n");
+}
+
 void ent_evaluation_print(const struct ent_json *run, FILE *out)
 {
     const struct ent_json *test = test_of(run);
     const struct ent_json *label = ent_json_get(run, "label");
-    const struct ent_json *confusion = ent_json_get(test, "confusion");
     char what[160];
 
     if (test != NULL && ent_json_get(test, "hit_10") != NULL) {
@@ -193,7 +233,7 @@ void ent_evaluation_print(const struct ent_json *run, FILE *out)
         print_number(test, text(label, "name", "label"), out);
         return;
     }
-    if (test == NULL || ent_json_kind(confusion) != ENT_JSON_OBJECT) {
+    if (test == NULL || ent_json_get(test, "tenths") == NULL) {
         return;
     }
     if (ent_json_get(label, "positive") != NULL) {
@@ -203,16 +243,10 @@ void ent_evaluation_print(const struct ent_json *run, FILE *out)
         (void)snprintf(what, sizeof what, "%.150s", text(label, "name", "label"));
     }
     print_tops(test, what, out);
-    (void)fprintf(
-        out,
-        "at a threshold of %.2f: %.1f %% of the rows are right; %.0f rightly and %.0f wrongly "
-        "taken for %s, %.0f missed\n",
-        real(confusion, "threshold"), 100.0 * real(test, "accuracy"),
-        real(confusion, "true_positives"), real(confusion, "false_positives"), what,
-        real(confusion, "false_negatives"));
+    print_half(test, what, out);
     (void)fprintf(out, "PR-AUC %.4f, Brier score %.4f\n", real(test, "pr_auc"),
                   real(test, "brier"));
-    print_tenths(test, what, out);
+    print_tenths(test, real(run, "min_group"), what, out);
     (void)fprintf(out, "\n");
 }
 

@@ -8,7 +8,8 @@
 #include "common/json/json.h"
 #include "common/task/metrics.h"
 
-/* Keys of the open object: the figures by name; `whole`: the confusion matrix at one half and the tenths too. */
+/* Keys of the open object: the figures by name; `whole`: the confusion matrix at one half and the tenths too, as far as
+ * their cells hold the plan's min_group (null and fewer entries otherwise). */
 void ent_evaluation_put(struct ent_json_writer *w, const struct ent_metrics *metrics, bool whole);
 /* What the test rows say, out of the JSON of a run: how many of those that were looked for are among the highest scores, and
  * whether the scores can be taken as probabilities. Nothing when the run has no test round. */

@@ -111,13 +111,14 @@ static enum ent_err add_model(struct exporting *x, const uint8_t digest[32])
     return add_file(x, digest, path);
 }
 
-static enum ent_err add_sealed(struct exporting *x, const struct ent_leaf_update_accept *m)
+/* Of an update, or of the seed of a round's noise. */
+static enum ent_err add_sealed(struct exporting *x, uint8_t (*digests)[32], size_t n)
 {
-    for (size_t i = 0; i < m->n_sealed; i++) {
+    for (size_t i = 0; i < n; i++) {
         char *path = NULL;
 
-        ENT_TRY(ent_store_sealed_path(x->e->store, m->sealed[i], &path));
-        ENT_TRY(add_file(x, m->sealed[i], path));
+        ENT_TRY(ent_store_sealed_path(x->e->store, digests[i], &path));
+        ENT_TRY(add_file(x, digests[i], path));
     }
     return ENT_E_OK;
 }
@@ -157,7 +158,13 @@ static enum ent_err look_at(void *ctx, uint64_t idx, struct ent_bytes leaf)
     case ENT_LEAF_MODEL_RELEASE:
         return add_release(x, &any.model_release);
     case ENT_LEAF_UPDATE_ACCEPT:
-        return frame.round >= x->since ? add_sealed(x, &any.update_accept) : ENT_E_OK;
+        return frame.round >= x->since
+                   ? add_sealed(x, any.update_accept.sealed, any.update_accept.n_sealed)
+                   : ENT_E_OK;
+    case ENT_LEAF_ROUND_CLOSE:
+        return frame.round >= x->since
+                   ? add_sealed(x, any.round_close.noise_sealed, any.round_close.n_noise_sealed)
+                   : ENT_E_OK;
     default:
         return ENT_E_OK;
     }
@@ -166,7 +173,7 @@ static enum ent_err look_at(void *ctx, uint64_t idx, struct ent_bytes leaf)
 static enum ent_err gather(struct exporting *x)
 {
     static const enum ent_leaf_type types[] = {ENT_LEAF_CONFIG_SET, ENT_LEAF_MODEL_RELEASE,
-                                               ENT_LEAF_UPDATE_ACCEPT};
+                                               ENT_LEAF_UPDATE_ACCEPT, ENT_LEAF_ROUND_CLOSE};
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(types); i++) {
         ENT_TRY(ent_store_log_each(x->e->store, types[i], 0, x->size, look_at, x));

@@ -123,7 +123,8 @@ struct pass {
     struct ent_sha256 hash;  /* of the whole sum, little-endian */
     size_t dim;
     size_t int_bytes;
-    int64_t *whole; /* stats, evaluate: the sum in one piece; NULL in train */
+    int64_t *whole;  /* stats, evaluate: the sum in one piece; NULL in train */
+    int64_t *noised; /* train with noise at the coordinator: a window of the sum, with it */
     uint8_t *buffers[ENT_GRID_MANY];
     uint64_t sum_w;
 };
@@ -202,11 +203,23 @@ static enum ent_err add_window(struct pass *p, size_t first, size_t n)
     return ENT_E_OK;
 }
 
+/* Noise first: what is hashed and what the model is made of has it. */
+static enum ent_err add_noise(struct pass *p, size_t first, size_t n, const int64_t **sum)
+{
+    if (p->noised == NULL) {
+        return ENT_E_OK;
+    }
+    memcpy(p->noised, *sum, n * sizeof **sum);
+    *sum = p->noised;
+    return ent_central_add(p->e, first, p->noised, n);
+}
+
 static enum ent_err take_window(struct pass *p, size_t first, size_t n)
 {
     struct ent_agg_result result;
 
     ENT_TRY(ent_agg_finish(p->agg, &result));
+    ENT_TRY(add_noise(p, first, n, &result.sum));
     ent_step_sum_hash(&p->hash, result.sum, n);
     p->sum_w = result.sum_w;
     if (p->whole != NULL) {
@@ -236,6 +249,10 @@ static enum ent_err prepare(struct pass *p, size_t window)
     for (size_t i = 0; i < ENT_GRID_MANY && i < e->fold.n; i++) {
         ENT_TRY(ent_calloc_aligned(window, p->int_bytes, &p->buffers[i]));
     }
+    if (ent_central_covers(e)) {
+        ENT_TRY(ent_central_ready(p->e));
+        ENT_TRY(ent_calloc(window, sizeof *p->noised, &p->noised));
+    }
     return train ? ent_apply_begin(p->e, e->round.round, e->round.sum_w, &p->apply)
                  : ent_calloc(p->dim, sizeof *p->whole, &p->whole);
 }
@@ -249,6 +266,7 @@ static void release(struct pass *p)
         free(p->buffers[i]);
     }
     free(p->whole);
+    free(p->noised);
 }
 
 static enum ent_err sum_all(struct pass *p, struct ent_event *result)
@@ -263,6 +281,9 @@ static enum ent_err sum_all(struct pass *p, struct ent_event *result)
         ENT_TRY(take_window(p, first, n));
     }
     ent_sha256_finish(&p->hash, result->digest);
+    if (p->noised != NULL) {
+        ENT_HOOK_POINT("engine.noise-added");
+    }
     return ENT_E_OK;
 }
 

@@ -165,7 +165,10 @@ static enum ent_err round_close(struct ent_leaves *l, const struct ent_row *row)
                                      .has_state = !ent_all_zero(row->state, 32),
                                      .loss_sum = row->loss_sum,
                                      .rows = row->rows,
-                                     .auc = row->auc};
+                                     .auc = row->auc,
+                                     .noise_sealed = l->noise_sealed,
+                                     .n_noise_sealed =
+                                         row->task == ENT_ROUND_TRAIN ? l->n_noise_sealed : 0};
     uint8_t bits[(ENT_ROUND_MEMBERS_MAX + 7) / 8] = {0};
     struct seat *list = NULL;
     size_t n = 0;

@@ -48,6 +48,8 @@ struct ent_leaves {
     uint8_t round_open[32]; /* leaf hash of the attempt's round.open */
     const struct ent_msg_metric *metrics; /* of the evaluation that closes */
     size_t n_metrics;
+    uint8_t (*noise_sealed)[32]; /* of the round of training that closes: the seed of its noise */
+    size_t n_noise_sealed;
     bool
         covered; /* noise stands before the models that come of training, and nothing else made them */
     bool begun; /* BEGIN of the current attempt; kept up to date here */

@@ -17,6 +17,7 @@ enum ent_err ent_members_add(struct ent_engine *e, const struct ent_store_member
     memcpy(m->handle, from->handle, sizeof m->handle);
     (void)snprintf(m->name, sizeof m->name, "%s", from->name);
     memcpy(m->statement_pub, from->keys.statement_pub, sizeof m->statement_pub);
+    memcpy(m->standing, from->keys.nonce_commit, sizeof m->standing);
     memcpy(m->log.witness_pub, from->keys.witness_pub, sizeof m->log.witness_pub);
     m->log.last_seen_ms = from->last_seen_ms;
     m->revoked = from->state == ENT_MEMBER_REVOKED;

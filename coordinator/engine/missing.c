@@ -74,7 +74,8 @@ static enum ent_err resume(struct ent_engine *e)
                    (unsigned long long)e->round.round);
     ENT_TRY(ent_commit_reload_metrics(e));
     ent_round_resume(&e->round, e->now_ms, &e->actions);
-    return ENT_E_OK;
+    ent_central_resume(e);
+    return e->fatal;
 }
 
 /* Of the server's optimizer: no member has it. */

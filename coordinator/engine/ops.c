@@ -196,6 +196,7 @@ static enum ent_err check_plan(const struct ent_engine *e, const struct ent_plan
                 (unsigned)plan->min_members, (unsigned)c->min_members);
     ENT_TRY(ent_ops_check_witnesses(e, plan->min_members));
     ENT_TRY(check_privacy(plan));
+    ENT_TRY(ent_central_startable(e, plan));
     return check_sizes(plan, c->update_bytes);
 }
 
@@ -274,8 +275,9 @@ enum ent_err ent_ops_start(struct ent_engine *e, const struct ent_json *request,
     ent_json_put_key_uint(out, "rounds", ent_engine_total_rounds(e));
     ent_json_put_key_bool(out, "serving", !e->options.offline);
     ENT_TRY(ent_ops_put_kept(e, out));
+    ent_json_put_key_bool(out, "noise_here", e->central.on);
     ent_engine_say(e, ENT_SAY_OPERATOR, "run %u stored", (unsigned)e->run.config.run);
-    return ENT_E_OK;
+    return ent_central_warn(e);
 }
 
 /* A held run ends in the middle of its round: its model is lost, so the round cannot be closed. One that was closed

@@ -104,9 +104,11 @@ static bool went_out(const struct ent_engine *e, struct ent_conn *conn, enum ent
     if (kind != ENT_OFFER_MODEL) {
         return false;
     }
-    if (conn->sent_round == e->round.round && conn->sent_attempt == e->round.attempt) {
+    if (conn->sent_run == e->run.config.run && conn->sent_round == e->round.round &&
+        conn->sent_attempt == e->round.attempt) {
         return true;
     }
+    conn->sent_run = e->run.config.run;
     conn->sent_round = e->round.round;
     conn->sent_attempt = e->round.attempt;
     return false;

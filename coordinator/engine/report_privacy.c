@@ -1,5 +1,6 @@
 /* What a status says of a run's privacy, in words. What is absent or of another kind is shown as empty. */
 #include <math.h>
+#include <string.h>
 
 #include "coordinator/engine/report.h"
 
@@ -24,6 +25,28 @@ static double real(const struct ent_json *object, const char *key)
     return ent_json_double(ent_json_get(object, key), key, &v) == ENT_E_OK ? v : (double)NAN;
 }
 
+/* Who adds it, and who could notice if it were not added. */
+static void report_noise(const struct ent_json *privacy, FILE *out)
+{
+    uint64_t auditors = number(privacy, "seed_sealed_to");
+
+    if (strcmp(text(privacy, "noise"), "coordinator") != 0) {
+        return;
+    }
+    (void)fprintf(out, "  noise: added here, once, to the sum of each training round; members and "
+                       "auditors see only sums that have it\n");
+    if (ent_json_get(privacy, "seed_sealed_to") == NULL) {
+        return;
+    }
+    if (auditors > 0) {
+        (void)fprintf(out, "  its seeds are sealed to %llu %s, who can prove it by replay\n",
+                      (unsigned long long)auditors, auditors == 1 ? "auditor" : "auditors");
+    } else {
+        (void)fprintf(out, "  warning: no auditor is admitted, so nobody can prove that the noise "
+                           "was really drawn and added\n");
+    }
+}
+
 /* What each member's account holds, and what no noise covers. */
 void ent_report_privacy(const struct ent_json *run, FILE *out)
 {
@@ -41,6 +64,7 @@ void ent_report_privacy(const struct ent_json *run, FILE *out)
                       (unsigned long long)number(privacy, "rounds_left"));
     }
     (void)fprintf(out, "\n");
+    report_noise(privacy, out);
     for (size_t i = 0; i < ent_json_len(accounts); i++) {
         const struct ent_json *a = ent_json_at(accounts, i);
 

@@ -27,7 +27,9 @@ enum ent_err ent_engine_load_run(struct ent_engine *e)
         err = ent_blob_new_copy(text.data, text.len, &e->plan_shelf.blob);
     }
     ent_buf_release(&text);
-    return err == ENT_E_OK ? ent_budget_load(e) : err;
+    ENT_TRY(err);
+    ENT_TRY(ent_budget_load(e));
+    return ent_central_load(e);
 }
 
 static enum ent_err note_row(void *ctx, const struct ent_row *row, uint64_t wall_ms)
@@ -38,6 +40,7 @@ static enum ent_err note_row(void *ctx, const struct ent_row *row, uint64_t wall
     if (row->kind == ENT_ROW_OPEN) { /* how long the attempt is under way already */
         e->open_before_ms = e->wall_ms > wall_ms ? e->wall_ms - wall_ms : 0;
         e->opened_ms = e->now_ms;
+        e->restored_run = row->run;
         e->restored_round = row->round;
         e->restored_attempt = row->attempt;
     }
@@ -70,7 +73,8 @@ static void of_figures(const struct ent_store_figures *f, struct ent_metrics *ou
 static enum ent_err of_round(struct ent_engine *e, const struct ent_store_figures *f,
                              struct ent_run_metrics *out)
 {
-    enum ent_err err = ent_commit_metrics_of(e, f->run, f->round, &out->m);
+    enum ent_err err =
+        ent_commit_metrics_of(e, f->run, f->round, UINT32_MAX /* no cell */, &out->m);
 
     if (err == ENT_E_NOT_FOUND) {
         of_figures(f, &out->m);
@@ -176,5 +180,6 @@ enum ent_err ent_restore(struct ent_engine *e)
         ENT_TRY(ent_store_rows(e->store, e->run.config.run, note_row, e));
     }
     ENT_TRY(load_last_end(e));
+    e->central.scrub_due = true; /* a crash may have come between the end of a seed and this */
     return ent_trail_load(e);
 }

@@ -10,6 +10,7 @@
 #include "common/task/task.h"
 #include "common/wire/wire.h"
 #include "coordinator/engine/budget.h"
+#include "coordinator/engine/central.h"
 #include "coordinator/engine/engine.h"
 #include "coordinator/engine/queue.h"
 #include "coordinator/engine/trail.h"
@@ -92,6 +93,8 @@ struct ent_engine_member {
         rows; /* training rows that its statistics of this run state, down to a power of two; 0: none */
     bool has_commit;
     uint8_t next_commit[32]; /* of its join, to be stored with the row */
+    uint8_t
+        standing[32]; /* what its next join has to open: of its last logged join, or admission */
     struct ent_member_log log;
     uint32_t dp_booked; /* rounds of the run on the account of its data set */
     struct ent_store_own
@@ -120,7 +123,8 @@ struct ent_conn {
     uint32_t told_run; /* run whose RunStart it got */
     uint8_t known_plan[32];
     bool has_base; /* said in its newest JOIN here: who comes back may have lost a small model */
-    uint64_t sent_round; /* whose base went out within its offer */
+    uint32_t sent_run; /* whose base went out within its offer */
+    uint64_t sent_round;
     uint32_t sent_attempt;
     struct ent_peer peer;
     struct ent_push pushes[ENT_PUSHES_MAX];
@@ -247,13 +251,15 @@ struct ent_engine {
         updates_dirty; /* a file was renamed in DIR/updates and its directory is not synchronised */
 
     struct ent_budget budget; /* of e->run */
+    struct ent_central central;
     struct ent_fold fold;
     struct ent_run_metrics metrics; /* of the round being closed */
     uint8_t *sum;                   /* its integers, little-endian; NULL: none */
     size_t sum_len;
     struct ent_run_metrics newest; /* of any round, for those who watch */
     uint64_t opened_ms;            /* monotonic, of the current attempt; or the restart in it */
-    uint64_t restored_round;       /* attempt that was open when the program started */
+    uint32_t restored_run;         /* attempt that was open when the program started */
+    uint64_t restored_round;
     uint32_t restored_attempt;
     uint64_t open_before_ms;        /* how long it was under way before that */
     char missing[ENT_MISSING_PATH]; /* the file that the run waits for; "": none */
@@ -328,9 +334,9 @@ ENT_MUST enum ent_err ent_commit(struct ent_engine *e);
 /* What the engine remembers of a row, also of those replayed. */
 void ent_commit_note(struct ent_engine *e, const struct ent_row *row);
 ENT_MUST enum ent_err ent_commit_refusals(struct ent_engine *e);
-/* Metrics of a stored round, out of its sum. NOT_FOUND: it has none. */
+/* Metrics of a stored round, out of its sum, with cells of at least min_group (its plan's). NOT_FOUND: it has none. */
 ENT_MUST enum ent_err ent_commit_metrics_of(struct ent_engine *e, uint32_t run, uint64_t round,
-                                            struct ent_metrics *out);
+                                            uint32_t min_group, struct ent_metrics *out);
 /* Metrics of a round that was closed but not released before a restart. */
 ENT_MUST enum ent_err ent_commit_reload_metrics(struct ent_engine *e);
 
@@ -412,7 +418,8 @@ void ent_message_bye_all(struct ent_engine *e, enum ent_err code);
 /* ---- announce.c ---- */
 void ent_message_open(struct ent_engine *e, uint32_t member);
 void ent_message_begin(struct ent_engine *e, uint32_t member);
-/* What round.open says of the attempt that opens, but for those invited. */
+/* What round.open says of the attempt that opens, but for those invited. In its transaction: with noise, its seed is
+ * stored. */
 ENT_MUST enum ent_err ent_message_open_fill(struct ent_engine *e, struct ent_msg_round_open *out);
 /* An offer with its content: sealed once for all that get it. */
 void ent_message_offer(struct ent_engine *e, struct ent_conn *conn, const struct ent_msg_offer *m);

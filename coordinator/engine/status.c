@@ -90,10 +90,10 @@ static uint32_t total_rounds(const struct ent_run_config *c)
 
 /* Out of the stored sum: all of it for the test rows, the figures alone for the others. */
 static enum ent_err put_metrics(struct ent_engine *e, struct ent_json_writer *w,
-                                const struct ent_store_figures *f)
+                                const struct ent_store_figures *f, uint32_t min_group)
 {
     struct ent_metrics metrics;
-    enum ent_err err = ent_commit_metrics_of(e, f->run, f->round, &metrics);
+    enum ent_err err = ent_commit_metrics_of(e, f->run, f->round, min_group, &metrics);
 
     if (err == ENT_E_OK) {
         ent_evaluation_put(w, &metrics, f->split == ENT_ROUND_ON_TEST);
@@ -108,7 +108,7 @@ static enum ent_err put_metrics(struct ent_engine *e, struct ent_json_writer *w,
 }
 
 static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w,
-                                const struct ent_store_run *run)
+                                const struct ent_store_run *run, uint32_t min_group)
 {
     struct ent_store_figures *figures = NULL;
     size_t n = 0;
@@ -137,7 +137,7 @@ static enum ent_err put_figures(struct ent_engine *e, struct ent_json_writer *w,
         ent_json_put_key_uint(w, "bytes_out", f->bytes_out);
         ent_json_put_key_uint(w, "duration_ms", f->duration_ms);
         if (f->has_metrics) {
-            err = put_metrics(e, w, f);
+            err = put_metrics(e, w, f, min_group);
         }
         ent_json_put_close(w);
     }
@@ -168,7 +168,8 @@ static enum ent_err put_run_traffic(struct ent_engine *e, struct ent_json_writer
 }
 
 /* What the plan calls its label, for the words of the table, and what it promises. */
-static enum ent_err put_plan(struct ent_engine *e, struct ent_json_writer *w, uint32_t run)
+static enum ent_err put_plan(struct ent_engine *e, struct ent_json_writer *w, uint32_t run,
+                             uint32_t *min_group)
 {
     struct ent_plan *plan = NULL;
     struct ent_buf bytes;
@@ -187,6 +188,8 @@ static enum ent_err put_plan(struct ent_engine *e, struct ent_json_writer *w, ui
             ent_json_put_key_string(w, "positive", plan->label_positive);
         }
         ent_json_put_close(w);
+        ent_json_put_key_uint(w, "min_group", plan->min_group);
+        *min_group = plan->min_group;
         err = ent_budget_put(e, w, plan, run);
     }
     ent_plan_free(plan);
@@ -213,6 +216,7 @@ static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
 {
     struct ent_store_run *runs = NULL;
     struct ent_store_run run;
+    uint32_t min_group = 0;
     size_t n = 0;
 
     ENT_TRY(ent_store_run_list(e->store, &runs, &n));
@@ -237,8 +241,8 @@ static enum ent_err put_run(struct ent_engine *e, struct ent_json_writer *w)
         put_phase(e, w);
     }
     put_best(e, w, &run);
-    ENT_TRY(put_plan(e, w, run.config.run));
-    ENT_TRY(put_figures(e, w, &run));
+    ENT_TRY(put_plan(e, w, run.config.run, &min_group));
+    ENT_TRY(put_figures(e, w, &run, min_group));
     ENT_TRY(put_run_traffic(e, w, run.config.run));
     ENT_TRY(ent_own_put(e, w, run.config.run));
     ent_json_put_close(w);

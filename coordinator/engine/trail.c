@@ -292,7 +292,8 @@ static enum ent_err fix_auditors(struct ent_engine *e)
         memcpy(a->auditors[i], list[i].seal_pub, sizeof a->auditors[i]);
     }
     free(list);
-    a->plain = e->home->config->plain_ms > 0;
+    /* Never where the sum gets its noise here, whatever federation.yaml came to say since the start. */
+    a->plain = e->home->config->plain_ms > 0 && !e->central.on;
     return ENT_E_OK;
 }
 
@@ -377,7 +378,9 @@ enum ent_err ent_trail_commit_rows(struct ent_engine *e)
                                 .open = &open,
                                 .metrics = metrics,
                                 .begun = e->begun,
-                                .covered = e->budget.on,
+                                .covered = e->budget.on && !e->plan->privacy.stats_uncovered,
+                                .noise_sealed = e->central.sealed,
+                                .n_noise_sealed = e->central.n_sealed,
                                 .emit = emit,
                                 .ctx = e};
 
@@ -416,6 +419,7 @@ enum ent_err ent_trail_housekeeping(struct ent_engine *e)
     if ((e->audit.gate.waits || e->audit.end_waits) && e->now_ms >= e->audit.told_ms + WAITS_MS) {
         ent_trail_say_waits(e);
     }
+    ENT_TRY(ent_central_housekeeping(e));
     return n->dirty && e->now_ms >= n->dirty_ms + LATE_MS ? ent_trail_flush(e) : ENT_E_OK;
 }
 

@@ -18,6 +18,7 @@ struct ent_conn;
 struct ent_witnesses {
     size_t n;
     uint32_t quorum;
+    uint32_t bad; /* f: so many of them may be dishonest */
     struct ent_leaf_witness list[ENT_LOG_WITNESSES_MAX];
 };
 

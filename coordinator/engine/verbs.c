@@ -239,6 +239,17 @@ static void print_kept(uint64_t auditors, bool plain)
     }
 }
 
+static void print_noise(bool here, uint64_t auditors)
+{
+    if (here && auditors > 0) {
+        printf("noise is added here, to the sum of each training round; its seeds are sealed to "
+               "the auditors, who can prove it\n");
+    } else if (here) {
+        printf("warning: noise is added here, to the sum of each training round, and no auditor is "
+               "admitted: nobody will be able to prove that it was really drawn and added\n");
+    }
+}
+
 static enum ent_err print_started(const struct ent_json *json, const char *dir)
 {
     uint64_t run = 0;
@@ -246,15 +257,18 @@ static enum ent_err print_started(const struct ent_json *json, const char *dir)
     uint64_t auditors = 0;
     bool serving = false;
     bool plain = false;
+    bool noise_here = false;
 
     ENT_TRY(ent_json_uint(ent_json_get(json, "run"), "run", UINT32_MAX, &run));
     ENT_TRY(ent_json_uint(ent_json_get(json, "rounds"), "rounds", UINT32_MAX, &rounds));
     ENT_TRY(ent_json_bool(ent_json_get(json, "serving"), "serving", &serving));
     ENT_TRY(ent_json_uint(ent_json_get(json, "auditors"), "auditors", UINT32_MAX, &auditors));
     ENT_TRY(ent_json_bool(ent_json_get(json, "plain"), "plain", &plain));
+    ENT_TRY(ent_json_bool(ent_json_get(json, "noise_here"), "noise_here", &noise_here));
     printf("run %llu, %llu rounds: %s\n", (unsigned long long)run, (unsigned long long)rounds,
            serving ? "started" : "starts when serve runs");
     print_kept(auditors, plain);
+    print_noise(noise_here, auditors);
     if (serving) {
         printf("watch it: entente-coordinator status --dir %s --watch\n", dir);
     }

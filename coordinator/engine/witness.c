@@ -22,7 +22,6 @@ void ent_witness_in_force(const struct ent_witness_history *h, uint64_t cosigned
                           struct ent_witnesses *out)
 {
     const struct ent_log_set *set = NULL;
-    uint32_t bad;
 
     *out = (struct ent_witnesses){0};
     for (size_t i = 0; i < h->n_sets; i++) {
@@ -41,8 +40,8 @@ void ent_witness_in_force(const struct ent_witness_history *h, uint64_t cosigned
     if (out->n == 0) {
         return;
     }
-    bad = set->bad < out->n - 1 ? set->bad : (uint32_t)out->n - 1;
-    out->quorum = ent_leaf_quorum_of((uint32_t)out->n, bad);
+    out->bad = set->bad < out->n - 1 ? set->bad : (uint32_t)out->n - 1;
+    out->quorum = ent_leaf_quorum_of((uint32_t)out->n, out->bad);
 }
 
 /* ---- what is covered ---- */

@@ -41,6 +41,13 @@ void ent_attempt_abort(struct ent_step *step, enum ent_err code)
     ent_wait_enter(step);
 }
 
+void ent_attempt_fail(struct ent_step *step)
+{
+    enum ent_err code = step->event->code;
+
+    ent_attempt_abort(step, code == ENT_E_OK ? ENT_E_INTERNAL : code);
+}
+
 void ent_attempt_repeat(struct ent_step *step)
 {
     const struct ent_event *ev = step->event;

@@ -55,14 +55,12 @@ static void handle_ended(struct ent_step *step)
 
 void ent_close_handle(struct ent_step *step)
 {
-    enum ent_err code = step->event->code;
-
     switch (step->event->kind) {
     case ENT_EV_RESULT:
         result(step);
         break;
     case ENT_EV_RESULT_FAILED:
-        ent_attempt_abort(step, code == ENT_E_OK ? ENT_E_INTERNAL : code);
+        ent_attempt_fail(step);
         break;
     case ENT_EV_DAMAGED: /* the sum has to wait for it */
         step->round->phase = ENT_PHASE_UPDATE;

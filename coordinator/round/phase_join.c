@@ -90,6 +90,9 @@ void ent_join_handle(struct ent_step *step)
         ent_step_row_code(step, ENT_ROW_STOP, ENT_ROUND_NO_MEMBER, ENT_E_OK);
         ent_attempt_abort(step, ENT_E_STOPPED);
         break;
+    case ENT_EV_RESULT_FAILED:
+        ent_attempt_fail(step);
+        break;
     default:
         break;
     }

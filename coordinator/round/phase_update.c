@@ -179,6 +179,8 @@ void ent_update_handle(struct ent_step *step)
         if (step->event->code != ENT_E_OK) { /* what the round needs is lost: it cannot be closed */
             ent_attempt_abort(step, ENT_E_STOPPED);
         }
+    } else if (step->event->kind == ENT_EV_RESULT_FAILED) {
+        ent_attempt_fail(step);
     } else if (step->event->kind != ENT_EV_TICK) {
         handle_member(step, &step->round->members[step->event->member]);
     }

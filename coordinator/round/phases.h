@@ -75,6 +75,7 @@ uint32_t ent_attempt_unended(const struct ent_round *round);
 void ent_attempt_drop(struct ent_step *step, enum ent_err code);
 /* Ends the attempt: ABORT row, nothing released, WAIT. Whoever had not ended is dropped. */
 void ent_attempt_abort(struct ent_step *step, enum ent_err code);
+void ent_attempt_fail(struct ent_step *step); /* RESULT_FAILED */
 /* A message from a member whose update was accepted (or rejected): answered again, added once. */
 void ent_attempt_repeat(struct ent_step *step);
 

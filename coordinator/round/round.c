@@ -35,10 +35,11 @@ static void idle_handle(struct ent_step *step)
 static const struct ent_phase_rule rules[ENT_PHASE_COUNT] = {
     [ENT_PHASE_IDLE] = {ANY_TIME | BIT(RUN_START), idle_handle, NULL, NULL},
     [ENT_PHASE_WAIT] = {ANY_TIME | BIT(STOP), ent_wait_handle, ent_wait_timeout, NULL},
-    [ENT_PHASE_JOIN] = {ANY_TIME | BIT(STOP) | BIT(JOIN) | BIT(DECLINE) | BIT(LOST) | BIT(GATE),
+    [ENT_PHASE_JOIN] = {ANY_TIME | BIT(STOP) | BIT(JOIN) | BIT(DECLINE) | BIT(LOST) | BIT(GATE) |
+                            BIT(RESULT_FAILED),
                         ent_join_handle, ent_join_timeout, ent_join_next},
     [ENT_PHASE_UPDATE] = {ANY_TIME | BIT(STOP) | REPEATS | BIT(DECLINE) | BIT(UPDATE_BAD) |
-                              BIT(DAMAGED),
+                              BIT(DAMAGED) | BIT(RESULT_FAILED),
                           ent_update_handle, ent_update_timeout, ent_update_next},
     [ENT_PHASE_CLOSE] = {ANY_TIME | BIT(STOP) | REPEATS | BIT(RESULT) | BIT(RESULT_FAILED) |
                              BIT(DAMAGED),

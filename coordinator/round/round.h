@@ -124,7 +124,8 @@ enum ent_event_kind {
     ENT_EV_UPDATE_BAD, /* it did not: code. DROPPED: it may offer again; others reject it */
     /* From the engine. Round and attempt as in the row of FINISH or GATE; otherwise STALE. */
     ENT_EV_RESULT, /* CLOSE done: digest, model; of train state; of evaluate loss_sum, rows, auc */
-    ENT_EV_RESULT_FAILED, /* CLOSE could not be done (code): abort the attempt */
+    ENT_EV_RESULT_FAILED, /* CLOSE could not be done, or in JOIN and UPDATE: it will not be possible
+                             (code): abort the attempt */
     ENT_EV_GATE, /* release_gate is open for this round: in JOIN for its model, in RELEASE for what
                     it made */
     /* The stored update of an accepted member cannot be read (ADD after a restart): it is asked for

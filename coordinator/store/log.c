@@ -165,6 +165,8 @@ static enum ent_err append(struct ent_store *store, const struct ent_leaf_frame 
     switch (frame->type) {
     case ENT_LEAF_UPDATE_ACCEPT:
         return ent_sealed_named(store, frame, message);
+    case ENT_LEAF_ROUND_CLOSE:
+        return ent_sealed_seeds(store, frame, message);
     case ENT_LEAF_BLOB_ERASE:
         return ent_sealed_erased(store, message);
     case ENT_LEAF_DP_EVENT:
@@ -179,8 +181,9 @@ static enum ent_err append(struct ent_store *store, const struct ent_leaf_frame 
 /* Whether more than the log follows from a leaf of this type. */
 static bool is_followed(unsigned type)
 {
-    return type == ENT_LEAF_UPDATE_ACCEPT || type == ENT_LEAF_BLOB_ERASE ||
-           type == ENT_LEAF_DP_EVENT || type == ENT_LEAF_DP_REFUND || type == ENT_LEAF_GENESIS;
+    return type == ENT_LEAF_UPDATE_ACCEPT || type == ENT_LEAF_ROUND_CLOSE ||
+           type == ENT_LEAF_BLOB_ERASE || type == ENT_LEAF_DP_EVENT || type == ENT_LEAF_DP_REFUND ||
+           type == ENT_LEAF_GENESIS;
 }
 
 static enum ent_err check_first(const struct ent_store *store, unsigned type)

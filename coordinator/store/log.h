@@ -203,11 +203,11 @@ ENT_MUST enum ent_err ent_store_sealed_path(const struct ent_store *store,
 /* Removes the file; fine if it is gone. Order: the leaf blob.erase commits first, then this. */
 ENT_MUST enum ent_err ent_store_sealed_remove(struct ent_store *store,
                                               const uint8_t digest[ENT_STORE_DIGEST_BYTES]);
-/* What update.accept leaves name and no blob.erase leaf does. An appended update.accept or blob.erase
- * leaf keeps this list in its own transaction. */
+/* What update.accept leaves (updates) and round.close leaves (seeds of noise) name and no blob.erase leaf does. Each of
+ * these leaves keeps this list in its own transaction. */
 struct ent_store_kept {
     uint8_t digest[ENT_STORE_DIGEST_BYTES];
-    uint64_t leaf;    /* update.accept */
+    uint64_t leaf;    /* update.accept, round.close */
     uint64_t time_ms; /* of that leaf */
     bool plain;       /* the payload itself: named by the update's own digest */
 };

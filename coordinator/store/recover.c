@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "coordinator/store/noise.h"
 #include "coordinator/store/tables.h"
 
 /* Numbers that a member, or the coordinator, can have used since the newest that is known. */
@@ -95,13 +96,17 @@ static enum ent_err set_rows(struct applying *a, const struct ent_row *row)
 
 static enum ent_err add_row(struct applying *a, const struct ent_recovered *c)
 {
+    bool any = false;
+
     ENT_TRY(ent_store_append_row(a->store, c->row, c->time_ms));
     if (c->by_rows) {
         ENT_TRY(set_rows(a, c->row));
     }
-    return c->row->kind == ENT_ROW_CLOSE || c->row->kind == ENT_ROW_ABORT
-               ? ent_store_small_forget(a->store, c->row)
-               : ENT_E_OK;
+    if (c->row->kind != ENT_ROW_CLOSE && c->row->kind != ENT_ROW_ABORT) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_store_noise_forget(a->store, NULL, &any)); /* of the copy's own open attempt */
+    return ent_store_small_forget(a->store, c->row);
 }
 
 static enum ent_err insert_member(struct applying *a, const struct ent_recovered *c)

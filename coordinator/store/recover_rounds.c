@@ -81,6 +81,17 @@ enum ent_err ent_at_accept(const struct ent_at *at)
     return ent_at_put_by_rows(at, &row, header.has_update && header.update.rows_log2 > 0);
 }
 
+/* What the member had committed to does not stand any more. */
+static enum ent_err forget_nonce(const struct ent_at *at, uint32_t member)
+{
+    static const uint8_t none[ENT_STORE_DIGEST_BYTES];
+    struct ent_recovered change = ent_at_change(at, ENT_RECOVERED_NONCE);
+
+    change.member = member;
+    change.digest = none;
+    return ent_at_emit(at, &change);
+}
+
 enum ent_err ent_at_ended(const struct ent_at *at)
 {
     const struct ent_leaf_update_reject *m = &at->any->update_reject;
@@ -100,7 +111,8 @@ enum ent_err ent_at_ended(const struct ent_at *at)
     row = ent_at_row(at, rejected ? ENT_ROW_REJECT : ENT_ROW_DROP, member);
     row.attempt = m->attempt;
     row.code = (enum ent_err)m->code;
-    return ent_at_put(at, &row);
+    ENT_TRY(ent_at_put(at, &row));
+    return rejected && row.code == ENT_E_BAD_NONCE ? forget_nonce(at, member) : ENT_E_OK;
 }
 
 static enum ent_err put_figures(const struct ent_at *at)

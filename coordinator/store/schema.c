@@ -131,6 +131,10 @@ static const char *const migrations[] = {
     " leaf INTEGER NOT NULL REFERENCES dp_event(leaf), handle BLOB NOT NULL,"
     " before_nano INTEGER NOT NULL, after_nano INTEGER NOT NULL, PRIMARY KEY(leaf, handle))"
     " STRICT, WITHOUT ROWID;",
+    /* 8 -> 9: seeds of the noise of the attempt that is open */
+    "CREATE TABLE noise_seed("
+    " run INTEGER NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL, seed BLOB NOT NULL,"
+    " PRIMARY KEY(run, round, attempt)) STRICT, WITHOUT ROWID;",
 };
 
 const struct ent_db_schema ent_schema = {.application_id = 0x456e7443, /* "EntC" */

@@ -196,23 +196,38 @@ uint64_t ent_store_sealed_files(const struct ent_store *store)
 
 /* ---- the list ---- */
 
+static enum ent_err put_named(struct ent_store *store, const struct ent_leaf_frame *frame,
+                              uint64_t place, const uint8_t *digest, bool plain)
+{
+    struct ent_stmt *stmt = NULL;
+
+    ENT_TRY(ent_tables_prepare(
+        store, "INSERT INTO sealed(digest, idx, place, time_ms, plain) VALUES(?, ?, ?, ?, ?)",
+        &stmt));
+    ent_stmt_bind_blob(stmt, 1, digest, ENT_STORE_DIGEST_BYTES);
+    ent_stmt_bind_u64(stmt, 2, frame->seq);
+    ent_stmt_bind_u64(stmt, 3, place);
+    ent_stmt_bind_u64(stmt, 4, frame->time_ms);
+    ent_stmt_bind_u64(stmt, 5, plain ? 1 : 0);
+    return ent_tables_done(stmt, ent_stmt_run(stmt));
+}
+
 enum ent_err ent_sealed_named(struct ent_store *store, const struct ent_leaf_frame *frame,
                               const struct ent_leaf_update_accept *accept)
 {
     for (size_t i = 0; i < accept->n_sealed; i++) {
-        struct ent_stmt *stmt = NULL;
-        bool plain =
-            memcmp(accept->sealed[i], accept->update.payload_sha256, ENT_STORE_DIGEST_BYTES) == 0;
+        ENT_TRY(put_named(
+            store, frame, i, accept->sealed[i],
+            memcmp(accept->sealed[i], accept->update.payload_sha256, ENT_STORE_DIGEST_BYTES) == 0));
+    }
+    return ENT_E_OK;
+}
 
-        ENT_TRY(ent_tables_prepare(
-            store, "INSERT INTO sealed(digest, idx, place, time_ms, plain) VALUES(?, ?, ?, ?, ?)",
-            &stmt));
-        ent_stmt_bind_blob(stmt, 1, accept->sealed[i], ENT_STORE_DIGEST_BYTES);
-        ent_stmt_bind_u64(stmt, 2, frame->seq);
-        ent_stmt_bind_u64(stmt, 3, i);
-        ent_stmt_bind_u64(stmt, 4, frame->time_ms);
-        ent_stmt_bind_u64(stmt, 5, plain ? 1 : 0);
-        ENT_TRY(ent_tables_done(stmt, ent_stmt_run(stmt)));
+enum ent_err ent_sealed_seeds(struct ent_store *store, const struct ent_leaf_frame *frame,
+                              const struct ent_leaf_round_close *close)
+{
+    for (size_t i = 0; i < close->n_noise_sealed; i++) {
+        ENT_TRY(put_named(store, frame, i, close->noise_sealed[i], false));
     }
     return ENT_E_OK;
 }

@@ -78,11 +78,14 @@ ENT_MUST enum ent_err ent_files_walk(const char *dir,
 ENT_MUST enum ent_err ent_files_remove_in(const char *dir, const char *name);
 
 /* ---- sealed.c ---- */
-/* Keeps the list of what leaves name. In the transaction of an update.accept or blob.erase leaf. */
+/* Keeps the list of what leaves name. In the transaction of an update.accept, round.close or blob.erase leaf. */
 struct ent_leaf_update_accept;
+struct ent_leaf_round_close;
 struct ent_leaf_blob_erase;
 ENT_MUST enum ent_err ent_sealed_named(struct ent_store *store, const struct ent_leaf_frame *frame,
                                        const struct ent_leaf_update_accept *accept);
+ENT_MUST enum ent_err ent_sealed_seeds(struct ent_store *store, const struct ent_leaf_frame *frame,
+                                       const struct ent_leaf_round_close *close);
 ENT_MUST enum ent_err ent_sealed_erased(struct ent_store *store,
                                         const struct ent_leaf_blob_erase *erase);
 

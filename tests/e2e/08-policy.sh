@@ -3,8 +3,10 @@
 # others go on without it.
 source "$(dirname "$0")/lib.sh"
 
-policy() { # LINES of member-4's policy
+policy() { # LINES of member-4's policy; members are small here
     sed -i '/^policy:/,$d' "$TOP/member-4/client.yaml"
+    case "$1" in *min_group*) set -- "$1" ;; *) set -- "$1
+  min_group: 1" ;; esac
     printf 'policy:\n%s\n' "$1" >>"$TOP/member-4/client.yaml"
 }
 go() { # a run of the plan, to its end
@@ -47,6 +49,16 @@ expect_line member-4 'evaluation.*: this member does not take part: the validati
 expect_line serve 'member-4 declines: the validation rows are of fewer customers than' 1
 expect_line serve 'round 2 of [0-9]+ \(train\) closed with 4 members' 1
 expect_line serve 'evaluate test\) closed with 3 members' 1
+
+say "a floor on groups: it trains, and tells of its validation and test rows with zeros, which nobody can tell from none"
+policy '  min_group: 60'
+client check --dir "$TOP/member-4" --plan "$PLAN" >"$LOGS/check.log" 2>&1 || fail "check: $(tail -1 "$LOGS/check.log")"
+expect_line check 'training yes, validation zeros, test zeros' 1
+expect_line check 'floor on groups: 60 customers .the plan.s min_group 1, policy.min_group 60.; of fewer, so sent as zeros: validation, test' 1
+go
+expect_no_line serve 'declines'
+expect_line serve 'evaluate test\) closed with 4 members' 1
+expect_line member-4 'own test rows: .*stay here' 1
 
 say "only plans that were read: another one, then this one"
 policy "  plans: [$(printf '0%.0s' $(seq 64))]"

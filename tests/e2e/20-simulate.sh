@@ -26,6 +26,7 @@ features:
   - {name: b, type: number, range: [-4, 4]}
   - {name: c, type: category, values: [x, y, z]}
 label: {name: y, positive: "1"}
+min_group: 1
 split: {key: 42, validation: 0.1, test: 0.2}
 model: {ensemble: 2, layers: [{dense: 16}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}
 training: {rounds: 3, epochs: 1, batch: 16, optimizer: {adam: {rate: 0.01}}, schedule: cosine, seed: 3}
@@ -49,7 +50,7 @@ for name in s0 s1 s2; do
         "$bin/entente-client" enroll --dir "$dir/$name" >>"$dir/log" 2>&1 || fail "enroll $name: $(tail -3 "$dir/log")"
     own=stay
     [ "$name" != s1 ] || own=go
-    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any, own_figures: %s}\n' \
+    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, min_group: 1, plans: any, own_figures: %s}\n' \
         "$address" "$dir/$name.csv" "$own" >"$dir/$name/client.yaml"
     "$bin/entente-client" run --dir "$dir/$name" --once >"$dir/$name.log" 2>&1 &
     pids+=("$!")

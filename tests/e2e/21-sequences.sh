@@ -27,6 +27,7 @@ features:
   - {name: page, type: category, values: [p0, p1, p2, p3, p4, p5], embed: 4}
 sequence: {unit: visit, time: clock, length: 6, keep: all}
 label: {next: page}
+min_group: 1
 split: {key: 42, validation: 0.1, test: 0.2}
 model: {layers: [{gru: 12}, {dense: 6}], truncate: 4}
 training: {rounds: 4, batch: 16, optimizer: {adam: {rate: 0.02}}, seed: 3}
@@ -47,7 +48,7 @@ for name in s0 s1 s2 s3; do
     awk -F, -v n="$name" 'NR == 1 || $4 == n' "$dir/clicks.csv" >"$dir/$name.csv"
     "$bin/entente-coordinator" invite --dir "$dir/fed" "$name" 2>>"$dir/log" |
         "$bin/entente-client" enroll --dir "$dir/$name" >>"$dir/log" 2>&1 || fail "enroll $name: $(tail -3 "$dir/log")"
-    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any, min_customers: 3}\n' \
+    printf 'coordinator: %s\ndata: {source: csv, path: %s}\npolicy: {tasks: [stats, train, evaluate], min_members: 3, plans: any, min_customers: 3, min_group: 1}\n' \
         "$address" "$dir/$name.csv" >"$dir/$name/client.yaml"
     "$bin/entente-client" run --dir "$dir/$name" --once >"$dir/$name.log" 2>&1 &
     pids+=("$!")

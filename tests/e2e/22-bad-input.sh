@@ -28,6 +28,7 @@ features:
   - {name: day, type: date, format: iso, parts: [month, age], reference: 2024-12-31, range: [0, 400]}
   - {name: c, type: category, $2}
 label: {name: y, positive: "1"}
+min_group: 1
 split: {key: 1, validation: 0.1, test: 0.2}
 model: {layers: [{dense: 8}, relu, {dense: 1}], loss: bce}
 training: {rounds: 1, epochs: 1, batch: 16, optimizer: {adam: {rate: 0.01}}, seed: 3}

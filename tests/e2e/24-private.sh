@@ -81,3 +81,45 @@ expect_exit serve 90
 members_exit 3 20
 [ "$(ledger "$TOP/member-2" | wc -l)" -eq $((booked + left)) ] || fail "$left rounds were left, $(ledger "$TOP/member-2" | wc -l) are booked after $booked"
 expect_line serve 'member-2 declines: one round more would cost scope default epsilon .* \(policy.epsilon_life\); refusal: insufficient_budget' 1
+
+say "noise at the coordinator: counted where the member trusts it, declined where it does not"
+# The same members, a plan of unit member: ordinary training, the update clipped, noise added to the sum.
+sed -i -E -e 's/^privacy:.*/privacy: {unit: member, epsilon: 6, delta: 1e-5, clip: 0.5, max_members_per_person: 2, persons: assumed}/' \
+    -e 's/^( *)rounds: 8/\1rounds: 4/' "$PLAN"
+printf 'purpose: churn\n' >>"$PLAN"
+coordinator plan-check "$PLAN" >"$LOGS/plan-check.log" 2>&1 || fail "plan-check: $(cat "$LOGS/plan-check.log")"
+coordinator privacy --plan "$PLAN" >"$LOGS/privacy.log" 2>&1 || fail "privacy: $(cat "$LOGS/privacy.log")"
+grep -q '^privacy     unit member: epsilon 5\.9' "$LOGS/privacy.log" || fail "privacy: $(cat "$LOGS/privacy.log")"
+grep -q 'at most 2 members (assumed)' "$LOGS/privacy.log" || fail "privacy does not say who a person may be with"
+grep -q '^warning     .*members' "$LOGS/privacy.log" || fail "privacy does not warn of two members"
+sed -i 's/^policy:.*/&\n  epsilon_life: 100\n  noise: coordinator\n  purposes: [churn]/' "$TOP/member-1/client.yaml"
+sed -i 's/^ *epsilon_life:.*/  epsilon_life: 100/' "$TOP/member-2/client.yaml" # noise: own
+ledgers=("$(ledger "$TOP/member-1" | wc -l)" "$(ledger "$TOP/member-2" | wc -l)")
+expect_status 23 check client check --dir "$TOP/member-2" --plan "$PLAN"
+grep -q 'CANNOT take part: .*unless policy.noise is coordinator' "$LOGS/check.log" || fail "check: $(tail -n 3 "$LOGS/check.log")"
+expect_status 0 check client check --dir "$TOP/member-1" --plan "$PLAN"
+grep -q 'covered by noise, which the coordinator adds' "$LOGS/check.log" || fail "check does not say whose noise it is"
+grep -qE 'a run costs a customer of this member epsilon [0-9.]+ at delta 1e-05' "$LOGS/check.log" || fail "check does not say what it costs"
+fed_serve
+fed_run 3
+fed_start
+expect_exit serve 90
+members_exit 3 20
+expect_line serve 'run 3 is complete' 1
+expect_line serve 'member-2 declines: .*unless policy.noise is coordinator; refusal: declined' 1
+[ "$(ledger "$TOP/member-1" | wc -l)" -eq $((ledgers[0] + 4)) ] || fail "member-1 did not book the four rounds"
+[ "$(ledger "$TOP/member-2" | wc -l)" -eq "${ledgers[1]}" ] || fail "member-2 booked what it declined"
+one_charge_an_attempt "$TOP/member-1"
+
+say "with its consent it trains to the end; another purpose is not allowed"
+sed -i 's/^ *epsilon_life:.*/&\n  noise: coordinator/' "$TOP/member-2/client.yaml"
+sed -i 's/^policy:.*/&\n  purposes: [advertising]/' "$TOP/member-3/client.yaml"
+fed_serve
+fed_run 3
+fed_start
+expect_exit serve 90
+members_exit 3 20
+expect_line serve 'run 4 is complete' 1
+expect_line serve "member-3 declines: the plan's purpose is churn, which policy.purposes does not list; refusal: not_allowed" 1
+[ "$(ledger "$TOP/member-2" | wc -l)" -eq $((ledgers[1] + 4)) ] || fail "member-2 did not book the four rounds"
+cmp "$(best_model)" "$TOP/member-2/global.safetensors" || fail "member-2 has another model"

@@ -158,7 +158,9 @@ fed_data() {
     sed -i -e 's/dense: 128/dense: 16/' -e 's/dense: 64/dense: 8/' "$PLAN"
     yaml_set "$PLAN" join 5s
     yaml_set "$PLAN" update 20s
+    yaml_set "$PLAN" min_group 1
     yaml_set "$TOP/client.yaml" min_customers 1 # members are small here
+    yaml_set "$TOP/client.yaml" min_group 1
     # What describe says of pooled.csv holds for each member's file.
     sed -i -e '/^coordinator:/d' "$TOP/client.yaml"
 }

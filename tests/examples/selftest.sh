@@ -12,6 +12,7 @@ awk 'BEGIN { srand(3); print "a,b,y"; for (i = 0; i < 600; i++) { a = rand(); b 
 cat >"$dir/ex/plan.yaml" <<'YAML'
 features: [{name: a, type: number, range: [0, 1]}, {name: b, type: number, range: [0, 1]}]
 label: {name: y, positive: "1"}
+min_group: 1
 model: {layers: [{dense: 8}, relu, {dense: 1}]}
 training: {rounds: 5, optimizer: {adam: {rate: 0.05}}}
 YAML

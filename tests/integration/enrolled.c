@@ -177,8 +177,9 @@ void enrolled_config(const char *member_dir, const char *policy)
                   "coordinator: main:7443\n"
                   "data: {source: csv, path: data.csv}\n"
                   "unit_key: id\n"
-                  "policy: {%s%s}\n",
-                  strstr(policy, "min_customers") == NULL ? "min_customers: 1, " : "", policy);
+                  "policy: {%s%s%s}\n",
+                  strstr(policy, "min_customers") == NULL ? "min_customers: 1, " : "",
+                  strstr(policy, "min_group") == NULL ? "min_group: 1, " : "", policy);
     ENT_BUG_ON(fclose(out) != 0);
 }
 

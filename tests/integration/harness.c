@@ -45,6 +45,10 @@ static void on_point(void *ctx, const char *name)
         box->n_commits++;
         record_commit(box);
     }
+    if (box->kill_point != NULL && strcmp(name, box->kill_point) == 0 && --box->kill_nth == 0) {
+        box->kill_point = NULL;
+        box->kill_due = true;
+    }
     if (box->faults != NULL) {
         faults_at_point(box, name);
     }
@@ -54,6 +58,9 @@ static bool is_planted(void *ctx, const char *bug)
 {
     struct box *box = ctx;
 
+    if (strcmp(bug, "killed-before-commit") == 0 && box->kill_due) {
+        return true;
+    }
     if (strcmp(bug, "killed-before-commit") == 0 || strcmp(bug, "killed-after-commit") == 0) {
         return box->faults != NULL &&
                faults_kill_engine(box, strcmp(bug, "killed-before-commit") == 0);
@@ -160,7 +167,11 @@ static void engine_call(struct box *box, enum ent_err (*call)(struct ent_engine 
     err = call(box->engine);
     box->depth--;
     box->engine_steps = false;
-    if (err == ENT_E_STOPPED && box->faults != NULL && box->faults->killed) {
+    if (err == ENT_E_STOPPED && box->kill_due) {
+        box->kill_due = false;
+        box_kill_engine(box);
+        box->engine_start_ms = box->time.mono_ms + 500;
+    } else if (err == ENT_E_STOPPED && box->faults != NULL && box->faults->killed) {
         faults_engine_killed(box);
     } else {
         box_must(box, err, what);

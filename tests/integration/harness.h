@@ -57,11 +57,14 @@ struct box {
     struct box_member members[BOX_MEMBERS];
     uint32_t n_members;
 
-    uint32_t lazy;                 /* the engine is stepped in one of lazy + 1 turns */
-    uint32_t latency;              /* a turn takes up to so many ms */
-    uint32_t threads;              /* that step agents: 1 or 2 */
-    uint64_t stream;               /* of the injected randomness */
-    const char *plant;             /* a bug; NULL: none */
+    uint32_t lazy;          /* the engine is stepped in one of lazy + 1 turns */
+    uint32_t latency;       /* a turn takes up to so many ms */
+    uint32_t threads;       /* that step agents: 1 or 2 */
+    uint64_t stream;        /* of the injected randomness */
+    const char *plant;      /* a bug; NULL: none */
+    const char *kill_point; /* the coordinator is killed when it passes there; NULL: it is not */
+    uint32_t kill_nth;      /* the so-many-th time */
+    bool kill_due;          /* it passed: nothing is committed or sent any more */
     uint32_t weights[BOX_MEMBERS]; /* that the plan fixes; 0: as the members sign */
     uint32_t depth;                /* 0: nobody is being stepped */
     uint32_t stepping;             /* the member whose agent is being stepped */

@@ -305,6 +305,10 @@ static void check_row(struct attempt *a, const struct ent_row *row)
         break;
     case ENT_ROW_REJECT:
     case ENT_ROW_DROP:
+        if (row->code ==
+            ENT_E_BAD_NONCE) { /* all members are honest: no fault breaks their chains */
+            break_at(a, 'x', "a nonce that opens nothing", row->member);
+        }
         a->ends[row->member]++;
         break;
     case ENT_ROW_CLOSE:

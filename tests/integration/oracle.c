@@ -8,6 +8,7 @@
 #include "common/crypto/sha256.h"
 #include "common/model/modelfile.h"
 #include "common/plan/plan.h"
+#include "tests/integration/noise.h"
 #include "tests/integration/record.h"
 
 struct oracle {
@@ -195,11 +196,10 @@ static void check_stats(const struct oracle *o)
 {
     const struct record_bytes *bytes = NULL;
     struct ent_modelfile *file = open_model(o, o->close->model, &bytes);
+    struct ent_task_sizes sizes = ent_plan_task_sizes(o->plan);
     struct ent_fits *fits = NULL;
 
-    box_must(o->box,
-             ent_task_stats_finish(o->plan->features, o->plan->n_features, o->sum, o->dim, &fits),
-             "statistics");
+    box_must(o->box, ent_task_stats_finish(&sizes, o->sum, o->dim, &fits), "statistics");
     if (file != NULL && !ent_fits_same(file->info.fits, fits->fit, o->plan->n_features)) {
         wrong(o, "the model does not prepare its inputs by the summed statistics");
     }
@@ -270,6 +270,10 @@ static void check_round(struct oracle *o, const struct ent_row *rows, size_t at)
         } else if (rows[i].kind == ENT_ROW_ACCEPT) {
             add(o, &rows[i]);
         }
+    }
+    if (o->sum != NULL && o->plan->privacy.unit == ENT_PRIVACY_MEMBER &&
+        close->task == ENT_ROUND_TRAIN) {
+        noise_add(o->box, o->plan, close, o->sum, o->dim);
     }
     check_close(o);
     free(o->sum);

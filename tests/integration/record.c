@@ -6,6 +6,7 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/crypto/sha256.h"
+#include "coordinator/store/noise.h"
 #include "tests/integration/laws.h"
 #include "tests/support/ent_test.h"
 
@@ -85,6 +86,34 @@ static void capture_model(struct box *box, const uint8_t digest[32])
     ent_buf_release(&bytes);
 }
 
+const struct record_seed *record_seed(const struct box *box, const struct ent_row *of)
+{
+    const struct box_record *rec = box->record;
+
+    for (size_t i = 0; i < rec->n_seeds; i++) {
+        const struct record_seed *s = &rec->seeds[i];
+
+        if (s->run == of->run && s->round == of->round && s->attempt == of->attempt) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* The engine forgets it when the attempt is over. */
+static void capture_seed(struct box *box, const struct ent_row *open)
+{
+    struct box_record *rec = box->record;
+    struct record_seed s = {.run = open->run, .round = open->round, .attempt = open->attempt};
+
+    if (record_seed(box, open) == NULL &&
+        ent_store_noise_get(rec->reader, open, s.seed) == ENT_E_OK) {
+        ENT_BUG_ON(ent_grow(&rec->seeds, &rec->cap_seeds, rec->n_seeds + 1, sizeof *rec->seeds) !=
+                   ENT_E_OK);
+        rec->seeds[rec->n_seeds++] = s;
+    }
+}
+
 void record_commit(struct box *box)
 {
     struct box_record *rec = box->record;
@@ -99,6 +128,9 @@ void record_commit(struct box *box)
     for (size_t i = 0; i < n; i++) {
         if (rows[i].kind == ENT_ROW_CLOSE || rows[i].kind == ENT_ROW_OPEN) {
             capture_model(box, rows[i].model);
+        }
+        if (rows[i].kind == ENT_ROW_OPEN) {
+            capture_seed(box, &rows[i]);
         }
     }
     free(rec->rows);
@@ -332,6 +364,7 @@ void record_free(struct box *box)
         free(rec->offers[i].body);
     }
     free(rec->offers);
+    free(rec->seeds);
     free_bytes(rec->payloads, rec->n_payloads);
     free_bytes(rec->models, rec->n_models);
     free(rec->rows);

@@ -39,6 +39,14 @@ struct record_sequence {
     uint8_t statement[32];
 };
 
+/* The seed of an attempt's noise, as it was committed. */
+struct record_seed {
+    uint32_t run;
+    uint64_t round;
+    uint32_t attempt;
+    uint8_t seed[32];
+};
+
 struct record_conn {
     ent_conn_id dialer;
     uint32_t member; /* BOX_NOBODY before its HELLO */
@@ -61,6 +69,9 @@ struct box_record {
     struct record_bytes *models;
     size_t n_models;
     size_t cap_models;
+    struct record_seed *seeds;
+    size_t n_seeds;
+    size_t cap_seeds;
     struct record_conn *conns;
     size_t n_conns;
     size_t cap_conns;
@@ -87,6 +98,7 @@ struct record_offer *record_offer_of(const struct box *box, uint32_t member, uin
                                      uint64_t round, uint32_t attempt);
 const struct record_bytes *record_payload(const struct box *box, const uint8_t digest[32]);
 const struct record_bytes *record_model(const struct box *box, const uint8_t digest[32]);
+const struct record_seed *record_seed(const struct box *box, const struct ent_row *of);
 struct record_conn *record_conn(struct box *box, ent_conn_id dialer);
 /* Rows of any run into *out (caller frees). */
 size_t record_rows_of(struct box *box, uint32_t run, struct ent_row **out);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/integration/audited.h"
 #include "tests/integration/laws.h"
 #include "tests/integration/oracle.h"
 #include "tests/integration/record.h"
@@ -25,6 +26,7 @@ static void make_plan(struct ent_rng *rng, uint32_t n_members, char *out, size_t
         "features: [{name: age, type: number, range: [18, 95]},\n"
         "  {name: job, type: category, values: [admin, nurse, pilot]}, {name: loan, type: "
         "boolean}]\n"
+        "min_group: 1\n"
         "label: {name: y, positive: \"yes\"}\n"
         "split: {key: 42, validation: 0.2, test: 0.2}\n"
         "model: {layers: [{dense: %u}, relu, {dense: 1}], loss: bce}\n"
@@ -74,7 +76,30 @@ static void run(struct box *box, const char *plan, struct ent_rng *rng, struct s
     out->over_ms = box->time.mono_ms > f->until_ms ? box->time.mono_ms - f->until_ms : 0;
 }
 
-void schedule_run(uint64_t seed, const char *plant, struct schedule_result *out)
+/* Room for two attempts that failed once updates were there; after them the run ends for want of budget. */
+static void make_central_plan(struct ent_rng *rng, uint32_t n_members, char *out, size_t size)
+{
+    bool uncovered = ent_rng_below(rng, 2) == 0;
+    unsigned units = ent_rng_below(rng, 3) == 0 ? 1800 : 4;
+    int n = snprintf(
+        out, size,
+        "features: [{name: age, type: number, range: [18, 95]}, {name: loan, type: boolean}]\n"
+        "label: {name: y, positive: \"yes\"}\n"
+        "split: {key: 42, validation: %s, test: 0.2}\n"
+        "model: {layers: [{dense: %u}, relu, {dense: 1}], loss: bce}\n"
+        "training: {rounds: %u, epochs: 1, batch: 16, optimizer: {sgd: {rate: 0.1}}, seed: 3}\n"
+        "aggregation: {rule: fedavg, weights: equal, scale_bits: 20, min_members: %u, join: 3s,"
+        " update: 12s, attempts: 3}\n"
+        "privacy: {unit: member, epsilon: 8, delta: 1e-5, clip: 0.5%s}\n",
+        uncovered ? "0.2" : "0", units, 2 + ent_rng_below(rng, 3), (unsigned)MIN_MEMBERS(n_members),
+        uncovered ? ", evaluate: uncovered, statistics: uncovered" : "");
+
+    ENT_BUG_ON(n < 0 || (size_t)n >= size);
+}
+
+typedef void plan_fn(struct ent_rng *rng, uint32_t n_members, char *out, size_t size);
+
+static void run_of(uint64_t seed, const char *plant, plan_fn *plan_of, struct schedule_result *out)
 {
     struct ent_rng rng = ent_rng_init(seed, 3);
     struct box_faults faults;
@@ -84,7 +109,7 @@ void schedule_run(uint64_t seed, const char *plant, struct schedule_result *out)
 
     *out = (struct schedule_result){0};
     n_members = 4 + ent_rng_below(&rng, 2);
-    make_plan(&rng, n_members, plan, sizeof plan);
+    plan_of(&rng, n_members, plan, sizeof plan);
     box_new(&box, seed, n_members);
     box.plant = plant;
     box.lazy = ent_rng_below(&rng, 4);
@@ -98,6 +123,9 @@ void schedule_run(uint64_t seed, const char *plant, struct schedule_result *out)
         out->n_rounds = oracle_check(&box, plan);
         laws_of_members(&box);
     }
+    if (!box.broken && plan_of == make_central_plan) {
+        laws_of_audit(&box, NULL);
+    }
     for (size_t i = 0; i < box.record->n_rows; i++) {
         out->n_aborts += box.record->rows[i].kind == ENT_ROW_ABORT ? 1 : 0;
     }
@@ -107,6 +135,16 @@ void schedule_run(uint64_t seed, const char *plant, struct schedule_result *out)
     memcpy(out->matrix, faults.matrix, sizeof out->matrix);
     box.faults = NULL;
     box_free(&box);
+}
+
+void schedule_run(uint64_t seed, const char *plant, struct schedule_result *out)
+{
+    run_of(seed, plant, make_plan, out);
+}
+
+void schedule_run_central(uint64_t seed, struct schedule_result *out)
+{
+    run_of(seed, NULL, make_central_plan, out);
 }
 
 bool schedule_only(uint64_t *seed)

@@ -17,6 +17,8 @@ struct schedule_result {
 
 /* One run of a plan of that seed, with its faults, and all laws. plant: a bug, or NULL. */
 void schedule_run(uint64_t seed, const char *plant, struct schedule_result *out);
+/* The same of a plan whose noise is added by the coordinator. */
+void schedule_run_central(uint64_t seed, struct schedule_result *out);
 /* Ends the program's interest in anything but this seed: ENTENTE_SEED. False: not set. */
 bool schedule_only(uint64_t *seed);
 

@@ -22,6 +22,7 @@ static const char plan[] =
     "3}}\n"
     "  - {name: id, type: category, hashed: {bits: 3}}\n"
     "  - {name: loan, type: boolean}\n"
+    "min_group: 1\n"
     "label: {name: y, positive: \"yes\"}\n"
     "split: {key: 42, validation: 0.2, test: 0.2}\n"
     "model: {layers: [{dense: 4}, relu, {dense: 1}], loss: bce}\n"

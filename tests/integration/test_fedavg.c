@@ -133,6 +133,7 @@ static void make_plan(uint32_t scale_bits, char *out, size_t size)
         "features: [{name: age, type: number, range: [18, 95]},\n"
         "  {name: job, type: category, values: [admin, nurse, pilot]}, {name: loan, type: "
         "boolean}]\n"
+        "min_group: 1\n"
         "label: {name: y, positive: \"yes\"}\n"
         "split: {validation: 0, test: 0}\n"
         "model: {layers: [{dense: %d}, relu, {dense: 1}], loss: bce}\n"

@@ -16,6 +16,7 @@
 #define HEAD                                                                                       \
     "features: [{name: age, type: number, range: [18, 95]},\n"                                     \
     "  {name: job, type: category, values: [admin, nurse, pilot]}, {name: loan, type: boolean}]\n" \
+    "min_group: 1\n"                                                                               \
     "label: {name: y, positive: \"yes\"}\n"                                                        \
     "split: {key: 42, validation: 0.2, test: 0.2}\n"                                               \
     "model: {layers: [{dense: 6}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}\n"

@@ -1,6 +1,7 @@
 /* The member's policy has the last word: tasks, floors, one result per scope. */
 #include <string.h>
 
+#include "common/task/task.h"
 #include "tests/integration/laws.h"
 #include "tests/integration/oracle.h"
 #include "tests/integration/record.h"
@@ -9,6 +10,7 @@
 #define RUN_MAX_MS UINT64_C(600000)
 #define PLAN(rounds_, test_)                                                                       \
     "features: [{name: age, type: number, range: [18, 95]}, {name: loan, type: boolean}]\n"        \
+    "min_group: 1\n"                                                                               \
     "label: {name: y, positive: \"yes\"}\n"                                                        \
     "split: {validation: 0, test: " test_ "}\n"                                                    \
     "model: {layers: [{dense: 1}], loss: bce}\n"                                                   \
@@ -106,6 +108,70 @@ ENT_TEST(policy, a_part_of_few_customers_gives_nothing)
     CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_REJECT, ENT_ROUND_EVALUATE, 1, ENT_E_POLICY), 1);
     CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_EVALUATE, 0, ENT_E_OK), 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(box.declined, "brand-b declines: the test rows are of fewer"));
+    finish(&box);
+}
+
+/* Whether all integers that the member sent for this round are zeros. */
+static bool sent_zeros(const struct box *box, uint64_t round, uint32_t member)
+{
+    const struct record_offer *offer = record_offer_of(box, member, 1, round, 1);
+    const struct record_bytes *payload = offer != NULL ? record_payload(box, offer->digest) : NULL;
+    uint8_t any = 0;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(payload);
+    CU_ASSERT_FATAL(payload->len > ENT_UPDATE_SALT_BYTES);
+    for (size_t i = ENT_UPDATE_SALT_BYTES; i < payload->len; i++) {
+        any |= payload->bytes[i];
+    }
+    return any == 0;
+}
+
+/* Below its own floor on groups a member takes part with zeros where rows are counted, and with its update where they
+ * train; nothing of it is declined. Rounds: statistics, training, training, test. */
+ENT_TEST(policy, below_the_floor_on_groups_sums_are_zeros)
+{
+    struct box box;
+
+    start(&box, 4);
+    enrolled_config(box.members[1].dir, "min_members: 2, min_group: 25"); /* of 52 customers */
+    enrolled_config(box.members[2].dir, "min_members: 2, min_group: 1000");
+    box_start_run(&box, PLAN("2", "0.2"), NULL);
+    CU_ASSERT(box_run(&box, box_run_over, RUN_MAX_MS));
+    laws_of_rows(&box, 4);
+    CU_ASSERT_EQUAL(oracle_check(&box, PLAN("2", "0.2")), 2);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_STATS, BOX_NOBODY, ENT_E_OK), 4);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_TRAIN, BOX_NOBODY, ENT_E_OK), 8);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_ACCEPT, ENT_ROUND_EVALUATE, BOX_NOBODY, ENT_E_OK), 4);
+    CU_ASSERT_EQUAL(box.n_declined, 0);
+    CU_ASSERT(!sent_zeros(&box, 1, 0) && !sent_zeros(&box, 1, 1) && sent_zeros(&box, 1, 2));
+    for (uint32_t i = 0; i < 4; i++) {
+        CU_ASSERT(!sent_zeros(&box, 2, i));
+        CU_ASSERT_EQUAL(sent_zeros(&box, 4, i), i == 1 || i == 2);
+    }
+    finish(&box);
+}
+
+/* The plan's default floor, 50: no member has so many test rows, so nobody tells of any, and the run ends all the same. */
+ENT_TEST(policy, a_test_of_nobody_ends_the_run)
+{
+    static const char plan[] =
+        "features: [{name: age, type: number, range: [18, 95]}, {name: loan, type: boolean}]\n"
+        "label: {name: y, positive: \"yes\"}\n"
+        "split: {validation: 0.2, test: 0.2}\n"
+        "model: {layers: [{dense: 1}], loss: bce}\n"
+        "training: {rounds: 2, epochs: 1, batch: 16, optimizer: {sgd: {rate: 0.1}}}\n"
+        "aggregation: {min_members: 3, join: 3s, update: 10s, attempts: 2}\n";
+    struct box box;
+
+    start(&box, 4);
+    box_start_run(&box, plan, NULL);
+    CU_ASSERT(box_run(&box, box_run_over, RUN_MAX_MS));
+    laws_of_rows(&box, 3);
+    CU_ASSERT_EQUAL(oracle_check(&box, plan), 2);
+    CU_ASSERT_EQUAL(count_rows(&box, ENT_ROW_RELEASE, ENT_ROUND_EVALUATE, BOX_NOBODY, ENT_E_OK), 3);
+    for (uint32_t i = 0; i < 4; i++) {
+        CU_ASSERT(sent_zeros(&box, 3, i) && sent_zeros(&box, 5, i) && sent_zeros(&box, 6, i));
+    }
     finish(&box);
 }
 

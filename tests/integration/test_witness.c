@@ -10,6 +10,7 @@
 #define RUN_MAX_MS 600000
 static const char plan[] =
     "features: [{name: age, type: number, range: [18, 95]}, {name: loan, type: boolean}]\n"
+    "min_group: 1\n"
     "label: {name: y, positive: \"yes\"}\n"
     "split: {validation: 0, test: 0.2}\n"
     "model: {layers: [{dense: 1}], loss: bce}\n"

@@ -341,12 +341,14 @@ static enum ent_err begin(struct ent_forge *f, const struct ent_forge_options *o
     f->options = *options;
     ENT_BUG_ON(n == 0 || n > ENT_WIRE_COHORT_MAX || options->n_witnesses > most ||
                options->n_auditors > ENT_FORGE_AUDITORS_MAX ||
-               (options->lean && (options->plain || options->n_auditors > 0)));
+               (options->lean && (options->plain || options->n_auditors > 0 || options->central)) ||
+               (options->privacy && options->lean == options->central));
     f->n_witnesses = options->n_witnesses > 0 ? options->n_witnesses : most;
     f->bad = ent_leaf_bad_of((uint32_t)f->n_witnesses);
     f->quorum = ent_leaf_quorum_of((uint32_t)f->n_witnesses, f->bad);
     f->time_ms = START_MS;
     ent_merkle_init(&f->tree);
+    ENT_TRY(ent_calloc(n, sizeof *f->nonces, &f->nonces));
     ENT_TRY(make_keys(f));
     ENT_TRY(ent_forge_found(f));
     for (size_t i = 0; i < f->options.n_members && i < 64; i++) {
@@ -396,6 +398,7 @@ void ent_forge_free(struct ent_forge *f)
     ent_sign_key_free(f->log);
     ent_sign_key_free(f->root);
     ent_sha256_release(&f->hash);
+    free(f->nonces);
     free(f->members);
     free(f->leaves);
     free(f->notes);

@@ -12,6 +12,7 @@
 #define ENT_TESTS_SUPPORT_FORGE_H
 
 #include "common/base/buf.h"
+#include "common/crypto/commit.h"
 #include "common/crypto/x25519.h"
 #include "common/tlog/leaf.h"
 #include "common/tlog/merkle.h"
@@ -28,6 +29,8 @@ enum ent_forge_fate {
     ENT_FORGE_REJECTED, /* joined; what it sent was refused */
     ENT_FORGE_LOST,     /* joined; update.dropout with its Lost */
     ENT_FORGE_TIMEOUT,  /* joined; update.dropout, the coordinator's word */
+    ENT_FORGE_BAD_NONCE, /* update.reject in phase JOIN: its nonce did not open what it had committed to */
+    ENT_FORGE_OVERSIZED, /* accepted; its update is larger than the plan's clip */
     ENT_FORGE_UNINVITED,
     ENT_FORGE_ABORT /* of nobody: the attempt ends in round.abort when updates had come */
 };
@@ -36,6 +39,17 @@ struct ent_forge_fault {
     uint32_t attempt;
     size_t member;
     enum ent_forge_fate fate;
+};
+
+/* What a coordinator does in place of adding the noise that it owes; everything in the log is as if it had. */
+enum ent_forge_cheat {
+    ENT_FORGE_HONEST,
+    ENT_FORGE_NO_NOISE,
+    ENT_FORGE_HALF_NOISE,
+    ENT_FORGE_DIVIDED_NOISE, /* by the number of members, as if the sum were a mean */
+    ENT_FORGE_SMALLER_SIGMA, /* a tenth */
+    ENT_FORGE_OTHER_SEED,    /* than the one that is committed to and sealed */
+    ENT_FORGE_NO_NONCES      /* the seed alone decides */
 };
 
 struct ent_forge;
@@ -65,9 +79,20 @@ struct ent_forge_options {
      * arithmetic, and can be replayed when updates are kept. */
     bool lean;
     /* Rounds book what a plan with noise inside the members takes, and there are no statistics and no evaluations. With
-     * `lean` only. whole_batches: nothing is sampled. */
+     * `lean`, unless `central`. whole_batches: nothing is sampled. */
     bool privacy;
     bool whole_batches;
+    /* With `privacy`: unit member instead, noise is added by the coordinator. Rounds are real, not lean. */
+    bool central;
+    bool own_ledgers;           /* with `central`: members book their customers' loss, too */
+    bool fixed_weights;         /* 1, 2, 3, 1, ... */
+    uint32_t person_members;    /* that the plan counts on, as assumed; 0: it says nothing */
+    enum ent_forge_cheat cheat; /* in every round */
+    bool from_best; /* with `central`: a second run starts from the best model of the one before */
+    bool uncovered; /* with `central`: statistics, and evaluations as asked for, without noise */
+    bool unsaid;    /* of which the plan says nothing */
+    bool
+        foreign_base; /* the run starts from a model that is neither the plan's nor one of this log */
     uint64_t absent; /* bit i: member i takes part, but cosigns nothing after the first note */
     const struct ent_forge_fault *faults;
     size_t n_faults;
@@ -83,6 +108,7 @@ struct ent_forge_member {
     uint8_t witness_pub[32];
     uint64_t sequence;
     uint64_t n_nonces; /* used */
+    bool no_nonce;     /* nothing stands: its next join only commits */
     uint64_t seen_size;
     uint8_t seen_root[32];
     bool absent; /* cosigns nothing */
@@ -129,7 +155,9 @@ struct ent_forge_run {
     bool has_best;
     uint8_t best[32];
     uint32_t best_round;
+    bool goes_on; /* from the model of the run before */
     uint8_t open_hash[32];
+    uint8_t seed[32];    /* of its noise */
     uint32_t n_accepted; /* in the attempt that ended last */
 };
 
@@ -164,6 +192,8 @@ struct ent_forge {
     struct ent_sha256 hash;
     struct ent_forge_real *real;     /* forge_real.c */
     struct ent_forge_budget *budget; /* forge_privacy.c; NULL: no privacy */
+    struct ent_noise_nonce *nonces;  /* [n_members] of the attempt, as they stand in the log */
+    size_t n_nonces;
 };
 
 /* Plays it all: from genesis to the end of one run. */

@@ -44,11 +44,29 @@ ENT_MUST enum ent_err ent_forge_update(struct ent_forge *forge, size_t member,
                                        struct ent_arena *arena, struct ent_buf *payload,
                                        struct ent_leaf_update_accept *out);
 
-/* forge_privacy.c. The plan; behind round.open; behind round.abort. */
+/* forge_privacy.c. The plan; its text, its model; behind round.open; behind round.abort. */
 ENT_MUST enum ent_err ent_forge_privacy_plan(struct ent_forge *forge);
+ENT_MUST enum ent_err ent_forge_privacy_yaml(const struct ent_forge *forge, struct ent_buf *out);
+/* Appends the model file that a run of it starts from. */
+ENT_MUST enum ent_err ent_forge_privacy_model(const struct ent_forge *forge, struct ent_buf *out);
 ENT_MUST enum ent_err ent_forge_privacy_event(struct ent_forge *forge);
 ENT_MUST enum ent_err ent_forge_privacy_aborted(struct ent_forge *forge, bool inputs);
 void ent_forge_privacy_free(struct ent_forge *forge);
+
+/* forge_noise.c. Whether the round owes noise; its commitment; a nonce that was logged; the noise that the coordinator adds
+ * to the sum (or what it does instead); the seed for each auditor. */
+bool ent_forge_noise_owed(const struct ent_forge *forge);
+ENT_MUST enum ent_err ent_forge_noise_open(struct ent_forge *forge,
+                                           struct ent_leaf_round_open *out);
+ENT_MUST enum ent_err ent_forge_noise_join(struct ent_forge *forge, size_t member,
+                                           const uint8_t nonce[32]);
+ENT_MUST enum ent_err ent_forge_noise_add(const struct ent_forge *forge, uint64_t sigma2,
+                                          int64_t *sum, size_t dim);
+/* digests: [ENT_FORGE_AUDITORS_MAX]; *n of them. */
+ENT_MUST enum ent_err ent_forge_noise_seal(struct ent_forge *forge, const uint8_t seed[32],
+                                           uint8_t (*digests)[32], size_t *n);
+uint64_t ent_forge_privacy_sigma2(const struct ent_forge *forge);
+uint32_t ent_forge_weight(const struct ent_forge *forge, size_t member);
 
 /* forge_real.c. What closing gives; the model goes to forge->run. */
 struct ent_forge_result {
@@ -61,6 +79,8 @@ struct ent_forge_result {
 };
 /* A plan for the run: its digest goes to forge->run. */
 ENT_MUST enum ent_err ent_forge_real_plan(struct ent_forge *forge);
+/* The model that a run without statistics starts from. Takes the bytes. */
+ENT_MUST enum ent_err ent_forge_real_start(struct ent_forge *forge, struct ent_buf *model_take);
 void ent_forge_real_free(struct ent_forge *forge);
 /* What the plan fixes of a round.open. */
 void ent_forge_real_open(const struct ent_forge *forge, struct ent_leaf_round_open *out);

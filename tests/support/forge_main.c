@@ -1,6 +1,7 @@
 /* entente-forge: forged federations for tests, and the sample exports of deploy/examples/audit.
  *
  *   entente-forge make DIR MEMBERS ROUNDS [SEED]   an export (DIR) and its policy (DIR.policy)
+ *   entente-forge private DIR MEMBERS ROUNDS       the same with noise at the coordinator, and the auditor's key (DIR.x25519)
  *   entente-forge sample DIR                       honest.export, dropped.export, witness.policy, receipt
  *
  * Same arguments, same bytes (make: but for the sealed updates). */
@@ -49,6 +50,39 @@ static enum ent_err make(const char *dir, unsigned long members, unsigned long r
     (void)snprintf(path, sizeof path, "%s.policy", dir);
     if (err == ENT_E_OK) {
         err = ent_forge_policy_file(forge, path);
+    }
+    ent_forge_free(forge);
+    return err;
+}
+
+/* Of unit member: a join is withheld, an attempt fails. */
+static enum ent_err make_private(const char *dir, unsigned long members, unsigned long rounds)
+{
+    static const struct ent_forge_fault faults[] = {{1, 1, 0, ENT_FORGE_TIMEOUT},
+                                                    {1, 1, 1, ENT_FORGE_NO_JOIN}};
+    struct ent_forge_options options = {.seed = 1,
+                                        .n_members = members,
+                                        .train_rounds = (uint32_t)rounds,
+                                        .n_auditors = 1,
+                                        .privacy = true,
+                                        .central = true,
+                                        .person_members = 3,
+                                        .faults = faults,
+                                        .n_faults = members > 4 ? 2 : 0};
+    struct ent_forge *forge = NULL;
+    char path[4096];
+    enum ent_err err = ent_forge_new(&options, &forge);
+
+    if (err == ENT_E_OK) {
+        err = ent_forge_export(forge, dir, false);
+    }
+    (void)snprintf(path, sizeof path, "%s.policy", dir);
+    if (err == ENT_E_OK) {
+        err = ent_forge_policy_file(forge, path);
+    }
+    (void)snprintf(path, sizeof path, "%s.x25519", dir);
+    if (err == ENT_E_OK) {
+        err = ent_x25519_key_save(forge->seal[0], path);
     }
     ent_forge_free(forge);
     return err;
@@ -150,11 +184,14 @@ int main(int argc, char **argv)
     } else if ((argc == 5 || argc == 6) && strcmp(argv[1], "make") == 0) {
         err = make(argv[2], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10),
                    argc == 6 ? strtoul(argv[5], NULL, 10) : 1);
+    } else if (argc == 5 && strcmp(argv[1], "private") == 0) {
+        err = make_private(argv[2], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
     } else {
         (void)fprintf(stderr,
                       "usage: %s make DIR MEMBERS ROUNDS [SEED]\n"
+                      "       %s private DIR MEMBERS ROUNDS\n"
                       "       %s sample DIR\n",
-                      argv[0], argv[0]);
+                      argv[0], argv[0], argv[0]);
         return ent_err_exit(ENT_E_USAGE);
     }
     if (err != ENT_E_OK) {

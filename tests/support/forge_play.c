@@ -178,11 +178,34 @@ static const char lean_plan[] = "# The plan of a log whose rounds compute nothin
 /* A run without statistics starts from a model of its plan. */
 static enum ent_err first_model(struct ent_forge *f)
 {
-    uint8_t bytes[256] = {1};
+    struct ent_buf model;
+    enum ent_err err;
 
-    f->run.has_model = true;
-    f->run.model_bytes = sizeof bytes;
-    return ent_forge_add_blob(f, bytes, sizeof bytes, f->run.model);
+    ent_buf_init(&model, (size_t)1 << 20);
+    err = ent_forge_privacy_model(f, &model);
+    if (err == ENT_E_OK && !f->options.lean) {
+        err = ent_forge_real_start(f, &model);
+        return err; /* its bytes are the run's now */
+    }
+    if (err == ENT_E_OK) {
+        f->run.has_model = true;
+        f->run.model_bytes = model.len;
+        err = ent_forge_add_blob(f, model.data, model.len, f->run.model);
+    }
+    ent_buf_release(&model);
+    return err;
+}
+
+static enum ent_err begin_private(struct ent_forge *f)
+{
+    ENT_TRY(ent_forge_privacy_plan(f));
+    if (!f->options.lean) {
+        ENT_TRY(ent_forge_real_plan(f));
+    }
+    if (f->run.goes_on) {
+        return ENT_E_OK; /* the file is there still */
+    }
+    return f->options.uncovered ? ENT_E_OK : first_model(f);
 }
 
 static enum ent_err configure(struct ent_forge *f)
@@ -199,10 +222,9 @@ static enum ent_err configure(struct ent_forge *f)
                                        .retry_ms = 30000};
 
     if (f->options.privacy) {
-        ENT_TRY(ent_forge_privacy_plan(f));
-        ENT_TRY(first_model(f));
-        leaf.no_stats = true;
-        leaf.has_base = true;
+        ENT_TRY(begin_private(f));
+        leaf.no_stats = !f->options.uncovered;
+        leaf.has_base = leaf.no_stats;
         memcpy(leaf.base, f->run.model, sizeof leaf.base);
     } else {
         ENT_TRY(f->options.lean
@@ -221,8 +243,10 @@ static enum ent_err configure(struct ent_forge *f)
 static enum ent_err release(struct ent_forge *f, uint32_t kind, const uint8_t model[32],
                             uint32_t train_round)
 {
-    struct ent_leaf_model_release leaf = {
-        .kind = kind, .train_round = train_round, .dp_covered = f->options.privacy};
+    struct ent_leaf_model_release leaf = {.kind = kind,
+                                          .train_round = train_round,
+                                          .dp_covered =
+                                              f->options.privacy && !f->options.uncovered};
 
     memcpy(leaf.model, model, sizeof leaf.model);
     return put(f, ENT_LEAF_MODEL_RELEASE, ENT_FORGE_NOBODY, &leaf);
@@ -275,7 +299,7 @@ static bool select_next(struct ent_forge *f)
 
     run->attempt = 1;
     run->split = ENT_SPLIT_TRAIN;
-    if (was == 0 && !f->options.privacy) {
+    if (was == 0 && (!f->options.privacy || f->options.uncovered)) {
         run->task = ENT_TASK_STATS;
     } else if (was == ENT_TASK_TRAIN && f->options.validate) {
         run->task = ENT_TASK_EVALUATE;
@@ -313,7 +337,15 @@ static enum ent_err play_round(struct ent_forge *f)
 
 enum ent_err ent_forge_play_run(struct ent_forge *f)
 {
+    struct ent_forge_run before = f->run;
+
     f->run = (struct ent_forge_run){0};
+    if (f->options.from_best && f->run_number > 0) {
+        f->run.goes_on = true;
+        f->run.has_model = true;
+        f->run.model_bytes = before.model_bytes;
+        memcpy(f->run.model, before.model, sizeof f->run.model);
+    }
     f->run_number++;
     ENT_TRY(configure(f));
     while (select_next(f)) {

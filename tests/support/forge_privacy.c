@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "common/plan/plan.h"
+#include "common/step/step.h"
 #include "common/task/task.h"
 #include "tests/support/forge_inside.h"
 
@@ -17,22 +18,72 @@ struct ent_forge_budget {
     uint32_t *was;    /* [n_members] before the newest round */
 };
 
-static enum ent_err write_plan(const struct ent_forge *f, struct ent_buf *out)
+static enum ent_err write_weights(const struct ent_forge *f, struct ent_buf *out)
 {
-    return ent_buf_addf(out,
-                        "# A plan of a forged federation, with privacy.\n"
-                        "features:\n"
-                        "  - {name: visits, type: number, range: [0, 10]}\n"
-                        "  - {name: spent, type: number, range: [-4, 4]}\n"
-                        "label: {name: bought, positive: \"1\"}\n"
-                        "split: {key: 42, validation: 0, test: 0}\n"
-                        "model: {layers: [{dense: 3}, relu, {dense: 1}], loss: bce}\n"
-                        "training: {rounds: %u, optimizer: {sgd: {rate: 0.1}}, seed: 9}\n"
-                        "aggregation: {weights: equal, min_members: %u}\n"
-                        "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1.0, rate: %s, "
-                        "steps: 2, batch: 64}\n",
-                        f->options.train_rounds, f->quorum,
-                        f->options.whole_batches ? "1" : "0.05");
+    if (!f->options.fixed_weights) {
+        return ent_buf_addf(out, "equal");
+    }
+    for (size_t i = 0; i < f->options.n_members; i++) {
+        ENT_TRY(ent_buf_addf(out, "%sbrand-%zu: %u", i == 0 ? "{fixed: {" : ", ", i,
+                             (unsigned)ent_forge_weight(f, i)));
+    }
+    return ent_buf_addf(out, "}}");
+}
+
+static enum ent_err write_promise(const struct ent_forge *f, struct ent_buf *out)
+{
+    if (f->options.central) {
+        ENT_TRY(ent_buf_addf(out, "privacy: {unit: member, epsilon: 8, delta: 1e-5, clip: 1.0"));
+    } else {
+        ENT_TRY(ent_buf_addf(out,
+                             "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1.0, "
+                             "rate: %s, steps: 2, batch: 64",
+                             f->options.whole_batches ? "1" : "0.05"));
+    }
+    if (f->options.person_members > 0) {
+        ENT_TRY(ent_buf_addf(out, ", max_members_per_person: %u, persons: assumed",
+                             (unsigned)f->options.person_members));
+    }
+    if (f->options.uncovered && !f->options.unsaid) {
+        ENT_TRY(ent_buf_addf(out, ", statistics: uncovered, evaluate: uncovered"));
+    }
+    return ent_buf_addf(out, "}\n");
+}
+
+enum ent_err ent_forge_privacy_yaml(const struct ent_forge *f, struct ent_buf *out)
+{
+    ENT_TRY(ent_buf_addf(out,
+                         "# A plan of a forged federation, with privacy.\n"
+                         "features:\n"
+                         "  - {name: visits, type: number, range: [0, 10]}\n"
+                         "  - {name: spent, type: number, range: [-4, 4]}\n"
+                         "label: {name: bought, positive: \"1\"}\n"
+                         "split: {key: 42, validation: %s, test: %s}\n"
+                         "model: {layers: [{dense: 3}, relu, {dense: 1}], loss: bce}\n"
+                         "training: {rounds: %u, optimizer: {sgd: {rate: 0.1}}, seed: 9}\n"
+                         "aggregation: {weights: ",
+                         f->options.validate && !f->options.unsaid ? "0.1" : "0",
+                         f->options.test && !f->options.unsaid ? "0.2" : "0",
+                         f->options.train_rounds));
+    ENT_TRY(write_weights(f, out));
+    ENT_TRY(ent_buf_addf(out, ", min_members: %u}\n", f->quorum));
+    return write_promise(f, out);
+}
+
+enum ent_err ent_forge_privacy_model(const struct ent_forge *f, struct ent_buf *out)
+{
+    struct ent_step_sink sink = ent_step_sink_buf(out);
+
+    ENT_TRY(ent_step_initial_of_ranges(f->budget->plan, &sink));
+    if (f->options.foreign_base) {
+        out->data[out->len - 2] ^= 1; /* in the last parameter */
+    }
+    return ENT_E_OK;
+}
+
+uint64_t ent_forge_privacy_sigma2(const struct ent_forge *f)
+{
+    return f->budget->noise.round.sigma2;
 }
 
 void ent_forge_privacy_free(struct ent_forge *f)
@@ -56,7 +107,7 @@ enum ent_err ent_forge_privacy_plan(struct ent_forge *f)
     ENT_TRY(ent_calloc(f->options.n_members, sizeof(uint32_t), &f->budget->booked));
     ENT_TRY(ent_calloc(f->options.n_members, sizeof(uint32_t), &f->budget->was));
     ent_buf_init(&yaml, ENT_PLAN_MAX_BYTES);
-    err = write_plan(f, &yaml);
+    err = ent_forge_privacy_yaml(f, &yaml);
     if (err == ENT_E_OK) {
         err = ent_plan_parse("plan.yaml", yaml.data, yaml.len, &f->budget->plan);
     }
@@ -110,7 +161,10 @@ static enum ent_err fill_accounts(struct ent_forge *f, struct ent_leaf_dp_event 
 enum ent_err ent_forge_privacy_event(struct ent_forge *f)
 {
     struct ent_leaf_dp_event leaf = {
-        .unit = ENT_PRIVACY_CUSTOMER, .trust = ENT_LOG_TRUST_LOCAL, .members_per_person = 1};
+        .unit = f->options.central ? ENT_PRIVACY_MEMBER : ENT_PRIVACY_CUSTOMER,
+        .trust = f->options.central ? ENT_LOG_TRUST_CENTRAL : ENT_LOG_TRUST_LOCAL,
+        .members_per_person = f->options.person_members > 0 ? f->options.person_members : 1,
+        .basis = f->options.person_members > 0 ? ENT_LOG_BASIS_ASSUMED : ENT_LOG_BASIS_NONE};
     const struct ent_dp_event *e;
     bool dropped;
     enum ent_err err;

@@ -10,9 +10,10 @@
 #include "tests/support/forge_inside.h"
 
 #define FILE_MAX_BYTES ((size_t)1 << 20)
-#define STATS_HEAD 2   /* rows, positives */
-#define STATS_NUMBER 5 /* present, missing, clipped, sum, squares */
-#define SPREAD 4096    /* of an update's integers, of 2^20 */
+#define STATS_HEAD 2    /* rows, positives */
+#define STATS_NUMBER 5  /* present, missing, clipped, sum, squares */
+#define OVERSIZE 600000 /* of each, where the norm may be 2^20 */
+#define SPREAD 4096     /* of an update's integers, of 2^20 */
 
 struct ent_forge_real {
     struct ent_plan *plan;
@@ -55,17 +56,23 @@ void ent_forge_real_free(struct ent_forge *f)
 
 enum ent_err ent_forge_real_plan(struct ent_forge *f)
 {
+    struct ent_buf model = {0}; /* that the run goes on from */
     struct ent_buf yaml;
     enum ent_err err;
 
+    if (f->run.goes_on && f->real != NULL) {
+        model = f->real->model;
+        f->real->model = (struct ent_buf){0};
+    }
     ent_forge_real_free(f);
     ENT_TRY(ent_calloc(1, sizeof *f->real, &f->real));
+    f->real->model = model;
     ent_buf_init(&yaml, ENT_PLAN_MAX_BYTES);
-    err = write_plan(f, &yaml);
+    err = f->options.privacy ? ent_forge_privacy_yaml(f, &yaml) : write_plan(f, &yaml);
     if (err == ENT_E_OK) {
         err = ent_plan_parse("plan.yaml", yaml.data, yaml.len, &f->real->plan);
     }
-    if (err == ENT_E_OK) {
+    if (err == ENT_E_OK && !f->options.privacy) {
         err = ent_forge_add_blob(f, yaml.data, yaml.len, f->run.plan);
     }
     ent_buf_release(&yaml);
@@ -127,6 +134,9 @@ static enum ent_err add_int32(const struct ent_forge *f, size_t member, size_t d
     ENT_TRY(ent_calloc(dim, sizeof *q, &q));
     for (size_t i = 0; i < dim; i++) {
         q[i] = (int32_t)ent_rng_below(&rng, 2 * SPREAD + 1) - SPREAD;
+        if (ent_forge_fate_of(f, member) == ENT_FORGE_OVERSIZED) {
+            q[i] = OVERSIZE;
+        }
     }
     ent_grid_store32(q, dim, at);
     free(q);
@@ -204,6 +214,11 @@ static enum ent_err take_model(struct ent_forge *f, struct ent_buf *file)
     f->run.has_model = true;
     f->run.model_bytes = file->len;
     return ent_forge_add_blob(f, file->data, file->len, f->run.model);
+}
+
+enum ent_err ent_forge_real_start(struct ent_forge *f, struct ent_buf *model)
+{
+    return take_model(f, model);
 }
 
 static enum ent_err first_model(struct ent_forge *f, const struct ent_agg_result *result)
@@ -286,24 +301,44 @@ static enum ent_err next_model(struct ent_forge *f, const struct ent_agg_result 
     return take_model(f, &file);
 }
 
-enum ent_err ent_forge_real_close(struct ent_forge *f, struct ent_forge_result *out)
+/* The sum that is logged and steps on: with noise, where the round owes it. */
+static enum ent_err close_with(struct ent_forge *f, const struct ent_agg_result *result,
+                               struct ent_forge_result *out)
 {
     struct ent_step_figures *figures = &f->real->figures;
-    struct ent_agg_result result;
 
-    ENT_TRY(ent_agg_finish(f->real->agg, &result));
-    ENT_TRY(ent_step_sum_digest(result.sum, result.dim, out->sum));
+    ENT_TRY(ent_step_sum_digest(result->sum, result->dim, out->sum));
     if (f->run.task == ENT_TASK_STATS) {
-        return first_model(f, &result);
+        return first_model(f, result);
     }
     if (f->run.task == ENT_TASK_TRAIN) {
-        return next_model(f, &result, out);
+        return next_model(f, result, out);
     }
-    ENT_TRY(ent_step_evaluate(f->real->plan, result.sum, result.dim, figures));
+    ENT_TRY(ent_step_evaluate(f->real->plan, result->sum, result->dim, figures));
     out->loss_sum = figures->loss_sum;
     out->rows = figures->rows;
     out->auc = figures->auc;
     return ENT_E_OK;
+}
+
+enum ent_err ent_forge_real_close(struct ent_forge *f, struct ent_forge_result *out)
+{
+    struct ent_agg_result result;
+    int64_t *noised = NULL;
+    enum ent_err err = ENT_E_OK;
+
+    ENT_TRY(ent_agg_finish(f->real->agg, &result));
+    if (ent_forge_noise_owed(f)) {
+        ENT_TRY(ent_calloc(result.dim, sizeof *noised, &noised));
+        memcpy(noised, result.sum, result.dim * sizeof *noised);
+        err = ent_forge_noise_add(f, ent_forge_privacy_sigma2(f), noised, result.dim);
+        result.sum = noised;
+    }
+    if (err == ENT_E_OK) {
+        err = close_with(f, &result, out);
+    }
+    free(noised);
+    return err;
 }
 
 size_t ent_forge_real_metrics(const struct ent_forge *f,

@@ -54,6 +54,7 @@ static enum ent_err fill_open(struct ent_forge *f, struct ent_arena *arena,
     if (!f->options.lean) {
         ent_forge_real_open(f, out);
     }
+    ENT_TRY(ent_forge_noise_open(f, out));
     ENT_TRY(ent_arena_alloc(arena, f->options.n_members, 16, &out->invited));
     for (size_t i = 0; i < f->options.n_members; i++) {
         if (ent_forge_fate_of(f, i) != ENT_FORGE_UNINVITED) {
@@ -96,8 +97,11 @@ static enum ent_err fill_join(struct ent_forge *f, size_t member, struct ent_msg
     uint8_t next[32];
 
     memcpy(out->round_open, f->run.open_hash, sizeof out->round_open);
-    out->has_nonce = true;
-    ENT_TRY(ent_forge_derive(f, "nonce", member, m->n_nonces, out->nonce));
+    out->has_nonce = !m->no_nonce;
+    m->no_nonce = false;
+    if (out->has_nonce) {
+        ENT_TRY(ent_forge_derive(f, "nonce", member, m->n_nonces, out->nonce));
+    }
     m->n_nonces++;
     ENT_TRY(ent_forge_derive(f, "nonce", member, m->n_nonces, next));
     ENT_TRY(ent_sha256(next, sizeof next, out->next_commit));
@@ -116,6 +120,9 @@ static enum ent_err join(struct ent_forge *f, size_t member, struct ent_arena *a
     bool dropped;
 
     ENT_TRY(fill_join(f, member, &message));
+    if (message.has_nonce) {
+        ENT_TRY(ent_forge_noise_join(f, member, message.nonce));
+    }
     ENT_TRY(ent_forge_say_message(f, member, ENT_MSG_JOIN, &message, arena, &said));
     leaf.header = said.statement.header;
     leaf.payload = said.payload;
@@ -124,6 +131,18 @@ static enum ent_err join(struct ent_forge *f, size_t member, struct ent_arena *a
 }
 
 /* ---- ends without an update ---- */
+
+/* Whether it joins; whether its update is accepted. */
+static bool comes(enum ent_forge_fate fate)
+{
+    return fate != ENT_FORGE_UNINVITED && fate != ENT_FORGE_DECLINED && fate != ENT_FORGE_NO_JOIN &&
+           fate != ENT_FORGE_BAD_NONCE;
+}
+
+static bool is_accepted(enum ent_forge_fate fate)
+{
+    return fate == ENT_FORGE_ACCEPTED || fate == ENT_FORGE_OVERSIZED;
+}
 
 static enum ent_err declined(struct ent_forge *f, size_t member, struct ent_arena *arena,
                              struct ent_leaf_update_reject *out)
@@ -158,8 +177,9 @@ static enum ent_err lost(struct ent_forge *f, size_t member, struct ent_arena *a
 static enum ent_err end(struct ent_forge *f, size_t member, enum ent_forge_fate fate,
                         struct ent_arena *arena)
 {
-    bool before_update = fate == ENT_FORGE_DECLINED || fate == ENT_FORGE_NO_JOIN;
-    bool rejected = fate == ENT_FORGE_DECLINED || fate == ENT_FORGE_REJECTED;
+    bool before_update = !comes(fate);
+    bool rejected =
+        fate == ENT_FORGE_DECLINED || fate == ENT_FORGE_REJECTED || fate == ENT_FORGE_BAD_NONCE;
     struct ent_leaf_update_reject leaf = {.attempt = f->run.attempt,
                                           .phase = before_update ? PHASE_JOIN : PHASE_UPDATE,
                                           .code = ENT_E_TIMEOUT};
@@ -168,6 +188,9 @@ static enum ent_err end(struct ent_forge *f, size_t member, enum ent_forge_fate 
     memcpy(leaf.handle, f->members[member].handle, sizeof leaf.handle);
     if (fate == ENT_FORGE_DECLINED) {
         ENT_TRY(declined(f, member, arena, &leaf));
+    } else if (fate == ENT_FORGE_BAD_NONCE) {
+        leaf.code = ENT_E_BAD_NONCE;
+        f->members[member].no_nonce = true;
     } else if (fate == ENT_FORGE_LOST) {
         ENT_TRY(lost(f, member, arena, &leaf));
     } else if (fate == ENT_FORGE_REJECTED) {
@@ -246,8 +269,10 @@ static enum ent_err close_round(struct ent_forge *f, const struct tally *tally)
         .survivors = {tally->survivors, (tally->n_invited + 7) / 8},
         .sum_w = tally->sum_w};
     struct ent_forge_result result = {0};
+    uint8_t sealed[ENT_FORGE_AUDITORS_MAX][32];
     bool dropped;
 
+    close.noise_sealed = sealed;
     memcpy(close.round_open, f->run.open_hash, sizeof close.round_open);
     ENT_TRY(f->options.lean ? lean_close(f, &result) : ent_forge_real_close(f, &result));
     memcpy(close.result, result.sum, sizeof close.result);
@@ -258,6 +283,9 @@ static enum ent_err close_round(struct ent_forge *f, const struct tally *tally)
     close.auc = result.auc;
     close.has_model = f->run.has_model;
     memcpy(close.model, f->run.model, sizeof close.model);
+    if (ent_forge_noise_owed(f)) {
+        ENT_TRY(ent_forge_noise_seal(f, f->run.seed, sealed, &close.n_noise_sealed));
+    }
     return ent_forge_write(f, ENT_LEAF_ROUND_CLOSE, ENT_FORGE_NOBODY, &close, &dropped);
 }
 
@@ -270,11 +298,6 @@ static enum ent_err abort_round(struct ent_forge *f, size_t n_accepted)
     memcpy(leaf.round_open, f->run.open_hash, sizeof leaf.round_open);
     ENT_TRY(ent_forge_write(f, ENT_LEAF_ROUND_ABORT, ENT_FORGE_NOBODY, &leaf, &dropped));
     return ent_forge_privacy_aborted(f, n_accepted > 0);
-}
-
-static bool comes(enum ent_forge_fate fate)
-{
-    return fate != ENT_FORGE_UNINVITED && fate != ENT_FORGE_DECLINED && fate != ENT_FORGE_NO_JOIN;
 }
 
 static enum ent_err phase_join(struct ent_forge *f, struct ent_arena *arena)
@@ -305,7 +328,7 @@ static enum ent_err phase_update(struct ent_forge *f, struct ent_arena *arena, s
         if (!comes(fate)) {
             continue;
         }
-        if (fate != ENT_FORGE_ACCEPTED) {
+        if (!is_accepted(fate)) {
             ENT_TRY(end(f, i, fate, arena));
             continue;
         }

@@ -69,7 +69,8 @@ static struct ent_header header_of(struct ent_forge *f, size_t member, size_t pa
     u->payload_bytes = payload_bytes;
     u->codec = f->run.task == ENT_TASK_TRAIN ? ENT_CODEC_INT32 : ENT_CODEC_INT64;
     u->rows_log2 = f->run.task == ENT_TASK_TRAIN && !f->options.privacy ? m->rows_log2 : 0;
-    if (f->options.privacy) { /* an entry for each attempt */
+    if (f->options.privacy &&
+        (!f->options.central || f->options.own_ledgers)) { /* an entry for each attempt */
         u->ledger_seq = f->run_number * UINT64_C(1000) + f->run.round * 10 + f->run.attempt;
         u->has_ledger = true;
         memset(u->ledger_digest, 0x1E, sizeof u->ledger_digest);
@@ -78,6 +79,14 @@ static struct ent_header header_of(struct ent_forge *f, size_t member, size_t pa
     u->has_seen_root = m->seen_size > 0;
     memcpy(u->seen_root, m->seen_root, sizeof u->seen_root);
     return header;
+}
+
+uint32_t ent_forge_weight(const struct ent_forge *f, size_t member)
+{
+    if (!f->options.privacy) {
+        return UINT32_C(1) << (f->members[member].rows_log2 - 1);
+    }
+    return f->options.fixed_weights ? 1 + (uint32_t)(member % 3) : 1;
 }
 
 static enum ent_err say_lean(struct ent_forge *f, size_t member, struct ent_arena *arena,
@@ -97,8 +106,8 @@ enum ent_err ent_forge_update(struct ent_forge *f, size_t member, struct ent_are
     struct ent_header header;
 
     *out = (struct ent_leaf_update_accept){.has_update = true, .weight = 1};
-    if (f->run.task == ENT_TASK_TRAIN && !f->options.privacy) {
-        out->weight = UINT32_C(1) << (f->members[member].rows_log2 - 1);
+    if (f->run.task == ENT_TASK_TRAIN) {
+        out->weight = ent_forge_weight(f, member);
     }
     if (f->options.lean) {
         return say_lean(f, member, arena, out);

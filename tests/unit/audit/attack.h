@@ -9,6 +9,7 @@
 
 #define ATTACK_MEMBERS 5 /* f = 1, k = 4 */
 #define ATTACK_FILES_MAX 4
+#define ATTACK_CENTRAL 0x100u /* added to a variant: unit member, noise at the coordinator */
 
 /* What an attack works on. */
 struct scene {
@@ -36,6 +37,7 @@ struct scene {
     uint8_t bits[(ATTACK_MEMBERS + 7) / 8];
     uint8_t erased[32];
     struct ent_forge *sybils; /* invented members */
+    bool central;             /* of the attack */
 };
 
 struct attack {
@@ -59,6 +61,9 @@ extern const size_t n_attacks_named;
 extern const struct attack attacks_budget[];
 extern const size_t n_attacks_budget;
 extern const char *const attacks_budget_say[]; /* words of a finding of each */
+extern const struct attack attacks_noise[];
+extern const size_t n_attacks_noise;
+extern const char *const attacks_noise_say[];
 extern const struct attack attacks_replay[];
 extern const size_t n_attacks_replay;
 

@@ -27,6 +27,7 @@ const char *support_plan_text(void)
            "  - {name: income, type: number, range: [0, 1000], indicator: true}\n"
            "  - {name: job, type: category, values: [a, b, c]}\n"
            "  - {name: loan, type: boolean}\n"
+           "min_group: 1\n"
            "label: {name: y, positive: \"yes\"}\n"
            "split: {key: 1, validation: 0.2, test: 0.2}\n"
            "model: {layers: [{dense: 8}, relu, {dropout: 0.2}, {dense: 1}], loss: bce}\n"
@@ -40,7 +41,7 @@ const char *support_client_text(void)
     return "coordinator: localhost:7443\n"
            "data: {source: csv, path: data.csv, bad_rows: drop}\n"
            "unit_key: id\n"
-           "policy: {tasks: [stats, train, evaluate], min_members: 3, plans: any}\n";
+           "policy: {tasks: [stats, train, evaluate], min_members: 3, min_group: 1, plans: any}\n";
 }
 
 char *support_csv(uint32_t n, uint64_t seed)

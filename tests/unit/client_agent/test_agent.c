@@ -191,8 +191,8 @@ ENT_TEST(agent, killed_in_mid_round_the_same_bytes_again)
 /* What a disk may do to a stored update. */
 static void damage_updates(const char *dir)
 {
-    static const char *const migrations[] = {"", "", "", "", "", "", ""}; /* all are done */
-    const struct ent_db_schema schema = {0x456e7443, migrations, 7};
+    static const char *const migrations[] = {"", "", "", "", "", "", "", ""}; /* all are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 8};
     struct ent_db *db = NULL;
     char *path = NULL;
 

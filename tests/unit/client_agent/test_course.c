@@ -177,7 +177,7 @@ ENT_TEST(agent, runs_of_one_plan_are_counted)
     script_new(&s, "coordinator: localhost:7443\n"
                    "data: {source: csv, path: data.csv, bad_rows: drop}\n"
                    "unit_key: id\n"
-                   "policy: {min_members: 3, runs_per_plan: 1}\n");
+                   "policy: {min_members: 3, min_group: 1, runs_per_plan: 1}\n");
     script_welcome(&s, NULL);
     script_run_start(&s);
     script_round(&s, ENT_TASK_STATS, false);

@@ -169,6 +169,7 @@ ENT_TEST(enroll, leaves_a_member_that_can_run)
     struct ent_state *state = NULL;
     struct ent_csprng csprng = ent_csprng_system();
     uint8_t nonce[32];
+    bool has = false;
     uint8_t commit[32];
     char dir[512];
 
@@ -186,7 +187,8 @@ ENT_TEST(enroll, leaves_a_member_that_can_run)
     CU_ASSERT(is_private(dir, "keys/witness.key"));
     CU_ASSERT(is_private(dir, "."));
     ENT_OK(ent_state_open(dir, &state)); /* the first nonce is there to be opened */
-    ENT_OK(ent_state_nonce_join(state, &csprng, (struct ent_attempt){1, 1, 1}, nonce, commit));
+    ENT_OK(
+        ent_state_nonce_join(state, &csprng, (struct ent_attempt){1, 1, 1}, nonce, commit, &has));
     ent_state_close(state);
     ENT_FAILS(enroll(&d, dir, &result), ENT_E_EXISTS);
     desk_free(&d);

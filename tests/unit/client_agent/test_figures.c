@@ -8,7 +8,7 @@
     "coordinator: localhost:7443\n"                                                                \
     "data: {source: csv, path: data.csv, bad_rows: drop}\n"                                        \
     "unit_key: id\n"                                                                               \
-    "policy: {min_members: 3, own_figures: "
+    "policy: {min_members: 3, min_group: 1, own_figures: "
 
 static const struct ent_msg_metric *find(const struct ent_msg_figures *m, const char *name)
 {
@@ -59,6 +59,24 @@ ENT_TEST(figures, go_before_the_update_where_the_policy_lets_them)
     script_close(&s);
     CU_ASSERT(script_nothing(&s));
     CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "these figures go to the operator"));
+    script_free(&s);
+}
+
+ENT_TEST(figures, only_those_that_the_policy_names)
+{
+    struct ent_msg_figures figures;
+    struct ent_envelope update;
+    struct script s;
+
+    up_to_test(&s, POLICY "[auc, log_loss]}\n");
+    (void)script_take(&s, ENT_MSG_FIGURES, &figures, NULL);
+    CU_ASSERT_EQUAL(figures.n_metrics, 2);
+    CU_ASSERT(find(&figures, "auc") != NULL && find(&figures, "log_loss") != NULL);
+    script_upload(&s, &update);
+    script_free(&s);
+
+    up_to_test(&s, POLICY "[hit_10]}\n"); /* of another kind of label: nothing to say */
+    script_upload(&s, &update);
     script_free(&s);
 }
 

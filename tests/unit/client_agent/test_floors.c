@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/agent/check_floor.h"
 #include "client/agent/pipeline.h"
 #include "client/agent/verbs.h"
 #include "tests/support/ent_test.h"
@@ -11,7 +12,7 @@
     "coordinator: localhost:7443\n"                                                                \
     "data: {source: csv, path: data.csv, bad_rows: drop}\n"                                        \
     "unit_key: id\n"                                                                               \
-    "policy: {min_members: 3, "
+    "policy: {min_members: 3, min_group: 1, "
 
 /* Rows of one customer, who falls into the training rows. */
 static const char one[] = "age,income,job,loan,y,id\n"
@@ -30,6 +31,7 @@ static const char vocabulary[] =
     "  - {name: age, type: number, range: [0, 100]}\n"
     "  - {name: job, type: category, vocabulary: {bits: 6, size: 4, min_customers: 3, "
     "min_members: 2}}\n"
+    "min_group: 1\n"
     "label: {name: y, positive: \"yes\"}\n"
     "split: {key: 1, validation: 0.2, test: 0.2}\n"
     "model: {layers: [{dense: 1}], loss: bce}\n"
@@ -153,6 +155,50 @@ ENT_TEST(floors, neither_sums_nor_own_figures_of_few_test_rows)
     script_free(&s);
 }
 
+/* One round of this task; returns whether all integers that left are zeros. */
+static bool leaves_zeros(struct script *s, enum ent_task_kind task, enum ent_split split, bool push)
+{
+    struct ent_msg_round_open open = script_open_msg(s, task);
+    struct ent_envelope update;
+    uint8_t any = 0;
+
+    open.split = task == ENT_TASK_EVALUATE ? split : open.split;
+    script_open(s, &open);
+    (void)script_take(s, ENT_MSG_JOIN, NULL, NULL);
+    script_begin(s);
+    if (push) {
+        script_push(s, ENT_OFFER_MODEL, s->model_digest, s->model);
+    }
+    script_upload(s, &update); /* the next message: no figures before it */
+    for (size_t i = ENT_UPDATE_SALT_BYTES; i < ent_blob_len(s->received); i++) {
+        any |= ent_blob_bytes(s->received)[i];
+    }
+    script_ack(s, update.payload_sha256, 0);
+    script_close(s);
+    return any == 0;
+}
+
+/* Zeros instead of a decline: nothing tells that there are customers. Neither do figures of its own, be they allowed to
+ * go; the member itself sees them. */
+ENT_TEST(floors, below_the_floor_on_groups_zeros_leave)
+{
+    static const char client[] = "coordinator: localhost:7443\n"
+                                 "data: {source: csv, path: data.csv, bad_rows: drop}\n"
+                                 "unit_key: id\n"
+                                 "policy: {min_members: 3, own_figures: go}\n";
+    struct script s;
+
+    running(&s, client, 120); /* its floor is 50: some 72 train, 24 validate, 24 test */
+    CU_ASSERT(!leaves_zeros(&s, ENT_TASK_STATS, ENT_SPLIT_NONE, false));
+    CU_ASSERT(!leaves_zeros(&s, ENT_TASK_TRAIN, ENT_SPLIT_NONE, true));
+    CU_ASSERT(leaves_zeros(&s, ENT_TASK_EVALUATE, ENT_SPLIT_VALIDATION, false));
+    CU_ASSERT(leaves_zeros(&s, ENT_TASK_EVALUATE, ENT_SPLIT_TEST, false));
+    CU_ASSERT(script_nothing(&s));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "this member's own test rows"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "(these figures stay here)"));
+    script_free(&s);
+}
+
 /* As before: a member without a test row adds zeros. */
 ENT_TEST(floors, a_part_without_rows_is_joined)
 {
@@ -166,6 +212,44 @@ ENT_TEST(floors, a_part_without_rows_is_joined)
     script_open(&s, &open);
     (void)script_take(&s, ENT_MSG_JOIN, NULL, NULL);
     script_free(&s);
+}
+
+ENT_TEST(floors, check_names_what_is_sent_as_zeros)
+{
+    static const char client[] = "data: {source: csv, path: data.csv, bad_rows: drop}\n"
+                                 "unit_key: id\npolicy: {min_group: 30}\n";
+    const char *dir = ent_test_tmpdir();
+    struct ent_check_verb verb = {.dir = dir};
+    char text[16384] = "";
+    char *csv = support_csv(80, 1);
+    FILE *out = fmemopen(text, sizeof text, "w");
+    struct ent_workplace w = {0};
+    struct ent_outgoing list[ENT_N_OUTGOING];
+    struct ent_check_floor floor = {0};
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    (void)support_file(dir, "data.csv", csv, strlen(csv));
+    (void)support_file(dir, "client.yaml", client, strlen(client));
+    verb.plan = support_file(dir, "plan.yaml", support_plan_text(), strlen(support_plan_text()));
+    ENT_OK(ent_workplace_open(verb.dir, NULL, verb.plan, &w));
+    ENT_OK(ent_pipeline_load(w.pipeline));
+    ent_outgoing_list(ent_pipeline_plan(w.pipeline), list);
+    ENT_OK(ent_check_floor_read(&w, list, &floor));
+    CU_ASSERT_EQUAL(floor.floor, 30);
+    CU_ASSERT(!floor.zeros[0] && !floor.zeros[1] && floor.zeros[2] && floor.zeros[3]);
+    CU_ASSERT_STRING_EQUAL(floor.parts[0], "yes");
+    CU_ASSERT_STRING_EQUAL(floor.parts[2], "zeros");
+    ent_check_floor_print(&w, &floor, out);
+    (void)fclose(out);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "floor on groups: 30 customers (the plan's min_group 1, "
+                                        "policy.min_group 30); of fewer, so sent as zeros: "
+                                        "validation, test\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "job: of 3 values that occur here "));
+    ent_check_floor_release(&floor);
+    ent_workplace_close(&w);
+    verb.json = true;
+    ENT_OK(ent_verb_check(&verb, NULL, 0));
+    free(csv);
 }
 
 ENT_TEST(floors, check_says_so)

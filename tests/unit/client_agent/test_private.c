@@ -261,8 +261,8 @@ ENT_TEST(private, a_resent_update_is_no_second_release)
 
 static void forget_update(const struct script *s)
 {
-    static const char *const migrations[] = {"", "", "", "", "", "", ""}; /* all are done */
-    const struct ent_db_schema schema = {0x456e7443, migrations, 7};
+    static const char *const migrations[] = {"", "", "", "", "", "", "", ""}; /* all are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 8};
     struct ent_db *db = NULL;
     char path[512];
 

@@ -113,6 +113,54 @@ ENT_TEST(budget, a_limit_asks_for_noise_in_this_member)
     policy.epsilon_run = 1;
     ENT_FAILS(ent_policy_check_privacy(&policy, &member), ENT_E_POLICY);
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "policy.epsilon_run counts"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "policy.noise is coordinator"));
+    policy.noise_of_coordinator = true;
+    ENT_OK(ent_policy_check_privacy(&policy, &member));
+    ENT_OK(ent_policy_check_privacy(&policy, &customer));
+    ENT_FAILS(ent_policy_check_privacy(&policy, &none), ENT_E_POLICY);
+}
+
+/* A limit that does not see a release is none, unless the member says that it may be. */
+ENT_TEST(budget, what_no_noise_covers)
+{
+    static const enum ent_task_kind tasks[] = {ENT_TASK_STATS, ENT_TASK_EVALUATE};
+    static const enum ent_privacy_unit units[] = {ENT_PRIVACY_CUSTOMER, ENT_PRIVACY_MEMBER};
+
+    for (size_t i = 0; i < 4; i++) {
+        struct ent_policy_config policy = {.delta = 1e-6};
+        struct ent_plan_privacy privacy = {.unit = units[i / 2]};
+
+        ENT_OK(ent_policy_check_covered(&policy, &privacy, tasks[i % 2]));
+        policy.epsilon_life = 3;
+        ENT_FAILS(ent_policy_check_covered(&policy, &privacy, tasks[i % 2]), ENT_E_POLICY);
+        CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "policy.epsilon_life does not see"));
+        ENT_OK(ent_policy_check_covered(&policy, &privacy, ENT_TASK_TRAIN));
+        policy.uncovered_goes = true;
+        ENT_OK(ent_policy_check_covered(&policy, &privacy, tasks[i % 2]));
+    }
+}
+
+/* A customer of a member moves its clipped update to another one: twice the sensitivity; the plan's goal is a member's, so
+ * it is no limit here. */
+ENT_TEST(budget, under_unit_member_customers_pay_for_twice_the_norm)
+{
+    struct ent_policy_config policy = {.delta = 1e-5, .epsilon_run = 9, .epsilon_life = 12};
+    struct ent_plan_privacy member = {.unit = ENT_PRIVACY_MEMBER, .epsilon = 1, .delta = 1e-5};
+    struct ent_plan_privacy customer = {.unit = ENT_PRIVACY_CUSTOMER, .epsilon = 1, .delta = 1e-5};
+    struct ent_purse_books books = {.scope = "a"};
+    struct ent_dp_event unit = event_of(1, 3, 4000, 1);
+    struct ent_dp_event charged;
+    struct ent_purse purse;
+
+    ENT_OK(ent_purse_event(&member, &unit, &charged));
+    CU_ASSERT(charged.sensitivity == 8000 && charged.sigma2 == unit.sigma2 && charged.steps == 1);
+    ENT_OK(ent_purse_event(&customer, &unit, &charged));
+    CU_ASSERT_EQUAL(charged.sensitivity, 4000);
+    ent_purse_of(&policy, &member, &books, &purse);
+    CU_ASSERT_EQUAL_FATAL(purse.n, 2);
+    CU_ASSERT_STRING_EQUAL(purse.account[0].name, "policy.epsilon_run");
+    ent_purse_of(&policy, &customer, &books, &purse);
+    CU_ASSERT_EQUAL(purse.n, 3);
 }
 
 /* ---- the property ---- */

@@ -45,8 +45,8 @@ struct ent_state *open_state(const char *dir)
 /* What a disk, or somebody, may do to the database of a closed state. */
 void change_state(const char *dir, const char *sql)
 {
-    static const char *const migrations[] = {"", "", "", "", "", "", ""}; /* all are done */
-    const struct ent_db_schema schema = {0x456e7443, migrations, 7};
+    static const char *const migrations[] = {"", "", "", "", "", "", "", ""}; /* all are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 8};
     struct ent_db *db = NULL;
     char *path = NULL;
 

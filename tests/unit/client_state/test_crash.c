@@ -28,11 +28,12 @@ static void one_round(const char *dir, int out, size_t payload_bytes)
         uint8_t nonce[32];
         uint8_t commit[32];
     } sent = {0};
+    bool has = false;
 
     ENT_OK(ent_state_nonce_first(s, &csprng, sent.commit));
     ENT_OK(ent_state_next_sequence(s, &sent.sequence));
-    ENT_OK(
-        ent_state_nonce_join(s, &csprng, (struct ent_attempt){1, 2, 1}, sent.nonce, sent.commit));
+    ENT_OK(ent_state_nonce_join(s, &csprng, (struct ent_attempt){1, 2, 1}, sent.nonce, sent.commit,
+                                &has));
     ENT_OK(ent_fd_write(out, &sent, sizeof sent));
     ENT_OK(ent_state_claim_release(s, &release));
     u.optimizer = &kept;

@@ -95,6 +95,7 @@ ENT_TEST(state, optimizer_comes_to_an_older_database)
                       "DROP TABLE log; DROP TABLE leaf; DROP TABLE log_member; DROP TABLE "
                       "log_auditor; DROP TABLE witness_set; DROP TABLE log_round; DROP TABLE "
                       "receipt; DROP TABLE ledger_start; DROP TABLE ledger; DROP TABLE ledger_seen;"
+                      "ALTER TABLE nonce DROP COLUMN logged; ALTER TABLE nonce DROP COLUMN void;"
                       "CREATE TABLE head(id INTEGER) STRICT;"
                       "ALTER TABLE model ADD COLUMN bytes BLOB; PRAGMA user_version = 3");
     s = open_state(dir);

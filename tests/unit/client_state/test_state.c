@@ -359,6 +359,73 @@ ENT_TEST(state, soft_changes_ride_with_the_next_commit)
     ent_state_close(s);
 }
 
+/* A join that the log never had left the commitment of before standing: it is what the next one has to open. */
+ENT_TEST(nonce, a_join_that_was_not_logged)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_csprng csprng = ent_csprng_system();
+    struct ent_attempt at = {1, 1, 1};
+    uint8_t first[32];
+    uint8_t standing[32];
+    uint8_t nonce[32];
+    bool has = false;
+    uint8_t next[32];
+    uint8_t digest[32];
+
+    ENT_OK(ent_state_nonce_first(s, &csprng, standing));
+    ENT_OK(ent_state_nonce_join(s, &csprng, at, first, next, &has));
+    for (uint32_t i = 2; i < 5; i++) { /* lost, lost again */
+        at.attempt = i;
+        s = reopen(dir, s);
+        ENT_OK(
+            ent_state_nonce_logged(s, (struct ent_attempt){1, 1, i})); /* of none that was made */
+        ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, next, &has));
+        CU_ASSERT_EQUAL(memcmp(nonce, first, 32), 0);
+    }
+    ENT_OK(ent_state_nonce_logged(s, at));
+    at = (struct ent_attempt){2, 1, 1}; /* the log has the last of them */
+    ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, standing, &has));
+    ENT_OK(ent_sha256(nonce, 32, digest));
+    CU_ASSERT_EQUAL(memcmp(digest, next, 32), 0);
+    CU_ASSERT(memcmp(standing, next, 32) != 0);
+    ent_state_close(s);
+}
+
+/* An older copy was put back: what it would open is not what stands. Its next join only commits. */
+ENT_TEST(nonce, nothing_stands)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    struct ent_csprng csprng = ent_csprng_system();
+    struct ent_attempt at = {1, 1, 1};
+    uint8_t nonce[32];
+    uint8_t next[32];
+    uint8_t digest[32];
+    bool has = false;
+
+    ENT_OK(ent_state_nonce_first(s, &csprng, next));
+    ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, next, &has));
+    CU_ASSERT(has);
+    ENT_OK(ent_state_nonce_void(s));
+    at.attempt = 2;
+    for (int twice = 0; twice < 2; twice++) {
+        ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, next, &has));
+        CU_ASSERT_FALSE(has);
+        s = reopen(dir, s);
+    }
+    at.attempt = 3; /* it was not logged: nothing stands still */
+    ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, next, &has));
+    CU_ASSERT_FALSE(has);
+    ENT_OK(ent_state_nonce_logged(s, at));
+    at.attempt = 4;
+    ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, digest, &has));
+    CU_ASSERT(has);
+    ENT_OK(ent_sha256(nonce, 32, digest));
+    CU_ASSERT_EQUAL(memcmp(digest, next, 32), 0);
+    ent_state_close(s);
+}
+
 ENT_TEST(nonce, chain_of_commitments)
 {
     const char *dir = ent_test_tmpdir();
@@ -366,12 +433,13 @@ ENT_TEST(nonce, chain_of_commitments)
     struct ent_csprng csprng = ent_csprng_system();
     struct ent_attempt at = {1, 1, 1};
     uint8_t nonce[32];
+    bool has = false;
     uint8_t repeat[32];
     uint8_t commit[32];
     uint8_t repeat_commit[32];
     uint8_t digest[32];
 
-    ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit), ENT_E_NOT_FOUND);
+    ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit, &has), ENT_E_NOT_FOUND);
     ENT_OK(ent_state_nonce_first(s, &csprng, commit));
     s = reopen(dir, s);
     ENT_OK(ent_state_nonce_first(s, &csprng, repeat_commit));
@@ -379,15 +447,16 @@ ENT_TEST(nonce, chain_of_commitments)
     for (uint32_t i = 1; i < 6;
          i++) { /* each join opens what stood, and the repeat of a join is the same */
         at.attempt = i;
-        ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, repeat_commit));
+        ENT_OK(ent_state_nonce_join(s, &csprng, at, nonce, repeat_commit, &has));
         ENT_OK(ent_sha256(nonce, 32, digest));
         CU_ASSERT(memcmp(digest, commit, 32) == 0);
         memcpy(commit, repeat_commit, 32);
         s = reopen(dir, s);
-        ENT_OK(ent_state_nonce_join(s, &csprng, at, repeat, repeat_commit));
+        ENT_OK(ent_state_nonce_join(s, &csprng, at, repeat, repeat_commit, &has));
         CU_ASSERT(memcmp(nonce, repeat, 32) == 0 && memcmp(commit, repeat_commit, 32) == 0);
+        ENT_OK(ent_state_nonce_logged(s, at));
     }
     at.attempt = 4;
-    ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit), ENT_E_STALE);
+    ENT_FAILS(ent_state_nonce_join(s, &csprng, at, nonce, commit, &has), ENT_E_STALE);
     ent_state_close(s);
 }

@@ -22,6 +22,7 @@ static const char plan_text[] =
     "  - {name: h, type: category, hashed: {bits: 4}}\n"
     "  - {name: since, type: date, parts: [month, age], reference: 2024-01-01, range: [0, 900], "
     "encode: ple}\n"
+    "min_group: 1\n"
     "label: {name: y, positive: \"1\"}\n"
     "split: {key: 1, validation: 0, test: 0}\n"
     "model: {layers: [{dense: 1}], loss: bce}\n";
@@ -57,7 +58,8 @@ static void add_rows(struct ent_rng *rng, struct ent_buf *pooled, struct ent_buf
     }
 }
 
-static void stats_of(const struct ent_plan *plan, const struct ent_buf *csv, int64_t v[DIM])
+static void stats_above(const struct ent_plan *plan, const struct ent_buf *csv, uint32_t floor,
+                        int64_t v[DIM])
 {
     static const char yaml[] = "data: {source: csv, path: d.csv}\nunit_key: u\n";
     static const uint8_t salt[ENT_UPDATE_SALT_BYTES] = {1};
@@ -75,7 +77,7 @@ static void stats_of(const struct ent_plan *plan, const struct ent_buf *csv, int
         ent_client_config_parse("client.yaml", dir, (const uint8_t *)yaml, strlen(yaml), &config));
     ENT_OK(ent_table_load_plan(plan, config, &table));
     ENT_OK(ent_split_table(plan, table, NULL, &parts));
-    fill = (struct ent_fill){.plan = plan, .table = table, .salt = salt};
+    fill = (struct ent_fill){.plan = plan, .table = table, .salt = salt, .floor = floor};
     ENT_OK(ent_fill_stats(&fill, &parts->part[ENT_SPLIT_TRAIN], &payload));
     CU_ASSERT_EQUAL_FATAL(payload.dim, DIM);
     ent_payload_int64(&payload, v);
@@ -84,6 +86,11 @@ static void stats_of(const struct ent_plan *plan, const struct ent_buf *csv, int
     ent_table_free(table);
     ent_client_config_free(config);
     free(path);
+}
+
+static void stats_of(const struct ent_plan *plan, const struct ent_buf *csv, int64_t v[DIM])
+{
+    stats_above(plan, csv, 0, v);
 }
 
 /* Everything but the squares (cut once a member) and the members themselves. */
@@ -116,6 +123,7 @@ ENT_TEST(features, summed_members_are_the_pooled_rows)
 {
     struct ent_rng rng = ent_rng_init(77, 0);
     struct ent_fits *federated = NULL;
+    struct ent_task_sizes sizes;
     struct ent_fits *together = NULL;
     struct ent_plan *plan = NULL;
     struct ent_buf pooled;
@@ -148,8 +156,9 @@ ENT_TEST(features, summed_members_are_the_pooled_rows)
             CU_ASSERT_EQUAL(sum[i], all[i]);
         }
     }
-    ENT_OK(ent_task_stats_finish(plan->features, plan->n_features, sum, DIM, &federated));
-    ENT_OK(ent_task_stats_finish(plan->features, plan->n_features, all, DIM, &together));
+    sizes = ent_plan_task_sizes(plan);
+    ENT_OK(ent_task_stats_finish(&sizes, sum, DIM, &federated));
+    ENT_OK(ent_task_stats_finish(&sizes, all, DIM, &together));
     for (uint32_t f = 0; f < plan->n_features; f++) {
         const struct ent_fit *a = &federated->fit[f];
         const struct ent_fit *b = &together->fit[f];
@@ -189,6 +198,38 @@ ENT_TEST(features, customers_are_counted_once)
     CU_ASSERT_EQUAL(customers, 1 + 4);
     CU_ASSERT_EQUAL(v[V], 20);
     CU_ASSERT(v[H] == 60 && v[H + 1] == 0 && v[MONTH + 13] == 20 && v[AGE + 1] == 20);
+    ent_buf_release(&csv);
+    ent_plan_free(plan);
+}
+
+/* Of a bucket that too few customers have nothing is told, however many rows they have of it. */
+ENT_TEST(features, buckets_of_few_customers_are_not_told)
+{
+    struct ent_plan *plan = NULL;
+    struct ent_buf csv;
+    int64_t all[DIM];
+    int64_t v[DIM];
+
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)plan_text, strlen(plan_text), &plan));
+    ent_buf_init(&csv, 1 << 16);
+    ENT_OK(ent_buf_addf(&csv, "u,a,b,v,h,since,y\n"));
+    for (int i = 0; i < 60; i++) {
+        ENT_OK(ent_buf_addf(&csv, "k%d,1,1,often,x,2023-01-01,0\n", i % 12));
+        ENT_OK(ent_buf_addf(&csv, "k%d,1,1,seldom,x,2023-01-01,0\n", i % 5));
+    }
+    stats_of(plan, &csv, all);
+    stats_above(plan, &csv, 6, v);
+    for (size_t b = 0; b < 256; b++) {
+        int64_t told = all[V + 1 + b] < 6 ? 0 : all[V + 1 + b];
+
+        CU_ASSERT(all[V + 1 + b] == 0 || all[V + 1 + b] == 5 || all[V + 1 + b] == 12);
+        CU_ASSERT(v[V + 1 + b] == told && v[V + 257 + b] == (told > 0 ? 1 : 0));
+    }
+    CU_ASSERT(v[0] == 120 && v[V] == 0 && v[H] == all[H]);
+    stats_above(plan, &csv, 13, v); /* twelve customers in all */
+    for (size_t i = 0; i < DIM; i++) {
+        CU_ASSERT_EQUAL(v[i], 0);
+    }
     ent_buf_release(&csv);
     ent_plan_free(plan);
 }

@@ -120,6 +120,45 @@ ENT_TEST(fill, stats_equal_a_naive_count)
     tear_down(&f);
 }
 
+/* Below the floor a member with rows sends what one without any sends; at the floor what it has, but for values in few
+ * rows. */
+ENT_TEST(fill, statistics_below_the_floor_are_those_of_nobody)
+{
+    const struct ent_split_rows nobody = {0};
+    struct ent_payload few = {0};
+    struct ent_payload none = {0};
+    struct ent_payload all = {0};
+    struct fixture f;
+    bool withholds = false;
+    int64_t v[14];
+
+    set_up(&f);
+    f.fill.floor = 7; /* of 6 rows */
+    ENT_OK(ent_fill_withholds(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &withholds));
+    CU_ASSERT(withholds);
+    ENT_OK(ent_fill_stats(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &few));
+    ENT_OK(ent_fill_stats(&f.fill, &nobody, &none));
+    CU_ASSERT_EQUAL_FATAL(few.len, none.len);
+    CU_ASSERT_EQUAL(memcmp(few.bytes, none.bytes, few.len), 0);
+    ent_payload_int64(&few, v);
+    for (size_t i = 0; i < 14; i++) {
+        CU_ASSERT_EQUAL(v[i], 0);
+    }
+    f.fill.floor = 6;
+    ENT_OK(ent_fill_withholds(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &withholds));
+    CU_ASSERT(!withholds);
+    ENT_OK(ent_fill_stats(&f.fill, &f.parts->part[ENT_SPLIT_TRAIN], &all));
+    ent_payload_int64(&all, v);
+    CU_ASSERT(v[0] == 6 && v[2] == 5);
+    CU_ASSERT(v[7] == 0 && v[8] == 0 && v[9] == 5 && v[10] == 1); /* a and b are other values */
+    ent_payload_withhold(&all);
+    CU_ASSERT_EQUAL(memcmp(all.bytes, none.bytes, all.len), 0);
+    ent_payload_release(&few);
+    ent_payload_release(&none);
+    ent_payload_release(&all);
+    tear_down(&f);
+}
+
 /* Sums of squares above 2^63 before the shift: exact all the same. */
 ENT_TEST(fill, squares_of_many_rows_are_exact)
 {
@@ -217,6 +256,74 @@ ENT_TEST(fill, train_stops_at_what_the_grid_cannot_hold)
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(), "scale_bits"));
     CU_ASSERT_PTR_NULL(p.bytes);
     ent_model_free(model);
+    tear_down(&f);
+}
+
+static const char member_text[] = "features:\n"
+                                  "  - {name: age, type: number, range: [0, 100]}\n"
+                                  "  - {name: job, type: category, values: [a, b]}\n"
+                                  "  - {name: loan, type: boolean}\n"
+                                  "label: {name: y, positive: \"yes\"}\n"
+                                  "model: {layers: [{dense: 4}, relu, {dense: 1}], loss: bce}\n"
+                                  "training: {rounds: 5, seed: 7}\n"
+                                  "aggregation: {scale_bits: 16}\n"
+                                  "privacy: {unit: member, epsilon: 4, delta: 1e-5, clip: 0.25}\n";
+
+/* Sum of squares of the payload's integers; *first: one of them. */
+static uint64_t norm2_of(const struct ent_payload *p, size_t n, int32_t *largest)
+{
+    uint64_t sum = 0;
+
+    *largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t q = le32(p->bytes + ENT_UPDATE_SALT_BYTES + 4 * i);
+
+        sum += (uint64_t)((int64_t)q * q);
+        *largest = abs(q) > *largest ? abs(q) : *largest;
+    }
+    return sum;
+}
+
+/* Noise is derived from the clipped norm: whatever the training made, no update is longer, and none is an error. */
+ENT_TEST(fill, an_update_under_unit_member_is_clipped_and_never_fails)
+{
+    static const float bad[] = {NAN, INFINITY, 200.0F, 3e38F, 0.0F, 1e-3F};
+    const uint64_t bound = 16384; /* 2^16 / 4 */
+    struct ent_clip_done done;
+    struct fixture f;
+    struct ent_plan *plan = NULL;
+    struct ent_model *model = NULL;
+    float base[512] = {0};
+    size_t n;
+
+    set_up(&f);
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)member_text, strlen(member_text), &plan));
+    ENT_OK(ent_train_model_new(plan, true, &model));
+    n = ent_model_n_params(model);
+    f.fill.plan = plan;
+    f.fill.clipped = &done;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct ent_payload p = {0};
+        int32_t largest;
+        uint64_t norm2;
+
+        memset(ent_model_params(model), 0, n * sizeof(float));
+        ent_model_params(model)[3] = bad[i];
+        ENT_OK(ent_fill_train(&f.fill, model, base, &p));
+        CU_ASSERT_EQUAL(p.len, ENT_UPDATE_SALT_BYTES + 4 * n);
+        norm2 = norm2_of(&p, n, &largest);
+        CU_ASSERT(norm2 <= bound * bound);
+        CU_ASSERT_EQUAL(done.nonfinite, !isfinite(bad[i]));
+        CU_ASSERT_EQUAL(done.clipped, isfinite(bad[i]) && bad[i] > 1.0F);
+        CU_ASSERT_EQUAL(norm2 == 0, !isfinite(bad[i]) || bad[i] < 1e-6F);
+        if (done.clipped) {
+            CU_ASSERT_EQUAL(largest, (int32_t)bound);
+        }
+        ent_payload_release(&p);
+    }
+    f.fill.plan = f.plan;
+    ent_model_free(model);
+    ent_plan_free(plan);
     tear_down(&f);
 }
 

@@ -1,6 +1,7 @@
 /* What a plan takes is known before it is taken. */
 #include <string.h>
 
+#include "client/train/dp.h"
 #include "client/train/trainer.h"
 #include "common/plan/plan.h"
 #include "tests/support/ent_test.h"
@@ -116,6 +117,61 @@ ENT_TEST(memory, training_and_looking_take_no_more_than_announced)
         ENT_OK(ent_train_memory(plan, &announced));
         CU_ASSERT(taken <= announced);
         CU_ASSERT(announced <= 3 * taken);
+        ent_model_free(model);
+        ent_plan_free(plan);
+    }
+}
+
+#define PRIVATE                                                                                    \
+    "privacy: {unit: customer, epsilon: 4, delta: 1e-5, clip: 1, rate: 0.1, batch: 30, steps: "    \
+    "2}\n"
+
+/* Noised steps take sums and noise beside the model: in the announced figure, too. */
+ENT_TEST(memory, private_training_takes_no_more_than_announced)
+{
+    static const char *const private[] = {
+        ROWS "model: {layers: [{dense: 128}, relu, {dense: 64}, relu, {dense: 1}]}\n"
+             "training: {rounds: 2, optimizer: {adam: {rate: 0.001}}}\n" PRIVATE,
+        EVENTS "sequence: {unit: u, time: t, length: 60}\n"
+               "model: {layers: [{gru: 32}, {dense: 9}]}\n"
+               "training: {rounds: 2, proximal: 0.1, optimizer: {sgd: {rate: 0.1}}}\n" PRIVATE,
+    };
+
+    for (size_t i = 0; i < sizeof private / sizeof private[0]; i++) {
+        struct ent_plan *plan = plan_of(private[i]);
+        struct ent_rows rows = {.ctx = plan, .n = N_ROWS, .fill = fill};
+        struct ent_train_options options;
+        struct ent_dp_settings settings = {.clip = plan->privacy.clip,
+                                           .rate = plan->privacy.rate,
+                                           .steps = plan->privacy.steps,
+                                           .batch = plan->privacy.batch,
+                                           .scale_bits = plan->privacy.scale_bits,
+                                           .dim = plan->n_params};
+        struct ent_plan_noise noise;
+        struct ent_dp_units units;
+        struct ent_model *model = NULL;
+        struct ent_rng rng = ent_rng_init(1, 1);
+        unsigned long before = ent_count_alloc_bytes();
+        unsigned long taken;
+        size_t announced;
+
+        rows.steps = plan->seq_max > 0 ? steps : NULL;
+        ENT_OK(ent_train_model_new(plan, true, &model));
+        ent_model_init_params(model, &rng);
+        ent_train_options_of(plan, &options);
+        options.rounds = 0;
+        taken = ent_count_alloc_bytes() - before;
+        ENT_OK(ent_plan_privacy_derive(plan, &noise)); /* not counted: the accountant's own */
+        settings.sigma2 = noise.sigma2;
+        ENT_OK(ent_dp_units_init(NULL, NULL, rows.n, &units)); /* by row: of the rows' share */
+        before = ent_count_alloc_bytes();
+        ENT_OK(ent_dp_train(model, &rows, &units, &options, &settings, NULL));
+        ENT_OK(ent_train_predict(model, &rows, ignore, NULL));
+        taken += ent_count_alloc_bytes() - before - units.n * sizeof(uint32_t);
+        ENT_OK(ent_train_memory(plan, &announced));
+        CU_ASSERT(taken <= announced);
+        CU_ASSERT(announced <= 3 * taken);
+        ent_dp_units_release(&units);
         ent_model_free(model);
         ent_plan_free(plan);
     }

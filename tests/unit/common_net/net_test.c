@@ -330,10 +330,10 @@ void expect_alive(struct scene *s)
 
     net_client(c, &member, NULL);
     ENT_OK(ent_link_dial(c->link, s->bound, &id));
-    CU_ASSERT_PTR_NOT_NULL(tap_wait(c, ENT_LINK_OPENED, 5000));
+    CU_ASSERT_PTR_NOT_NULL(tap_wait(c, ENT_LINK_OPENED, 30000));
     ENT_OK(ent_link_send(c->link, id, 77, 4242, NULL, 0));
     do {
-        e = tap_wait(&s->server, ENT_LINK_FRAME, 5000);
+        e = tap_wait(&s->server, ENT_LINK_FRAME, 30000);
     } while (e != NULL && e->type != 77);
     CU_ASSERT_PTR_NOT_NULL(e);
     tap_release(c);

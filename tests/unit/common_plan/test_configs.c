@@ -89,20 +89,21 @@ ENT_TEST(client_config, everything_is_read)
 {
     struct ent_client_config *c;
 
-    ENT_OK(client("coordinator: fed.acme.example:7443\n"
-                  "data: {source: csv, path: crm.csv.gz, delimiter: \";\", missing: [\"\", NA], "
-                  "bad_rows: drop}\n"
-                  "columns: {age: Age, job: {column: Job Title, values: {Admin: admin.}}, loan: "
-                  "{values: {J: yes}}}\n"
-                  "unit_key: customer_id\n"
-                  "split_file: rows.txt\n"
-                  "id: customer_id\n"
-                  "limits: {memory: 512MiB}\n"
-                  "policy: {tasks: [stats, evaluate], min_members: 4, min_customers: 25, "
-                  "vocabulary: stay, epsilon_run: 2, epsilon_life: 8.5, delta: 1e-7, plans: "
-                  "[000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}\n"
-                  "privacy: {scope: crm-de}\n",
-                  &c));
+    ENT_OK(client(
+        "coordinator: fed.acme.example:7443\n"
+        "data: {source: csv, path: crm.csv.gz, delimiter: \";\", missing: [\"\", NA], "
+        "bad_rows: drop}\n"
+        "columns: {age: Age, job: {column: Job Title, values: {Admin: admin.}}, loan: "
+        "{values: {J: yes}}}\n"
+        "unit_key: customer_id\n"
+        "split_file: rows.txt\n"
+        "id: customer_id\n"
+        "limits: {memory: 512MiB}\n"
+        "policy: {tasks: [stats, evaluate], min_members: 4, min_customers: 25, "
+        "min_group: 70, vocabulary: stay, epsilon_run: 2, epsilon_life: 8.5, delta: 1e-7, plans: "
+        "[000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}\n"
+        "privacy: {scope: crm-de}\n",
+        &c));
     CU_ASSERT_STRING_EQUAL(c->scope, "crm-de");
     CU_ASSERT(c->policy.epsilon_run == 2 && c->policy.epsilon_life == 8.5 &&
               c->policy.delta == 1e-7);
@@ -125,6 +126,7 @@ ENT_TEST(client_config, everything_is_read)
     CU_ASSERT_EQUAL(c->memory_bytes, UINT64_C(512) << 20);
     CU_ASSERT_EQUAL(c->policy.min_members, 4);
     CU_ASSERT_EQUAL(c->policy.min_customers, 25);
+    CU_ASSERT_EQUAL(c->policy.min_group, 70);
     CU_ASSERT_FALSE(c->policy.vocabulary_goes);
     CU_ASSERT_FALSE(c->policy.any_plan);
     CU_ASSERT_EQUAL_FATAL(c->policy.n_plans, 1);
@@ -151,9 +153,36 @@ ENT_TEST(client_config, defaults_and_paths)
     CU_ASSERT_EQUAL(c->policy.min_members, 3);
     CU_ASSERT_EQUAL(c->memory_bytes, UINT64_C(4) << 30);
     CU_ASSERT_EQUAL(c->policy.min_customers, 10);
+    CU_ASSERT_EQUAL(c->policy.min_group, 50);
     CU_ASSERT_TRUE(c->policy.vocabulary_goes);
     CU_ASSERT_EQUAL(c->policy.tasks,
                     (1U << ENT_TASK_STATS) | (1U << ENT_TASK_TRAIN) | (1U << ENT_TASK_EVALUATE));
+    ent_client_config_free(c);
+}
+
+ENT_TEST(client_config, what_data_may_be_used_for_and_what_may_be_told)
+{
+    struct ent_client_config *c;
+
+    ENT_OK(client("data: {path: a}\n", &c));
+    CU_ASSERT(c->policy.any_purpose && !c->policy.noise_of_coordinator &&
+              !c->policy.uncovered_goes && !c->policy.own_figures_go);
+    ent_client_config_free(c);
+    ENT_OK(client("data: {path: a}\npolicy: {purposes: any, own_figures: go}\n", &c));
+    CU_ASSERT(c->policy.any_purpose && c->policy.own_figures_go && c->policy.own_figures.n == 0);
+    ent_client_config_free(c);
+    ENT_OK(client("data: {path: a}\npolicy: {purposes: [churn, risk-2], noise: coordinator, "
+                  "uncovered: allow, own_figures: [auc, rows]}\n",
+                  &c));
+    CU_ASSERT(!c->policy.any_purpose && c->policy.noise_of_coordinator &&
+              c->policy.uncovered_goes && c->policy.own_figures_go);
+    CU_ASSERT_EQUAL_FATAL(c->policy.purposes.n, 2);
+    CU_ASSERT_STRING_EQUAL(c->policy.purposes.items[1], "risk-2");
+    CU_ASSERT_EQUAL_FATAL(c->policy.own_figures.n, 2);
+    CU_ASSERT_STRING_EQUAL(c->policy.own_figures.items[0], "auc");
+    ent_client_config_free(c);
+    ENT_OK(client("data: {path: a}\npolicy: {purposes: []}\n", &c));
+    CU_ASSERT(!c->policy.any_purpose && c->policy.purposes.n == 0);
     ent_client_config_free(c);
 }
 
@@ -198,6 +227,7 @@ ENT_TEST(client_config, the_written_file_reads_back_from_its_directory)
     CU_ASSERT_TRUE(c->policy.vocabulary_goes);
     ENT_OK(ent_buf_add_u8(&text, 0));
     CU_ASSERT_PTR_NOT_NULL(strstr((const char *)text.data, "  min_customers: 10 "));
+    CU_ASSERT_PTR_NOT_NULL(strstr((const char *)text.data, "  min_group: 50 "));
     CU_ASSERT_PTR_NOT_NULL(strstr((const char *)text.data, "  vocabulary: go "));
     ent_client_config_free(c);
     ent_buf_release(&text);
@@ -221,9 +251,18 @@ ENT_TEST(client_config, wrong_values)
                                       "data: {path: a}\npolicy: {plans: [abc]}\n",
                                       "data: {path: a}\npolicy: {min_members: 1}\n",
                                       "data: {path: a}\npolicy: {min_customers: 0}\n",
+                                      "data: {path: a}\npolicy: {min_group: 0}\n",
                                       "data: {path: a}\npolicy: {vocabulary: no}\n",
                                       "data: {path: a}\npolicy: {epsilon_run: -1}\n",
                                       "data: {path: a}\npolicy: {epsilon_life: all}\n",
+                                      "data: {path: a}\npolicy: {purposes: churn}\n",
+                                      "data: {path: a}\npolicy: {purposes: [Churn]}\n",
+                                      "data: {path: a}\npolicy: {purposes: [[a]]}\n",
+                                      "data: {path: a}\npolicy: {noise: both}\n",
+                                      "data: {path: a}\npolicy: {uncovered: maybe}\n",
+                                      "data: {path: a}\npolicy: {own_figures: []}\n",
+                                      "data: {path: a}\npolicy: {own_figures: [age]}\n",
+                                      "data: {path: a}\npolicy: {own_figures: {a: b}}\n",
                                       "data: {path: a}\npolicy: {delta: 1}\n",
                                       "data: {path: a}\nprivacy: {scope: \"\"}\n",
                                       "data: {path: a}\nunitkey: b\n"};

@@ -43,7 +43,7 @@ ENT_TEST(privacy, is_read)
     ENT_OK(parse(HEAD CUSTOMER, &p));
     CU_ASSERT(p->privacy.unit == ENT_PRIVACY_CUSTOMER && p->privacy.steps == 1);
     CU_ASSERT_EQUAL(p->privacy.rate, 214748365); /* the smallest R with R / 2^32 >= 0.05 */
-    CU_ASSERT(p->privacy.batch == 50 && p->privacy.min_group == 50);
+    CU_ASSERT(p->privacy.batch == 50 && p->min_group == 50);
     CU_ASSERT(p->privacy.scale_bits > 0 && !p->privacy.evaluate_uncovered);
     CU_ASSERT(ent_plan_no_stats(p) && !ent_plan_validates(p) && !ent_plan_tests(p));
     CU_ASSERT_EQUAL(ent_plan_train_round(p, 1), 1);
@@ -53,8 +53,22 @@ ENT_TEST(privacy, is_read)
 
     ENT_OK(parse(HEAD, &p));
     CU_ASSERT_EQUAL(p->privacy.unit, ENT_PRIVACY_NONE);
+    CU_ASSERT(p->min_group == 50 && ent_plan_task_sizes(p).min_group == 50);
     CU_ASSERT(!ent_plan_no_stats(p) && ent_plan_validates(p) && ent_plan_tests(p));
     ent_plan_free(p);
+}
+
+/* It holds with and without noise, so it has one place. */
+ENT_TEST(privacy, the_floor_on_groups_stands_beside_it)
+{
+    struct ent_plan *p = NULL;
+
+    ENT_OK(parse(HEAD "min_group: 7\n", &p));
+    CU_ASSERT_EQUAL(p->min_group, 7);
+    ent_plan_free(p);
+    refused(HEAD "privacy: {unit: customer, epsilon: 1, delta: 1e-5, clip: 1, min_group: 50}\n",
+            "plan.yaml:5:", "min_group stands at the top of the plan");
+    refused(HEAD "min_group: 0\n", "plan.yaml:5:12: min_group is '0'", "from 1 to 1000000");
 }
 
 ENT_TEST(privacy, uncovered_evaluation_is_asked_for)

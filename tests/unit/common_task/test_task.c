@@ -57,6 +57,9 @@ ENT_TEST(contract, every_task)
 }
 
 /* What a member's room does with numbers: see the layout in task.h. */
+static const struct ent_task_sizes of_columns = {.features = columns, .n_features = N_COLUMNS};
+static const struct ent_task_sizes of_first = {.features = columns, .n_features = 1};
+
 static void add_number(int64_t *v, double x, double lo, double hi, uint64_t *squares)
 {
     int64_t u = llround((x - lo) / (hi - lo) * (double)(1 << ENT_STAT_UNIT_BITS));
@@ -90,7 +93,7 @@ ENT_TEST(stats, moments_of_known_numbers)
     sum[1] = 5;
     sum[7] = (int64_t)4 * ROWS;  /* category: all the first value */
     sum[12] = (int64_t)4 * ROWS; /* boolean: all false */
-    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, &m));
+    ENT_OK(ent_task_stats_finish(&of_columns, sum, DIM, &m));
     total /= 4.0 * ROWS;
     squares = sqrt(squares / (4.0 * ROWS) - total * total);
     CU_ASSERT_DOUBLE_EQUAL(m->fit[0].mean, total, 1e-4);
@@ -105,15 +108,15 @@ ENT_TEST(stats, nothing_present_and_constant)
     struct ent_fits *m = NULL;
     uint64_t u2 = 0;
 
-    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, &m));
-    CU_ASSERT(m->fit[0].mean == 50.0 && m->fit[0].sd == 1.0);
+    ENT_OK(ent_task_stats_finish(&of_first, sum, 7, &m));
+    CU_ASSERT(m->fit[0].mean == 50.0 && m->fit[0].sd == 200.0 * ENT_FEATURE_EVEN_SD);
     ent_fits_free(m);
     sum[3] = 0;
     for (int i = 0; i < 10; i++) {
         add_number(sum + 2, 33.3, -50.0, 150.0, &u2);
     }
     sum[6] = (int64_t)(u2 >> ENT_STAT_UNIT_BITS);
-    ENT_OK(ent_task_stats_finish(columns, 1, sum, 7, &m));
+    ENT_OK(ent_task_stats_finish(&of_first, sum, 7, &m));
     CU_ASSERT_DOUBLE_EQUAL(m->fit[0].mean, 33.3, 1e-4);
     CU_ASSERT_EQUAL(m->fit[0].sd, 200.0 / 1024.0);
     ent_fits_free(m);
@@ -142,13 +145,13 @@ ENT_TEST(stats, contradictions)
     struct ent_fits *m = NULL;
     int64_t sum[DIM];
 
-    ENT_OK(ent_task_stats_finish(columns, N_COLUMNS, good, DIM, &m));
+    ENT_OK(ent_task_stats_finish(&of_columns, good, DIM, &m));
     ent_fits_free(m);
-    ENT_FAILS(ent_task_stats_finish(columns, N_COLUMNS, good, DIM - 1, &m), ENT_E_SHAPE);
+    ENT_FAILS(ent_task_stats_finish(&of_columns, good, DIM - 1, &m), ENT_E_SHAPE);
     for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
         memcpy(sum, good, sizeof sum);
         sum[tampers[i].at] = tampers[i].value;
-        CU_ASSERT_EQUAL(ent_task_stats_finish(columns, N_COLUMNS, sum, DIM, &m), ENT_E_DATA);
+        CU_ASSERT_EQUAL(ent_task_stats_finish(&of_columns, sum, DIM, &m), ENT_E_DATA);
     }
 }
 
@@ -380,6 +383,8 @@ enum {
     MEMBERS = CUSTOMERS + 8
 };
 
+static const struct ent_task_sizes of_rich = {.features = rich, .n_features = N_RICH};
+
 /* Two members, ten rows each; both have bucket 1, the second alone bucket 6. */
 static void rich_sum(int64_t sum[RICH_DIM])
 {
@@ -413,7 +418,7 @@ ENT_TEST(stats, edges_logarithms_and_vocabulary)
     rich_sum(sum);
     ENT_OK(ent_task_stats_dim(rich, N_RICH, &dim));
     CU_ASSERT_EQUAL_FATAL(dim, RICH_DIM);
-    ENT_OK(ent_task_stats_finish(rich, N_RICH, sum, dim, &fits));
+    ENT_OK(ent_task_stats_finish(&of_rich, sum, dim, &fits));
     CU_ASSERT_EQUAL_FATAL(fits->fit[0].n_edges, 5);
     for (size_t t = 0; t < 5; t++) {
         CU_ASSERT_EQUAL(fits->fit[0].edges[t], 100.0 + 5.0 * (double)t);
@@ -451,7 +456,7 @@ ENT_TEST(stats, contradictions_of_histograms_and_vocabularies)
     for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
         rich_sum(sum);
         sum[tampers[i].at] = tampers[i].value;
-        CU_ASSERT_EQUAL(ent_task_stats_finish(rich, N_RICH, sum, RICH_DIM, &fits), ENT_E_DATA);
+        CU_ASSERT_EQUAL(ent_task_stats_finish(&of_rich, sum, RICH_DIM, &fits), ENT_E_DATA);
     }
 }
 

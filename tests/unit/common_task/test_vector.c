@@ -11,7 +11,8 @@ static enum ent_err finish(int64_t present, int64_t missing, int64_t clipped, st
 {
     int64_t v[2 + 3 + 3] = {10, 4, present, missing, clipped, 6, 4, 0};
 
-    return ent_task_stats_finish(columns, 2, v, 8, out);
+    return ent_task_stats_finish(&(struct ent_task_sizes){.features = columns, .n_features = 2}, v,
+                                 8, out);
 }
 
 ENT_TEST(vector, its_statistics)

@@ -11,7 +11,7 @@
 #include "coordinator/engine/engine.h"
 #include "coordinator/store/log.h"
 
-#define FED_MEMBERS 4
+#define FED_MEMBERS 10
 #define FED_INBOX 256
 
 /* What a member received. */
@@ -66,6 +66,9 @@ struct fed_member {
     struct ent_msg_ack ack;
     uint32_t rows_log2; /* what its training updates state */
     uint64_t ledger;    /* next entry of its ledger; 0: it states none */
+    uint32_t nonce;     /* of its chain, the one that stood last */
+    bool bad_nonce;     /* it opens another one */
+    bool no_nonce;      /* it opens none */
     /* What it sends instead of an honest payload, when it says true; NULL: never. */
     bool (*compute)(struct fed_member *m, struct ent_buf *payload);
     bool ended;
@@ -87,6 +90,8 @@ struct fed {
     struct fed_member members[FED_MEMBERS];
     struct ent_arena arena;
     uint32_t n_params; /* of the plan's model; 0: 2 */
+    bool
+        trusting; /* members do not check the signatures of what they get: for thousands of rounds */
     bool inlined; /* small bytes travel within their messages; otherwise all wait for their grant */
 };
 

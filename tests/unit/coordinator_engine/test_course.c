@@ -11,6 +11,7 @@
 ENT_TEST(round, patience_is_shown)
 {
     static const char plan[] = "features: [{name: age, type: number, range: [0, 100]}]\n"
+                               "min_group: 1\n"
                                "label: {name: y, positive: \"yes\"}\n"
                                "split: {key: 42, validation: 0.1, test: 0.2}\n"
                                "model: {layers: [{dense: 1}], loss: bce}\n"

@@ -203,8 +203,8 @@ ENT_TEST(inlined, late_ones_are_stale)
 
 static void change_store(const char *dir, const char *sql)
 {
-    static const char *const migrations[] = {"", "", "", "", "", "", "", ""}; /* all are done */
-    const struct ent_db_schema schema = {0x456e7443, migrations, 8};
+    static const char *const migrations[] = {"", "", "", "", "", "", "", "", ""}; /* all are done */
+    const struct ent_db_schema schema = {0x456e7443, migrations, 9};
     struct ent_db *db = NULL;
     char *path = NULL;
 
@@ -264,8 +264,8 @@ ENT_TEST(inlined, a_lost_update_is_asked_for_again)
 /* What an attempt kept goes with the commit that ends it. */
 ENT_TEST(inlined, nothing_is_left_of_a_round)
 {
-    static const char *const migrations[] = {"", "", "", "", "", "", "", ""};
-    const struct ent_db_schema schema = {0x456e7443, migrations, 8};
+    static const char *const migrations[] = {"", "", "", "", "", "", "", "", ""};
+    const struct ent_db_schema schema = {0x456e7443, migrations, 9};
     struct ent_db *db = NULL;
     struct ent_stmt *stmt = NULL;
     struct fed fed;

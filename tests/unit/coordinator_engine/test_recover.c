@@ -58,6 +58,7 @@ static void troubled_run(struct fed *fed)
     for (size_t i = 0; i < 4; i++) {
         fed_hello(&fed->members[i]);
     }
+    fed->members[3].bad_nonce = true; /* and what it had committed to is void, for good */
     fed_pass(fed, 60 * 1000);
     fed_live(fed, 4, 1000);
 }

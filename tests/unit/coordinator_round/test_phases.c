@@ -318,6 +318,29 @@ ENT_TEST(close, a_failed_result_is_an_abort)
     done(&w);
 }
 
+/* Known before CLOSE that it cannot be done: the attempt ends where it is. */
+ENT_TEST(close, a_result_that_fails_early_is_an_abort)
+{
+    static const enum ent_phase phases[] = {ENT_PHASE_JOIN, ENT_PHASE_UPDATE};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ent_run_config config = world_config();
+        struct world w;
+        struct ent_event ev;
+
+        start(&w, 3, &config);
+        until(&w, phases[i]);
+        ev = world_make(&w, ENT_EV_RESULT_FAILED, 0);
+        ev.code = ENT_E_LOST;
+        world_step(&w, ev);
+        CU_ASSERT_EQUAL(w.r.phase, ENT_PHASE_WAIT);
+        CU_ASSERT_EQUAL(row_of(&w, ENT_ROW_ABORT, 0)->code, ENT_E_LOST);
+        until(&w, ENT_PHASE_JOIN);
+        CU_ASSERT_EQUAL(w.r.attempt, 2);
+        done(&w);
+    }
+}
+
 static void abort_attempt(struct world *w)
 {
     until(w, ENT_PHASE_JOIN);

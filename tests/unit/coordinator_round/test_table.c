@@ -79,7 +79,7 @@ static const struct cell table[ENT_PHASE_COUNT][ENT_EV_COUNT] = {
                   [ENT_EV_UPDATE] = {NO, PH(JOIN)},
                   [ENT_EV_UPDATE_BAD] = {NO, PH(JOIN)},
                   [ENT_EV_RESULT] = {NO, PH(JOIN)},
-                  [ENT_EV_RESULT_FAILED] = {NO, PH(JOIN)},
+                  [ENT_EV_RESULT_FAILED] = {ALLOWED, PH(WAIT)},
                   [ENT_EV_GATE] = {ALLOWED, PH(JOIN)},
                   [ENT_EV_DAMAGED] = {NO, PH(JOIN)}},
     [PH(UPDATE)] = {[ENT_EV_RUN_START] = {NO, PH(UPDATE)},
@@ -95,7 +95,7 @@ static const struct cell table[ENT_PHASE_COUNT][ENT_EV_COUNT] = {
                     [ENT_EV_UPDATE] = {NO, PH(UPDATE)}, /* without an offer */
                     [ENT_EV_UPDATE_BAD] = {ENT_E_DATA, PH(UPDATE)},
                     [ENT_EV_RESULT] = {NO, PH(UPDATE)},
-                    [ENT_EV_RESULT_FAILED] = {NO, PH(UPDATE)},
+                    [ENT_EV_RESULT_FAILED] = {ALLOWED, PH(WAIT)},
                     [ENT_EV_GATE] = {NO, PH(UPDATE)},
                     [ENT_EV_DAMAGED] = {NO, PH(UPDATE)}}, /* nothing of it was accepted */
     [PH(CLOSE)] = {[ENT_EV_RUN_START] = {NO, PH(CLOSE)},

@@ -16,14 +16,14 @@ static const char log_off[] =
 /* A database as it was one schema ago, or (`far`) four: what they added is taken off again. */
 static void set_back(const char *dir, bool far)
 {
-    static const char *const migrations[] = {"", "", "", "", "", "", "", ""};
-    const struct ent_db_schema schema = {0x456e7443, migrations, 8};
+    static const char *const migrations[] = {"", "", "", "", "", "", "", "", ""};
+    const struct ent_db_schema schema = {0x456e7443, migrations, 9};
     struct ent_db *db = NULL;
     char *path = NULL;
 
     ENT_OK(ent_path_join(dir, "federation.db", &path));
     ENT_OK(ent_db_open(path, &schema, &db));
-    ENT_OK(ent_db_exec(db, "DROP TABLE dp_account; DROP TABLE dp_event;"
+    ENT_OK(ent_db_exec(db, "DROP TABLE noise_seed; DROP TABLE dp_account; DROP TABLE dp_event;"
                            "ALTER TABLE run DROP COLUMN no_stats;"));
     ENT_OK(ent_db_exec(db, log_off));
     ENT_OK(ent_db_exec(db, far ? "DROP INDEX event_model;"

@@ -18,6 +18,7 @@ static const char plan_text[] =
     "  - {name: item, type: category, ids: [0, 4], embed: 4}\n"
     "  - {name: size, type: number, range: [0, 10]}\n"
     "sequence: {unit: who, time: n, length: 8}\n"
+    "min_group: 1\n"
     "label: {next: item}\n"
     "split: {test: 0.2, validation: 0.1}\n"
     "model: {layers: [{gru: 12}, {dense: 5}]}\n"

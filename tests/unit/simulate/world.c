@@ -17,6 +17,7 @@ static const char plan_text[] =
     "  - {name: a, type: number, range: [-4, 4]}\n"
     "  - {name: b, type: number, range: [-4, 4]}\n"
     "  - {name: c, type: category, values: [x, y, z]}\n"
+    "min_group: 1\n"
     "label: {name: label, positive: \"1\"}\n"
     "split: {key: 42, validation: 0.1, test: 0.2}\n"
     "model: {layers: [{dense: 8}, relu, {dropout: 0.1}, {dense: 1}], loss: bce}\n"
