@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # DP-SGD on MNIST beside Abadi et al. 2016 ("Deep Learning with Differential Privacy", section 5.2: 90 %, 95 % and 97 % of the test
 # pictures at epsilon 0.5, 2 and 8, delta 1e-5; 98.3 % without noise; 60 principal components, then 1,000 hidden units; one
-# data set with one noise). Here: the pictures as they are, 64 hidden units, and two members that add noise each, because
+# data set with one noise). Here: the pictures as they are, 128 hidden units, and two members that add noise each, because
 # nobody is to be trusted with the sum: about 1.4 times the noise of one data set. Printed, no bar. plans/private-mnist.yaml
 #
 #   bench_mnist_private.sh [--seeds "1"] [--epsilons "1 2 4 8"]
