@@ -369,8 +369,10 @@ static enum ent_err finish_evaluate(struct ent_sim *s, const int64_t *sum, struc
     return ENT_E_OK;
 }
 
-static enum ent_err finish_sum(struct ent_sim *s, const int64_t *sum, struct ent_event *result)
+/* Under privacy of unit member nothing but the noised sum goes on: a digest of the other would tell of it. */
+static enum ent_err finish_sum(struct ent_sim *s, int64_t *sum, struct ent_event *result)
 {
+    ENT_TRY(ent_sim_privacy_add(s, sum));
     ENT_TRY(ent_step_sum_digest(sum, s->dim, result->digest));
     switch (s->round.task) {
     case ENT_ROUND_STATS:

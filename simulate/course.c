@@ -12,13 +12,17 @@
 struct look {
     struct ent_sim *s;
     struct ent_blob *model;
-    struct ent_parts *parts; /* [n] */
-    int64_t **sums;          /* [threads], NULL: nothing yet */
+    struct ent_parts *parts;     /* [n]; NULL: each member's own rows */
+    struct ent_metrics *members; /* [n_members] of each of them; NULL: not wanted */
+    int64_t **sums;              /* [threads], NULL: nothing yet */
     size_t dim;
 };
 
-static enum ent_err add(struct look *look, uint32_t worker, const struct ent_payload *payload)
+static enum ent_err add(struct look *look, uint32_t worker, uint32_t item,
+                        const struct ent_payload *payload)
 {
+    struct ent_task_sizes sizes = ent_plan_task_sizes(look->s->plan);
+    enum ent_err err = ENT_E_OK;
     int64_t *v = NULL;
 
     if (look->sums[worker] == NULL) {
@@ -29,8 +33,11 @@ static enum ent_err add(struct look *look, uint32_t worker, const struct ent_pay
     for (size_t i = 0; i < look->dim; i++) {
         look->sums[worker][i] += v[i];
     }
+    if (look->members != NULL) {
+        err = ent_task_evaluate_finish_of(&sizes, v, look->dim, &look->members[item]);
+    }
     free(v);
-    return ENT_E_OK;
+    return err;
 }
 
 static enum ent_err look_item(void *ctx, uint32_t worker, uint32_t item)
@@ -42,34 +49,47 @@ static enum ent_err look_item(void *ctx, uint32_t worker, uint32_t item)
     struct ent_work_result result;
     struct ent_work work = {
         .task = ENT_TASK_EVALUATE, .split = ENT_SPLIT_TEST, .base = look->model, .salt = salt};
+    struct ent_parts *parts =
+        look->parts != NULL ? &look->parts[item] : &look->s->population->members[item].parts;
     enum ent_err err;
 
-    ENT_TRY(ent_pipeline_become(pipeline, "course", &look->parts[item]));
+    if (parts->part[ENT_SPLIT_TEST].n == 0) {
+        return ENT_E_OK;
+    }
+    ENT_TRY(ent_pipeline_become(pipeline, "course", parts));
     ENT_TRY(ent_pipeline_compute(pipeline, &work, &payload, &result));
     ENT_BUG_ON(payload.dim != look->dim);
-    err = add(look, worker, &payload);
+    err = add(look, worker, item, &payload);
     ent_payload_release(&payload);
     return err;
 }
 
-static enum ent_err look_at(struct look *look, struct ent_metrics *out)
+/* All test rows in pieces of equal length. */
+static enum ent_err cut(struct look *look, uint32_t *n)
 {
     const struct ent_split_rows *test = &look->s->population->all->part[ENT_SPLIT_TEST];
-    struct ent_task_sizes sizes = ent_plan_task_sizes(look->s->plan);
-    uint32_t n = test->n / ROWS + (test->n % ROWS > 0 ? 1 : 0);
-    struct ent_pool_work work = {
-        .item = look_item, .ctx = look, .n_items = n, .threads = look->s->threads};
-    int64_t *sum;
 
-    ENT_TRY(ent_task_evaluate_dim_of(&sizes, &look->dim));
-    ENT_TRY(ent_calloc(look->s->threads, sizeof(int64_t *), &look->sums));
-    ENT_TRY(ent_calloc(n, sizeof *look->parts, &look->parts));
-    for (uint32_t i = 0; i < n; i++) {
+    *n = test->n / ROWS + (test->n % ROWS > 0 ? 1 : 0);
+    ENT_TRY(ent_calloc(*n, sizeof *look->parts, &look->parts));
+    for (uint32_t i = 0; i < *n; i++) {
         uint32_t left = test->n - i * ROWS;
 
         look->parts[i].part[ENT_SPLIT_TEST] = (struct ent_split_rows){
             .rows = test->rows + (size_t)i * ROWS, .n = left < ROWS ? left : ROWS};
     }
+    return ENT_E_OK;
+}
+
+static enum ent_err look_at(struct look *look, struct ent_metrics *out)
+{
+    struct ent_task_sizes sizes = ent_plan_task_sizes(look->s->plan);
+    struct ent_pool_work work = {
+        .item = look_item, .ctx = look, .n_items = look->s->n_members, .threads = look->s->threads};
+    int64_t *sum;
+
+    ENT_TRY(ent_task_evaluate_dim_of(&sizes, &look->dim));
+    ENT_TRY(ent_calloc(look->s->threads, sizeof(int64_t *), &look->sums));
+    ENT_TRY(look->members == NULL ? cut(look, &work.n_items) : ENT_E_OK);
     ENT_TRY(ent_pool_run(&work));
     sum = look->sums[0];
     for (uint32_t w = 0; w < look->s->threads; w++) {
@@ -97,7 +117,7 @@ static enum ent_err look_and_clear(struct look *look, struct ent_metrics *out)
 
 enum ent_err ent_sim_look_last(struct ent_sim *s, struct ent_blob *model)
 {
-    struct look look = {.s = s, .model = model};
+    struct look look = {.s = s, .model = model, .members = s->result->members};
 
     if (s->round.config.test || s->population->all->part[ENT_SPLIT_TEST].n == 0) {
         return ENT_E_OK;

@@ -65,13 +65,26 @@ static void absorb(struct ent_sim *s, const struct ent_action *a)
     }
 }
 
-void ent_sim_feed(struct ent_sim *s, const struct ent_event *event)
+static void step(struct ent_sim *s, const struct ent_event *event)
 {
     s->actions.n = 0;
     ent_round_step(&s->round, event, &s->actions);
     for (size_t i = 0; i < s->actions.n; i++) {
         absorb(s, &s->actions.list[i]);
     }
+}
+
+/* A round that its accounts have no room for does not open: the run ends before the event that may open it. */
+void ent_sim_feed(struct ent_sim *s, const struct ent_event *event)
+{
+    if (ent_sim_privacy_spent(s)) {
+        struct ent_event stop = ent_sim_event(s, ENT_EV_STOP, ENT_ROUND_NO_MEMBER);
+
+        stop.code = ENT_E_BUDGET;
+        s->out_of_budget = true;
+        step(s, &stop);
+    }
+    step(s, event);
 }
 
 /* ---- who is there ---- */
@@ -155,19 +168,25 @@ static enum ent_err do_joins(struct ent_sim *s)
 
     s->declined[0] = '\0';
     ENT_TRY(ent_sim_open(s));
+    ent_sim_privacy_reserve(s);
     draw_dropouts(s);
     take_order(s, &s->opened, &work.n_items);
     return ent_pool_run(&work);
 }
 
+/* Rows trained on. Of noised steps it is what is expected: how many there were stays with the members. */
 static uint64_t rows_of(const struct ent_sim *s)
 {
+    const struct ent_plan_privacy *p = &s->plan->privacy;
     uint64_t rows = 0;
 
     for (uint32_t i = 0; s->round.task == ENT_ROUND_TRAIN && i < s->n_members; i++) {
         if (s->standings[i].standing == ENT_STANDING_ACCEPTED) {
             rows += s->population->members[i].parts.part[ENT_SPLIT_TRAIN].n;
         }
+    }
+    if (p->unit == ENT_PRIVACY_CUSTOMER) {
+        return (uint64_t)((double)(rows * p->steps) * (double)p->rate / (double)ENT_DP_RATE_ALL);
     }
     return rows * s->plan->epochs;
 }
@@ -177,6 +196,7 @@ static enum ent_err do_work(struct ent_sim *s)
     struct ent_pool_work work = {.item = ent_sim_work, .ctx = s, .threads = s->threads};
 
     ent_sim_drop_sums(s);
+    ENT_TRY(ent_sim_privacy_begin(s));
     take_order(s, &s->begun, &work.n_items);
     return ent_pool_run(&work);
 }
@@ -196,7 +216,7 @@ static enum ent_err do_finish(struct ent_sim *s)
     return ENT_E_OK;
 }
 
-static void tell(struct ent_sim *s)
+static enum ent_err tell(struct ent_sim *s)
 {
     const struct ent_round *r = &s->round;
     struct ent_simulated_round told = {.round = r->closed.round,
@@ -214,9 +234,14 @@ static void tell(struct ent_sim *s)
     }
     s->result->declined += told.rejected;
     s->result->dropped += told.dropped;
-    if (s->options->progress != NULL) {
-        s->options->progress(s->options->ctx, &told);
+    if (s->options->progress == NULL) {
+        return ENT_E_OK;
     }
+    if (told.task == ENT_ROUND_TRAIN) {
+        ENT_TRY(ent_sim_privacy_told(s, &told.privacy));
+    }
+    s->options->progress(s->options->ctx, &told);
+    return ENT_E_OK;
 }
 
 static enum ent_err do_gate(struct ent_sim *s)
@@ -230,7 +255,7 @@ static enum ent_err do_gate(struct ent_sim *s)
     if (s->round.phase != ENT_PHASE_RELEASE) {
         return ENT_E_OK;
     }
-    tell(s);
+    ENT_TRY(tell(s));
     set_attendance(s, s->round.round + 1, 1);
     ent_sim_feed(s, &event);
     return ENT_E_OK;
@@ -241,6 +266,7 @@ static enum ent_err do_aborted(struct ent_sim *s)
     s->aborted = false;
     s->result->aborted++;
     ent_sim_drop_sums(s);
+    ent_sim_privacy_aborted(s);
     ENT_REQUIRE(
         s->stalled == ENT_E_OK, ENT_E_TOO_FEW,
         "round %llu failed %u times (%s): fewer than %u members answered; lower "
@@ -342,6 +368,10 @@ static enum ent_err run(struct ent_sim *s)
     ENT_TRY(check(s));
     ENT_TRY(ent_sim_setup(s));
     ENT_TRY(turns(s));
+    ENT_REQUIRE(!s->out_of_budget || s->round.train_done > 0, ENT_E_BUDGET,
+                "the privacy budget was gone before a round of training had closed: attempts that "
+                "failed are paid for as well; lower aggregation.min_members%s",
+                s->options->dropout > 0.0 ? " or --dropout" : "");
     best = ent_sim_shelf(s, s->best);
     ENT_REQUIRE(best != NULL, ENT_E_INTERNAL, "the best model is gone");
     ENT_TRY(ent_sim_look_last(s, best));
@@ -349,7 +379,7 @@ static enum ent_err run(struct ent_sim *s)
     memcpy(s->result->digest, s->best, sizeof s->best);
     s->result->best_train = s->round.best_train;
     s->result->train_done = s->round.train_done;
-    return ENT_E_OK;
+    return ent_sim_privacy_told(s, &s->result->privacy);
 }
 
 enum ent_err ent_federation_run(struct ent_plan *plan, const struct ent_population *population,

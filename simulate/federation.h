@@ -4,7 +4,8 @@
  * A run of the plan through the round machine (coordinator/round), the members' pipeline (client/agent) and the
  * aggregation (common/aggregate), with what is signed and hashed between them, but without sockets and stores and with a
  * clock that jumps from deadline to deadline. The model's bytes depend on plan, data, division, fraction and dropout; not
- * on the number of threads, nor on the order in which members answer. */
+ * on the number of threads, nor on the order in which members answer. The exception is privacy: sample and noise come from the
+ * system's generator, fresh in each run, as in a federation. */
 #ifndef ENT_SIMULATE_FEDERATION_H
 #define ENT_SIMULATE_FEDERATION_H
 
@@ -14,6 +15,19 @@
 #include "common/task/task.h"
 #include "coordinator/round/round.h"
 #include "simulate/population.h"
+
+/* What a run's privacy has cost so far. */
+struct ent_simulated_privacy {
+    enum ent_privacy_unit unit; /* NONE: the plan has none, all else is 0 */
+    double goal;                /* epsilon of the plan */
+    double delta;
+    double epsilon;        /* of the unit whose account is fullest, rounded up */
+    double epsilon_person; /* of a person in members_per_person of them */
+    uint32_t members_per_person;
+    uint32_t booked;    /* rounds on that account, attempts that failed with them */
+    double multiplier;  /* of the noise */
+    bool out_of_budget; /* it ended the run before its last round */
+};
 
 struct ent_simulated_round {
     uint64_t round;
@@ -26,6 +40,7 @@ struct ent_simulated_round {
     uint32_t dropped;
     struct ent_metrics metrics; /* EVALUATE */
     struct ent_metrics test;    /* TRAIN, with `course`; rows = 0: none */
+    struct ent_simulated_privacy privacy;
 };
 
 /* The test rows after a training round. */
@@ -64,6 +79,7 @@ struct ent_federation_result {
     uint64_t declined;           /* answers that were a refusal, over all rounds */
     uint64_t dropped;
     uint64_t aborted; /* attempts with too few members */
+    struct ent_simulated_privacy privacy;
 };
 
 /* plan and population are changed in nothing; the plan must be the one (or of the features) that the table was read for.

@@ -10,6 +10,7 @@
 #include "common/crypto/sign.h"
 #include "common/optim/server.h"
 #include "common/schema/limits.h"
+#include "common/step/noise.h"
 #include "common/wire/wire.h"
 #include "simulate/federation.h"
 #include "simulate/kept.h"
@@ -53,6 +54,16 @@ struct ent_sim_list {
     uint32_t n;
 };
 
+/* Nothing of it is on when the plan has no privacy. */
+struct ent_sim_privacy {
+    bool on;
+    struct ent_plan_noise plan;   /* what the goal takes */
+    uint64_t affordable;          /* rounds that an account has room for */
+    uint32_t *booked;             /* [n_members] rounds on each account */
+    uint64_t bound;               /* unit member: largest norm of an update, on the grid */
+    struct ent_step_noise *noise; /* unit member: of the attempt; a secret */
+};
+
 #define ENT_SIM_SHELF 4 /* newest, best, base of the round, and the one being made */
 
 struct ent_sim {
@@ -80,6 +91,8 @@ struct ent_sim {
     enum ent_err stalled; /* OK: it is not */
     char declined[320];   /* who was the last to decline in this attempt, and why; "": nobody */
     uint8_t best[32];
+    bool out_of_budget;
+    struct ent_sim_privacy privacy;
 
     /* the round */
     uint8_t federation[ENT_WIRE_FEDERATION_BYTES];
@@ -133,8 +146,23 @@ struct ent_blob *ent_sim_shelf(const struct ent_sim *s, const uint8_t digest[32]
 
 /* course.c: the test rows under a model, when the options ask for it. */
 ENT_MUST enum ent_err ent_sim_look(struct ent_sim *s, const uint8_t model[32]);
-/* The same of a run without a test round, once, on its last model: outside of the federation, so no release of it. */
+/* The same of a run without a test round, once, on its last model, with the figures of each member: outside of the federation,
+ * so no release of it. */
 ENT_MUST enum ent_err ent_sim_look_last(struct ent_sim *s, struct ent_blob *model);
+
+/* privacy.c: accounts and noise. All of them do nothing without a plan's privacy; those of noise, nothing under unit
+ * customer, whose noise is the members'. */
+ENT_MUST enum ent_err ent_sim_privacy_setup(struct ent_sim *s);
+void ent_sim_privacy_release(struct ent_sim *s);
+bool ent_sim_privacy_spent(const struct ent_sim *s); /* the next round does not fit */
+void ent_sim_privacy_reserve(struct ent_sim *s);     /* a round opens */
+void ent_sim_privacy_aborted(struct ent_sim *s);
+ENT_MUST enum ent_err ent_sim_privacy_told(const struct ent_sim *s,
+                                           struct ent_simulated_privacy *out);
+ENT_MUST enum ent_err ent_sim_privacy_begin(struct ent_sim *s); /* noise begins to be drawn */
+/* RANGE: an update longer than the bound. */
+ENT_MUST enum ent_err ent_sim_privacy_check(const struct ent_sim *s, const uint8_t *q, size_t n);
+ENT_MUST enum ent_err ent_sim_privacy_add(struct ent_sim *s, int64_t *sum); /* once, to all of it */
 
 /* Salts, keys, handles: a function of plan and purpose, so that a run can be had again. */
 ENT_MUST enum ent_err ent_sim_derive(const struct ent_sim *s, const char *purpose, const void *id,

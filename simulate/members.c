@@ -255,6 +255,7 @@ static enum ent_err offer(struct ent_sim *s, struct ent_sim_worker *w, uint32_t 
     ENT_TRY(ent_task_check_payload(ent_task_find((uint32_t)s->round.task), &sizes,
                                    payload->bytes + ENT_UPDATE_SALT_BYTES,
                                    payload->len - ENT_UPDATE_SALT_BYTES));
+    ENT_TRY(ent_sim_privacy_check(s, payload->bytes + ENT_UPDATE_SALT_BYTES, payload->dim));
     memcpy(event.digest, digest, sizeof event.digest);
     ENT_TRY(weight_of(s, member, &envelope.header.update, &event.weight));
     (void)pthread_mutex_lock(&s->lock);

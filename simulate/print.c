@@ -113,6 +113,7 @@ void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_
                   " attempts aborted; %" PRIu64 " samples in %.2f s (%.0f samples/s)\n",
                   r->declined, r->dropped, r->aborted, r->samples, r->train_seconds,
                   r->train_seconds > 0 ? (double)r->samples / r->train_seconds : 0.0);
+    ent_print_privacy(sim, run, out);
     if (sim->compare) {
         ent_print_comparison(sim, run, out);
     }
@@ -353,6 +354,11 @@ static void put_run(struct ent_json_writer *w, const struct ent_simulation *sim,
     ent_json_put_key_uint(w, "rounds", r->train_done);
     put_metrics(w, "validation", &r->validation);
     put_metrics(w, "test", &r->test);
+    if (r->test.rows > 0 && sim->plan->label_kind != ENT_LABEL_NUMBER && r->members != NULL) {
+        ent_json_put_key_double(w, "members_auc",
+                                ent_compare_members(r->members, sim->population->n_members, NULL));
+    }
+    ent_put_privacy(w, &r->privacy);
     if (sim->course) {
         ent_print_course(w, r);
     }

@@ -40,6 +40,11 @@ void ent_print_comparison(const struct ent_simulation *sim, const struct ent_sim
                           FILE *out);
 void ent_put_comparison(struct ent_json_writer *w, const struct ent_simulation *sim,
                         const struct ent_comparison *c);
+/* print_privacy.c: behind a round, ", epsilon 0.81 of 2"; of a run, its lines and its key `privacy`. Nothing without privacy. */
+void ent_print_spent(const struct ent_simulated_privacy *privacy, FILE *out);
+void ent_print_privacy(const struct ent_simulation *sim, const struct ent_simulated_run *run,
+                       FILE *out);
+void ent_put_privacy(struct ent_json_writer *w, const struct ent_simulated_privacy *privacy);
 void ent_print_memory(const struct ent_simulation *sim, FILE *out);
 void ent_print_population(const struct ent_simulation *sim, FILE *out);
 void ent_print_run(const struct ent_simulation *sim, const struct ent_simulated_run *run,

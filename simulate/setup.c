@@ -102,6 +102,7 @@ enum ent_err ent_sim_setup(struct ent_sim *s)
     ENT_TRY(make_lists(s));
     ENT_TRY(make_keys(s));
     s->weight_max = weight_max(s);
+    ENT_TRY(ent_sim_privacy_setup(s));
     return begin_run(s);
 }
 
@@ -133,6 +134,7 @@ void ent_sim_release(struct ent_sim *s)
     for (size_t i = 0; i < ENT_SIM_SHELF; i++) {
         ent_blob_unref(s->shelf[i].blob);
     }
+    ent_sim_privacy_release(s);
     ent_buf_release(&s->server_state);
     ent_blob_unref(s->base);
     ent_sign_key_free(s->key);

@@ -55,6 +55,7 @@ static void tell(void *ctx, const struct ent_simulated_round *r)
         (void)fprintf(s->notes, "; test ");
         ent_print_figures(&r->test, s->notes);
     }
+    ent_print_spent(&r->privacy, s->notes);
     (void)fprintf(s->notes, "%s", end);
     (void)fflush(s->notes);
 }

@@ -2,7 +2,7 @@
  * factors, products, sums in double), in pairs A B A B of one run. One JSON object on standard output; "ratio" is that of
  * the best plain and the best clipped step. Apart: rows padded to whole blocks, the sample, the noise of one step.
  *
- *   bench_dp [PAIRS]      default 20 */
+ *   bench_dp [PAIRS [KERNEL]]      default 20, and the best path of this processor; avx512, avx2 or portable */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "client/train/dp.h"
 #include "common/base/mem.h"
 #include "common/json/json.h"
+#include "common/math/kernels.h"
 #include "common/math/math.h"
 #include "common/math/stats.h"
 #include "common/model/clip.h"
@@ -54,6 +55,34 @@ struct bench {
     uint64_t rows;
     uint64_t in; /* units drawn: keeps the loop alive */
 };
+
+/* ---- the kernel path: the link puts this in the place of ent_kernels (--wrap) ---- */
+
+const struct ent_kernels *real_kernels(void) __asm__("__real_ent_kernels");
+const struct ent_kernels *wrapped_kernels(void) __asm__("__wrap_ent_kernels");
+
+static const struct ent_kernels *chosen; /* NULL: the best */
+
+const struct ent_kernels *wrapped_kernels(void)
+{
+    return chosen != NULL ? chosen : real_kernels();
+}
+
+static enum ent_err choose(const char *name)
+{
+    const struct ent_kernels *all[] = {ent_kernels_avx512(), ent_kernels_avx2(),
+                                       ent_kernels_portable()};
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(all); i++) {
+        if (all[i] != NULL && strcmp(all[i]->name, name) == 0) {
+            chosen = all[i];
+            return ENT_E_OK;
+        }
+    }
+    return ent_err_note(ENT_E_NOT_FOUND, "this processor has no kernel path %s", name);
+}
+
+/* ---- steps ---- */
 
 /* The processor's time: other programs on the machine take no part of it. */
 static double now_s(void)
@@ -282,10 +311,13 @@ int main(int argc, char **argv)
     enum ent_err err;
 
     if (pairs < 1 || pairs > PAIRS_MAX) {
-        fprintf(stderr, "usage: bench_dp [PAIRS]\n");
+        fprintf(stderr, "usage: bench_dp [PAIRS [KERNEL]]\n");
         return ent_err_exit(ENT_E_USAGE);
     }
-    err = run(&b, pairs, &figures);
+    err = argc > 2 ? choose(argv[2]) : ENT_E_OK;
+    if (err == ENT_E_OK) {
+        err = run(&b, pairs, &figures);
+    }
     if (err == ENT_E_OK) {
         err = report(&b, &figures);
     }

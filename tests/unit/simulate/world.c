@@ -45,13 +45,18 @@ void ent_world_write(const char *path, uint32_t n, uint32_t shops)
     ent_buf_release(&text);
 }
 
-void ent_world_read(struct world *w)
+static void read_plan(struct world *w, const char *plan)
 {
     static const char yaml[] = "data: {source: csv, path: rows.csv}\n";
 
-    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)plan_text, sizeof plan_text - 1, &w->plan));
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)plan, strlen(plan), &w->plan));
     ENT_OK(ent_client_config_parse("client.yaml", ".", (const uint8_t *)yaml, sizeof yaml - 1,
                                    &w->config));
+}
+
+void ent_world_read(struct world *w)
+{
+    read_plan(w, plan_text);
 }
 
 void ent_world_path(struct world *w)
@@ -68,6 +73,21 @@ void ent_world_open(struct world *w, uint32_t rows, uint32_t shops,
     ent_world_path(w);
     ent_world_write(w->path, rows, shops);
     ent_world_read(w);
+    options.plan = w->plan;
+    options.config = w->config;
+    options.data = w->path;
+    ENT_OK(ent_population_new(&options, &w->population));
+}
+
+void ent_world_open_plan(struct world *w, uint32_t rows, uint32_t members, const char *plan)
+{
+    struct ent_population_options options = {
+        .division = {.kind = ENT_DIVISION_IID, .members = members, .seed = 1}};
+
+    *w = (struct world){0};
+    ent_world_path(w);
+    ent_world_write(w->path, rows, 1);
+    read_plan(w, plan);
     options.plan = w->plan;
     options.config = w->config;
     options.data = w->path;

@@ -15,6 +15,8 @@ struct world {
 /* Two numbers, a category and the label; the n-th of `shops` shops gets row n, n + shops, ... */
 void ent_world_open(struct world *w, uint32_t rows, uint32_t shops,
                     const struct ent_division_spec *division);
+/* The same rows under a plan of the test's own. */
+void ent_world_open_plan(struct world *w, uint32_t rows, uint32_t members, const char *plan);
 void ent_world_close(struct world *w);
 /* The steps of opening, for tests with rows of their own: path; rows; plan and configuration. */
 void ent_world_path(struct world *w);
