@@ -12,7 +12,7 @@
 
 #define FLUSH_MAX_MS 1000
 #define WAIT_MAX_MS 250 /* a signal is seen at the latest after this long */
-#define QUIET_MS 50     /* nothing came for so long: time for the files that are for people */
+#define QUIET_MS 100    /* nothing came for so long: time for the files that are for people */
 
 /* ---- life ---- */
 

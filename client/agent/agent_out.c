@@ -40,19 +40,13 @@ static enum ent_err note_signed(struct ent_agent *agent, enum ent_msg_type type,
                                 const struct ent_buf *body)
 {
     struct ent_envelope sealed;
-    struct ent_arena arena;
-    enum ent_err err;
 
-    ent_arena_init(&arena, ENT_WIRE_ARENA_BYTES);
-    err = ent_wire_open(type, ENT_SENDER_MEMBER, (struct ent_bytes){body->data, body->len}, &arena,
-                        &sealed);
-    if (err == ENT_E_OK) {
-        err = ent_mirror_signed(agent->mirror,
-                                (struct ent_bytes){sealed.header_bytes, sealed.header_len},
-                                sealed.payload_sha256, sealed.signature);
-    }
-    ent_arena_release(&arena);
-    return err;
+    ent_arena_clear(&agent->arena);
+    ENT_TRY(ent_wire_open(type, ENT_SENDER_MEMBER, (struct ent_bytes){body->data, body->len},
+                          &agent->arena, &sealed));
+    return ent_mirror_signed(agent->mirror,
+                             (struct ent_bytes){sealed.header_bytes, sealed.header_len},
+                             sealed.payload_sha256, sealed.signature);
 }
 
 enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type type, const void *message,
@@ -184,8 +178,7 @@ static enum ent_err offer_body(struct ent_agent *agent, const struct ent_state_u
     if (payload.len > ENT_WIRE_INLINE_MAX_BYTES || agent->options.no_inline) {
         return ent_buf_add(out, sealed.data, sealed.len);
     }
-    ent_arena_release(&agent->arena);
-    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
+    ent_arena_clear(&agent->arena);
     return ent_wire_put_payload(sealed, payload, &agent->arena, out);
 }
 

@@ -277,8 +277,7 @@ static enum ent_err origin_of(struct ent_mirror *m, char out[ENT_VKEY_NAME_MAX_B
     if (err == ENT_E_OK) {
         (void)snprintf(out, ENT_VKEY_NAME_MAX_BYTES + 1, "%s", any.genesis.origin);
     }
-    ent_arena_release(&m->arena);
-    ent_arena_init(&m->arena, LEAF_ARENA_BYTES);
+    ent_arena_clear(&m->arena);
     return err;
 }
 
