@@ -12,6 +12,7 @@
 
 #define FLUSH_MAX_MS 1000
 #define WAIT_MAX_MS 250 /* a signal is seen at the latest after this long */
+#define QUIET_MS 100    /* nothing came for so long: time for the files that are for people */
 
 /* ---- life ---- */
 
@@ -163,7 +164,7 @@ static void let_it_flush(struct ent_agent *agent)
 
     while (agent->conn != 0 && ent_clock_mono(&agent->clock) < until) {
         if (!ent_agent_queue_pop(&agent->queue, &event)) {
-            ent_agent_queue_wait(&agent->queue, FLUSH_MAX_MS / 10);
+            (void)ent_agent_queue_wait(&agent->queue, FLUSH_MAX_MS / 10);
             continue;
         }
         if (event.kind == ENT_LINK_CLOSED && event.conn == agent->conn) {
@@ -188,13 +189,18 @@ enum ent_err ent_agent_run(struct ent_agent *agent, bool once)
             continue;
         }
         now = ent_clock_mono(&agent->clock);
+        if (ent_agent_has_files(agent)) {
+            wait = QUIET_MS;
+        }
         if (agent->timer_ms < now + wait) {
             wait = agent->timer_ms > now ? agent->timer_ms - now : 0;
         }
-        if (!agent->status.stopped && !agent->stop_asked) {
-            ent_agent_queue_wait(&agent->queue, wait);
+        if (!agent->status.stopped && !agent->stop_asked &&
+            !ent_agent_queue_wait(&agent->queue, wait)) {
+            ent_agent_write_files(agent);
         }
     }
+    ent_agent_write_files(agent);
     if (agent->status.code == ENT_E_OK) {
         let_it_flush(agent); /* only who says goodbye waits for it to be gone */
     } else {

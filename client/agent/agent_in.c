@@ -356,8 +356,7 @@ static void take_frame(struct ent_agent *agent, const struct ent_link_event *eve
     bool log = event->type < ENT_MSG_END_ && takers[event->type].log != NULL;
     enum ent_err err;
 
-    ent_arena_release(&agent->arena);
-    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
+    ent_arena_clear(&agent->arena);
     agent->frame = (struct ent_bytes){event->body.data, event->body.len};
     err = log ? take_log(agent, event) : take_item(agent, event);
     agent->frame = (struct ent_bytes){0};

@@ -117,6 +117,7 @@ struct ent_agent {
     struct ent_agent_status status;
     char why[ENT_AGENT_LINE_BYTES]; /* what was said last of a refusal, a lost line or a failure */
     uint64_t said_ms;               /* last status line while computing */
+    uint64_t files_ms;              /* monotonic, when files were written last; 0: never */
 };
 
 /* ---- agent_step.c ---- */
@@ -196,6 +197,10 @@ ENT_MUST enum ent_err ent_agent_take_pull(struct ent_agent *agent,
                                           const struct ent_envelope *envelope);
 /* After a note: what waits becomes durable, then the cosignature leaves. Nothing without a note. */
 void ent_agent_settle_log(struct ent_agent *agent);
+/* head.note and small models as files: for other programs and the next start, nothing that this process goes by. They are
+ * written when nothing else is to be done, and once a second when there always is. */
+bool ent_agent_has_files(const struct ent_agent *agent);
+void ent_agent_write_files(struct ent_agent *agent);
 
 /* ---- agent_bytes.c ---- */
 void ent_agent_fetch(struct ent_agent *agent, const struct ent_session_action *action);

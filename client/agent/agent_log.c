@@ -8,6 +8,8 @@
 #include "common/base/log.h"
 #include "common/tlog/leaf.h"
 
+#define FILES_EVERY_MS 1000 /* however much there is to do */
+
 static enum ent_err load_witness(struct ent_agent *agent)
 {
     char *path = NULL;
@@ -157,6 +159,33 @@ static enum ent_err go_on_leaving(struct ent_agent *agent)
     return ent_agent_send(agent, ENT_MSG_LEAVE, &m, NULL);
 }
 
+bool ent_agent_has_files(const struct ent_agent *agent)
+{
+    return ent_mirror_is_dirty(agent->mirror) || ent_state_has_files(agent->state);
+}
+
+void ent_agent_write_files(struct ent_agent *agent)
+{
+    enum ent_err err;
+
+    if (agent->noted || !ent_agent_has_files(agent)) {
+        return; /* of a head that is not committed yet nobody hears */
+    }
+    agent->files_ms = ent_clock_mono(&agent->clock);
+    ent_state_write_files(agent->state);
+    err = ent_mirror_settle(agent->mirror);
+    if (err != ENT_E_OK) {
+        ent_agent_fail(agent, err);
+    }
+}
+
+static void write_due_files(struct ent_agent *agent)
+{
+    if (agent->files_ms == 0 || ent_clock_mono(&agent->clock) - agent->files_ms >= FILES_EVERY_MS) {
+        ent_agent_write_files(agent);
+    }
+}
+
 static enum ent_err settle(struct ent_agent *agent)
 {
     ENT_TRY(ent_state_flush(agent->state)); /* the head is durable before anybody hears of it */
@@ -165,7 +194,7 @@ static enum ent_err settle(struct ent_agent *agent)
         agent->cosign_due = false;
         ENT_TRY(ent_agent_send_bare(agent, ENT_MSG_COSIGN, 0, &agent->cosign));
     }
-    ENT_TRY(ent_mirror_settle(agent->mirror));
+    write_due_files(agent);
     if (agent->conn != 0) {
         ENT_TRY(send_disputes(agent));
     }

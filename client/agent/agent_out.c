@@ -35,6 +35,20 @@ static void give(struct ent_agent *agent, enum ent_msg_type type, uint64_t reque
     }
 }
 
+/* The log will repeat it. */
+static enum ent_err note_signed(struct ent_agent *agent, enum ent_msg_type type,
+                                const struct ent_buf *body)
+{
+    struct ent_envelope sealed;
+
+    ent_arena_clear(&agent->arena);
+    ENT_TRY(ent_wire_open(type, ENT_SENDER_MEMBER, (struct ent_bytes){body->data, body->len},
+                          &agent->arena, &sealed));
+    return ent_mirror_signed(agent->mirror,
+                             (struct ent_bytes){sealed.header_bytes, sealed.header_len},
+                             sealed.payload_sha256, sealed.signature);
+}
+
 enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type type, const void *message,
                             uint64_t *sequence)
 {
@@ -45,6 +59,9 @@ enum ent_err ent_agent_send(struct ent_agent *agent, enum ent_msg_type type, con
     ENT_TRY(ent_agent_header(agent, type, &header));
     ent_buf_init(&body, ENT_WIRE_ENVELOPE_MAX_BYTES);
     err = ent_wire_seal(agent->id.statement, &header, message, &body);
+    if (err == ENT_E_OK && type == ENT_MSG_JOIN) {
+        err = note_signed(agent, type, &body);
+    }
     if (err == ENT_E_OK) {
         if (sequence != NULL) {
             *sequence = header.sequence;
@@ -105,12 +122,14 @@ void ent_agent_send_join(struct ent_agent *agent, bool has_base)
         ent_agent_fail(agent, err);
         return;
     }
-    ent_agent_settle_log(agent); /* the nonce's commit was the head's too */
+    ent_link_hold(agent->link, agent->conn, true); /* cosignature and join go out together */
+    ent_agent_settle_log(agent);                   /* the nonce's commit was the head's too */
     m.seen_size = head->tree.size;
     m.has_seen_root = m.seen_size > 0;
     memcpy(m.seen_root, head->root, sizeof m.seen_root);
     ENT_HOOK_POINT("agent.join");
     send_or_fail(agent, ENT_MSG_JOIN, &m, &agent->join_sequence);
+    ent_link_hold(agent->link, agent->conn, false);
 }
 
 void ent_agent_send_decline(struct ent_agent *agent, enum ent_err code)
@@ -159,8 +178,7 @@ static enum ent_err offer_body(struct ent_agent *agent, const struct ent_state_u
     if (payload.len > ENT_WIRE_INLINE_MAX_BYTES || agent->options.no_inline) {
         return ent_buf_add(out, sealed.data, sealed.len);
     }
-    ent_arena_release(&agent->arena);
-    ent_arena_init(&agent->arena, ENT_WIRE_ARENA_BYTES);
+    ent_arena_clear(&agent->arena);
     return ent_wire_put_payload(sealed, payload, &agent->arena, out);
 }
 

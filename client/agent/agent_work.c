@@ -206,6 +206,11 @@ static enum ent_err store(struct ent_agent *agent, struct ent_blob *payload,
         memcpy(update.round_open, agent->open->hash, sizeof update.round_open);
         memcpy(update.payload_sha256, digest, sizeof update.payload_sha256);
         memcpy(update.signature, opened.signature, sizeof update.signature);
+        err = ent_mirror_signed(agent->mirror,
+                                (struct ent_bytes){opened.header_bytes, opened.header_len}, digest,
+                                opened.signature);
+    }
+    if (err == ENT_E_OK) {
         err = note_receipt(agent, payload, digest);
     }
     if (err == ENT_E_OK) {

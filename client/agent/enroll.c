@@ -221,7 +221,7 @@ enum ent_err ent_enroll_new(const struct ent_enroll_options *options, struct ent
 
 void ent_enroll_wait(struct ent_enroll *enroll, uint64_t max_ms)
 {
-    ent_agent_queue_wait(&enroll->queue, max_ms);
+    (void)ent_agent_queue_wait(&enroll->queue, max_ms);
 }
 
 void ent_enroll_free(struct ent_enroll *enroll)

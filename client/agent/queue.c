@@ -129,9 +129,10 @@ bool ent_agent_queue_pop(struct ent_agent_queue *queue, struct ent_link_event *o
     return true;
 }
 
-void ent_agent_queue_wait(struct ent_agent_queue *queue, uint64_t timeout_ms)
+bool ent_agent_queue_wait(struct ent_agent_queue *queue, uint64_t timeout_ms)
 {
     struct timespec until;
+    bool any;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(timeout_ms / 1000);
@@ -144,5 +145,7 @@ void ent_agent_queue_wait(struct ent_agent_queue *queue, uint64_t timeout_ms)
     if (queue->first == NULL && queue->lost == ENT_E_OK) {
         (void)pthread_cond_timedwait(&queue->filled, &queue->mutex, &until);
     }
+    any = queue->first != NULL || queue->lost != ENT_E_OK;
     (void)pthread_mutex_unlock(&queue->mutex);
+    return any;
 }

@@ -36,7 +36,7 @@ void ent_agent_queue_push(struct ent_agent_queue *queue, struct ent_link_event *
 enum ent_err ent_agent_queue_lost(struct ent_agent_queue *queue);
 /* False when it is empty. */
 bool ent_agent_queue_pop(struct ent_agent_queue *queue, struct ent_link_event *out);
-/* Until something is there or about timeout_ms went by. */
-void ent_agent_queue_wait(struct ent_agent_queue *queue, uint64_t timeout_ms);
+/* Until something is there (true) or about timeout_ms went by. */
+bool ent_agent_queue_wait(struct ent_agent_queue *queue, uint64_t timeout_ms);
 
 #endif

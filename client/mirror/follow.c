@@ -165,8 +165,7 @@ enum ent_err ent_walk_leaf(struct ent_walk *walk, uint64_t index, struct ent_byt
     union ent_leaf_any any;
     enum ent_err err;
 
-    ent_arena_release(&m->arena);
-    ent_arena_init(&m->arena, (size_t)1024 * 1024);
+    ent_arena_clear(&m->arena);
     err = ent_leaf_decode(leaf, &m->arena, &frame, &any);
     if (err == ENT_E_UNSUPPORTED) { /* a newer coordinator's: the frame at least was read */
         ent_log_warn("%s", ent_err_message());

@@ -183,16 +183,18 @@ static enum ent_err cosign(struct ent_mirror *m, const char *origin, uint64_t ti
                            struct ent_buf *note, struct ent_msg_cosign *out)
 {
     struct ent_note parsed;
-    struct ent_vkey key;
     struct ent_buf line;
     enum ent_err err;
 
-    ENT_TRY(ent_vkey_of_member(origin, m->options.handle, m->witness_bytes, &key));
+    if (strcmp(m->own_origin, origin) != 0) { /* a key's check is half a signature's work */
+        ENT_TRY(ent_vkey_of_member(origin, m->options.handle, m->witness_bytes, &m->own_vkey));
+        (void)snprintf(m->own_origin, sizeof m->own_origin, "%s", origin);
+    }
     ENT_TRY(ent_note_parse((const char *)note->data, note->len, &parsed));
     out->time_s = time_s;
     ENT_TRY(ent_note_cosignature(&parsed, m->options.witness, time_s, out->signature));
     ent_buf_init(&line, ENT_NOTE_LINE_MAX_BYTES);
-    err = ent_note_cosigned_line(&key, time_s, out->signature, &line);
+    err = ent_note_cosigned_line(&m->own_vkey, time_s, out->signature, &line);
     if (err == ENT_E_OK) {
         err = ent_note_add_line(note, (const char *)line.data, line.len);
     }
@@ -275,8 +277,7 @@ static enum ent_err origin_of(struct ent_mirror *m, char out[ENT_VKEY_NAME_MAX_B
     if (err == ENT_E_OK) {
         (void)snprintf(out, ENT_VKEY_NAME_MAX_BYTES + 1, "%s", any.genesis.origin);
     }
-    ent_arena_release(&m->arena);
-    ent_arena_init(&m->arena, LEAF_ARENA_BYTES);
+    ent_arena_clear(&m->arena);
     return err;
 }
 
@@ -284,12 +285,13 @@ static enum ent_err open_note(struct ent_mirror *m, struct ent_bytes note,
                               struct ent_note_opened *opened)
 {
     char origin[ENT_VKEY_NAME_MAX_BYTES + 1];
-    struct ent_vkey key;
 
     ENT_TRY(origin_of(m, origin));
-    ENT_TRY(ent_vkey_of(origin, ENT_VKEY_LOG, m->options.log_pub, &key));
-    key.ready = m->log_key;
-    return ent_note_open((const char *)note.data, note.len, origin, &key, 1, opened);
+    if (strcmp(m->log_vkey.name, origin) != 0) {
+        ENT_TRY(ent_vkey_of(origin, ENT_VKEY_LOG, m->options.log_pub, &m->log_vkey));
+        m->log_vkey.ready = m->log_key;
+    }
+    return ent_note_open((const char *)note.data, note.len, origin, &m->log_vkey, 1, opened);
 }
 
 static enum ent_err take_note(struct ent_walk *walk, const struct ent_checkpoint *c,
@@ -341,6 +343,11 @@ enum ent_err ent_mirror_note(struct ent_mirror *mirror, struct ent_bytes note, u
     *out = step;
     ENT_HOOK_POINT("mirror.noted");
     return ENT_E_OK;
+}
+
+bool ent_mirror_is_dirty(const struct ent_mirror *mirror)
+{
+    return mirror->dirty_set || mirror->dirty_note;
 }
 
 enum ent_err ent_mirror_settle(struct ent_mirror *mirror)

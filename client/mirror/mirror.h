@@ -56,8 +56,15 @@ struct ent_mirror_step {
  *   REWRITTEN                          refused for good; DIR/evidence says why */
 ENT_MUST enum ent_err ent_mirror_note(struct ent_mirror *mirror, struct ent_bytes note,
                                       uint64_t wall_ms, struct ent_mirror_step *out);
-/* After the commit: head.note, and witness.policy when a new set came. */
+/* After the commit, then or later: head.note, and witness.policy when a new set came. For other programs to read; what
+ * counts stands in the state. */
 ENT_MUST enum ent_err ent_mirror_settle(struct ent_mirror *mirror);
+bool ent_mirror_is_dirty(const struct ent_mirror *mirror); /* settling would write something */
+
+/* This member signed this statement (ent_leaf_statement_verify) in this process: the log may repeat it unverified. */
+ENT_MUST enum ent_err ent_mirror_signed(struct ent_mirror *mirror, struct ent_bytes header,
+                                        const uint8_t payload_sha256[ENT_SHA256_BYTES],
+                                        const uint8_t signature[ENT_SIGN_BYTES]);
 
 /* The head cosigned last. */
 const struct ent_state_log *ent_mirror_head(const struct ent_mirror *mirror);

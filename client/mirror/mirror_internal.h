@@ -7,6 +7,9 @@
 #include "common/tlog/leaf.h"
 #include "common/tlog/note.h"
 
+/* Statements of this process that are in no cosigned leaf yet: a join and an update of a round, and of its neighbour. */
+#define ENT_MIRROR_SAID 4
+
 struct ent_mirror {
     struct ent_mirror_options options;
     struct ent_sign_pub *statement_pub; /* own */
@@ -18,8 +21,13 @@ struct ent_mirror {
     struct ent_state_log head;
     struct ent_buf pending; /* entry bundle */
     uint64_t n_pending;
-    bool dirty_note; /* head.note is to be written */
-    bool dirty_set;  /* witness.policy too */
+    bool dirty_note;          /* head.note is to be written */
+    bool dirty_set;           /* witness.policy too */
+    struct ent_vkey log_vkey; /* once they were needed: of the log's origin, */
+    struct ent_vkey own_vkey; /* and of `own_origin` */
+    char own_origin[ENT_VKEY_NAME_MAX_BYTES + 1];
+    uint8_t said[ENT_MIRROR_SAID][ENT_SHA256_BYTES]; /* own statements, digests; a ring */
+    size_t n_said;                                   /* ever */
 };
 
 /* One walk over what waits, towards a note. */

@@ -167,7 +167,7 @@ enum ent_err ent_state_log_note(struct ent_state *state, struct ent_buf *out)
 enum ent_err ent_state_log_begin(struct ent_state *state)
 {
     ENT_TRY(ent_state_join_next(state));
-    return ent_db_exec(state->db, "SAVEPOINT note");
+    return ent_db_run(state->db, "SAVEPOINT note");
 }
 
 enum ent_err ent_state_log_end(struct ent_state *state, enum ent_err err)
@@ -175,7 +175,7 @@ enum ent_err ent_state_log_end(struct ent_state *state, enum ent_err err)
     char why[512];
 
     if (err == ENT_E_OK) {
-        return ent_db_exec(state->db, "RELEASE note");
+        return ent_db_run(state->db, "RELEASE note");
     }
     (void)snprintf(why, sizeof why, "%s", ent_err_message());
     if (ent_db_exec(state->db, "ROLLBACK TO note; RELEASE note") != ENT_E_OK) {

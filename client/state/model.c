@@ -5,6 +5,7 @@
 #include "client/state/private.h"
 #include "common/base/file.h"
 #include "common/base/hooks.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 enum ent_err ent_state_model_path(const struct ent_state *state,
@@ -50,6 +51,7 @@ static void small_remove(struct ent_state *state, size_t at)
 static void small_add(struct ent_state *state, const uint8_t *digest, struct ent_blob *blob_take)
 {
     size_t at = small_at(state, digest);
+    bool has_file = at < state->n_small && state->small[at].has_file;
 
     if (at < state->n_small) {
         small_remove(state, at);
@@ -57,7 +59,42 @@ static void small_add(struct ent_state *state, const uint8_t *digest, struct ent
     memmove(state->small + 1, state->small, state->n_small * sizeof state->small[0]);
     memcpy(state->small[0].digest, digest, ENT_SHA256_BYTES);
     state->small[0].blob = blob_take;
+    state->small[0].has_file = has_file;
     state->n_small++;
+}
+
+bool ent_state_has_files(const struct ent_state *state)
+{
+    for (size_t i = 0; i < state->n_small; i++) {
+        if (!state->small[i].has_file) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ent_err small_write(struct ent_state *state, const struct ent_state_small *small)
+{
+    char *path = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_state_model_path(state, small->digest, &path));
+    err = ent_state_write_file(path, ent_blob_bytes(small->blob), ent_blob_len(small->blob));
+    free(path);
+    return err;
+}
+
+void ent_state_write_files(struct ent_state *state)
+{
+    for (size_t i = 0; i < state->n_small; i++) {
+        struct ent_state_small *small = &state->small[i];
+
+        if (!small->has_file && small_write(state, small) != ENT_E_OK) {
+            ent_log_warn("a model has no file, and is fetched again after the next start: %s",
+                         ent_err_message());
+        }
+        small->has_file = true; /* or it was tried once */
+    }
 }
 
 /* ---- the file verified last ---- */
@@ -115,12 +152,20 @@ static void keep_seen(struct ent_state *state, const uint8_t *digest, const char
 static enum ent_err forget(struct ent_state *state, const uint8_t digest[ENT_SHA256_BYTES])
 {
     char *path = NULL;
+    size_t at = small_at(state, digest);
+    bool in_memory = at < state->n_small && !state->small[at].has_file;
     enum ent_err err;
 
+    if (at < state->n_small) {
+        small_remove(state, at);
+    }
     drop_seen(state, digest);
     ENT_TRY(ent_state_join_next(state));
     ENT_TRY(run_on(state, "DELETE FROM model WHERE digest = ?", digest));
     ENT_HOOK_POINT("state.model.forgotten");
+    if (in_memory) {
+        return ENT_E_OK;
+    }
     ENT_TRY(ent_state_model_path(state, digest, &path));
     err = ent_file_remove(path);
     free(path);
@@ -200,25 +245,15 @@ static enum ent_err write_file(struct ent_state *state, const uint8_t *digest, c
     return err;
 }
 
-/* A file as well, for who asks this member after its next start; one too many is the oldest. */
+/* One too many is the oldest. */
 static enum ent_err keep_small(struct ent_state *state, const uint8_t *digest,
                                struct ent_blob *blob)
 {
-    char *path = NULL;
-    enum ent_err err;
+    if (small_at(state, digest) == state->n_small && state->n_small == ENT_STATE_SMALL_MAX) {
+        uint8_t oldest[ENT_SHA256_BYTES];
 
-    if (small_at(state, digest) == state->n_small) {
-        if (state->n_small == ENT_STATE_SMALL_MAX) {
-            uint8_t oldest[ENT_SHA256_BYTES];
-
-            memcpy(oldest, state->small[state->n_small - 1].digest, sizeof oldest);
-            small_remove(state, state->n_small - 1);
-            ENT_TRY(forget(state, oldest));
-        }
-        ENT_TRY(ent_state_model_path(state, digest, &path));
-        err = ent_state_write_file(path, ent_blob_bytes(blob), ent_blob_len(blob));
-        free(path);
-        ENT_TRY(err);
+        memcpy(oldest, state->small[state->n_small - 1].digest, sizeof oldest);
+        ENT_TRY(forget(state, oldest));
     }
     small_add(state, digest, ent_blob_ref(blob));
     return note(state, digest);
@@ -379,11 +414,6 @@ enum ent_err ent_state_models_prune(struct ent_state *state, size_t keep,
 
     for (size_t i = keep; err == ENT_E_OK && i < list.n; i++) {
         if (!listed(list.models[i], also, n_also)) {
-            size_t at = small_at(state, list.models[i]);
-
-            if (at < state->n_small) {
-                small_remove(state, at);
-            }
             err = forget(state, list.models[i]);
         }
     }

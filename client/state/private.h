@@ -20,6 +20,7 @@ struct ent_state_seen {
 struct ent_state_small {
     uint8_t digest[ENT_SHA256_BYTES];
     struct ent_blob *blob;
+    bool has_file;
 };
 
 struct ent_state {

@@ -210,6 +210,7 @@ void ent_state_close(struct ent_state *state)
         if (state->db != NULL && ent_state_flush(state) != ENT_E_OK) {
             ent_log_warn("%s", ent_err_message());
         }
+        ent_state_write_files(state);
         ent_blob_unref(state->fresh);
         ent_blob_unref(state->seen.blob);
         while (state->n_small > 0) {

@@ -213,6 +213,10 @@ ENT_MUST enum ent_err ent_state_model_put(struct ent_state *state,
 ENT_MUST enum ent_err ent_state_model_keep(struct ent_state *state,
                                            const uint8_t digest[ENT_SHA256_BYTES],
                                            struct ent_blob *blob);
+/* Small ones are held in memory; they become files for who asks this member after its next start: with this call, and when
+ * the state is closed. One that a crash loses is fetched again. */
+bool ent_state_has_files(const struct ent_state *state); /* there is something to write */
+void ent_state_write_files(struct ent_state *state);
 /* Notes a model that is already there: a file under its path (a download renamed to it), or one that is held, which
  * becomes the newest. NOT_FOUND. */
 ENT_MUST enum ent_err ent_state_model_add(struct ent_state *state,

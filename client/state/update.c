@@ -21,8 +21,14 @@ enum ent_err ent_state_sweep_updates(struct ent_state *state)
                            "SELECT 1 FROM stored_update WHERE payload_sha256 = ?");
 }
 
-/* Sets out->payload only if it stands in the row. */
-static enum ent_err read_row(struct ent_stmt *stmt, struct ent_state_update *out,
+static bool is_fresh(const struct ent_state *state, struct ent_attempt at)
+{
+    return state->fresh != NULL && state->fresh_at.run == at.run &&
+           state->fresh_at.round == at.round && state->fresh_at.attempt == at.attempt;
+}
+
+/* Sets out->payload only if it stands in the row, and is not at hand. */
+static enum ent_err read_row(struct ent_stmt *stmt, bool at_hand, struct ent_state_update *out,
                              uint64_t *payload_bytes)
 {
     const uint8_t *payload = NULL;
@@ -41,7 +47,7 @@ static enum ent_err read_row(struct ent_stmt *stmt, struct ent_state_update *out
     ENT_TRY(ent_calloc(out->header_len, 1, &out->owned));
     memcpy(out->owned, header, out->header_len);
     out->header = out->owned;
-    if (ent_stmt_is_null(stmt, 6)) {
+    if (at_hand || ent_stmt_is_null(stmt, 6)) {
         return ENT_E_OK;
     }
     ENT_TRY(ent_stmt_blob(stmt, 6, &payload, &payload_len));
@@ -60,7 +66,7 @@ static enum ent_err find(struct ent_state *state, struct ent_attempt at,
                              &stmt));
     ent_state_bind_attempt(stmt, 1, at);
     *out = (struct ent_state_update){.at = at};
-    err = read_row(stmt, out, payload_bytes);
+    err = read_row(stmt, is_fresh(state, at), out, payload_bytes);
     ent_stmt_free(stmt);
     if (err != ENT_E_OK) {
         ent_state_update_release(out);
@@ -186,12 +192,6 @@ enum ent_err ent_state_update_put(struct ent_state *state, const struct ent_stat
     ENT_REQUIRE(same, ENT_E_EXISTS, "another update is stored for run %u, round %llu, attempt %u",
                 update->at.run, (unsigned long long)update->at.round, update->at.attempt);
     return ENT_E_OK;
-}
-
-static bool is_fresh(const struct ent_state *state, struct ent_attempt at)
-{
-    return state->fresh != NULL && state->fresh_at.run == at.run &&
-           state->fresh_at.round == at.round && state->fresh_at.attempt == at.attempt;
 }
 
 /* The payload of a row that was read: of this process, out of the row, or out of its file. */

@@ -34,6 +34,19 @@ void ent_arena_release(struct ent_arena *arena)
     ent_arena_init(arena, arena->max);
 }
 
+void ent_arena_clear(struct ent_arena *arena)
+{
+    struct ent_arena_block *keep = arena->block;
+
+    if (keep == NULL || keep->next != NULL || keep->cap > BLOCK_BYTES) {
+        ent_arena_release(arena);
+        return;
+    }
+    memset(keep->bytes, 0, keep->used);
+    keep->used = 0;
+    arena->used_total = 0;
+}
+
 void ent_arena_wipe(struct ent_arena *arena)
 {
     for (struct ent_arena_block *b = arena->block; b != NULL; b = b->next) {

@@ -17,6 +17,8 @@ struct ent_arena {
 
 void ent_arena_init(struct ent_arena *arena, size_t max_bytes);
 void ent_arena_release(struct ent_arena *arena);
+void ent_arena_clear(
+    struct ent_arena *arena); /* as release, but keeps one block for what comes next */
 void ent_arena_wipe(struct ent_arena *arena); /* overwrites what was handed out, then releases */
 /* n * size zeroed bytes, aligned to 64. */
 ENT_MUST enum ent_err ent_arena_alloc(struct ent_arena *arena, size_t n, size_t size,

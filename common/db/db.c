@@ -93,6 +93,17 @@ enum ent_err ent_db_exec(struct ent_db *db, const char *sql)
     return ENT_E_OK;
 }
 
+enum ent_err ent_db_run(struct ent_db *db, const char *sql)
+{
+    struct ent_stmt *stmt = NULL;
+    enum ent_err err;
+
+    ENT_TRY(ent_stmt_prepare(db, sql, &stmt));
+    err = ent_stmt_run(stmt);
+    ent_stmt_free(stmt);
+    return err;
+}
+
 static enum ent_err query_u64(struct ent_db *db, const char *sql, uint64_t *out)
 {
     struct ent_stmt *stmt = NULL;
@@ -335,12 +346,12 @@ enum ent_err ent_db_check(struct ent_db *db)
 
 enum ent_err ent_db_begin(struct ent_db *db)
 {
-    return ent_db_exec(db, "BEGIN IMMEDIATE");
+    return ent_db_run(db, "BEGIN IMMEDIATE");
 }
 
 enum ent_err ent_db_commit(struct ent_db *db)
 {
-    enum ent_err err = ent_db_exec(db, "COMMIT");
+    enum ent_err err = ent_db_run(db, "COMMIT");
 
     if (err != ENT_E_OK) {
         ent_db_rollback(db);

@@ -34,6 +34,8 @@ ENT_MUST enum ent_err ent_db_check(struct ent_db *db);
 
 /* One or more statements without values. */
 ENT_MUST enum ent_err ent_db_exec(struct ent_db *db, const char *sql);
+/* One statement that gives no rows and is run often: it stays compiled. */
+ENT_MUST enum ent_err ent_db_run(struct ent_db *db, const char *sql);
 /* BEGIN IMMEDIATE / COMMIT. A failed commit is rolled back. */
 ENT_MUST enum ent_err ent_db_begin(struct ent_db *db);
 ENT_MUST enum ent_err ent_db_commit(struct ent_db *db);

@@ -466,8 +466,7 @@ void ent_admit_frame(struct ent_engine *e, struct ent_conn *conn,
     const struct ent_msg_info *info = ent_msg_info(event->type);
     uint64_t bytes = event->body.len + ENT_FRAME_HEADER_BYTES;
 
-    ent_arena_release(&e->arena);
-    ent_arena_init(&e->arena, ENT_WIRE_ARENA_BYTES);
+    ent_arena_clear(&e->arena);
     if (conn->member != ENT_NO_MEMBER) {
         e->members[conn->member].traffic.bytes_in += bytes;
         e->round_in += bytes;

@@ -168,6 +168,7 @@ void ent_engine_free(struct ent_engine *e)
     for (size_t i = 0; i < e->n_members; i++) {
         ent_blob_unref(e->members[i].upload.content);
         ent_wire_signer_release(&e->members[i].signer);
+        ent_trail_forget_key(&e->members[i].log);
     }
     ent_plan_free(e->plan);
     ent_budget_release(e);

@@ -108,8 +108,9 @@ struct ent_conn_log {
 struct ent_member_log {
     struct ent_leaves_member says;
     uint8_t witness_pub[32];
-    uint64_t last_seen_ms; /* wall; 0: never */
-    bool left;             /* member.leave is in the log */
+    struct ent_vkey witness_key; /* made of it when its first cosignature comes: `ready` is owned */
+    uint64_t last_seen_ms;       /* wall; 0: never */
+    bool left;                   /* member.leave is in the log */
     uint64_t left_leaf;
     uint32_t disputes; /* in this run of the program */
 };
@@ -154,6 +155,7 @@ void ent_trail_end(struct ent_engine *e, enum ent_err code);
 ENT_MUST enum ent_err ent_trail_witness_key(const struct ent_engine *e,
                                             const struct ent_leaf_witness *witness,
                                             struct ent_vkey *out);
+void ent_trail_forget_key(struct ent_member_log *log);
 /* "brand-c (last seen 14:02), brand-d": who has not cosigned the newest note; "" when nobody is waited for. */
 void ent_trail_awaited(const struct ent_engine *e, char *out, size_t cap);
 void ent_trail_say_waits(struct ent_engine *e);

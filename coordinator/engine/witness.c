@@ -183,30 +183,56 @@ enum ent_err ent_trail_witness_key(const struct ent_engine *e, const struct ent_
     return ent_vkey_of_member(e->audit.genesis.log.name, w->handle, w->witness_pub, out);
 }
 
-static enum ent_err check(const struct ent_engine *e, size_t place, const struct ent_msg_cosign *m,
-                          struct ent_buf *line)
+/* The key in the set, checked and made ready once: that is half of what a verification costs. */
+static enum ent_err key_of(struct ent_engine *e, uint32_t member, const struct ent_leaf_witness *w,
+                           const struct ent_vkey **out)
+{
+    struct ent_vkey *key = &e->members[member].log.witness_key;
+    struct ent_sign_pub *ready = NULL;
+    struct ent_vkey made;
+
+    if (key->ready == NULL || memcmp(key->pub, w->witness_pub, sizeof key->pub) != 0) {
+        ENT_TRY(ent_trail_witness_key(e, w, &made));
+        ENT_TRY(ent_sign_pub_new(w->witness_pub, &ready));
+        ent_trail_forget_key(&e->members[member].log);
+        made.ready = ready;
+        *key = made;
+    }
+    *out = key;
+    return ENT_E_OK;
+}
+
+void ent_trail_forget_key(struct ent_member_log *log)
+{
+    ent_sign_pub_free((struct ent_sign_pub *)(uintptr_t)log->witness_key.ready); /* ours */
+    log->witness_key.ready = NULL;
+}
+
+static enum ent_err check(struct ent_engine *e, uint32_t member, size_t place,
+                          const struct ent_msg_cosign *m, struct ent_buf *line)
 {
     const struct ent_trail_note *n = &e->audit.note;
+    const struct ent_vkey *key = NULL;
     struct ent_note note;
-    struct ent_vkey key;
     uint64_t time_s = 0;
 
     ENT_REQUIRE(m->size == n->size && memcmp(m->root, n->root, sizeof n->root) == 0,
                 ENT_E_SIGNATURE, "it cosigned another head than the one that it was sent");
-    ENT_TRY(ent_trail_witness_key(e, &n->set.list[place], &key));
+    ENT_TRY(key_of(e, member, &n->set.list[place], &key));
     ENT_TRY(ent_note_parse((const char *)n->text.data, n->text.len, &note));
-    ENT_TRY(ent_note_cosigned_line(&key, m->time_s, m->signature, line));
-    return ent_note_check_line(&note, (const char *)line->data, line->len, &key, &time_s);
+    ENT_TRY(ent_note_cosigned_line(key, m->time_s, m->signature, line));
+    return ent_note_check_line(&note, (const char *)line->data, line->len, key, &time_s);
 }
 
 /* The line of a cosignature that counts stands at its place. */
-static enum ent_err take_line(struct ent_engine *e, size_t place, const struct ent_msg_cosign *m)
+static enum ent_err take_line(struct ent_engine *e, uint32_t member, size_t place,
+                              const struct ent_msg_cosign *m)
 {
     struct ent_buf line;
     enum ent_err err;
 
     ent_buf_init(&line, ENT_NOTE_LINE_MAX_BYTES - 1);
-    err = check(e, place, m, &line);
+    err = check(e, member, place, m, &line);
     if (err == ENT_E_OK) {
         memcpy(e->audit.note.lines[place], line.data, line.len); /* zeros stand behind it */
         e->audit.note.n_cosigned++;
@@ -267,7 +293,7 @@ void ent_trail_cosign(struct ent_engine *e, struct ent_conn *conn, const struct 
     if (place == SIZE_MAX || n->lines[place][0] != '\0') {
         return; /* it follows the log without being asked for its word; or it repeats it */
     }
-    err = take_line(e, place, m);
+    err = take_line(e, conn->member, place, m);
     if (err != ENT_E_OK) {
         ent_refusal_count(e, conn->member, ENT_E_SIGNATURE);
         if (ent_engine_may_say_of(e, conn->member)) {

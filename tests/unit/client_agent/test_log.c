@@ -53,6 +53,45 @@ ENT_TEST(log, a_head_costs_no_commit_of_its_own_when_a_join_follows)
     script_free(&s);
 }
 
+/* The size that DIR/head.note names. */
+static uint64_t noted_size(const struct script *s)
+{
+    struct ent_checkpoint checkpoint = {0};
+    struct ent_note note;
+    struct ent_buf text;
+
+    ent_buf_init(&text, ENT_NOTE_MAX_BYTES);
+    ENT_OK(ent_file_read_in(s->dir, "head.note", &text));
+    ENT_OK(ent_note_parse((const char *)text.data, text.len, &note));
+    ENT_OK(ent_checkpoint_parse(note.text, note.text_len, &checkpoint));
+    ent_buf_release(&text);
+    return checkpoint.size;
+}
+
+/* head.note is for others to read: at once when there is time, once a second when there is not. */
+ENT_TEST(log, the_head_becomes_a_file_when_there_is_time)
+{
+    struct script s;
+    uint64_t first;
+
+    script_running(&s);
+    first = noted_size(&s);
+    script_round(&s, ENT_TASK_STATS, false);
+    CU_ASSERT_EQUAL(noted_size(&s), first); /* within the second */
+    CU_ASSERT(s.cosign.size > first && ent_agent_has_files(s.agent));
+    expect_durable(&s, &s.cosign);
+    ent_agent_write_files(s.agent);
+    CU_ASSERT_EQUAL(noted_size(&s), s.cosign.size);
+    CU_ASSERT_FALSE(ent_agent_has_files(s.agent));
+    first = s.cosign.size;
+    script_round(&s, ENT_TASK_TRAIN, true);
+    CU_ASSERT_EQUAL(noted_size(&s), first);
+    s.time.mono_ms += 1000;
+    script_round(&s, ENT_TASK_TRAIN, false);
+    CU_ASSERT(noted_size(&s) > first);
+    script_free(&s);
+}
+
 ENT_TEST(log, what_it_saw_stands_in_hello_and_in_its_update)
 {
     struct ent_msg_round_open open;

@@ -47,6 +47,35 @@ ENT_TEST(own, an_update_that_was_accepted_is_found)
     witness_free(&w);
 }
 
+/* What this process signed is known by its digest and not verified again (the wrong key, so that trust shows); anything else
+ * in its name is, also beside what is known. */
+ENT_TEST(own, what_it_signed_itself_is_known)
+{
+    static const uint8_t other[32] = {0xd2};
+    struct witness w;
+    uint8_t open[32];
+
+    begin(&w, open);
+    witness_sent(&w, 1, open, digest, false);
+    w.says = true;
+    witness_accept_leaf(&w, 0, w.statement[1], 1, open, digest);
+    witness_close_leaf(&w, 1, open, 3);
+    ENT_OK(witness_publish(&w));
+    w.says = false;
+    (void)witness_open_round(&w, 2, open);
+    witness_accept_leaf(&w, 0, w.statement[1], 2, open, other);
+    refused(&w, "in this member's name that it did not sign");
+    witness_free(&w);
+    begin(&w, open); /* the oldest of many is forgotten, and verified like any other */
+    w.says = true;
+    witness_accept_leaf(&w, 0, w.statement[1], 1, open, digest);
+    for (int i = 0; i < 8; i++) {
+        witness_accept_leaf(&w, 1, w.statement[1], 1, open, other);
+    }
+    refused(&w, "in this member's name that it did not sign");
+    witness_free(&w);
+}
+
 ENT_TEST(own, an_accepted_update_that_disappears_is_refused)
 {
     struct witness w;

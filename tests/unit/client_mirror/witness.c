@@ -254,6 +254,10 @@ void witness_accept_leaf(struct witness *w, size_t who, const struct ent_sign_ke
     leaf.update.header = (struct ent_bytes){e.header_bytes, e.header_len};
     memcpy(leaf.update.payload_sha256, e.payload_sha256, 32);
     memcpy(leaf.update.signature, e.signature, 64);
+    if (w->says) {
+        ENT_OK(ent_mirror_signed(w->mirror, leaf.update.header, leaf.update.payload_sha256,
+                                 leaf.update.signature));
+    }
     (void)book_add(&w->book, ENT_LEAF_UPDATE_ACCEPT, 1, round, &leaf);
     ent_arena_release(&arena);
 }

@@ -22,6 +22,7 @@ struct witness {
     struct book book; /* genesis and all members */
     uint64_t sent;
     struct ent_mirror_step step; /* of the newest note */
+    bool says;                   /* updates that become leaves were signed by this process */
 };
 
 void witness_new(struct witness *w, enum ent_mirror_keep keep);

@@ -88,6 +88,45 @@ ENT_TEST(models, small_ones_are_bounded)
     ent_state_close(s);
 }
 
+/* Small ones become files when somebody says so, or at the end; what goes before that never was one. */
+ENT_TEST(models, small_ones_become_files_later)
+{
+    const char *dir = ent_test_tmpdir();
+    struct ent_state *s = open_state(dir);
+    uint8_t digest[3][32];
+    char *path[3] = {NULL};
+    uint8_t held[8][32];
+    size_t n = 0;
+
+    CU_ASSERT_FALSE(ent_state_has_files(s));
+    for (uint8_t i = 0; i < 3; i++) {
+        ENT_OK(ent_sha256(&i, 1, digest[i]));
+        ENT_OK(ent_state_model_path(s, digest[i], &path[i]));
+        ENT_OK(ent_state_model_put(s, digest[i], &i, 1));
+        CU_ASSERT_FALSE(ent_file_exists(path[i]));
+        CU_ASSERT_TRUE(ent_state_has_files(s));
+        if (i == 1) {
+            ENT_OK(ent_state_models_prune(s, 1, NULL, 0));
+            ent_state_write_files(s);
+            CU_ASSERT_FALSE(ent_state_has_files(s));
+            CU_ASSERT_FALSE(ent_file_exists(path[0]));
+            CU_ASSERT_TRUE(ent_file_exists(path[1]));
+            ENT_OK(ent_state_model_add(s, digest[1])); /* the newest again: nothing to write */
+            CU_ASSERT_FALSE(ent_state_has_files(s));
+        }
+    }
+    s = reopen(dir, s);
+    CU_ASSERT_TRUE(ent_file_exists(path[2]));
+    ENT_OK(ent_state_models_held(s, held, 8, &n));
+    CU_ASSERT_EQUAL(n, 2);
+    ENT_OK(ent_state_models_prune(s, 0, NULL, 0));
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_FALSE(ent_file_exists(path[i]));
+        free(path[i]);
+    }
+    ent_state_close(s);
+}
+
 ENT_TEST(models, content_addressed)
 {
     check_models(1);

@@ -71,6 +71,29 @@ ENT_TEST(arena, limit_and_alignment)
     ent_arena_release(&a);
 }
 
+/* Cleared memory is handed out again, as zeroes and with the whole limit. */
+ENT_TEST(arena, cleared_is_as_new)
+{
+    struct ent_arena a;
+    uint8_t *p;
+    uint8_t *q;
+
+    ent_arena_init(&a, 1 << 20);
+    ent_arena_clear(&a);
+    for (int turn = 0; turn < 3; turn++) {
+        ENT_OK(ent_arena_alloc(&a, 1000, 1, &p));
+        CU_ASSERT(p[0] == 0 && p[999] == 0 && memcmp(p, p + 1, 999) == 0);
+        memset(p, 0xff, 1000);
+        if (turn == 1) { /* several blocks, and one too large to stay */
+            ENT_OK(ent_arena_alloc(&a, 900000, 1, &q));
+            memset(q, 0xff, 900000);
+        }
+        ent_arena_clear(&a);
+        CU_ASSERT_EQUAL(a.used_total, 0);
+    }
+    ent_arena_release(&a);
+}
+
 /* Known answers of Philox4x32-10 from the authors' Random123 kat_vectors. */
 ENT_TEST(rng, philox_known_answers)
 {

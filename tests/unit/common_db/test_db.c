@@ -225,6 +225,12 @@ ENT_TEST(db, transactions_and_their_count)
               ENT_E_EXISTS);
     ent_db_rollback(db);
     ent_db_rollback(db);
+    for (int i = 0; i < 2; i++) { /* compiled once: it fails, and works, each time anew */
+        ENT_FAILS(ent_db_run(db, "INSERT INTO t(id) VALUES(1)"), ENT_E_EXISTS);
+        ENT_OK(ent_db_begin(db));
+        ENT_OK(ent_db_run(db, "INSERT INTO t(id) VALUES(7)"));
+        ent_db_rollback(db);
+    }
     CU_ASSERT_EQUAL(count(db, "SELECT count(*) FROM t"), 3);
     CU_ASSERT_EQUAL(ent_db_commits(db), before + 2);
     ENT_OK(ent_db_begin(db)); /* left open: close rolls back */
