@@ -121,6 +121,9 @@ static bool was_released(const struct ent_audit *a, const uint8_t model[32])
 static enum ent_err check_best(struct ent_audit *a, const struct ent_audit_leaf *leaf)
 {
     const struct ent_leaf_model_release *release = &leaf->any.model_release;
+    /* No figure chose one (no validation row was counted, or the run was stopped before): the newest. */
+    const uint8_t *best = a->has_best ? a->best : a->model;
+    uint32_t train_round = a->has_best ? a->best_train : a->train_done;
 
     if (!was_released(a, release->model) && a->facts->lost_releases == 0) {
         return ent_audit_fail(a, 11, leaf->index,
@@ -128,12 +131,12 @@ static enum ent_err check_best(struct ent_audit *a, const struct ent_audit_leaf 
                               "released",
                               leaf->index);
     }
-    if (!a->has_best || memcmp(release->model, a->best, 32) != 0 ||
-        release->train_round != a->best_train) {
+    if (train_round == 0 || memcmp(release->model, best, 32) != 0 ||
+        release->train_round != train_round) {
         return ent_audit_fail(a, 11, leaf->index,
                               "leaf %" PRIu64 ": by the figures of its own rounds another model is "
                               "the best (training round %" PRIu32 ")",
-                              leaf->index, a->best_train);
+                              leaf->index, train_round);
     }
     return ENT_E_OK;
 }

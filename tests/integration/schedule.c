@@ -85,6 +85,7 @@ static void make_central_plan(struct ent_rng *rng, uint32_t n_members, char *out
         out, size,
         "features: [{name: age, type: number, range: [18, 95]}, {name: loan, type: boolean}]\n"
         "label: {name: y, positive: \"yes\"}\n"
+        "min_group: 1\n"
         "split: {key: 42, validation: %s, test: 0.2}\n"
         "model: {layers: [{dense: %u}, relu, {dense: 1}], loss: bce}\n"
         "training: {rounds: %u, epochs: 1, batch: 16, optimizer: {sgd: {rate: 0.1}}, seed: 3}\n"

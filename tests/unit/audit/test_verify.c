@@ -90,6 +90,42 @@ static enum ent_audit_status status_of(const struct world *w,
     return s;
 }
 
+/* No validation row is counted (all members are below the floor on groups); *ctx: the best model is said to be another
+ * round's. */
+static enum ent_err nobody_validates(void *ctx, struct ent_forge_leaf_event *event)
+{
+    const bool *lies = ctx;
+
+    if (event->frame->type == ENT_LEAF_ROUND_CLOSE) {
+        event->any->round_close.rows = 0;
+        event->any->round_close.loss_sum = 0;
+        event->any->round_close.auc = 0;
+    } else if (*lies && event->frame->type == ENT_LEAF_MODEL_RELEASE &&
+               event->any->model_release.kind == ENT_LOG_BEST) {
+        event->any->model_release.train_round--;
+    }
+    return ENT_E_OK;
+}
+
+ENT_TEST(verify, without_validation_figures_the_newest_model_is_the_best)
+{
+    for (int lies = 0; lies < 2; lies++) {
+        bool lie = lies == 1;
+        struct ent_forge_options options = {.seed = 4,
+                                            .n_members = 4,
+                                            .train_rounds = 2,
+                                            .validate = true,
+                                            .lean = true,
+                                            .hook = nobody_validates,
+                                            .hook_ctx = &lie};
+        struct world w = world_of(&options);
+        struct ent_audit_options audit = {.policy = w.policy};
+
+        CU_ASSERT_EQUAL(status_of(&w, &audit, 11), lie ? ENT_AUDIT_FAIL : ENT_AUDIT_OK);
+        leave(&w);
+    }
+}
+
 ENT_TEST(verify, facts_of_an_honest_log)
 {
     struct world w = plain_world();
