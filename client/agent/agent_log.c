@@ -181,7 +181,8 @@ void ent_agent_write_files(struct ent_agent *agent)
 
 static void write_due_files(struct ent_agent *agent)
 {
-    if (agent->files_ms == 0 || ent_clock_mono(&agent->clock) - agent->files_ms >= FILES_EVERY_MS) {
+    if (agent->files_ms == 0 || ent_mirror_has_new_set(agent->mirror) ||
+        ent_clock_mono(&agent->clock) - agent->files_ms >= FILES_EVERY_MS) {
         ent_agent_write_files(agent);
     }
 }

@@ -350,6 +350,11 @@ bool ent_mirror_is_dirty(const struct ent_mirror *mirror)
     return mirror->dirty_set || mirror->dirty_note;
 }
 
+bool ent_mirror_has_new_set(const struct ent_mirror *mirror)
+{
+    return mirror->dirty_set;
+}
+
 enum ent_err ent_mirror_settle(struct ent_mirror *mirror)
 {
     struct ent_buf note;

@@ -60,6 +60,8 @@ ENT_MUST enum ent_err ent_mirror_note(struct ent_mirror *mirror, struct ent_byte
  * counts stands in the state. */
 ENT_MUST enum ent_err ent_mirror_settle(struct ent_mirror *mirror);
 bool ent_mirror_is_dirty(const struct ent_mirror *mirror); /* settling would write something */
+/* A set of witnesses came that witness.policy does not name yet: whoever checks the log needs it, so it waits for nothing. */
+bool ent_mirror_has_new_set(const struct ent_mirror *mirror);
 
 /* This member signed this statement (ent_leaf_statement_verify) in this process: the log may repeat it unverified. */
 ENT_MUST enum ent_err ent_mirror_signed(struct ent_mirror *mirror, struct ent_bytes header,
