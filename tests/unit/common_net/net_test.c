@@ -208,7 +208,7 @@ int bare_connect(const char *bound)
     return bare_connect_from(bound, INADDR_LOOPBACK);
 }
 
-int bare_connect_from(const char *bound, uint32_t source)
+static int connect_by(const char *bound, uint32_t source, int receive_bytes)
 {
     struct sockaddr_in sa = {.sin_family = AF_INET};
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = {htonl(source)}};
@@ -218,12 +218,20 @@ int bare_connect_from(const char *bound, uint32_t source)
     sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     sa.sin_port = htons((uint16_t)strtoul(strrchr(bound, ':') + 1, NULL, 10));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (receive_bytes > 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+    }
     if (fd < 0 || bind(fd, (const struct sockaddr *)&from, sizeof from) != 0 ||
         connect(fd, (const struct sockaddr *)&sa, sizeof sa) != 0) {
         perror("connect");
         abort();
     }
     return fd;
+}
+
+int bare_connect_from(const char *bound, uint32_t source)
+{
+    return connect_by(bound, source, 0);
 }
 
 static enum ent_tls_io bare_carrier_send(void *ctx, const uint8_t *bytes, size_t *len)
@@ -250,17 +258,28 @@ static enum ent_tls_io bare_carrier_recv(void *ctx, uint8_t *bytes, size_t *len)
     return ENT_TLS_OK;
 }
 
-bool bare_start(struct bare *bare, const char *bound, const struct ent_tls_settings *settings)
+static bool start_on(struct bare *bare, int fd, const struct ent_tls_settings *settings)
 {
     static const struct ent_tls_carrier carrier = {bare_carrier_send, bare_carrier_recv};
 
     memset(bare, 0, sizeof *bare);
-    bare->fd = bare_connect(bound);
+    bare->fd = fd;
     bare->conn.carrier = &carrier;
     bare->conn.carrier_ctx = bare;
     ENT_OK(ent_tls_new(settings, &bare->tls));
     ENT_OK(ent_tls_conn_start(&bare->conn, bare->tls, false, "127.0.0.1"));
     return ent_tls_conn_handshake(&bare->conn) == ENT_TLS_OK;
+}
+
+bool bare_start(struct bare *bare, const char *bound, const struct ent_tls_settings *settings)
+{
+    return start_on(bare, bare_connect(bound), settings);
+}
+
+bool bare_start_narrow(struct bare *bare, const char *bound,
+                       const struct ent_tls_settings *settings)
+{
+    return start_on(bare, connect_by(bound, INADDR_LOOPBACK, NARROW_BYTES), settings);
 }
 
 bool bare_write(struct bare *bare, const void *bytes, size_t len)

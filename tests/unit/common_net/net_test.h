@@ -63,6 +63,11 @@ struct bare {
 int bare_connect(const char *bound);                       /* TCP only */
 int bare_connect_from(const char *bound, uint32_t source); /* from this IPv4 address of ours */
 bool bare_start(struct bare *bare, const char *bound, const struct ent_tls_settings *settings);
+/* Its socket takes little from the first byte on. A receive buffer that shrinks later is below the window that the kernel
+ * has promised: what comes is dropped with the acknowledgements that it carries, and both directions stand still. */
+#define NARROW_BYTES 4096
+bool bare_start_narrow(struct bare *bare, const char *bound,
+                       const struct ent_tls_settings *settings);
 bool bare_write(struct bare *bare, const void *bytes, size_t len);
 bool bare_read(struct bare *bare, void *bytes, size_t len); /* false: closed */
 void bare_end(struct bare *bare);
