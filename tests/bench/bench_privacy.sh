@@ -88,14 +88,18 @@ with_seed() { # seed, file of the plan
 with_epsilon() { # seed, epsilon, file of the plan
     with_seed "$1" "$3" | sed -e "s/^  epsilon: .*/  epsilon: $2/"
 }
-# Without its privacy: statistics as usual, and full steps in the place of sampled ones.
+# Without its privacy: statistics as usual, and full steps in the place of sampled ones. No floor on groups either: under it 300
+# small members would count and show nothing, and there would be no model to compare with.
 without_noise() { # seed, file of the plan
     with_seed "$1" "$2" | awk '
         /^privacy:/ { exit }
         /^training:/ { training = 1 }
         /batch:/ { has = 1 }
         { line[++n] = $0 }
-        END { for (i = 1; i <= n; i++) { print line[i]; if (line[i] ~ /^training:/ && !has) print "  batch: full" } }' |
+        END {
+            print "min_group: 1"
+            for (i = 1; i <= n; i++) { print line[i]; if (line[i] ~ /^training:/ && !has) print "  batch: full" }
+        }' |
         sed -e 's/test: file/validation: 0, test: file/'
 }
 
