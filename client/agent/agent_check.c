@@ -31,6 +31,22 @@ static enum ent_err load_plan(struct ent_agent *agent, const uint8_t digest[ENT_
     return err;
 }
 
+/* Where the coordinator adds the noise, nothing is sent that it has not committed to add noise to, or would keep without it. */
+static enum ent_err check_noise(const struct ent_msg_round_open *m, const struct ent_plan *plan)
+{
+    bool due = m->task == ENT_TASK_TRAIN && plan->privacy.unit == ENT_PRIVACY_MEMBER;
+
+    ENT_REQUIRE(!due || m->has_noise, ENT_E_PROTOCOL,
+                "the plan's noise is added by the coordinator, and this round opens without its "
+                "commitment to any");
+    ENT_REQUIRE(due || !m->has_noise, ENT_E_PROTOCOL,
+                "the round opens with noise of the coordinator, which the plan does not have");
+    ENT_REQUIRE(!due || !m->plain, ENT_E_PROTOCOL,
+                "the plan's noise is added by the coordinator, and it would keep this round's "
+                "updates unsealed, without noise");
+    return ENT_E_OK;
+}
+
 /* What the round asks must be what the plan says: the plan is what this member's people have read. */
 static enum ent_err check_against_plan(const struct ent_msg_round_open *m,
                                        const struct ent_plan *plan)
@@ -46,7 +62,7 @@ static enum ent_err check_against_plan(const struct ent_msg_round_open *m,
     ENT_REQUIRE(m->min_members >= plan->min_members, ENT_E_PROTOCOL,
                 "the round would be released with %u members; the plan asks for %u",
                 (unsigned)m->min_members, (unsigned)plan->min_members);
-    return ENT_E_OK;
+    return check_noise(m, plan);
 }
 
 static bool is_invited(const struct ent_agent *agent, const struct ent_open_round *open)

@@ -370,8 +370,11 @@ struct ent_msg_round_open script_open_msg(const struct script *s, enum ent_task_
                                    .join_ms = 30000,
                                    .update_ms = 60000,
                                    .weights = s->plan->weights,
-                                   .scale_bits = s->plan->scale_bits};
+                                   .scale_bits = s->plan->scale_bits,
+                                   .has_noise = task == ENT_TASK_TRAIN &&
+                                                s->plan->privacy.unit == ENT_PRIVACY_MEMBER};
 
+    memset(m.noise_commit, m.has_noise ? 0x77 : 0, sizeof m.noise_commit);
     memcpy(invited[0], s->handle, 16);
     memset(invited[1], 0x22, 16);
     memset(invited[2], 0x33, 16);

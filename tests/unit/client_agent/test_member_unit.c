@@ -246,6 +246,43 @@ ENT_TEST(member_unit, each_refusal_has_its_code)
     script_free(&s);
 }
 
+static void declined_open(struct script *s, const struct ent_msg_round_open *open, const char *why)
+{
+    struct ent_msg_decline m;
+
+    script_open(s, open);
+    (void)script_take(s, ENT_MSG_DECLINE, &m, NULL);
+    CU_ASSERT_EQUAL(m.kind, ENT_REFUSAL_SPECIFICATION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(m.text, why));
+    CU_ASSERT_EQUAL(newest(s).seq, 0); /* nothing was computed */
+}
+
+/* A coordinator that has not committed to its noise, or would keep copies without it, gets no update. */
+ENT_TEST(member_unit, no_update_without_a_commitment_to_noise)
+{
+    struct ent_msg_round_open open;
+    struct script s;
+
+    start(&s, CLIENT, PLAN);
+    open = script_open_msg(&s, ENT_TASK_TRAIN);
+    open.has_noise = false;
+    declined_open(&s, &open, "opens without its commitment");
+    script_free(&s);
+
+    start(&s, CLIENT "auditors: [plain]\n", PLAN);
+    open = script_open_msg(&s, ENT_TASK_TRAIN);
+    open.plain = true;
+    declined_open(&s, &open, "updates unsealed");
+    script_free(&s);
+
+    start(&s, CLIENT, FEATURES MODEL);
+    open = script_open_msg(&s, ENT_TASK_TRAIN);
+    open.has_noise = true;
+    memset(open.noise_commit, 0x77, sizeof open.noise_commit);
+    declined_open(&s, &open, "which the plan does not have");
+    script_free(&s);
+}
+
 /* check: what a customer of this member pays, and that no goal of the plan is a limit here. */
 ENT_TEST(member_unit, check_counts_for_the_customers)
 {
