@@ -46,7 +46,8 @@ static void play_part(uint32_t part)
     CU_ASSERT(tally.pld >= n / 5);
     CU_ASSERT(tally.kept > n / 4 && tally.refunded > n / 4 && tally.lost > n / 20);
     CU_ASSERT(tally.restarts > n / 4);
-    CU_ASSERT(tally.out_of_budget > n / 10 && tally.purse_empty > n / 10); /* a sanitizer's few cases hold 4 of 25 */
+    CU_ASSERT(tally.out_of_budget > n / 10 &&
+              tally.purse_empty > n / 10); /* a sanitizer's few cases hold 4 of 25 */
 }
 
 ENT_TEST(rounds_a, announced_are_those_that_run)
