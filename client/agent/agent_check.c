@@ -47,6 +47,20 @@ static enum ent_err check_noise(const struct ent_msg_round_open *m, const struct
     return ENT_E_OK;
 }
 
+/* Under privacy, statistics and figures that the plan does not list as uncovered do not happen: exact sums that nobody booked. */
+static enum ent_err check_task(const struct ent_msg_round_open *m, const struct ent_plan *plan)
+{
+    bool has = (m->task != ENT_TASK_STATS || !ent_plan_no_stats(plan)) &&
+               (m->task != ENT_TASK_EVALUATE ||
+                (m->split == ENT_SPLIT_TEST ? ent_plan_tests(plan) : ent_plan_validates(plan)));
+
+    ENT_REQUIRE(plan->privacy.unit == ENT_PRIVACY_NONE || has, ENT_E_PROTOCOL,
+                "the round asks for %s, which the plan's privacy leaves out",
+                m->task == ENT_TASK_STATS ? "statistics"
+                                          : "figures on rows that are not trained on");
+    return ENT_E_OK;
+}
+
 /* What the round asks must be what the plan says: the plan is what this member's people have read. */
 static enum ent_err check_against_plan(const struct ent_msg_round_open *m,
                                        const struct ent_plan *plan)
@@ -62,6 +76,7 @@ static enum ent_err check_against_plan(const struct ent_msg_round_open *m,
     ENT_REQUIRE(m->min_members >= plan->min_members, ENT_E_PROTOCOL,
                 "the round would be released with %u members; the plan asks for %u",
                 (unsigned)m->min_members, (unsigned)plan->min_members);
+    ENT_TRY(check_task(m, plan));
     return check_noise(m, plan);
 }
 

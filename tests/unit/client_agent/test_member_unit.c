@@ -6,6 +6,7 @@
 #include "client/agent/check_budget.h"
 #include "client/policy/purse.h"
 #include "client/state/ledger.h"
+#include "common/base/mem.h"
 #include "common/privacy/clip.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/client_agent/support.h"
@@ -281,6 +282,35 @@ ENT_TEST(member_unit, no_update_without_a_commitment_to_noise)
     memset(open.noise_commit, 0x77, sizeof open.noise_commit);
     declined_open(&s, &open, "which the plan does not have");
     script_free(&s);
+}
+
+/* Exact sums that the plan's privacy leaves out: no coordinator gets them by asking, limit or not. */
+ENT_TEST(member_unit, no_rounds_that_the_privacy_leaves_out)
+{
+    static const char *const clients[] = {
+        CLIENT, CLIENT "policy: {epsilon_life: 100, noise: coordinator, uncovered: allow}\n"};
+    static const char tested[] = FEATURES
+        "label: {name: y, positive: \"yes\"}\n"
+        "split: {key: 1, test: 0.2}\n"
+        "model: {layers: [{dense: 8}, relu, {dense: 1}], loss: bce}\n"
+        "training: {rounds: 3, epochs: 2, batch: 16, optimizer: {sgd: {rate: 0.1}}, seed: 7}\n"
+        "aggregation: {weights: equal, min_members: 3}\n" PRIVACY("");
+    struct ent_msg_round_open open;
+    struct script s;
+
+    for (size_t i = 0; i < ENT_ARRAY_LEN(clients); i++) {
+        start(&s, clients[i], tested);
+        open = script_open_msg(&s, ENT_TASK_STATS);
+        declined_open(&s, &open, "asks for statistics");
+        script_free(&s);
+        for (enum ent_split split = ENT_SPLIT_VALIDATION; split <= ENT_SPLIT_TEST; split++) {
+            start(&s, clients[i], tested);
+            open = script_open_msg(&s, ENT_TASK_EVALUATE);
+            open.split = split;
+            declined_open(&s, &open, "asks for figures");
+            script_free(&s);
+        }
+    }
 }
 
 /* check: what a customer of this member pays, and that no goal of the plan is a limit here. */
