@@ -70,6 +70,13 @@ enum ent_err ent_audit_budget_open(struct ent_audit *a, const struct ent_audit_l
     if (a->has_run && b->config != a->run.seq + 1) {
         ENT_TRY(begin_run(a));
     }
+    if (b->hopeless) {
+        ENT_TRY(ent_audit_fail(a, 13, leaf->index,
+                               "leaf %" PRIu64 ": round %" PRIu64
+                               " opens; its plan has a privacy goal that no noise reaches, so no "
+                               "round of it may",
+                               leaf->index, leaf->frame.round));
+    }
     ENT_TRY(check_task(a, leaf));
     b->booked = false;
     b->input = false;

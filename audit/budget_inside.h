@@ -21,6 +21,7 @@ struct ent_audit_budget {
     uint64_t config;      /* leaf of the run's config.set, plus 1; 0: none yet */
     enum promise promise; /* of its plan */
     bool has_plan;        /* it is here, and one of this build */
+    bool hopeless;        /* it has a goal that no noise reaches: its rounds must not open */
     struct ent_plan_privacy privacy;
     struct ent_plan_noise noise;    /* what the plan derives */
     uint32_t weight_max;            /* of the plan: it stands in the sensitivity */

@@ -82,6 +82,8 @@ struct ent_forge_options {
      * `lean`, unless `central`. whole_batches: nothing is sampled. */
     bool privacy;
     bool whole_batches;
+    bool
+        hopeless; /* the plan has a goal that no noise reaches; rounds open all the same, and book nothing */
     /* With `privacy`: unit member instead, noise is added by the coordinator. Rounds are real, not lean. */
     bool central;
     bool own_ledgers;           /* with `central`: members book their customers' loss, too */

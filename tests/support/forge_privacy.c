@@ -36,9 +36,11 @@ static enum ent_err write_promise(const struct ent_forge *f, struct ent_buf *out
         ENT_TRY(ent_buf_addf(out, "privacy: {unit: member, epsilon: 8, delta: 1e-5, clip: 1.0"));
     } else {
         ENT_TRY(ent_buf_addf(out,
-                             "privacy: {unit: customer, epsilon: 2, delta: 1e-5, clip: 1.0, "
-                             "rate: %s, steps: 2, batch: 64",
-                             f->options.whole_batches ? "1" : "0.05"));
+                             "privacy: {unit: customer, epsilon: %s, clip: 1.0, "
+                             "rate: %s, steps: %s, batch: 64",
+                             f->options.hopeless ? "0.001, delta: 1e-12" : "2, delta: 1e-5",
+                             f->options.whole_batches || f->options.hopeless ? "1" : "0.05",
+                             f->options.hopeless ? "100000" : "2"));
     }
     if (f->options.person_members > 0) {
         ENT_TRY(ent_buf_addf(out, ", max_members_per_person: %u, persons: assumed",
@@ -111,7 +113,7 @@ enum ent_err ent_forge_privacy_plan(struct ent_forge *f)
     if (err == ENT_E_OK) {
         err = ent_plan_parse("plan.yaml", yaml.data, yaml.len, &f->budget->plan);
     }
-    if (err == ENT_E_OK) {
+    if (err == ENT_E_OK && !f->options.hopeless) {
         err = ent_plan_privacy_derive(f->budget->plan, &f->budget->noise);
     }
     if (err == ENT_E_OK) {
@@ -169,7 +171,7 @@ enum ent_err ent_forge_privacy_event(struct ent_forge *f)
     bool dropped;
     enum ent_err err;
 
-    if (f->budget == NULL || f->run.task != ENT_TASK_TRAIN) {
+    if (f->budget == NULL || f->run.task != ENT_TASK_TRAIN || f->options.hopeless) {
         return ENT_E_OK;
     }
     e = &f->budget->noise.round;

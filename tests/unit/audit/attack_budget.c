@@ -36,12 +36,15 @@ static void play(struct scene *s, ent_forge_hook hook)
 
 /* ---- controls ---- */
 
+#define HOPELESS 5
+
 static void honest(struct scene *s)
 {
     s->options.whole_batches = s->variant == 1;
     s->options.fixed_weights = s->variant == 2;
     s->options.person_members = s->variant == 3 ? 4 : 0;
     s->options.own_ledgers = s->variant == 4;
+    s->options.hopeless = s->variant == HOPELESS;
     play(s, NULL);
 }
 
@@ -318,6 +321,7 @@ const struct attack attacks_budget[] = {
     {0, "control: a person in four members is counted on", honest, 3, "", "", 0, ""},
     {0, "control: a round called off before any update gives back", honest_refund, 0, "", "", 0,
      ""},
+    {13, "rounds of a plan whose goal no noise reaches", honest, HOPELESS, "V13", "", 1, ""},
     {13, "less noise than the plan derives", false_parameters, LESS_NOISE, "V13", "", 1, ""},
     {13, "more noise is logged than members add", false_parameters, MORE_NOISE, "V13", "", 1, ""},
     {13, "a smaller sensitivity", false_parameters, SENSITIVITY, "V13", "", 1, ""},
@@ -412,6 +416,7 @@ const char *const attacks_budget_say[] = {
     "",
     "",
     "",
+    "no noise reaches",
     "books less noise than",
     "books more noise than",
     "books another sensitivity",
