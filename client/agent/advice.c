@@ -155,10 +155,21 @@ static void say_units(const struct ent_pipeline *pipeline, ent_advice_say *say, 
     }
 }
 
+enum ent_err ent_advice_labels(const struct ent_pipeline *pipeline)
+{
+    return ent_pipeline_plan(pipeline)->privacy.unit == ENT_PRIVACY_NONE
+               ? ent_table_check_labels(ent_pipeline_table(pipeline))
+               : ENT_E_OK;
+}
+
 void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx)
 {
     const struct ent_plan *plan = ent_pipeline_plan(pipeline);
 
+    if (plan->privacy.unit != ENT_PRIVACY_NONE &&
+        ent_table_check_labels(ent_pipeline_table(pipeline)) != ENT_E_OK) {
+        say(ctx, ent_err_message()); /* it takes part all the same */
+    }
     ent_table_notes(ent_pipeline_table(pipeline), say, ctx);
     say_units(pipeline, say, ctx);
     if (ent_plan_validates(plan) && ent_pipeline_rows(pipeline, ENT_SPLIT_VALIDATION) == 0) {

@@ -104,7 +104,7 @@ static enum ent_err load_data(struct ent_agent *agent)
     if (first) {
         ent_advice_parts(agent->pipeline, warn, agent);
     }
-    return ent_table_check_labels(ent_pipeline_table(agent->pipeline));
+    return ent_advice_labels(agent->pipeline);
 }
 
 static enum ent_err follow_course(struct ent_agent *agent)

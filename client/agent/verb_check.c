@@ -109,7 +109,7 @@ static enum ent_err ask(struct report *r)
             note_verdict(r, o->allowed);
         }
     }
-    if (ent_table_check_labels(ent_pipeline_table(r->w->pipeline)) != ENT_E_OK) {
+    if (ent_advice_labels(r->w->pipeline) != ENT_E_OK) {
         note_verdict(r, ENT_E_DATA);
     }
     if (ent_pipeline_rows(r->w->pipeline, ENT_SPLIT_TRAIN) == 0) {

@@ -313,6 +313,33 @@ ENT_TEST(member_unit, no_rounds_that_the_privacy_leaves_out)
     }
 }
 
+/* Whether any customer has the label that a plan names is a fact about one customer: joining does not tell it. */
+ENT_TEST(member_unit, labels_do_not_decide_who_takes_part)
+{
+    static const char plan[] = FEATURES
+        "label: {name: y, positive: nobody}\n"
+        "split: {key: 1}\n"
+        "model: {layers: [{dense: 8}, relu, {dense: 1}], loss: bce}\n"
+        "training: {rounds: 3, epochs: 2, batch: 16, optimizer: {sgd: {rate: 0.1}}, seed: 7}\n"
+        "aggregation: {weights: equal, min_members: 3}\n";
+    static const char with[] = PRIVACY("");
+    char *both = NULL;
+    struct script s;
+
+    start(&s, CLIENT, plan);
+    declined(&s, ENT_TASK_STATS, ENT_REFUSAL_CANNOT, "");
+    script_free(&s);
+
+    both = malloc(sizeof plan + sizeof with);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(both);
+    (void)snprintf(both, sizeof plan + sizeof with, "%s%s", plan, with);
+    start(&s, CLIENT, both);
+    CU_ASSERT_EQUAL(round_of(&s, true).ledger_seq, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(s.said, "which the plan counts as positive")); /* said at home */
+    script_free(&s);
+    free(both);
+}
+
 /* check: what a customer of this member pays, and that no goal of the plan is a limit here. */
 ENT_TEST(member_unit, check_counts_for_the_customers)
 {
