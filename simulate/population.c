@@ -144,7 +144,9 @@ enum ent_err ent_population_check_member(const struct ent_population *population
 
     ENT_REQUIRE(m->n_rows > 0, ENT_E_DATA, "it has no rows");
     ENT_TRY(ent_events_check_targets(population->table, &m->targets));
-    return ent_table_check_some(population->table, m->n_rows, m->positives);
+    return population->joins_always
+               ? ENT_E_OK
+               : ent_table_check_some(population->table, m->n_rows, m->positives);
 }
 
 enum ent_err ent_population_check(const struct ent_population *population)
@@ -335,6 +337,7 @@ enum ent_err ent_population_new(const struct ent_population_options *options,
     enum ent_err err;
 
     ENT_TRY(ent_calloc(1, sizeof *p, &p));
+    p->joins_always = options->plan->privacy.unit != ENT_PRIVACY_NONE;
     err = make(options, p);
     if (err != ENT_E_OK) {
         ent_population_free(p);

@@ -65,6 +65,7 @@ struct ent_population {
     struct ent_simulated_member *members;
     uint32_t n_members;
     uint32_t *rows;
+    bool joins_always; /* under privacy: labels do not decide who takes part (ent_advice_labels) */
     struct ent_population_counts counts;
 };
 

@@ -34,7 +34,8 @@ static void report_noise(const struct ent_json *privacy, FILE *out)
         return;
     }
     (void)fprintf(out, "  noise: added here, once, to the sum of each training round; members and "
-                       "auditors see only sums that have it\n");
+                       "whoever gets a model see only sums that have it; this coordinator, and "
+                       "auditors to whom updates are sealed, see updates without\n");
     if (ent_json_get(privacy, "seed_sealed_to") == NULL) {
         return;
     }

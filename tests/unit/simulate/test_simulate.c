@@ -284,6 +284,12 @@ ENT_TEST(simulate, a_label_that_nobody_has)
     CU_ASSERT_PTR_NOT_NULL(strstr(ent_err_message(),
                                   "none of the 200 rows with a label has 'ja', which the plan "
                                   "counts as positive"));
+    ent_population_free(w.population);
+    w.plan->privacy.unit = ENT_PRIVACY_MEMBER; /* there labels do not decide, as at a real member */
+    ENT_OK(ent_population_new(&options, &w.population));
+    CU_ASSERT_EQUAL(w.population->counts.without_positive, 0);
+    ENT_OK(ent_population_check(w.population));
+    w.plan->privacy.unit = ENT_PRIVACY_NONE;
     w.plan->label_positive = positive;
     ent_world_close(&w);
 }
