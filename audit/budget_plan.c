@@ -48,7 +48,7 @@ enum ent_err ent_audit_budget_plan(struct ent_audit *a)
     if (b->promise == PROMISE_PRIVACY) {
         err = ent_plan_privacy_derive(plan, &b->noise);
         b->promise = err == ENT_E_OK ? PROMISE_PRIVACY : PROMISE_UNKNOWN;
-        b->hopeless = err != ENT_E_OK && err != ENT_E_NO_MEMORY;
+        b->hopeless = err == ENT_E_CONFIG;
     }
     if (err != ENT_E_NO_MEMORY) { /* no plan of ours: V16, or nothing to hold it to */
         err = ent_audit_base_of(a, plan);

@@ -155,6 +155,10 @@ enum ent_err ent_population_check(const struct ent_population *population)
     uint32_t declining = c->without_positive + c->positive_only + c->without_target;
     uint32_t first = 0;
 
+    if (population
+            ->joins_always) { /* of no single member, but a plan that nobody's data fits is a slip */
+        ENT_TRY(ent_table_check_labels(population->table));
+    }
     if (declining == 0 || declining + c->without_rows < population->n_members) {
         return ENT_E_OK;
     }

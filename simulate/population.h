@@ -48,10 +48,11 @@ struct ent_simulated_member {
 
 /* What is odd about the members: counted, none of it is an error. */
 struct ent_population_counts {
-    uint32_t without_rows;     /* declines every round: there is no data */
-    uint32_t without_positive; /* declines every round: no row has the positive label */
-    uint32_t positive_only;    /* declines every round: all rows have it */
-    uint32_t without_target;   /* declines every round: no event to predict has a declared value */
+    uint32_t without_rows; /* declines every round: there is no data */
+    uint32_t
+        without_positive; /* declines every round, unless joins_always: no row has the positive label */
+    uint32_t positive_only;  /* as that one: all rows have it */
+    uint32_t without_target; /* declines every round: no event to predict has a declared value */
     uint32_t without_train_rows; /* declines training rounds; the others have nothing to train on */
     uint32_t one_class;          /* its training rows hold one class only */
     uint32_t lone_values;        /* category values that one member only has in its training rows */
@@ -85,7 +86,7 @@ ENT_MUST enum ent_err ent_population_new(const struct ent_population_options *op
 /* Whether a member can take part with its labels, as client/agent asks it: DATA, and the sentence that it would say. */
 ENT_MUST enum ent_err ent_population_check_member(const struct ent_population *population,
                                                   uint32_t member);
-/* DATA when every member declines, with the sentence of the first. */
+/* DATA when every member declines, with the sentence of the first, or when all rows together have one label. */
 ENT_MUST enum ent_err ent_population_check(const struct ent_population *population);
 void ent_population_free(struct ent_population *population);
 

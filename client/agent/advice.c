@@ -1,5 +1,7 @@
 #include "client/agent/advice.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/options.h"
@@ -155,6 +157,29 @@ static void say_units(const struct ent_pipeline *pipeline, ent_advice_say *say, 
     }
 }
 
+/* A promise that may fail with probability delta for each customer fails for one of 1 / delta. */
+static void say_delta(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx)
+{
+    const struct ent_plan_privacy *privacy = &ent_pipeline_plan(pipeline)->privacy;
+    const struct ent_split_rows *train = &ent_pipeline_parts(pipeline)->part[ENT_SPLIT_TRAIN];
+    double most = privacy->delta > 0.0 ? ceil(1.0 / privacy->delta) : (double)UINT32_MAX;
+    char line[300];
+    uint32_t n = 0;
+
+    if (privacy->unit != ENT_PRIVACY_CUSTOMER || most > (double)train->n ||
+        ent_split_customers(ent_pipeline_table(pipeline), train, (uint32_t)most, &n) != ENT_E_OK ||
+        n < (uint32_t)most) {
+        return;
+    }
+    (void)snprintf(
+        line, sizeof line,
+        "the plan's delta %g is not below 1 / (training customers of this member): the "
+        "promise may fail altogether for one of them, whatever its epsilon is; ask for a "
+        "smaller privacy.delta",
+        privacy->delta);
+    say(ctx, line);
+}
+
 enum ent_err ent_advice_labels(const struct ent_pipeline *pipeline)
 {
     return ent_pipeline_plan(pipeline)->privacy.unit == ENT_PRIVACY_NONE
@@ -172,6 +197,7 @@ void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, 
     }
     ent_table_notes(ent_pipeline_table(pipeline), say, ctx);
     say_units(pipeline, say, ctx);
+    say_delta(pipeline, say, ctx);
     if (ent_plan_validates(plan) && ent_pipeline_rows(pipeline, ENT_SPLIT_VALIDATION) == 0) {
         say(ctx, "the plan asks for validation rows, and this member has none: its customers have "
                  "no say in which round is the best");

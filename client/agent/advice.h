@@ -14,9 +14,9 @@ typedef void ent_advice_say(void *ctx, const char *line);
 void ent_advice_columns(const struct ent_plan *plan, const struct ent_client_config *config,
                         ent_advice_say *say, void *ctx);
 /* After ent_pipeline_load. */
+void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx);
 /* DATA: labels from which nothing can be learned. Not under privacy: whether a member takes part would tell whether one of
  * its customers has the label that the plan names, and no budget would count it. There it is advice, of ent_advice_parts. */
 ENT_MUST enum ent_err ent_advice_labels(const struct ent_pipeline *pipeline);
-void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx);
 
 #endif

@@ -152,9 +152,12 @@ static enum ent_err unreachable(const struct ent_plan *plan, const struct ent_dp
 {
     struct ent_dp_event coarse = *all;
     double sigma;
+    enum ent_err err;
 
     coarse.sensitivity = 4096;
-    if (ent_calibrate_event(NULL, 0, &coarse, limit, &coarse.sigma2) != ENT_E_OK) {
+    err = ent_calibrate_event(NULL, 0, &coarse, limit, &coarse.sigma2);
+    ENT_REQUIRE(err == ENT_E_OK || err == ENT_E_RANGE, err, "%s", ent_err_message());
+    if (err == ENT_E_RANGE) {
         return ent_err_note(
             ENT_E_CONFIG,
             "%sprivacy: no noise within the sampler's bounds gives epsilon %g at delta %g "
@@ -177,11 +180,14 @@ enum ent_err ent_plan_privacy_goal(const struct ent_plan *plan, double epsilon, 
 {
     struct ent_dp_limit limit = {.eps = epsilon, .delta = plan->privacy.delta};
     struct ent_dp_event all;
+    enum ent_err err;
 
     ENT_TRY(event_of(plan, rounds, &all));
-    if (ent_calibrate_event(NULL, 0, &all, &limit, &all.sigma2) != ENT_E_OK) {
+    err = ent_calibrate_event(NULL, 0, &all, &limit, &all.sigma2);
+    if (err == ENT_E_RANGE) { /* anything else, such as no memory, says nothing of the plan */
         return unreachable(plan, &all, &limit);
     }
+    ENT_TRY(err);
     return finish(plan, &all, rounds, out);
 }
 

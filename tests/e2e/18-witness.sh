@@ -45,6 +45,7 @@ expect_no_line member-1 'round 3 .* closed with'
 newest=$(find "$FED/models" -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2)
 [ -s "$newest" ] || fail "the coordinator has no model in $FED/models"
 for held in "$TOP"/member-[12]/models/*; do
+    [ -s "$held" ] || fail "members 1 and 2 hold no model at all, not even the one they trained from"
     ! cmp -s "$newest" "$held" || fail "a model left without a quorum: $held"
 done
 for i in 1 2 3 4; do [ ! -e "$TOP/member-$i/global.safetensors" ] || fail "member-$i has the run's model"; done

@@ -105,6 +105,7 @@ fed_serve
 after=$(fits)
 for i in 1 3; do member "member-$i"; done
 [ "$(echo "$before" | cut -d ' ' -f 1)" -le "$(echo "$after" | cut -d ' ' -f 1)" ] || fail "books before $before, after $after"
+[ "$(echo "$after" | cut -d ' ' -f 2)" -ge 1 ] || fail "nothing was given back: $after"
 
 say "a member, at its points: what was booked and is lost costs a round, what was stored does not"
 for point in agent.booked agent.stored agent.offered; do

@@ -19,11 +19,7 @@
 #define MEMBERS 4
 #define ROUNDS 2
 #define RUN_MAX_MS UINT64_C(600000)
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SCHEDULES 30
-#else
 #define SCHEDULES 60
-#endif
 
 static const char plan[] =
     "features:\n"

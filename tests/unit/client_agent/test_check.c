@@ -3,6 +3,7 @@
 
 #include "client/agent/advice.h"
 #include "client/agent/verbs.h"
+#include "common/base/mem.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/client_agent/support.h"
 
@@ -102,6 +103,46 @@ ENT_TEST(advice, parts_without_rows)
     CU_ASSERT_EQUAL(l.n, 0);
     free(csv);
     ent_pipeline_free(p);
+    ent_client_config_free(config);
+}
+
+/* A promise that may fail for one of a hundred customers, where there are more. */
+ENT_TEST(advice, a_delta_that_is_one_of_the_customers)
+{
+    static const char text[] =
+        "features:\n"
+        "  - {name: age, type: number, range: [0, 100]}\n"
+        "label: {name: y, positive: \"yes\"}\n"
+        "split: {key: 1}\n"
+        "model: {layers: [{dense: 1}], loss: bce}\n"
+        "training: {rounds: 3, optimizer: {sgd: {rate: 0.1}}, seed: 7}\n"
+        "aggregation: {weights: equal, min_members: 3}\n"
+        "privacy: {unit: customer, epsilon: 6, delta: %s, clip: 1.0, rate: 0.2, batch: 60}\n";
+    static const struct {
+        const char *delta;
+        bool warns;
+    } cases[] = {{"1e-2", true}, {"1e-5", false}};
+    const char *dir = ent_test_tmpdir();
+    struct ent_client_config *config = config_of(dir, "unit_key: id\n");
+    char *csv = support_csv(500, 1);
+
+    (void)support_file(dir, "data.csv", csv, strlen(csv));
+    for (size_t i = 0; i < ENT_ARRAY_LEN(cases); i++) {
+        struct ent_pipeline *p = NULL;
+        struct ent_plan *plan = NULL;
+        struct lines l = {0};
+        char yaml[sizeof text + 8];
+
+        (void)snprintf(yaml, sizeof yaml, text, cases[i].delta);
+        ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)yaml, strlen(yaml), &plan));
+        ENT_OK(ent_pipeline_new(config, "a", &p));
+        ent_pipeline_use_take(p, plan);
+        ENT_OK(ent_pipeline_load(p));
+        ent_advice_parts(p, take_line, &l);
+        CU_ASSERT_EQUAL(strstr(l.text, "ask for a smaller privacy.delta") != NULL, cases[i].warns);
+        ent_pipeline_free(p);
+    }
+    free(csv);
     ent_client_config_free(config);
 }
 

@@ -288,7 +288,7 @@ ENT_TEST(simulate, a_label_that_nobody_has)
     w.plan->privacy.unit = ENT_PRIVACY_MEMBER; /* there labels do not decide, as at a real member */
     ENT_OK(ent_population_new(&options, &w.population));
     CU_ASSERT_EQUAL(w.population->counts.without_positive, 0);
-    ENT_OK(ent_population_check(w.population));
+    ENT_FAILS(ent_population_check(w.population), ENT_E_DATA);
     w.plan->privacy.unit = ENT_PRIVACY_NONE;
     w.plan->label_positive = positive;
     ent_world_close(&w);
