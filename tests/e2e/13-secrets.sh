@@ -71,4 +71,4 @@ done
 
 say "a token on the command line is not taken"
 expect_status 2 token client enroll --dir "$TOP/x" "$(cat "$TOP/token-1")"
-[ "$(grep -cF "$(sed 's/.*\.//' "$TOP/token-1" | cut -c 88-110)" "$LOGS/token.log")" -eq 0 ] || fail "the token is repeated"
+[ "$(grep -cF -e "$(sed 's/.*\.//' "$TOP/token-1" | cut -c 88-110)" "$LOGS/token.log")" -eq 0 ] || fail "the token is repeated"
