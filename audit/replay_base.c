@@ -1,39 +1,9 @@
-/* The model that a run without statistics starts from: made again of the plan, or one that was released before. One that is
- * neither was brought along (`start --base`): the log names it, nothing here says what it was made of. */
+/* The base of a run, as replay says it. */
 #include <string.h>
 
+#include "audit/base.h"
 #include "audit/replay_inside.h"
 #include "common/base/mem.h"
-
-static enum ent_err hash_piece(void *ctx, const void *bytes, size_t len)
-{
-    ent_sha256_add(ctx, bytes, len);
-    return ENT_E_OK;
-}
-
-/* Parameters are allocated by the file that is there, not by what a plan says. */
-static enum ent_err is_of_plan(struct ent_replaying *r, bool *here, bool *yes)
-{
-    struct ent_sha256 hash = {0};
-    struct ent_step_sink sink = {.write = hash_piece, .ctx = &hash};
-    uint8_t digest[32];
-    uint64_t size = 0;
-    enum ent_err err = ent_export_blob_size(r->export, r->run.base, &size);
-
-    *here = err == ENT_E_OK;
-    *yes = false;
-    if (!*here || size / sizeof(float) < ent_plan_n_params(r->run.plan)) {
-        return err == ENT_E_NOT_FOUND || err == ENT_E_OK ? ENT_E_OK : err;
-    }
-    ENT_TRY(ent_sha256_init(&hash));
-    err = ent_step_initial_of_ranges(r->run.plan, &sink);
-    if (err == ENT_E_OK) {
-        ent_sha256_finish(&hash, digest);
-        *yes = memcmp(digest, r->run.base, sizeof digest) == 0;
-    }
-    ent_sha256_release(&hash);
-    return ent_replay_is_fatal(err) ? err : ENT_E_OK;
-}
 
 static bool was_released(const struct ent_replaying *r)
 {
@@ -48,6 +18,7 @@ static bool was_released(const struct ent_replaying *r)
 enum ent_err ent_replay_base_released(struct ent_replaying *r, const uint8_t model[32])
 {
     if (r->n_released >= ENT_AUDIT_LIST_MAX) {
+        r->lost_released = true;
         return ENT_E_OK;
     }
     ENT_TRY(ent_grow(&r->released, &r->cap_released, r->n_released + 1, sizeof *r->released));
@@ -73,27 +44,21 @@ static enum ent_err keep(struct ent_replaying *r, enum ent_audit_base is)
 
 enum ent_err ent_replay_base(struct ent_replaying *r, bool no_stats)
 {
-    enum ent_audit_base is = ENT_AUDIT_BASE_OTHER;
-    bool here = false;
-    bool of_plan = false;
+    enum ent_audit_base is = ENT_AUDIT_BASE_NONE;
 
     if (no_stats && !r->run.has_base) {
         ent_replay_break(r, ENT_REPLAY_DIFFERS,
                          "it counts no statistics and names no model to start from");
-        return ENT_E_OK;
     }
     if (!r->run.has_base) {
         return ENT_E_OK;
     }
-    if (no_stats && r->run.plan != NULL) {
-        ENT_TRY(is_of_plan(r, &here, &of_plan));
-    }
-    if (of_plan) {
-        is = ENT_AUDIT_BASE_PLAN;
-    } else if (was_released(r)) {
-        is = ENT_AUDIT_BASE_RELEASED;
-    } else if ((no_stats && !here) || r->n_released >= ENT_AUDIT_LIST_MAX) {
-        is = ENT_AUDIT_BASE_UNKNOWN;
-    }
+    ENT_TRY(ent_audit_base_is(&(struct ent_audit_base_asked){.export = r->export,
+                                                             .plan = r->run.plan,
+                                                             .base = r->run.base,
+                                                             .no_stats = no_stats,
+                                                             .released = was_released(r),
+                                                             .releases_lost = r->lost_released},
+                              &is));
     return keep(r, is);
 }

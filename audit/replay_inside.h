@@ -91,6 +91,7 @@ struct ent_replaying {
     uint8_t (*released)[32]; /* every model that was released so far */
     size_t n_released;
     size_t cap_released;
+    bool lost_released; /* there were more */
     struct ent_replay_run run;
     struct ent_replay_attempt at;
 };

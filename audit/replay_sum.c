@@ -3,9 +3,7 @@
 
 #include "audit/replay_inside.h"
 #include "common/base/mem.h"
-#include "common/crypto/hpke.h"
-
-static const uint8_t seal_info[] = "entente/seal/v1"; /* with its zero byte */
+#include "common/crypto/seal.h"
 
 /* ---- update.accept ---- */
 
@@ -177,9 +175,7 @@ static enum ent_err read_blob(struct ent_replaying *r, const struct ent_replay_u
 static enum ent_err unseal(struct ent_replaying *r, const struct ent_replay_update *u,
                            const char *who, struct ent_bytes *payload, bool *opened)
 {
-    uint8_t aad[32 + sizeof u->handle];
-    struct ent_hpke_context context = {.info = {seal_info, sizeof seal_info},
-                                       .aad = {aad, sizeof aad}};
+    struct ent_seal seal;
     struct ent_part sealed = {r->bytes.data, r->bytes.len};
     enum ent_err err;
 
@@ -188,11 +184,10 @@ static enum ent_err unseal(struct ent_replaying *r, const struct ent_replay_upda
         *payload = (struct ent_bytes){r->bytes.data, r->bytes.len};
         return ENT_E_OK;
     }
-    memcpy(aad, r->at.hash, 32);
-    memcpy(aad + 32, u->handle, sizeof u->handle);
+    ent_seal_of_update(&seal, r->at.hash, u->handle);
     *payload =
         (struct ent_bytes){r->bytes.data + ENT_HPKE_ENC_BYTES, r->bytes.len - ENT_HPKE_EXTRA_BYTES};
-    err = ent_hpke_open(r->key, &context, sealed, r->bytes.data + ENT_HPKE_ENC_BYTES);
+    err = ent_hpke_open(r->key, &seal.context, sealed, r->bytes.data + ENT_HPKE_ENC_BYTES);
     if (err == ENT_E_SIGNATURE) {
         ent_replay_say(r, ENT_REPLAY_DIFFERS, true,
                        "the sealed update of member %s does not open with this key", who);

@@ -27,13 +27,13 @@ static const char *accountant_name(uint32_t accountant)
 
 static void put_event(struct ent_json_writer *w, const struct ent_leaf_dp_event *e)
 {
-    ent_json_put_key_string(w, "unit", e->unit == ENT_PRIVACY_MEMBER ? "member" : "customer");
+    ent_json_put_key_string(w, "unit", ent_plan_unit_name(e->unit));
     ent_json_put_key_string(w, "adjacency",
                             e->unit == ENT_PRIVACY_MEMBER ? "zero-out" : "add-remove");
     ent_json_put_key_string(
         w, "mechanism", e->mechanism == ENT_DP_DISCRETE_GAUSSIAN ? "discrete-gaussian" : "unknown");
     ent_json_put_key_string(w, "noise_at",
-                            e->trust == ENT_LOG_TRUST_CENTRAL ? "coordinator" : "member");
+                            e->trust == ENT_LOG_TRUST_CENTRAL ? "coordinator" : "members");
     ent_json_put_key_uint(w, "rate", e->rate);
     ent_json_put_key_uint(w, "rate_of", ENT_DP_RATE_ALL);
     ent_json_put_key_uint(w, "steps", e->steps);

@@ -5,7 +5,7 @@
 
 #include "audit/inside.h"
 #include "common/base/file.h"
-#include "common/crypto/hpke.h"
+#include "common/crypto/seal.h"
 
 #define PIECE ((size_t)32 * 1024)
 
@@ -62,22 +62,19 @@ static enum ent_err open_pieces(const struct sealed *s, struct ent_hpke_opener *
 /* The digest of what is inside. SIGNATURE: it does not open. */
 static enum ent_err open_sealed(struct ent_audit *a, const struct sealed *s, uint8_t out[32])
 {
-    static const char info[] = "entente/seal/v1";
-    uint8_t aad[48];
-    struct ent_hpke_context context = {.info = {info, sizeof info}, .aad = {aad, sizeof aad}};
+    struct ent_seal seal;
     struct ent_hpke_opener *opener = NULL;
     struct ent_sha256 hash = {0};
     uint8_t enc[ENT_HPKE_ENC_BYTES];
     size_t got = 0;
     enum ent_err err;
 
-    memcpy(aad, s->header->update.round_open, 32);
-    memcpy(aad + 32, s->header->sender, 16);
+    ent_seal_of_update(&seal, s->header->update.round_open, s->header->sender);
     ENT_REQUIRE(lseek(s->fd, 0, SEEK_SET) == 0, ENT_E_IO, "a sealed update cannot be read again");
     ENT_TRY(ent_fd_read(s->fd, enc, sizeof enc, &got));
     ENT_REQUIRE(got == sizeof enc, ENT_E_SIGNATURE, "a sealed update became shorter");
     ENT_TRY(ent_sha256_init(&hash));
-    err = ent_hpke_open_begin(a->key, &context, enc, &opener);
+    err = ent_hpke_open_begin(a->key, &seal.context, enc, &opener);
     if (err == ENT_E_OK) {
         err = open_pieces(s, opener, &hash);
     }

@@ -67,7 +67,6 @@ enum ent_err ent_sim_privacy_setup(struct ent_sim *s)
     if (p->unit == ENT_PRIVACY_NONE) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_plan_privacy_startable(s->plan));
     ENT_TRY(ent_plan_privacy_derive(s->plan, &own->plan));
     ENT_TRY(ent_account_rounds_left(
         NULL, 0, &round, &limit, (uint64_t)s->plan->rounds * s->plan->attempts, &own->affordable));

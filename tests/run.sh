@@ -46,16 +46,25 @@ run() { # name, preset, ctest arguments...
 build dev
 run dev dev -LE 'e2e|examples|bench|long|golden'
 build release
-# The programs' tests mostly wait, so the next build takes what they leave of the cores.
-nice -n 19 bash -c "$(declare -f compile); compile asan" &
+rm -f build/asan-fuzz.test.log
+# The programs' tests mostly wait, so what has no clock takes what they leave of the cores: the next build, and its fuzz corpora.
+nice -n 19 bash -c "set -e; $(declare -f compile step run); start=$start failed=() logs=() jobs=1
+    compile asan
+    run 'asan fuzz' asan -L fuzz
+    [ \${#failed[@]} -eq 0 ]" >build/behind.log 2>&1 &
 asan=$!
 trap 'kill "$asan" 2>/dev/null || true' EXIT
 jobs=1 run e2e release -L e2e
 jobs=1 run examples release -L examples
 step "build asan"
-wait "$asan"
+behind=0
+wait "$asan" || behind=$?
 trap - EXIT
-run asan asan -L 'unit|integration|fuzz' -LE long
+cat build/behind.log
+[ -e build/asan-fuzz.test.log ] || exit "$behind" # it was not built
+logs+=(build/asan-fuzz.test.log)
+[ "$behind" -eq 0 ] || failed+=("asan fuzz")
+run asan asan -L 'unit|integration' -LE long
 if [ "$all" = yes ]; then
     build tsan
     run tsan tsan -L 'unit|integration' -LE long

@@ -7,6 +7,7 @@
 #include "common/base/options.h"
 #include "common/config/scalar.h"
 
+#define BATCH_APART 4 /* times what is drawn, or a part of it: said */
 #define MAX_NAMES 256 /* that a near miss is looked for among */
 
 static const struct ent_feature *find_feature(const struct ent_plan *plan, const char *name)
@@ -180,6 +181,32 @@ static void say_delta(const struct ent_pipeline *pipeline, ent_advice_say *say, 
     say(ctx, line);
 }
 
+/* The noised sum of a step is divided by the plan's batch, whoever was drawn. */
+static void say_batch(const struct ent_pipeline *pipeline, ent_advice_say *say, void *ctx)
+{
+    const struct ent_plan_privacy *privacy = &ent_pipeline_plan(pipeline)->privacy;
+    const struct ent_split_rows *train = &ent_pipeline_parts(pipeline)->part[ENT_SPLIT_TRAIN];
+    char line[300];
+    uint32_t n = 0;
+    double drawn;
+
+    if (privacy->unit != ENT_PRIVACY_CUSTOMER ||
+        ent_split_customers(ent_pipeline_table(pipeline), train, UINT32_MAX, &n) != ENT_E_OK) {
+        return;
+    }
+    drawn = ldexp((double)privacy->rate, -32) * (double)n;
+    if (n == 0 ||
+        (drawn <= BATCH_APART * privacy->batch && drawn * BATCH_APART >= privacy->batch)) {
+        return;
+    }
+    (void)snprintf(line, sizeof line,
+                   "the plan's rate takes about %.0f of this member's %lu training customers in a "
+                   "step, and their sum is divided by its batch %u: its steps are %.2g times as "
+                   "long as where the two are equal; ask for a batch near rate times customers",
+                   drawn, (unsigned long)n, (unsigned)privacy->batch, drawn / privacy->batch);
+    say(ctx, line);
+}
+
 enum ent_err ent_advice_labels(const struct ent_pipeline *pipeline)
 {
     return ent_pipeline_plan(pipeline)->privacy.unit == ENT_PRIVACY_NONE
@@ -198,6 +225,7 @@ void ent_advice_parts(const struct ent_pipeline *pipeline, ent_advice_say *say, 
     ent_table_notes(ent_pipeline_table(pipeline), say, ctx);
     say_units(pipeline, say, ctx);
     say_delta(pipeline, say, ctx);
+    say_batch(pipeline, say, ctx);
     if (ent_plan_validates(plan) && ent_pipeline_rows(pipeline, ENT_SPLIT_VALIDATION) == 0) {
         say(ctx, "the plan asks for validation rows, and this member has none: its customers have "
                  "no say in which round is the best");

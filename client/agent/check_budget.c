@@ -65,15 +65,16 @@ static enum ent_err read_into(const struct ent_workplace *w, struct ent_check_bu
 {
     const struct ent_plan *plan = ent_pipeline_plan(w->pipeline);
     struct ent_purse_books books = {.scope = w->config->scope};
+    const struct ent_plan_noise *noise;
     struct ent_state *state = NULL;
     enum ent_err err;
 
-    if (ent_pipeline_noise(w->pipeline, &out->noise) != ENT_E_OK) {
+    if (ent_pipeline_noise(w->pipeline, &noise) != ENT_E_OK) {
         return ENT_E_OK; /* there can be no such run: the verdict says so */
     }
-    ENT_TRY(ent_purse_event(&plan->privacy, &out->noise->round, &out->round));
-    out->run_epsilon = plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? out->noise->epsilon
-                                                                  : out->noise->epsilon_person[0];
+    ENT_TRY(ent_purse_event(&plan->privacy, &noise->round, &out->round));
+    out->run_epsilon =
+        plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? noise->epsilon : noise->epsilon_person[0];
     out->noised = true;
     out->rounds = plan->rounds;
     if (w->enrolled && has_state(w->dir)) {
@@ -116,7 +117,7 @@ enum ent_err ent_check_budget_ask(const struct ent_workplace *w,
 {
     const struct ent_plan *plan = ent_pipeline_plan(w->pipeline);
 
-    ENT_TRY(ent_check_privacy_possible(plan));
+    ENT_TRY(ent_check_privacy_possible(w->pipeline));
     ENT_TRY(ent_policy_check_privacy(&w->config->policy, &plan->privacy));
     if (!budget->noised || budget->left > 0) {
         return ENT_E_OK;
@@ -147,28 +148,11 @@ static void print_budget(const struct ent_plan *plan, const struct ent_check_bud
 
 void ent_check_budget_print(const struct ent_workplace *w, const struct ent_check_budget *budget)
 {
-    ent_check_privacy_print(ent_pipeline_plan(w->pipeline), stdout);
+    ent_check_privacy_print(w->pipeline, stdout);
     if (budget->noised) {
         print_budget(ent_pipeline_plan(w->pipeline), budget);
     }
     printf("\n");
-}
-
-static void put_releases(const struct ent_plan *plan, struct ent_json_writer *json)
-{
-    struct ent_plan_release list[ENT_PLAN_RELEASES_MAX];
-    uint32_t n = ent_plan_releases(plan, list);
-
-    ent_json_put_key(json, "releases");
-    ent_json_put_array(json);
-    for (uint32_t i = 0; i < n; i++) {
-        ent_json_put_object(json, ENT_JSON_INSERTION);
-        ent_json_put_key_string(json, "what", list[i].what);
-        ent_json_put_key_uint(json, "times", list[i].times);
-        ent_json_put_key_bool(json, "dp_covered", list[i].covered);
-        ent_json_put_close(json);
-    }
-    ent_json_put_close(json);
 }
 
 static void put_accounts(const struct ent_check_budget *budget, struct ent_json_writer *json)
@@ -193,8 +177,8 @@ static void put_accounts(const struct ent_check_budget *budget, struct ent_json_
 void ent_check_budget_put(const struct ent_workplace *w, const struct ent_check_budget *budget,
                           struct ent_json_writer *json)
 {
-    ent_check_privacy_put(ent_pipeline_plan(w->pipeline), json);
-    put_releases(ent_pipeline_plan(w->pipeline), json);
+    ent_check_privacy_put(w->pipeline, json);
+    ent_plan_releases_put(ent_pipeline_plan(w->pipeline), json);
     if (!budget->noised) {
         return;
     }

@@ -10,7 +10,6 @@ struct ent_check_budget {
     bool noised;               /* the plan has noise: all below is known */
     struct ent_dp_event round; /* what the ledger books of a round: of a customer of this member */
     double run_epsilon; /* what a whole run costs a customer of this member, at the plan's delta */
-    const struct ent_plan_noise *noise; /* the pipeline's */
     struct ent_dp_event *run; /* owned; of the active run of this plan, if the member is in one */
     struct ent_dp_event *life;
     struct ent_purse budget;

@@ -130,6 +130,13 @@ static const char *kind(const struct ent_feature *f)
     return f->codes == ENT_CODES_VOCABULARY ? "buckets" : "values";
 }
 
+/* No noise covers a no that depends on rows. */
+static bool rows_decide(const struct ent_workplace *w)
+{
+    return ent_pipeline_plan(w->pipeline)->privacy.unit != ENT_PRIVACY_NONE &&
+           (w->config->policy.min_customers > 1 || w->config->data.bad_rows == ENT_BAD_ROWS_FAIL);
+}
+
 void ent_check_floor_print(const struct ent_workplace *w, const struct ent_check_floor *floor,
                            FILE *out)
 {
@@ -140,6 +147,11 @@ void ent_check_floor_print(const struct ent_workplace *w, const struct ent_check
                   (unsigned)w->config->policy.min_customers);
     for (size_t i = 0; i < 3; i++) {
         (void)fprintf(out, "%s%s %s", i > 0 ? ", " : "", part_names[i], floor->parts[i]);
+    }
+    if (rows_decide(w)) {
+        (void)fprintf(out,
+                      "\n  whether it takes part depends on its rows here and is NOT covered by "
+                      "noise (policy.min_customers: 1 and data.bad_rows: drop decide nothing)");
     }
     (void)fprintf(out, "\nfloor on groups: %u %s (the plan's min_group %u, policy.min_group %u)",
                   (unsigned)floor->floor, ent_plural(floor->floor, "customer", "customers"),
@@ -169,6 +181,7 @@ void ent_check_floor_put(const struct ent_workplace *w, const struct ent_check_f
     const struct ent_plan *plan = ent_pipeline_plan(w->pipeline);
 
     ent_json_put_key_uint(json, "min_customers", w->config->policy.min_customers);
+    ent_json_put_key_bool(json, "rows_decide_uncovered", rows_decide(w));
     ent_json_put_key_uint(json, "min_group", floor->floor);
     ent_json_put_key(json, "sent_as_zeros");
     ent_json_put_array(json);

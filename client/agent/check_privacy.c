@@ -17,54 +17,43 @@ const char *ent_check_privacy_words(const struct ent_plan *plan,
                  "update without it, clipped to privacy.clip";
 }
 
-enum ent_err ent_check_privacy_possible(const struct ent_plan *plan)
+enum ent_err ent_check_privacy_possible(struct ent_pipeline *pipeline)
 {
-    struct ent_plan_noise noise;
+    const struct ent_plan_noise *noise;
 
-    if (plan->privacy.unit == ENT_PRIVACY_NONE) {
-        return ENT_E_OK;
-    }
-    ENT_TRY(ent_plan_privacy_startable(plan));
-    return ent_plan_privacy_derive(plan, &noise);
+    return ent_pipeline_plan(pipeline)->privacy.unit == ENT_PRIVACY_NONE
+               ? ENT_E_OK
+               : ent_pipeline_noise(pipeline, &noise);
 }
 
-void ent_check_privacy_print(const struct ent_plan *plan, FILE *out)
+void ent_check_privacy_print(struct ent_pipeline *pipeline, FILE *out)
 {
-    struct ent_plan_noise noise;
+    const struct ent_plan *plan = ent_pipeline_plan(pipeline);
+    const struct ent_plan_noise *noise;
 
     if (plan->privacy.unit == ENT_PRIVACY_NONE) {
         (void)fprintf(out, "privacy: the plan has none: no noise covers any of it\n");
         return;
     }
-    if (ent_plan_privacy_derive(plan, &noise) != ENT_E_OK) {
+    if (ent_pipeline_noise(pipeline, &noise) != ENT_E_OK) {
         return; /* the verdict says it */
     }
     ent_plan_releases_print(plan, out);
-    ent_plan_noise_print(plan, &noise, out);
+    ent_plan_noise_print(plan, noise, out);
 }
 
-void ent_check_privacy_put(const struct ent_plan *plan, struct ent_json_writer *json)
+void ent_check_privacy_put(struct ent_pipeline *pipeline, struct ent_json_writer *json)
 {
-    struct ent_plan_noise n;
+    const struct ent_plan *plan = ent_pipeline_plan(pipeline);
+    const struct ent_plan_noise *noise;
 
     ent_json_put_key(json, "privacy");
-    if (plan->privacy.unit == ENT_PRIVACY_NONE || ent_plan_privacy_derive(plan, &n) != ENT_E_OK) {
+    if (plan->privacy.unit == ENT_PRIVACY_NONE ||
+        ent_pipeline_noise(pipeline, &noise) != ENT_E_OK) {
         ent_json_put_null(json);
         return;
     }
     ent_json_put_object(json, ENT_JSON_INSERTION);
-    ent_json_put_key_string(json, "unit",
-                            plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? "customer" : "member");
-    ent_json_put_key_double(json, "epsilon", n.epsilon);
-    ent_json_put_key_double(json, "delta", plan->privacy.delta);
-    ent_json_put_key_string(json, "trust",
-                            plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? "members" : "coordinator");
-    ent_json_put_key_double(json, "epsilon_person_1", n.epsilon_person[0]);
-    ent_json_put_key_double(json, "epsilon_person_2", n.epsilon_person[1]);
-    ent_json_put_key_double(json, "epsilon_person", n.epsilon_declared);
-    ent_json_put_key_uint(json, "max_members_per_person", plan->privacy.members_per_person);
-    ent_json_put_key_string(json, "persons", ent_plan_persons_name(plan->privacy.persons_basis));
-    ent_json_put_key_double(json, "noise_multiplier", n.z);
-    ent_json_put_key_uint(json, "steps", n.steps_total);
+    ent_plan_noise_put(plan, noise, json);
     ent_json_put_close(json);
 }

@@ -4,6 +4,7 @@
 #define ENT_CLIENT_AGENT_CHECK_PRIVACY_H
 
 #include "client/agent/outgoing.h"
+#include "client/agent/pipeline.h"
 #include "common/json/json.h"
 
 /* Whether noise stands before whatever is released of it. */
@@ -12,9 +13,9 @@ bool ent_check_privacy_covers(const struct ent_plan *plan, const struct ent_outg
 const char *ent_check_privacy_words(const struct ent_plan *plan,
                                     const struct ent_outgoing *outgoing);
 /* Whether a run of the plan can be had at all: CONFIG with a sentence. */
-ENT_MUST enum ent_err ent_check_privacy_possible(const struct ent_plan *plan);
-void ent_check_privacy_print(const struct ent_plan *plan, FILE *out);
+ENT_MUST enum ent_err ent_check_privacy_possible(struct ent_pipeline *pipeline);
+void ent_check_privacy_print(struct ent_pipeline *pipeline, FILE *out);
 /* Key "privacy" of the open object: null without it. */
-void ent_check_privacy_put(const struct ent_plan *plan, struct ent_json_writer *json);
+void ent_check_privacy_put(struct ent_pipeline *pipeline, struct ent_json_writer *json);
 
 #endif

@@ -11,7 +11,6 @@
 enum ent_err ent_pipeline_noise(struct ent_pipeline *pipeline, const struct ent_plan_noise **out)
 {
     if (!pipeline->has_noise) {
-        ENT_TRY(ent_plan_privacy_startable(pipeline->plan));
         ENT_TRY(ent_plan_privacy_derive(pipeline->plan, &pipeline->noise));
         pipeline->has_noise = true;
     }

@@ -84,9 +84,6 @@ ENT_MUST enum ent_err ent_plan_privacy_of_noise(const struct ent_plan *plan, dou
 ENT_MUST enum ent_err ent_plan_privacy_goal(const struct ent_plan *plan, double epsilon,
                                             uint32_t rounds, struct ent_plan_noise *out);
 
-/* Whether a run of it can be started by this version; CONFIG with a sentence. */
-ENT_MUST enum ent_err ent_plan_privacy_startable(const struct ent_plan *plan);
-
 /* What leaves a member in the course of a run. covered: noise stands before it. */
 struct ent_plan_release {
     const char *what; /* static */
@@ -102,6 +99,14 @@ uint32_t ent_plan_releases(const struct ent_plan *plan,
 void ent_plan_noise_print(const struct ent_plan *plan, const struct ent_plan_noise *noise,
                           FILE *out);
 void ent_plan_releases_print(const struct ent_plan *plan, FILE *out);
+/* The same for --json, keys of the open object: a derivation; "releases". */
+struct ent_json_writer;
+void ent_plan_noise_put(const struct ent_plan *plan, const struct ent_plan_noise *noise,
+                        struct ent_json_writer *w);
+void ent_plan_releases_put(const struct ent_plan *plan, struct ent_json_writer *w);
+/* enum ent_privacy_unit: "customer", "member", "none"; who adds noise under it: "members", "coordinator". */
+const char *ent_plan_unit_name(uint32_t unit);
+const char *ent_plan_noise_at_name(uint32_t unit);
 /* Noise of a whole run beside the largest sum of what it learns from: gradients of T steps add up as T, noise as sqrt(T). */
 double ent_plan_noise_ratio(const struct ent_plan_noise *noise);
 /* A sentence with the numbers where the noise will drown what is learnt; false: no warning. */

@@ -21,14 +21,6 @@ bool ent_plan_tests(const struct ent_plan *plan)
     return (plan->split_test > 0.0 || plan->split_test_file) && evaluates_at_all(plan);
 }
 
-enum ent_err ent_plan_privacy_startable(const struct ent_plan *plan)
-{
-    ENT_REQUIRE(plan->privacy.unit == ENT_PRIVACY_NONE || plan->rounds > 0, ENT_E_CONFIG,
-                "privacy needs training.rounds of at least 1: nothing but training is covered by "
-                "its noise");
-    return ENT_E_OK;
-}
-
 const char *ent_plan_persons_name(uint32_t basis)
 {
     static const char *const names[] = {"none", "assumed", "matched"};

@@ -90,15 +90,27 @@ static bool has_dropped(const struct ent_engine *e, uint32_t member)
     return standing == ENT_STANDING_DROPPED || standing == ENT_STANDING_REJECTED;
 }
 
+static void figures_text(const struct ent_metrics *m, char *out, size_t size)
+{
+    if (m->rows == 0) {
+        (void)snprintf(out, size,
+                       ": no rows to judge by: of these every member has none, or has fewer "
+                       "customers than the floor (min_group) and sends zeros");
+    } else if (!isfinite(m->auc)) {
+        (void)snprintf(out, size, ": log loss %.5f", m->log_loss);
+    } else {
+        (void)snprintf(out, size, ": log loss %.5f, AUC %.4f", m->log_loss, m->auc);
+    }
+}
+
 static void say_closed(struct ent_engine *e, const struct ent_row *row)
 {
     char names[512];
-    char figures[96] = "";
+    char figures[192] = "";
 
     ent_members_names(e, has_dropped, names, sizeof names);
     if (row->task == ENT_ROUND_EVALUATE && e->metrics.known) {
-        (void)snprintf(figures, sizeof figures, ": log loss %.5f, AUC %.4f", e->metrics.m.log_loss,
-                       e->metrics.m.auc);
+        figures_text(&e->metrics.m, figures, sizeof figures);
     } else if (row->task == ENT_ROUND_TRAIN && e->budget.on) {
         char spent[48];
 

@@ -225,6 +225,7 @@ static enum ent_err on_join(struct ent_engine *e, uint32_t member, const struct 
     ent_engine_feed(e, &event);
     if (makes_row(e, from, member)) { /* kept with it */
         ent_said_take(&e->members[member].log.says.join, env);
+        e->members[member].declining = false;
         e->members[member].has_commit = true;
         memcpy(e->members[member].next_commit, m.next_commit, sizeof m.next_commit);
     }
@@ -244,6 +245,9 @@ static void say_declined(struct ent_engine *e, uint32_t member, enum ent_err cod
         m->n_declined = 0;
     }
     m->n_declined++;
+    m->declining = true;
+    m->refusal = said->kind;
+    memcpy(m->declined_text, said->text, sizeof m->declined_text);
     while (next < m->n_declined && next <= UINT32_MAX / 10) {
         next *= 10;
     }

@@ -389,7 +389,7 @@ static enum ent_err put_noise(struct ent_engine *e, struct ent_json_writer *w,
     bool here = plan->privacy.unit == ENT_PRIVACY_MEMBER;
     size_t auditors = 0;
 
-    ent_json_put_key_string(w, "noise", here ? "coordinator" : "members");
+    ent_json_put_key_string(w, "noise_at", ent_plan_noise_at_name(plan->privacy.unit));
     if (here && goes_on) {
         ENT_TRY(ent_central_auditors(e, &auditors));
         ent_json_put_key_uint(w, "seed_sealed_to", auditors);
@@ -409,7 +409,7 @@ enum ent_err ent_budget_put(struct ent_engine *e, struct ent_json_writer *w,
     }
     ent_json_put_key(w, "privacy");
     ent_json_put_object(w, ENT_JSON_INSERTION);
-    ent_json_put_key_string(w, "unit", p->unit == ENT_PRIVACY_CUSTOMER ? "customer" : "member");
+    ent_json_put_key_string(w, "unit", ent_plan_unit_name(p->unit));
     ent_json_put_key_double(w, "epsilon", p->epsilon);
     ent_json_put_key_double(w, "delta", p->delta);
     if (goes_on) {

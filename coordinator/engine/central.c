@@ -5,17 +5,14 @@
 
 #include "common/base/hooks.h"
 #include "common/base/mem.h"
-#include "common/crypto/commit.h"
 #include "common/crypto/csprng.h"
-#include "common/crypto/hpke.h"
+#include "common/crypto/seal.h"
 #include "common/crypto/secret.h"
 #include "common/privacy/clip.h"
 #include "coordinator/engine/state.h"
 #include "coordinator/store/noise.h"
 
 #define SCRUB_AGAIN_MS 1000
-
-static const char info[] = "entente/seal/v1"; /* with its zero byte */
 
 /* ---- the run ---- */
 
@@ -306,14 +303,15 @@ void ent_central_resume(struct ent_engine *e)
 static enum ent_err seal_to(struct ent_engine *e, const uint8_t auditor[32], const uint8_t *seed,
                             uint8_t digest[32])
 {
-    const struct ent_hpke_context context = {.info = {info, sizeof info},
-                                             .aad = {e->round_open, sizeof e->round_open}};
+    struct ent_seal bound;
     struct ent_store_sealed *to = NULL;
     struct ent_buf sealed;
     enum ent_err err;
 
+    ent_seal_of_seed(&bound, e->round_open);
     ent_buf_init(&sealed, ENT_NOISE_SEED_BYTES + ENT_HPKE_EXTRA_BYTES);
-    err = ent_hpke_seal(auditor, &context, (struct ent_part){seed, ENT_NOISE_SEED_BYTES}, &sealed);
+    err = ent_hpke_seal(auditor, &bound.context, (struct ent_part){seed, ENT_NOISE_SEED_BYTES},
+                        &sealed);
     if (err == ENT_E_OK) {
         err = ent_store_sealed_begin(e->store, &to);
     }

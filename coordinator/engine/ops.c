@@ -182,7 +182,6 @@ static enum ent_err check_privacy(const struct ent_plan *plan)
     if (plan->privacy.unit == ENT_PRIVACY_NONE) {
         return ENT_E_OK;
     }
-    ENT_TRY(ent_plan_privacy_startable(plan));
     return ent_plan_privacy_derive(plan, &noise);
 }
 

@@ -1,5 +1,6 @@
 #include "coordinator/engine/progress.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -89,7 +90,11 @@ static void draw(struct ent_progress *p)
     double auc;
 
     if (ent_engine_metrics(p->engine, &loss, &auc)) {
-        (void)snprintf(figures, sizeof figures, "  log loss %.4f  AUC %.4f", loss, auc);
+        int n = isfinite(loss) ? snprintf(figures, sizeof figures, "  log loss %.4f", loss) : 0;
+
+        if (isfinite(auc)) {
+            (void)snprintf(figures + n, sizeof figures - (size_t)n, "  AUC %.4f", auc);
+        }
     }
     ent_engine_spent_text(p->engine, spent, sizeof spent);
     time_left(p, left, sizeof left);

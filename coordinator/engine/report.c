@@ -6,42 +6,13 @@
 #include "common/base/clock.h"
 #include "common/base/plural.h"
 #include "coordinator/engine/evaluation.h"
+#include "coordinator/engine/report_read.h"
 
 #define PLOT_WIDTH 60
 #define PLOT_HEIGHT 8
 #define ROUNDS_LEAST 3
 #define OTHER_LINES 15            /* of a status beside rounds, members and refusals */
 #define ROUNDS_SHOWN ((size_t)10) /* training rounds in the middle of a long run */
-
-/* ---- values: what is absent or of another kind is shown as empty, never an error ---- */
-
-static const char *text(const struct ent_json *object, const char *key)
-{
-    const char *s = "";
-
-    return ent_json_string(ent_json_get(object, key), key, &s) == ENT_E_OK ? s : "";
-}
-
-static uint64_t number(const struct ent_json *object, const char *key)
-{
-    uint64_t v = 0;
-
-    return ent_json_uint(ent_json_get(object, key), key, INT64_MAX, &v) == ENT_E_OK ? v : 0;
-}
-
-static double real(const struct ent_json *object, const char *key)
-{
-    double v = 0;
-
-    return ent_json_double(ent_json_get(object, key), key, &v) == ENT_E_OK ? v : (double)NAN;
-}
-
-static bool yes(const struct ent_json *object, const char *key)
-{
-    bool v = false;
-
-    return ent_json_bool(ent_json_get(object, key), key, &v) == ENT_E_OK && v;
-}
 
 static void bytes_text(uint64_t bytes, char out[ENT_TIME_TEXT_BYTES])
 {
@@ -188,6 +159,15 @@ static bool worth_showing(const struct ent_json *rounds, size_t i)
            number(r, "accepted") < number(r, "invited") || number(r, "attempt") > 1;
 }
 
+static void figure_text(double figure, int digits, char out[32])
+{
+    if (isfinite(figure)) {
+        (void)snprintf(out, 32, "%.*f", digits, figure);
+    } else {
+        (void)snprintf(out, 32, "-");
+    }
+}
+
 /* The last `max` rounds, or the choice above (max = 0). */
 static void print_rounds(const struct ent_json *rounds, size_t max, FILE *out)
 {
@@ -217,8 +197,8 @@ static void print_rounds(const struct ent_json *rounds, size_t max, FILE *out)
                        (unsigned long long)number(r, "accepted"),
                        (unsigned long long)number(r, "invited"));
         if (evaluate) {
-            (void)snprintf(loss, sizeof loss, "%.5f", real(r, "log_loss"));
-            (void)snprintf(auc, sizeof auc, "%.4f", real(r, "auc"));
+            figure_text(real(r, "log_loss"), 5, loss);
+            figure_text(real(r, "auc"), 4, auc);
         }
         bytes_text(number(r, "bytes_in"), in);
         bytes_text(number(r, "bytes_out"), sent);
@@ -280,6 +260,11 @@ static void print_test(const struct ent_json *rounds, FILE *out)
 
         if (strcmp(text(r, "split"), "test") == 0) {
             (void)fprintf(out, "pooled test rows: ");
+            if (number(r, "rows") == 0) {
+                (void)fprintf(out, "none to judge by: of these every member has none, or has fewer "
+                                   "customers than the floor (min_group) and sent zeros\n");
+                continue;
+            }
             if (isfinite(real(r, "auc"))) {
                 (void)fprintf(out, "AUC %.4f, ", real(r, "auc"));
             }
@@ -379,6 +364,21 @@ static void print_phase(const struct ent_json *run, FILE *out)
     }
 }
 
+/* Who said no to the last opening, and why: a run that waits for it would look as if nobody was there. */
+static void print_declining(const struct ent_json *members, FILE *out)
+{
+    for (size_t i = 0; i < ent_json_len(members); i++) {
+        const struct ent_json *m = ent_json_at(members, i);
+        const struct ent_json *says = ent_json_get(m, "declines");
+
+        if (says != NULL) {
+            (void)fprintf(out, "%s declines: %s (%llu %s in this run)\n", text(m, "name"),
+                          text(says, "text"), (unsigned long long)number(says, "times"),
+                          ent_plural(number(says, "times"), "time", "times"));
+        }
+    }
+}
+
 static void print_asked(const struct ent_json *asked, FILE *out)
 {
     for (size_t i = 0; i < ent_json_len(asked); i++) {
@@ -462,6 +462,7 @@ void ent_report_status(const struct ent_json *status, size_t max_lines, FILE *ou
                       (unsigned long long)number(run, "train_done"),
                       (unsigned long long)number(run, "train_rounds"));
         print_phase(run, out);
+        print_declining(ent_json_get(status, "members"), out);
         print_log(ent_json_get(status, "log"), out);
         ent_report_privacy(run, out);
         if (ent_json_len(ent_json_get(run, "rounds")) > 0) {

@@ -1,36 +1,16 @@
-/* What a status says of a run's privacy, in words. What is absent or of another kind is shown as empty. */
+/* What a status says of a run's privacy, in words. */
 #include <math.h>
 #include <string.h>
 
 #include "coordinator/engine/report.h"
-
-static const char *text(const struct ent_json *object, const char *key)
-{
-    const char *s = "";
-
-    return ent_json_string(ent_json_get(object, key), key, &s) == ENT_E_OK ? s : "";
-}
-
-static uint64_t number(const struct ent_json *object, const char *key)
-{
-    uint64_t v = 0;
-
-    return ent_json_uint(ent_json_get(object, key), key, INT64_MAX, &v) == ENT_E_OK ? v : 0;
-}
-
-static double real(const struct ent_json *object, const char *key)
-{
-    double v = 0;
-
-    return ent_json_double(ent_json_get(object, key), key, &v) == ENT_E_OK ? v : (double)NAN;
-}
+#include "coordinator/engine/report_read.h"
 
 /* Who adds it, and who could notice if it were not added. */
 static void report_noise(const struct ent_json *privacy, FILE *out)
 {
     uint64_t auditors = number(privacy, "seed_sealed_to");
 
-    if (strcmp(text(privacy, "noise"), "coordinator") != 0) {
+    if (strcmp(text(privacy, "noise_at"), "coordinator") != 0) {
         return;
     }
     (void)fprintf(out, "  noise: added here, once, to the sum of each training round; members and "

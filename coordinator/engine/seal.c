@@ -1,10 +1,11 @@
 /* What is kept of the members' updates: copies sealed to the auditors of the run, made when the update arrives, before the
  * leaf that names them; unsealed ones for some days, if federation.yaml says so. And the end of those. */
+#include "common/crypto/seal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/crypto/hpke.h"
 #include "coordinator/engine/state.h"
 
 #define PIECE_BYTES ((size_t)256 * 1024)
@@ -12,8 +13,6 @@
 #define PLAIN_MAX_MS (7 * DAY_MS)
 #define ERASED_MAX 1024 /* digests of one leaf */
 #define BASIS_RETENTION 1
-
-static const char info[] = "entente/seal/v1"; /* with its zero byte */
 
 /* ---- sealing ---- */
 
@@ -39,20 +38,18 @@ static enum ent_err write_sealed(struct ent_store_sealed *to, struct ent_hpke_se
 static enum ent_err seal_to(struct ent_engine *e, uint32_t member, const uint8_t auditor[32],
                             const struct ent_blob *payload, uint8_t digest[32])
 {
-    uint8_t aad[32 + ENT_WIRE_HANDLE_BYTES];
-    const struct ent_hpke_context context = {.info = {info, sizeof info}, .aad = {aad, sizeof aad}};
+    struct ent_seal seal;
     struct ent_store_sealed *to = NULL;
     struct ent_hpke_sealer *sealer = NULL;
     uint8_t enc[ENT_HPKE_ENC_BYTES];
     uint8_t *piece = NULL;
     enum ent_err err;
 
-    memcpy(aad, e->round_open, 32);
-    memcpy(aad + 32, e->members[member].handle, ENT_WIRE_HANDLE_BYTES);
+    ent_seal_of_update(&seal, e->round_open, e->members[member].handle);
     ENT_TRY(ent_calloc(PIECE_BYTES, 1, &piece));
     err = ent_store_sealed_begin(e->store, &to);
     if (err == ENT_E_OK) {
-        err = ent_hpke_seal_begin(auditor, &context, enc, &sealer);
+        err = ent_hpke_seal_begin(auditor, &seal.context, enc, &sealer);
     }
     if (err == ENT_E_OK) {
         err = ent_store_sealed_write(to, enc, sizeof enc);

@@ -86,6 +86,9 @@ struct ent_engine_member {
     uint32_t declined_run; /* how often it declined with this code in this run */
     enum ent_err declined_code;
     uint32_t n_declined;
+    bool declining; /* its last answer to an opening was no; in the words of its last one: */
+    ent_free_text declined_text;
+    uint32_t refusal; /* enum ent_refusal, 0: it said none */
     struct ent_upload upload;
     struct ent_store_traffic traffic; /* since it was stored last */
     struct ent_say_budget said;       /* lines about what it does by itself */

@@ -258,6 +258,17 @@ static const char *member_state(enum ent_member_state state)
     return names[state];
 }
 
+static void put_declines(struct ent_json_writer *w, const struct ent_engine_member *m)
+{
+    ent_json_put_key(w, "declines");
+    ent_json_put_object(w, ENT_JSON_INSERTION);
+    ent_json_put_key_string(w, "code", ent_err_name(m->declined_code));
+    ent_json_put_key_string(w, "refusal", m->refusal > 0 ? ent_refusal_name(m->refusal) : "");
+    ent_json_put_key_string(w, "text", m->declined_text);
+    ent_json_put_key_uint(w, "times", m->n_declined);
+    ent_json_put_close(w);
+}
+
 static void put_member(struct ent_engine *e, struct ent_json_writer *w,
                        const struct ent_store_member *m)
 {
@@ -281,6 +292,9 @@ static void put_member(struct ent_engine *e, struct ent_json_writer *w,
         if (machine->standing == ENT_STANDING_REJECTED ||
             machine->standing == ENT_STANDING_DROPPED) {
             ent_json_put_key_string(w, "reason", ent_err_name(machine->reason));
+        }
+        if (live->declining && live->declined_run == e->run.config.run) {
+            put_declines(w, live);
         }
     }
     ent_json_put_close(w);

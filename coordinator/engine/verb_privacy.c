@@ -92,48 +92,6 @@ static void print_text(const struct ent_plan *plan, const struct ent_plan_noise 
 
 /* ---- JSON ---- */
 
-static void put_noise(struct ent_json_writer *w, const struct ent_plan *plan,
-                      const struct ent_plan_noise *n)
-{
-    ent_json_put_key_double(w, "epsilon", n->epsilon);
-    ent_json_put_key_double(w, "epsilon_rdp", n->epsilon_rdp);
-    ent_json_put_key_string(w, "accountant", ent_dp_accountant_name(n->accountant));
-    ent_json_put_key_double(w, "epsilon_person_1", n->epsilon_person[0]);
-    ent_json_put_key_double(w, "epsilon_person_2", n->epsilon_person[1]);
-    ent_json_put_key_double(w, "epsilon_person", n->epsilon_declared);
-    ent_json_put_key_uint(w, "max_members_per_person", plan->privacy.members_per_person);
-    ent_json_put_key_string(w, "persons", ent_plan_persons_name(plan->privacy.persons_basis));
-    ent_json_put_key_string(w, "trust",
-                            plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? "members" : "coordinator");
-    ent_json_put_key_double(w, "noise_multiplier", n->z);
-    ent_json_put_key_uint(w, "sigma2", n->sigma2);
-    ent_json_put_key_uint(w, "sensitivity", n->d2);
-    ent_json_put_key_uint(w, "scale_bits", plan->privacy.scale_bits);
-    ent_json_put_key_double(w, "clip", plan->privacy.clip);
-    ent_json_put_key_uint(w, "rate", plan->privacy.rate);
-    ent_json_put_key_uint(w, "steps", n->steps_total);
-    ent_json_put_key_uint(w, "dimension", n->dim);
-    ent_json_put_key_double(w, "noise_norm", n->noise_norm);
-    ent_json_put_key_double(w, "noise_ratio", ent_plan_noise_ratio(n));
-}
-
-static void put_releases(struct ent_json_writer *w, const struct ent_plan *plan)
-{
-    struct ent_plan_release list[ENT_PLAN_RELEASES_MAX];
-    uint32_t n = ent_plan_releases(plan, list);
-
-    ent_json_put_key(w, "releases");
-    ent_json_put_array(w);
-    for (uint32_t i = 0; i < n; i++) {
-        ent_json_put_object(w, ENT_JSON_INSERTION);
-        ent_json_put_key_string(w, "what", list[i].what);
-        ent_json_put_key_uint(w, "times", list[i].times);
-        ent_json_put_key_bool(w, "covered", list[i].covered);
-        ent_json_put_close(w);
-    }
-    ent_json_put_close(w);
-}
-
 static void put_table(struct ent_json_writer *w, const struct table *t)
 {
     ent_json_put_key(w, "table");
@@ -169,16 +127,11 @@ static enum ent_err print_json(const struct ent_plan *plan, const struct ent_pla
     ent_buf_init(&out, (size_t)1 << 20);
     ent_json_begin(&w, &out);
     ent_json_put_object(&w, ENT_JSON_INSERTION);
-    ent_json_put_key_string(&w, "unit",
-                            plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? "customer" : "member");
-    ent_json_put_key_double(&w, "goal", plan->privacy.epsilon);
-    ent_json_put_key_double(&w, "delta", plan->privacy.delta);
-    ent_json_put_key_uint(&w, "rounds", plan->rounds);
-    put_noise(&w, plan, noise);
+    ent_plan_noise_put(plan, noise, &w);
     if (ent_plan_noise_warning(plan, noise, warning)) {
         ent_json_put_key_string(&w, "warning", warning);
     }
-    put_releases(&w, plan);
+    ent_plan_releases_put(plan, &w);
     put_table(&w, t);
     ent_json_put_close(&w);
     err = ent_json_end(&w);

@@ -60,6 +60,14 @@ expect_no_line serve 'declines'
 expect_line serve 'evaluate test\) closed with 4 members' 1
 expect_line member-4 'own test rows: .*stay here' 1
 
+say "a floor above everybody: no figure is made up"
+policy '  min_customers: 1'
+yaml_set "$PLAN" min_group 100
+go
+expect_line serve 'round [0-9]+ of [0-9]+ .evaluate validation. closed with 4 members: no rows to judge by: .*min_group' 1
+expect_no_line serve '[^a-z]nan[^a-z]'
+yaml_set "$PLAN" min_group 1
+
 say "only plans that were read: another one, then this one"
 policy "  plans: [$(printf '0%.0s' $(seq 64))]"
 expect_status 23 plans client check --dir "$TOP/member-4" --plan "$PLAN"
@@ -90,3 +98,14 @@ go
 [ "$(count_lines member-4 'this member does not take part')" -ge 5 ] || fail "not each round is declined"
 [ "$(count_lines serve 'member-4 declines')" -eq 1 ] || fail "it is not said once a run"
 expect_line member-4 '^stopped: 0 updates accepted, 0 bytes sent' 1
+
+say "a run that cannot go on for it: status says who declines, and why"
+yaml_set "$PLAN" min_members 4
+rm -f "$LOGS/serve.log" "$LOGS"/member-?.log
+fed_serve
+fed_run 4
+fed_start
+expect_line serve 'member-4 declines: ' 20
+coordinator status --dir "$FED" >"$LOGS/status.log" 2>&1 || fail "status: $(cat "$LOGS/status.log")"
+expect_line status '^member-4 declines: .*[(]1 time in this run[)]' 1
+[ "$(status_json | jq -r '.members[] | select(.declines) | .name + " " + .declines.code')" = 'member-4 policy' ] || fail "$(status_json)"

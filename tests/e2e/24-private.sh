@@ -99,6 +99,7 @@ expect_status 23 check client check --dir "$TOP/member-2" --plan "$PLAN"
 grep -q 'CANNOT take part: .*unless policy.noise is coordinator' "$LOGS/check.log" || fail "check: $(tail -n 3 "$LOGS/check.log")"
 expect_status 0 check client check --dir "$TOP/member-1" --plan "$PLAN"
 grep -q 'covered by noise, which the coordinator adds' "$LOGS/check.log" || fail "check does not say whose noise it is"
+grep -q 'whether it takes part depends on its rows here and is NOT covered' "$LOGS/check.log" || fail "check does not list the answer"
 grep -qE 'a run costs a customer of this member epsilon [0-9.]+ at delta 1e-05' "$LOGS/check.log" || fail "check does not say what it costs"
 fed_serve
 fed_run 3

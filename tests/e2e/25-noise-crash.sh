@@ -73,7 +73,7 @@ member_crash_at() { # POINT: member-2 in the test link, until it is dead
 }
 
 fed_data 3 400 9
-noised_plan 9 20s
+noised_plan 9 10s
 audit keygen --dir "$TOP/dpo" >"$LOGS/keygen.log"
 print=$(grep -oE '[0-9a-f]{64}' "$LOGS/keygen.log" | head -n 1)
 fed_init

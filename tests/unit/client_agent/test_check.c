@@ -107,7 +107,8 @@ ENT_TEST(advice, parts_without_rows)
 }
 
 /* A promise that may fail for one of a hundred customers, where there are more. */
-ENT_TEST(advice, a_delta_that_is_one_of_the_customers)
+/* What a plan's numbers mean for this member's customers: a promise that fails for one, steps that shrink. */
+ENT_TEST(advice, numbers_of_privacy_beside_the_customers)
 {
     static const char text[] =
         "features:\n"
@@ -117,11 +118,16 @@ ENT_TEST(advice, a_delta_that_is_one_of_the_customers)
         "model: {layers: [{dense: 1}], loss: bce}\n"
         "training: {rounds: 3, optimizer: {sgd: {rate: 0.1}}, seed: 7}\n"
         "aggregation: {weights: equal, min_members: 3}\n"
-        "privacy: {unit: customer, epsilon: 6, delta: %s, clip: 1.0, rate: 0.2, batch: 60}\n";
+        "privacy: {unit: customer, epsilon: 6, delta: %s, clip: 1.0, rate: 0.2, batch: %s}\n";
     static const struct {
         const char *delta;
-        bool warns;
-    } cases[] = {{"1e-2", true}, {"1e-5", false}};
+        const char *batch;
+        bool of_delta;
+        bool of_batch;
+    } cases[] = {{"1e-2", "60", true, false},
+                 {"1e-5", "60", false, false},
+                 {"1e-5", "2000", false, true},
+                 {"1e-5", "10", false, true}};
     const char *dir = ent_test_tmpdir();
     struct ent_client_config *config = config_of(dir, "unit_key: id\n");
     char *csv = support_csv(500, 1);
@@ -131,15 +137,17 @@ ENT_TEST(advice, a_delta_that_is_one_of_the_customers)
         struct ent_pipeline *p = NULL;
         struct ent_plan *plan = NULL;
         struct lines l = {0};
-        char yaml[sizeof text + 8];
+        char yaml[sizeof text + 16];
 
-        (void)snprintf(yaml, sizeof yaml, text, cases[i].delta);
+        (void)snprintf(yaml, sizeof yaml, text, cases[i].delta, cases[i].batch);
         ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)yaml, strlen(yaml), &plan));
         ENT_OK(ent_pipeline_new(config, "a", &p));
         ent_pipeline_use_take(p, plan);
         ENT_OK(ent_pipeline_load(p));
         ent_advice_parts(p, take_line, &l);
-        CU_ASSERT_EQUAL(strstr(l.text, "ask for a smaller privacy.delta") != NULL, cases[i].warns);
+        CU_ASSERT_EQUAL(strstr(l.text, "ask for a smaller privacy.delta") != NULL,
+                        cases[i].of_delta);
+        CU_ASSERT_EQUAL(strstr(l.text, "rate takes about") != NULL, cases[i].of_batch);
         ent_pipeline_free(p);
     }
     free(csv);

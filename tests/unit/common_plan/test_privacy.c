@@ -48,7 +48,6 @@ ENT_TEST(privacy, is_read)
     CU_ASSERT(ent_plan_no_stats(p) && !ent_plan_validates(p) && !ent_plan_tests(p));
     CU_ASSERT_EQUAL(ent_plan_train_round(p, 1), 1);
     CU_ASSERT_EQUAL(ent_plan_train_round(p, 7), 7);
-    ENT_OK(ent_plan_privacy_startable(p));
     ent_plan_free(p);
 
     ENT_OK(parse(HEAD, &p));
@@ -197,7 +196,6 @@ ENT_TEST(privacy, every_combination_of_releases)
         for (at++; at < n; at++) {
             CU_ASSERT_FALSE(list[at].covered);
         }
-        ENT_OK(ent_plan_privacy_startable(p));
         ent_plan_free(p);
     }
 }
@@ -321,7 +319,6 @@ ENT_TEST(privacy, a_member_as_unit_is_read)
     ENT_OK(parse(HEAD "privacy: {unit: member, epsilon: 4, delta: 1e-5, clip: 0.5}\n"
                       "aggregation: {weights: {fixed: {a: 3, b: 7, c: 1}}}\n",
                  &p));
-    ENT_OK(ent_plan_privacy_startable(p));
     CU_ASSERT(p->privacy.members_per_person == 1 && p->privacy.persons_basis == 0);
     ENT_OK(ent_plan_privacy_derive(p, &noise));
     /* the largest weight stands in the sensitivity: B = floor(2^20 / 2) */

@@ -348,7 +348,7 @@ ENT_TEST(central, status_says_where_the_noise_is)
     central_start(&fed, 1, 0);
     status = fed_ask(&fed, "{\"verb\":\"status\"}");
     privacy = ent_json_get(ent_json_get(status, "run"), "privacy");
-    ENT_OK(ent_json_string(ent_json_get(privacy, "noise"), "noise", &where));
+    ENT_OK(ent_json_string(ent_json_get(privacy, "noise_at"), "noise_at", &where));
     CU_ASSERT_STRING_EQUAL(where, "coordinator");
     ENT_OK(ent_json_uint(ent_json_get(privacy, "seed_sealed_to"), "n", 100, &auditors));
     CU_ASSERT_EQUAL(auditors, 0);
