@@ -40,6 +40,8 @@ static const struct setting settings[] = {
     {"server.beta1", REAL, AT(server.hyper.beta1), 0, 1, false, true, " fedadam "},
     {"server.beta2", REAL, AT(server.hyper.beta2), 0, 1, false, true, " fedadam "},
     {"server.tau", REAL, AT(server.hyper.tau), 1e-9, 1, false, false, " fedadam "},
+    {"privacy.epsilon", REAL, AT(privacy.epsilon), 1e-3, 100, false, false, NULL},
+    {"privacy.clip", REAL, AT(privacy.clip), 1e-6, 1e6, false, false, NULL},
 };
 #define N_SETTINGS ENT_ARRAY_LEN(settings)
 #define NAME_BYTES 64
@@ -186,10 +188,20 @@ double ent_sweep_value(const struct ent_sweep *sweep, uint64_t i, uint32_t axis)
 /* A setting that the plan's optimizer does not know would change nothing, in silence. */
 static enum ent_err check_owner(const struct setting *s, const struct ent_plan *plan)
 {
+    static const char *const replaced[] = {"train.epochs", "train.batch", "train.clip"};
     bool server = s->name[0] == 's';
     const char *name = server ? plan->server.optim->name : plan->optimizer.optim->name;
     char word[NAME_BYTES];
 
+    ENT_REQUIRE(s->name[0] != 'p' || plan->privacy.unit != ENT_PRIVACY_NONE, ENT_E_USAGE,
+                "--sweep: %s: the plan has no privacy", s->name);
+    for (size_t i = 0; i < ENT_ARRAY_LEN(replaced); i++) {
+        ENT_REQUIRE(plan->privacy.unit != ENT_PRIVACY_CUSTOMER || strcmp(s->name, replaced[i]) != 0,
+                    ENT_E_USAGE,
+                    "--sweep: %s: under privacy of unit customer rate, steps and clip of `privacy` "
+                    "stand in its place",
+                    s->name);
+    }
     (void)snprintf(word, sizeof word, " %s ", name);
     ENT_REQUIRE(s->of == NULL || strstr(s->of, word) != NULL, ENT_E_USAGE,
                 "--sweep: %s: the plan's %s is %s, which has no such setting (it belongs to%.*s)",
@@ -216,6 +228,11 @@ enum ent_err ent_sweep_apply(const struct ent_sweep *sweep, uint64_t i, struct e
     ENT_REQUIRE(plan->patience == 0 || plan->split_validation > 0.0, ENT_E_USAGE,
                 "--sweep: train.patience looks at validation rows, but the plan's split.validation "
                 "is 0");
+    if (plan->privacy.unit != ENT_PRIVACY_NONE) {
+        struct ent_plan_noise noise; /* whether there is one, on the grid that the plan has */
+
+        ENT_TRY(ent_plan_privacy_derive(plan, &noise));
+    }
     ENT_TRY(plan->optimizer.optim->check(&plan->optimizer.hyper));
     return plan->server.optim->check(&plan->server.hyper);
 }

@@ -94,7 +94,8 @@ ENT_TEST(simulate, sweep_makes_every_combination)
 ENT_TEST(simulate, sweep_refuses_what_the_plan_has_no_use_for)
 {
     static const char *const texts[] = {"train.momentum=0.9", "train.weight_decay=0.1",
-                                        "server.tau=0.1", "server.momentum=0.5"};
+                                        "server.tau=0.1",     "server.momentum=0.5",
+                                        "privacy.epsilon=1",  "privacy.clip=1"};
     struct ent_sweep sweep;
     struct world w = {0};
 

@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/model/modelfile.h"
 #include "common/step/step.h"
+#include "simulate/sweep.h"
 #include "tests/support/ent_test.h"
 #include "tests/support/hooks.h"
 #include "tests/unit/simulate/world.h"
@@ -286,4 +287,30 @@ ENT_TEST(simulate_privacy, members_are_judged_outside_of_the_federation)
     CU_ASSERT_EQUAL(positives, result.test.positives);
     ent_federation_result_release(&result);
     ent_world_close(&w);
+}
+
+ENT_TEST(simulate_privacy, sweeps_vary_goal_and_clip_and_nothing_that_privacy_replaces)
+{
+    static const char *const refused[] = {"train.epochs=2", "train.batch=8", "train.clip=1"};
+    struct ent_sweep sweep;
+    struct ent_plan_noise few;
+    struct ent_plan_noise many;
+    struct ent_plan *plan;
+
+    ENT_OK(ent_plan_parse("plan.yaml", (const uint8_t *)own, strlen(own), &plan));
+    ENT_OK(ent_sweep_parse("privacy.epsilon=1,4;privacy.clip=0.5", &sweep));
+    ENT_OK(ent_sweep_apply(&sweep, 0, plan));
+    ENT_OK(ent_plan_privacy_derive(plan, &many));
+    ENT_OK(ent_sweep_apply(&sweep, 1, plan));
+    ENT_OK(ent_plan_privacy_derive(plan, &few));
+    CU_ASSERT_EQUAL(plan->privacy.clip, 0.5);
+    CU_ASSERT(many.epsilon <= 1.0 && few.epsilon > 3.9 && few.epsilon <= 4.0);
+    CU_ASSERT(many.z > few.z);
+    ENT_OK(ent_sweep_parse("privacy.clip=1e-6", &sweep)); /* below one step of the plan's grid */
+    CU_ASSERT_NOT_EQUAL(ent_sweep_apply(&sweep, 0, plan), ENT_E_OK);
+    for (size_t i = 0; i < ENT_ARRAY_LEN(refused); i++) {
+        ENT_OK(ent_sweep_parse(refused[i], &sweep));
+        CU_ASSERT_EQUAL(ent_sweep_apply(&sweep, 0, plan), ENT_E_USAGE);
+    }
+    ent_plan_free(plan);
 }
