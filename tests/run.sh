@@ -46,11 +46,13 @@ run() { # name, preset, ctest arguments...
 build dev
 run dev dev -LE 'e2e|examples|bench|long|golden'
 build release
-rm -f build/asan-fuzz.test.log
-# The programs' tests mostly wait, so what has no clock takes what they leave of the cores: the next build, and its fuzz corpora.
-nice -n 19 bash -c "set -e; $(declare -f compile step run); start=$start failed=() logs=() jobs=1
+rm -f build/asan-computing.test.log
+# The programs' tests mostly wait, so what only computes takes what they leave of the cores: the next build, and of its tests
+# those without clocks.
+computes='^(fuzz[.]|integration[.]privacy|unit[.]audit$)'
+nice -n 19 bash -c "set -e; $(declare -f compile step run); start=$start failed=() logs=()
     compile asan
-    run 'asan fuzz' asan -L fuzz
+    run 'asan computing' asan -R '$computes'
     [ \${#failed[@]} -eq 0 ]" >build/behind.log 2>&1 &
 asan=$!
 trap 'kill "$asan" 2>/dev/null || true' EXIT
@@ -61,10 +63,10 @@ behind=0
 wait "$asan" || behind=$?
 trap - EXIT
 cat build/behind.log
-[ -e build/asan-fuzz.test.log ] || exit "$behind" # it was not built
-logs+=(build/asan-fuzz.test.log)
-[ "$behind" -eq 0 ] || failed+=("asan fuzz")
-run asan asan -L 'unit|integration' -LE long
+[ -e build/asan-computing.test.log ] || exit "$behind" # it was not built
+logs+=(build/asan-computing.test.log)
+[ "$behind" -eq 0 ] || failed+=("asan computing")
+run asan asan -L 'unit|integration' -LE long -E "$computes"
 if [ "$all" = yes ]; then
     build tsan
     run tsan tsan -L 'unit|integration' -LE long
