@@ -207,7 +207,7 @@ cat <<TXT
 
 proved      the log is one history that a quorum of the members cosigned; each update in it was signed by its member; and
             the model is exactly what those updates add up to, recomputed from the sealed copies to the last bit
-not proved  that the members' data is real, or that nobody can learn from the model: no noise covers its releases yet
+not proved  that the members' data is real, or that nobody can learn from the model: this plan asks for no noise (privacy in plan.yaml does)
 TXT
 
 say "done in $(($(date +%s) - started)) s after the build"
