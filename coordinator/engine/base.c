@@ -18,7 +18,12 @@ static bool same_values(const struct ent_feature *a, const struct ent_feature *b
 
 static bool same_bits(double a, double b)
 {
-    return memcmp(&a, &b, sizeof a) == 0;
+    uint64_t bits_a;
+    uint64_t bits_b;
+
+    memcpy(&bits_a, &a, sizeof a);
+    memcpy(&bits_b, &b, sizeof b);
+    return bits_a == bits_b;
 }
 
 /* What differs first, in words; NULL: nothing. */

@@ -311,7 +311,7 @@ int main(int argc, char **argv)
     enum ent_err err;
 
     if (pairs < 1 || pairs > PAIRS_MAX) {
-        fprintf(stderr, "usage: bench_dp [PAIRS [KERNEL]]\n");
+        (void)fprintf(stderr, "usage: bench_dp [PAIRS [KERNEL]]\n");
         return ent_err_exit(ENT_E_USAGE);
     }
     err = argc > 2 ? choose(argv[2]) : ENT_E_OK;
@@ -322,7 +322,7 @@ int main(int argc, char **argv)
         err = report(&b, &figures);
     }
     if (err != ENT_E_OK) {
-        fprintf(stderr, "bench_dp: %s\n", ent_err_message());
+        (void)fprintf(stderr, "bench_dp: %s\n", ent_err_message());
     }
     ent_model_free(b.plain);
     ent_model_free(b.clips);

@@ -236,6 +236,8 @@ static void agree_all(struct scene *s, struct ent_leaf_witness_set *set)
     set->agreed = agreed;
     set->n_agreed = n;
     ENT_OK(ent_forge_append(s->forge, ENT_LEAF_WITNESS_SET, ENT_FORGE_NOBODY, set));
+    set->agreed = NULL;
+    set->n_agreed = 0;
 }
 
 /* An invented federation, and as its last act the real members' keys of the policy become its witnesses. In force is the

@@ -441,6 +441,7 @@ void script_upload(struct script *s, struct ent_envelope *envelope)
     ENT_OK(ent_sha256(ent_blob_bytes(s->received), ent_blob_len(s->received), digest));
     CU_ASSERT_EQUAL(memcmp(digest, opened.payload_sha256, 32), 0);
     CU_ASSERT_FATAL(opened.header_len <= sizeof s->update_header);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(opened.header_bytes);
     memcpy(s->update_header, opened.header_bytes, opened.header_len);
     s->update.header = (struct ent_bytes){s->update_header, opened.header_len};
     memcpy(s->update.payload_sha256, opened.payload_sha256, 32);

@@ -240,7 +240,7 @@ ENT_TEST(real, prepared_numbers_have_mean_0_and_deviation_1)
         fits[i].sd = v != NULL ? sqrt(square / n - fits[i].mean * fits[i].mean) : 1.0;
     }
     ENT_OK(ent_prep_new(&schema, fits, &prep));
-    x = malloc((size_t)s.table->n_rows * schema.n_inputs * sizeof *x);
+    x = malloc((size_t)s.table->n_rows * schema.n_inputs * sizeof *x + 1);
     sums = calloc(schema.n_inputs, 2 * sizeof *sums);
     CU_ASSERT_TRUE_FATAL(x != NULL && sums != NULL);
     ent_prep_encode_range(prep, s.table, 0, s.table->n_rows, x);

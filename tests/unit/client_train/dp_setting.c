@@ -117,8 +117,8 @@ double dp_most_moved(struct dp_setting *s, uint32_t n)
 {
     static const uint32_t tried = 24;
     struct ent_dp_sum sum;
-    int64_t with[DP_DIM_MAX];
-    int64_t without[DP_DIM_MAX];
+    int64_t with[DP_DIM_MAX] = {0};
+    int64_t without[DP_DIM_MAX] = {0};
     uint32_t batch[DP_ROWS];
     uint32_t fewer[DP_ROWS];
     double most = 0.0;

@@ -40,28 +40,29 @@ ENT_TEST(dp, units_are_the_rows_of_equal_keys)
 /* How the features look in a batch that is hard on float32. */
 enum hostile { PLAIN, HUGE, CANCELS, TINY, NOT_FINITE, HOSTILES };
 
+static float hostile_value(enum hostile how, size_t i, size_t j, float x)
+{
+    switch (how) {
+    case HUGE: /* every gradient stands at the bound, from beyond it */
+        return x * (i % 3 == 0 ? 1e8f : 1e6f);
+    case CANCELS: /* large equal sums of opposite sign; what is left is small */
+        return (i % 2 == 0 ? 1.0f : -1.0f) * (j == 0 ? 1e4f : x * 1e-4f);
+    case TINY:
+        return x * 1e-30f;
+    case NOT_FINITE:
+        return i % 5 == 0 ? (float)NAN : i % 5 == 1 ? (float)INFINITY : x * 1e18f;
+    default:
+        return x;
+    }
+}
+
 static void make_hostile(struct dp_setting *s, enum hostile how)
 {
     for (size_t i = 0; i < DP_ROWS; i++) {
         float *x = s->x + i * DP_INPUTS;
 
         for (size_t j = 0; j < DP_INPUTS; j++) {
-            switch (how) {
-            case HUGE: /* every gradient stands at the bound, from beyond it */
-                x[j] *= i % 3 == 0 ? 1e8f : 1e6f;
-                break;
-            case CANCELS: /* large equal sums of opposite sign; what is left is small */
-                x[j] = (i % 2 == 0 ? 1.0f : -1.0f) * (j == 0 ? 1e4f : x[j] * 1e-4f);
-                break;
-            case TINY:
-                x[j] *= 1e-30f;
-                break;
-            case NOT_FINITE:
-                x[j] = i % 5 == 0 ? (float)NAN : i % 5 == 1 ? (float)INFINITY : x[j] * 1e18f;
-                break;
-            default:
-                break;
-            }
+            x[j] = hostile_value(how, i, j, x[j]);
         }
         s->y[i] = how == CANCELS ? (i % 4 < 2 ? 1.0f : 0.0f) : s->y[i];
     }

@@ -192,12 +192,14 @@ static size_t count_only(const char *yaml)
 /* Plans below 1 KB that would fill a machine: counted, and nothing is allocated for it. */
 ENT_TEST(memory, small_plans_that_take_much)
 {
-    char yaml[2048] = ROWS "model: {ensemble: 64, layers: [{dense: 32768}, ";
+    char layers[62 * 6 + 1];
+    char yaml[2048];
 
-    for (int i = 0; i < 62; i++) {
-        (void)strcat(yaml, "tanh, ");
+    for (size_t i = 0; i < 62; i++) {
+        memcpy(layers + 6 * i, "tanh, ", 7);
     }
-    (void)strcat(yaml, "{dense: 1}]}\n");
+    (void)snprintf(yaml, sizeof yaml,
+                   ROWS "model: {ensemble: 64, layers: [{dense: 32768}, %s{dense: 1}]}\n", layers);
     CU_ASSERT(count_only(yaml) > (size_t)14 << 30);
     CU_ASSERT(count_only(EVENTS "sequence: {unit: u, time: t, length: 65536}\n"
                                 "model: {layers: [{lstm: 256}, {lstm: 256}, {lstm: 256}, "

@@ -40,6 +40,7 @@ ENT_TEST(kernels, name_is_that_of_a_path)
     const struct ent_kernels *all[3];
     size_t n = paths(all);
 
+    CU_ASSERT_FATAL(n >= 1);
     CU_ASSERT_STRING_EQUAL(ent_math_kernel_name(), all[n - 1]->name);
     CU_ASSERT_PTR_NOT_NULL(ent_math_blas_text());
 }

@@ -12,8 +12,8 @@
     do {                                                                                           \
         bool good_here_ = (good_);                                                                 \
         if (!good_here_) {                                                                         \
-            fprintf(stderr, __VA_ARGS__);                                                          \
-            fputc('\n', stderr);                                                                   \
+            (void)fprintf(stderr, __VA_ARGS__);                                                    \
+            (void)fputc('\n', stderr);                                                             \
         }                                                                                          \
         CU_ASSERT(good_here_);                                                                     \
     } while (0)

@@ -30,7 +30,7 @@ static void refused(const char *yaml, const char *at, const char *words)
     CU_ASSERT_PTR_NULL(plan);
     message = ent_err_message();
     if (strncmp(message, at, strlen(at)) != 0 || strstr(message, words) == NULL) {
-        fprintf(stderr, "expected: %s ... %s\nfound:    %s\n", at, words, message);
+        (void)fprintf(stderr, "expected: %s ... %s\nfound:    %s\n", at, words, message);
         CU_FAIL("another refusal");
     }
     ent_plan_free(plan);
@@ -237,7 +237,7 @@ ENT_TEST(privacy, persons_trust_and_grid_are_printed)
 
     for (size_t i = 0; i < ENT_ARRAY_LEN(member); i++) {
         if (strstr(text, member[i]) == NULL) {
-            fprintf(stderr, "missing: %s\nin: %s\n", member[i], text);
+            (void)fprintf(stderr, "missing: %s\nin: %s\n", member[i], text);
             CU_FAIL("a line is missing");
         }
     }

@@ -205,6 +205,7 @@ static bool is_state(const struct ent_buf *state, float *const *vectors, uint32_
         size_t k = n - first < ENT_STEP_PIECE ? n - first : ENT_STEP_PIECE;
 
         for (uint32_t v = 0; v < n_state; v++) {
+            CU_ASSERT_PTR_NOT_NULL_FATAL(vectors[v]);
             if (memcmp(at, vectors[v] + first, k * sizeof(float)) != 0) {
                 return false;
             }
@@ -349,7 +350,7 @@ ENT_TEST(step, digest_of_a_sum_is_that_of_its_bytes)
 {
     enum { N = 2500 }; /* more than two chunks */
     int64_t *sum = sums(N, 5);
-    uint8_t *le = calloc(N, sizeof *sum);
+    uint8_t *le = calloc(N, 8);
     struct ent_sha256 hash = {0};
     uint8_t want[32];
     uint8_t found[32];

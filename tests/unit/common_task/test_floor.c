@@ -24,6 +24,7 @@ static void check_laws(const int64_t *cells, size_t n, uint32_t floor)
         int64_t until = 0;
 
         CU_ASSERT(m->first == next && m->first <= m->closed && m->closed <= m->last);
+        CU_ASSERT_FATAL(m->last < n);
         for (uint32_t c = m->first; c <= m->last; c++) {
             count += cells[c];
             until += c <= m->closed ? cells[c] : 0;

@@ -309,7 +309,7 @@ ENT_TEST(inlined, a_model_file_that_is_gone_is_made_again)
 /* The store's only run. */
 static struct ent_store_run only_run(struct ent_store *store)
 {
-    struct ent_store_run run = {0};
+    struct ent_store_run run;
     struct ent_store_run *all = NULL;
     size_t n = 0;
 

@@ -62,7 +62,7 @@ ENT_TEST(runs, one_at_a_time)
 /* The store's only run. */
 static struct ent_store_run only_run(struct ent_store *store)
 {
-    struct ent_store_run run = {0};
+    struct ent_store_run run;
     struct ent_store_run *all = NULL;
     size_t n = 0;
 
