@@ -40,7 +40,7 @@ static enum ent_err check_rows(const struct ent_engine *e, uint32_t member, uint
                 "it trained on about %lu rows, but its statistics of this run said about %llu; "
                 "data may not change within a run",
                 (unsigned long)weight, (unsigned long long)own);
-    ENT_REQUIRE(most > 0 || weight == 0, ENT_E_DATA,
+    ENT_REQUIRE(own != 0 || most > 0 || weight == 0, ENT_E_DATA,
                 "no member's statistics of this run count a row, since each has fewer customers "
                 "than the floor on groups (min_group of the plan, or of its own policy): nothing "
                 "can be learned; stop this run and start one with a lower min_group");

@@ -3,6 +3,7 @@
 
 #include "common/fixed/grid.h"
 #include "common/task/task.h"
+#include "coordinator/engine/state.h"
 #include "tests/support/ent_test.h"
 #include "tests/unit/coordinator_engine/fed.h"
 
@@ -163,6 +164,53 @@ ENT_TEST(weights, stated_rows_outlive_a_restart)
     CU_ASSERT_EQUAL(row.kind, ENT_ROW_ACCEPT);
     CU_ASSERT_EQUAL(row.weight, 512);
     row = trained_again(1000, 4, 0, true);
+    CU_ASSERT_EQUAL(row.kind, ENT_ROW_REJECT);
+    CU_ASSERT_EQUAL(row.code, ENT_E_DATA);
+}
+
+/* The same of anybody's: the newest. */
+static enum ent_err find_any(void *ctx, const struct ent_row *row, uint64_t wall_ms)
+{
+    struct ent_row copy = *row;
+
+    copy.member = 3;
+    return find_row(ctx, &copy, wall_ms); /* keeps all but the name */
+}
+
+/* What became of a training update when the engine holds this of everybody's statistics. */
+static struct ent_row trained_where_all_stated(uint64_t rows)
+{
+    struct ent_row row = {0};
+    struct fed fed;
+
+    begin(&fed);
+    stated = 0;
+    largest = 0;
+    for (size_t i = 0; i < 4; i++) {
+        fed.members[i].rows_log2 = 4;
+    }
+    fed_start_run(&fed, log2_plan);
+    for (int turn = 0; turn < 40 && ent_engine_ended_run(fed.engine) == 0; turn++) {
+        fed_pump(&fed);
+        for (size_t i = 0; i < 4 && ent_engine_round(fed.engine)->task == ENT_ROUND_TRAIN; i++) {
+            fed.engine->members[i].rows = rows;
+        }
+        for (size_t i = 0; i < 4; i++) {
+            fed_answer(&fed.members[i], 10);
+        }
+    }
+    ENT_OK(ent_store_rows(fed.home->store, 1, find_any, &row));
+    fed_free(&fed);
+    return row;
+}
+
+/* `recover` brings rounds back without what their statistics stated; where all sent zeros, there is nothing to weigh by. */
+ENT_TEST(weights, rows_that_nobody_knows_and_rows_that_nobody_has)
+{
+    struct ent_row row = trained_where_all_stated(ENT_ROUND_ROWS_UNKNOWN);
+
+    CU_ASSERT_EQUAL(row.kind, ENT_ROW_ACCEPT);
+    row = trained_where_all_stated(0);
     CU_ASSERT_EQUAL(row.kind, ENT_ROW_REJECT);
     CU_ASSERT_EQUAL(row.code, ENT_E_DATA);
 }
