@@ -2,11 +2,6 @@
 #include "common/json/json.h"
 #include "simulate/print.h"
 
-static const char *unit_name(enum ent_privacy_unit unit)
-{
-    return unit == ENT_PRIVACY_MEMBER ? "member" : "customer";
-}
-
 void ent_print_spent(const struct ent_simulated_privacy *privacy, FILE *out)
 {
     if (privacy->unit != ENT_PRIVACY_NONE) {
@@ -26,7 +21,7 @@ void ent_print_privacy(const struct ent_simulation *sim, const struct ent_simula
         out,
         "  privacy of a %s: epsilon %.4f of %g at delta %g, %u rounds booked; a person in "
         "%u member%s: %.4f; noise multiplier %.4g, drawn fresh in each run\n",
-        unit_name(p->unit), p->epsilon, p->goal, p->delta, (unsigned)p->booked,
+        ent_plan_unit_name(p->unit), p->epsilon, p->goal, p->delta, (unsigned)p->booked,
         (unsigned)p->members_per_person, p->members_per_person == 1 ? "" : "s", p->epsilon_person,
         p->multiplier);
     if (p->out_of_budget) {
@@ -47,7 +42,7 @@ void ent_put_privacy(struct ent_json_writer *w, const struct ent_simulated_priva
     }
     ent_json_put_key(w, "privacy");
     ent_json_put_object(w, ENT_JSON_INSERTION);
-    ent_json_put_key_string(w, "unit", unit_name(privacy->unit));
+    ent_json_put_key_string(w, "unit", ent_plan_unit_name(privacy->unit));
     ent_json_put_key_double(w, "epsilon", privacy->epsilon);
     ent_json_put_key_double(w, "epsilon_limit", privacy->goal);
     ent_json_put_key_double(w, "delta", privacy->delta);

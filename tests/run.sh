@@ -52,7 +52,7 @@ rm -f build/asan-computing.test.log
 computes='^(fuzz[.]|integration[.]privacy|unit[.]audit$)'
 nice -n 19 bash -c "set -e; $(declare -f compile step run); start=$start failed=() logs=()
     compile asan
-    run 'asan computing' asan -R '$computes'
+    run 'asan computing' asan -R '$computes' -LE long
     [ \${#failed[@]} -eq 0 ]" >build/behind.log 2>&1 &
 asan=$!
 trap 'kill "$asan" 2>/dev/null || true' EXIT

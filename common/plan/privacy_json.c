@@ -1,4 +1,4 @@
-/* A plan's privacy as every program's --json has it: one set of keys. */
+/* What a plan's privacy derives, as the --json of `privacy` and of `check` has it. */
 #include "common/json/json.h"
 #include "common/plan/plan.h"
 #include "common/plan/privacy.h"

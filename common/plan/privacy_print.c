@@ -131,11 +131,6 @@ static void print_grid(const struct ent_plan *plan, const struct ent_plan_noise 
                   sqrt((double)noise->sigma2));
 }
 
-static const char *unit_name(const struct ent_plan *plan)
-{
-    return plan->privacy.unit == ENT_PRIVACY_CUSTOMER ? "customer" : "member";
-}
-
 void ent_plan_noise_print(const struct ent_plan *plan, const struct ent_plan_noise *noise,
                           FILE *out)
 {
@@ -145,7 +140,7 @@ void ent_plan_noise_print(const struct ent_plan *plan, const struct ent_plan_noi
     (void)fprintf(out,
                   "privacy     unit %s: epsilon %.4f at delta %g over the run (goal %g; by %s, RDP "
                   "beside it %.4f)\n",
-                  unit_name(plan), noise->epsilon, p->delta, p->epsilon,
+                  ent_plan_unit_name(p->unit), noise->epsilon, p->delta, p->epsilon,
                   ent_dp_accountant_name(noise->accountant), noise->epsilon_rdp);
     print_persons(plan, noise, out);
     print_trust(plan, out);
